@@ -1,0 +1,248 @@
+// The board: the memory that the supervisor and its sub-workers share.
+//
+// It is a memfd that children inherit by descriptor number, laid out as the fixed structs below: atomics and semaphores, no
+// pointer, no allocator, and no mutex, because the holder of a mutex can be killed. Nothing here blocks but
+// Doorbell::wait(). A page of it that nobody writes costs no memory.
+//
+// Who writes what (everybody may read everything, at any time):
+//
+//   supervisor          Header; of each slot: generation, group, command, doorbell
+//   owner of a slot     state, since_ns, heartbeat_ns, worker_id, holds_permit, task_pid, counters, jobs
+//   anyone              a doorbell may be rung by anyone, a permit is taken and freed by compare-exchange, and
+//                       abort_job_id is a latch that the supervisor and the housekeeper set and the owner clears
+//
+// The supervisor never decides from the board who exists: that it knows from its own children. It reads the board to choose
+// whom to wake, and to tell.
+//
+// The right loop at a doorbell, and why:
+//
+//     for (;;) {
+//       slot.doorbell.answer();        // first: a ring from now on is for the next round
+//       look for work;                 // sees everything that was committed before the rings answered above
+//       if (found) { …; continue; }
+//       slot.state = idle;
+//       slot.doorbell.wait(…);         // returns at once when it was rung since answer()
+//     }
+//
+// Looking first and answering afterwards loses the ring that came in between.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "sys/fd.h"
+
+namespace postpone::board {
+
+inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
+inline constexpr std::uint32_t kLayoutVersion = 1;   // any change of a struct below raises it
+inline constexpr std::uint32_t kMaxSlots = 1024;
+inline constexpr std::uint32_t kMaxGraves = 128;
+inline constexpr std::uint32_t kJobsPerSlot = 32;  // the most jobs that one sub-worker may hold at a time
+inline constexpr std::size_t kMaxOutcomeBytes = 16 * 1024;
+
+using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC: the same for all processes of a host
+
+// Nanoseconds of Clock since its epoch, as stored on the board.
+std::int64_t now_ns();
+
+// A semaphore used as a latch: rung any number of times before it is answered, it counts once.
+// Safe for any number of ringers and one waiter, in different processes, each of which may be killed at any point; what a
+// death in the middle can cost is one wake-up, which the limit of wait() heals.
+class Doorbell {
+ public:
+  // Puts the semaphore in place. REQUIRES: nobody uses this doorbell yet (the supervisor, when it makes the board).
+  void init();
+
+  // Wakes the waiter, or makes its next wait() return at once. Async-signal-safe.
+  void ring() noexcept;
+
+  // Forgets all rings so far. Call it before looking for work.
+  void answer() noexcept;
+
+  // Waits until rung, interrupted by a signal, or `limit` has passed. True when rung. It does not answer().
+  bool wait(std::chrono::nanoseconds limit) noexcept;
+
+  bool is_rung() const noexcept { return rung_.load(std::memory_order_seq_cst) != 0; }
+
+ private:
+  std::atomic<std::uint32_t> rung_;
+  alignas(16) std::byte semaphore_[48];  // an interprocess_semaphore
+};
+
+// What a sub-worker is doing. Written by the owner of the slot only.
+//
+//   vacant ──born──▶ starting ──ready──▶ looking ◀──rung, due, polled── idle
+//                                         │  ▲ └──────found nothing──────▶
+//                            found a job  ▼  │ job ended
+//                                       running          waiting_for_permit: looking, without a connection yet
+//   any ──command drain / stop_now──▶ stopping ──process ends──▶ (the supervisor notices by pidfd)
+enum class SlotState : std::uint32_t {
+  vacant,              // no sub-worker has written here in this generation
+  starting,            // connecting, starting its task process
+  idle,                // waits at its doorbell
+  looking,             // finishing and fetching
+  waiting_for_permit,  // wants to look, all permits are taken
+  running,             // a job runs
+  stopping,            // on its way out
+};
+
+// What the supervisor wants of a sub-worker.
+enum class Command : std::uint32_t {
+  run,
+  pause,     // fetch nothing, stay
+  drain,     // finish what runs, fetch nothing more, exit
+  stop_now,  // kill the task, record that, exit
+};
+
+// Where a job stands that a sub-worker holds.
+enum class JobPhase : std::uint32_t {
+  none,     // this entry is free
+  held,     // fetched, not started
+  running,  // given to the task process
+  ended,    // outcome decided, not yet known to be recorded in the database
+};
+
+// One job that a sub-worker holds. The owner writes `outcome` completely before it stores `ended`, so that whoever finds
+// `ended` after the owner's death may trust the text: the JSON element that postpone_finish_jobs() takes.
+struct JobEntry {
+  std::atomic<std::int64_t> job_id;
+  std::atomic<JobPhase> phase;
+  std::atomic<std::uint32_t> outcome_bytes;  // 0 with `ended`: the outcome did not fit and is known to its owner only
+  char outcome[kMaxOutcomeBytes];
+};
+
+struct Counters {
+  std::atomic<std::uint64_t> fetched;
+  std::atomic<std::uint64_t> succeeded;
+  std::atomic<std::uint64_t> failed;
+  std::atomic<std::uint64_t> retried;
+  std::atomic<std::uint64_t> crashed;
+};
+
+struct Slot {
+  // Written by the supervisor.
+  std::atomic<std::uint32_t> generation;  // counts the incarnations of this slot; 0 = never used
+  std::atomic<std::uint32_t> group;       // which group of the configuration the slot belongs to
+  std::atomic<Command> command;
+  Doorbell doorbell;
+
+  // A latch: which running job is to be aborted; 0 = none.
+  std::atomic<std::int64_t> abort_job_id;
+
+  // Written by the owner.
+  std::atomic<SlotState> state;
+  std::atomic<std::int64_t> since_ns;      // when `state` was entered
+  std::atomic<std::int64_t> heartbeat_ns;  // when the owner last showed that it lives
+  std::atomic<std::int64_t> worker_id;     // its lease: the row of procrastinate_workers; 0 = none yet
+  std::atomic<std::uint32_t> holds_permit;
+  std::atomic<std::int32_t> task_pid;
+  Counters counters;
+  JobEntry jobs[kJobsPerSlot];
+
+  // By the owner: enters a state and stamps it.
+  void enter(SlotState next) noexcept;
+  void beat() noexcept { heartbeat_ns.store(now_ns(), std::memory_order_relaxed); }
+};
+
+// What a dead sub-worker left behind, for the housekeeper to rescue. The supervisor fills a grave (the slot itself is
+// given to the next incarnation at once) and stores `worker_id` last; the housekeeper stores `settled_worker_id`
+// when the database knows everything; a grave whose two numbers are equal is free.
+struct Grave {
+  std::atomic<std::int64_t> worker_id;
+  std::atomic<std::int64_t> settled_worker_id;
+  std::atomic<std::uint32_t> slot;
+  JobEntry jobs[kJobsPerSlot];
+};
+
+// The right to hold one pooled connection: 0 = free, else the owner's tag (slot + 1, generation).
+struct PermitCell {
+  std::atomic<std::uint64_t> owner;
+};
+
+struct Header {
+  std::uint32_t magic;
+  std::uint32_t layout_version;
+  std::uint64_t bytes;  // of the whole layout
+  std::atomic<std::uint32_t> slots;    // slots in use: 0 … slots-1
+  std::atomic<std::uint32_t> permits;  // permits that may be held at a time: cells 0 … permits-1
+  // Rung when a job was scheduled for later or a sub-worker was buried.
+  Doorbell housekeeper_doorbell;
+  std::atomic<Command> housekeeper_command;
+  std::atomic<std::int64_t> housekeeper_heartbeat_ns;
+};
+
+struct Layout;  // Header, permits, graves, slots
+
+// A mapping of the board. Move-only; unmapped at the end, the memory itself lives as long as any process maps it.
+class Board {
+ public:
+  // A new board, by the supervisor (or by a sub-worker that is started by hand). REQUIRES: 1 <= slots <= kMaxSlots,
+  // 1 <= permits <= kMaxSlots. Throws std::system_error.
+  static Board create(std::uint32_t slots, std::uint32_t permits);
+  // The board behind an inherited descriptor. Throws std::runtime_error when magic, version or size differ.
+  static Board attach(sys::Fd fd);
+
+  Board(Board&& other) noexcept;
+  Board& operator=(Board&&) = delete;
+  ~Board();
+
+  int fd() const { return fd_.get(); }
+  Header& header() const;
+  Slot& slot(std::uint32_t index) const;   // REQUIRES: index < kMaxSlots
+  Grave& grave(std::uint32_t index) const; // REQUIRES: index < kMaxGraves
+  PermitCell& permit(std::uint32_t index) const;
+
+  // By the supervisor, before the incarnation is started: raises the generation, frees every entry, command = run.
+  // Returns the new generation. REQUIRES: no process owns the slot.
+  std::uint32_t reset_slot(std::uint32_t index, std::uint32_t group);
+
+  // By the supervisor, when an incarnation has ended: copies what it held into a free grave and rings the housekeeper. False when
+  // no grave is free (try again later: nothing was changed).
+  bool bury(std::uint32_t index, std::int64_t worker_id);
+
+ private:
+  Board(sys::Fd fd, Layout* layout) : fd_(std::move(fd)), layout_(layout) {}
+
+  sys::Fd fd_;
+  Layout* layout_;
+};
+
+// A permit in hand; frees it, and rings one sub-worker that waits for one, when it goes. Move-only.
+class Permit {
+ public:
+  // Takes a free permit for the incarnation (slot, generation); nothing when all are taken.
+  static std::optional<Permit> try_take(const Board& board, std::uint32_t slot, std::uint32_t generation);
+
+  Permit(Permit&& other) noexcept;
+  Permit& operator=(Permit&& other) noexcept;
+  ~Permit();
+
+ private:
+  Permit(const Board& board, std::uint32_t cell, std::uint64_t owner) : board_(&board), cell_(cell), owner_(owner) {}
+  void give_back() noexcept;
+
+  const Board* board_;
+  std::uint32_t cell_;
+  std::uint64_t owner_;
+};
+
+// Frees every permit of an incarnation that has ended (by the supervisor): a scan, not a guess. Returns how many.
+int reclaim_permits(const Board& board, std::uint32_t slot, std::uint32_t generation);
+
+// Is a sub-worker waiting for a permit? What a holder asks itself while it does not need its connection.
+bool someone_waits_for_permit(const Board& board);
+
+// Rings an idle sub-worker that holds a connection, so that it gives it up: what one who waits for a permit does.
+void ask_idle_holder_for_permit(const Board& board);
+
+// The idle, unrung slot of `group` that became idle most recently, other than `except`; nothing when there is none. Whom a
+// sub-worker that found work wakes if there may be more (the chain).
+std::optional<std::uint32_t> most_recently_idle(const Board& board, std::uint32_t group,
+                                                std::optional<std::uint32_t> except);
+
+}  // namespace postpone::board

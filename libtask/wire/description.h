@@ -1,0 +1,56 @@
+// What a task executable says of itself (--describe, and in its hello), read by the supervisor's side. Not part of what task
+// authors link.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace libtask::wire {
+
+// total wait = wait + linear_wait * attempts + exponential_wait ^ (attempts + 1), in seconds, where `attempts` counts
+// those before this one: Procrastinate's rule, and so is that a job whose attempts have reached max_attempts is not
+// retried (so it runs at most max_attempts + 1 times; nothing = no limit).
+struct RetryStrategy {
+  std::optional<int> max_attempts;
+  std::chrono::duration<double> wait{0};
+  std::chrono::duration<double> linear_wait{0};
+  std::chrono::duration<double> exponential_wait{0};  // its count of seconds is the base; 0 = none
+  bool on_crash = true;  // a crash, a time limit and a lost worker count as failures to be retried too
+  std::optional<int> priority;  // what a retry changes
+  std::optional<std::string> queue;
+  std::optional<std::string> lock;
+};
+
+struct TaskDescription {
+  std::string name;
+  std::string queue = "default";
+  int priority = 0;
+  std::optional<std::string> lock;
+  std::optional<std::string> queueing_lock;
+  std::chrono::milliseconds time_limit{0};  // 0 = the group's
+  std::optional<RetryStrategy> retry;       // nothing = a failure is final
+};
+
+struct PeriodicDescription {
+  std::string cron;  // five fields, or six with seconds first
+  std::string task;
+  std::string id;    // tells several schedules of one task apart
+  std::string args = "{}";
+};
+
+struct Description {
+  std::string libtask_version;
+  int protocol_version = 0;
+  std::vector<TaskDescription> tasks;
+  std::vector<PeriodicDescription> periodic;
+
+  const TaskDescription* find(std::string_view task) const;
+};
+
+// Throws std::runtime_error that says which key is wrong.
+Description parse_description(std::string_view json);
+
+}  // namespace libtask::wire

@@ -1,0 +1,157 @@
+// Jobs and what happens to them, as plain values. Nothing here knows libpq.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace postpone::sql {
+
+using JobId = std::int64_t;
+using WorkerId = std::int64_t;
+using Seconds = std::chrono::duration<double>;
+using SystemTime = std::chrono::system_clock::time_point;  // microseconds matter, as in PostgreSQL
+
+// procrastinate_job_status.
+enum class JobStatus { todo, doing, succeeded, failed, cancelled, aborting, aborted };
+std::string_view to_string(JobStatus status);
+std::optional<JobStatus> parse_job_status(std::string_view label);
+
+// Why an attempt ended as it did: postpone_cause, a closed set.
+enum class Cause {
+  succeeded,
+  exception,       // the handler threw
+  bad_arguments,   // an argument is missing or of the wrong type
+  unknown_task,    // the task executable has no task of that name
+  exited,          // the task process called exit()
+  signalled,       // the task process died by a signal
+  memory_limit,    // killed for its memory, by us or by the kernel
+  timed_out,       // outlasted its time limit
+  aborted,         // somebody asked to abort it
+  protocol_error,  // the task process garbled its channel
+  output_flood,    // wrote more output than a job may
+  worker_lost,     // its sub-worker died
+  poison,          // its sub-worker died, max_stalled times
+  superseded,      // could not go back to waiting: a job with the same queueing lock waits already
+};
+std::string_view to_string(Cause cause);
+std::optional<Cause> parse_cause(std::string_view label);
+
+// A row of procrastinate_jobs.
+struct Job {
+  JobId id = 0;
+  std::string queue;
+  std::string task;
+  int priority = 0;
+  std::optional<std::string> lock;
+  std::optional<std::string> queueing_lock;
+  std::string args;  // JSON text, an object
+  JobStatus status = JobStatus::todo;
+  std::optional<SystemTime> scheduled_at;
+  int attempts = 0;  // how many attempts came before
+  bool abort_requested = false;
+  std::optional<WorkerId> worker_id;
+};
+
+// A job to be created.
+struct DeferRequest {
+  std::string task;
+  std::string queue = "default";
+  int priority = 0;
+  std::optional<std::string> lock;
+  std::optional<std::string> queueing_lock;
+  std::string args = "{}";                   // JSON text, an object
+  std::optional<SystemTime> scheduled_at;    // at that time, or
+  std::optional<Seconds> scheduled_in;       // so long after now, by the database's clock
+};
+
+// What is to become of a job that was run (or held). One JSON text that travels as it is: to the board, and into
+// postpone_finish_jobs() and postpone_rescue_worker(). Fields: docs/sql.md.
+enum class Action { succeed, fail, abort, retry, release };
+std::string_view to_string(Action action);
+
+struct Outcome {
+  JobId job_id = 0;
+  int attempt = 0;  // the attempt that this ends: Job::attempts + 1
+  Action action = Action::fail;
+  bool delete_job = false;  // remove the row when the job has ended (not with retry, release)
+
+  // With Action::retry.
+  Seconds retry_in{0};
+  std::optional<int> new_priority;
+  std::optional<std::string> new_queue;
+  std::optional<std::string> new_lock;
+
+  // What the attempts table keeps. Not with Action::release, which leaves no trace.
+  Cause cause = Cause::succeeded;
+  std::string exception_type;  // of a handler's exception; else empty
+  std::string message;
+  std::optional<int> signal;
+  std::optional<int> exit_status;
+  std::string stderr_tail;
+  Seconds run_time{0};
+  Seconds cpu_time{0};
+  std::int64_t max_rss_bytes = 0;
+
+  // Jobs that the handler deferred: created in the same transaction as its success; nothing is created otherwise.
+  std::vector<DeferRequest> defers;
+};
+
+// The JSON object. Text that is not valid UTF-8, or that holds a NUL, is made so first: PostgreSQL stores neither.
+std::string to_json(const Outcome& outcome);
+
+// What became of an outcome in the database.
+enum class Disposition {
+  recorded,          // as asked
+  superseded,        // asked to retry or release; a job with the same queueing lock waits (`by`): recorded as failed
+  already_recorded,  // it stood there before: an earlier commit whose answer was lost
+  gone,              // the job is no longer ours (rescued, finished by hand, deleted): nothing was changed
+};
+struct Recorded {
+  JobId job_id = 0;
+  Disposition disposition = Disposition::recorded;
+  std::optional<JobId> by;
+  JobStatus status = JobStatus::todo;  // the job's status afterwards; of no meaning with `gone` or a deleted job
+};
+
+// One row of postpone_attempts.
+struct Attempt {
+  JobId job_id = 0;
+  int attempt = 0;
+  Cause cause = Cause::succeeded;
+  std::string exception_type;
+  std::string message;
+  std::optional<int> signal;
+  std::optional<int> exit_status;
+  std::string stderr_tail;
+  Seconds run_time{0};
+  Seconds cpu_time{0};
+  std::int64_t max_rss_bytes = 0;
+  std::optional<WorkerId> worker_id;
+  std::string worker_name;  // "supervisor/slot" as registered; stays when the lease is gone
+  SystemTime ended_at;
+};
+
+struct Event {
+  std::string type;
+  SystemTime at;
+};
+
+// All conditions that are set must hold.
+struct JobFilter {
+  std::optional<JobId> id;
+  std::optional<std::string> queue;
+  std::optional<std::string> task;
+  std::optional<std::string> lock;
+  std::optional<std::string> queueing_lock;
+  std::optional<WorkerId> worker_id;
+  std::vector<JobStatus> statuses;  // any of these; empty = all
+  std::optional<int> limit;
+  bool newest_first = false;  // by id
+};
+
+}  // namespace postpone::sql

@@ -1,0 +1,141 @@
+// The job manager: everything that a client and a worker do with jobs, over one connection.
+//
+// Each call is one statement or one pipeline: one round trip, one transaction, nothing left behind in the session, so that
+// the connection may go through a pooler in transaction mode. Every call may throw DatabaseError; after remedy
+// `reconnect` the connection is of no more use. Not thread-safe; one manager a process.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sql/error.h"
+#include "sql/job.h"
+
+namespace postpone::sql {
+
+struct ConnectOptions {
+  std::string url;               // libpq conninfo or URI; empty = libpq's own defaults
+  std::string application_name;  // shown in pg_stat_activity, unless the url says another
+  std::chrono::milliseconds connect_timeout{10'000};
+  std::chrono::milliseconds statement_timeout{30'000};  // without a byte from the server for so long: DatabaseError, reconnect
+  // Called at least every 500 ms while a call waits for the server. It may throw, which ends the wait; the
+  // connection is then of no more use.
+  std::function<void()> on_tick;
+};
+
+// A finished job's outcomes, as they go into one statement: texts made by to_json(Outcome).
+using OutcomeTexts = std::vector<std::string>;
+
+struct FetchRequest {
+  std::vector<std::string> queues;  // empty = all
+  WorkerId worker_id = 0;
+  int max_jobs = 1;  // 0 = fetch nothing
+};
+
+struct Fetched {
+  std::vector<Job> jobs;  // doing now, leased to worker_id; in the order in which they are to be run
+  bool more = false;      // another job of these queues could probably be run now
+};
+
+struct FinishedAndFetched {
+  std::vector<Recorded> recorded;  // in the order of the outcomes
+  Fetched fetched;
+};
+
+struct WorkerDescription {
+  std::string supervisor;  // which supervisor, unique on the database: "name:pid:start time"
+  std::string host;
+  std::string name;        // "kitchen/3"
+  int pid = 0;
+};
+
+// The earliest jobs that become due after some moment.
+struct NextDue {
+  SystemTime due_at;              // by the database's clock
+  Seconds due_in{0};              // from now; negative when it is past
+  std::vector<std::string> queues;
+};
+
+// What to do with a job that was running when its worker died, unless the board tells how it ended.
+enum class StalledAction { retry, fail, report };
+
+struct RescueRequest {
+  WorkerId worker_id = 0;
+  OutcomeTexts outcomes;  // what is known: recorded outcomes, `release` for jobs that were not started
+  StalledAction action = StalledAction::retry;
+  int max_stalled = 3;
+  std::string message;  // of the worker's end: "sub-worker kitchen/3 (pid 4711): signal 9 (Killed)"
+};
+
+struct StalledJob {
+  Job job;
+  std::optional<Seconds> heartbeat_age;  // nothing when its worker's row is gone
+};
+
+struct PeriodicDefer {
+  DeferRequest job;
+  std::string periodic_id;
+  std::int64_t timestamp = 0;  // unix seconds of the tick
+};
+
+class JobManager {
+ public:
+  // Connects. Throws DatabaseError: reconnect when the server cannot be reached (or says so), bug when it refuses who we are.
+  static JobManager connect(const ConnectOptions& options);
+  JobManager(JobManager&&) noexcept;
+  JobManager& operator=(JobManager&&) noexcept;
+  ~JobManager();
+
+  // --- clients -------------------------------------------------------------------------------------------------
+  // Creates all jobs or none; ids in the order of the requests. Throws AlreadyEnqueued.
+  std::vector<JobId> defer(const std::vector<DeferRequest>& requests);
+  // Once per (task, periodic_id, timestamp): nothing when it was deferred before.
+  std::optional<JobId> defer_periodic(const PeriodicDefer& defer);
+  // todo -> cancelled (or deleted). With `abort` a running job is asked to stop. False when neither applies.
+  bool cancel(JobId id, bool abort, bool delete_job);
+  // A failed (or doing, Python's way) job waits again. Throws DatabaseError (bug) when its status does not allow it.
+  struct RetryOptions {
+    std::optional<SystemTime> at;  // nothing = now
+    std::optional<int> priority;
+    std::optional<std::string> queue;
+    std::optional<std::string> lock;
+  };
+  Recorded retry(JobId id, const RetryOptions& options);
+  std::vector<Job> list(const JobFilter& filter);
+  std::vector<Event> events(JobId id);
+  std::vector<Attempt> attempts(JobId id);
+
+  // --- workers -------------------------------------------------------------------------------------------------
+  WorkerId register_worker(const WorkerDescription& description);
+  void unregister_worker(WorkerId id);
+  // Heartbeats of all these in one statement. Returns those whose rows still exist.
+  std::vector<WorkerId> heartbeat(const std::vector<WorkerId>& ids);
+  // finish(previous) + fetch(next): one round trip, one transaction. Either half may be empty.
+  FinishedAndFetched finish_and_fetch(WorkerId worker_id, const OutcomeTexts& outcomes, const FetchRequest& fetch);
+  // Jobs in `doing` that are leased to this worker. After a fetch whose answer was lost: those it does not know of.
+  std::vector<JobId> held_by(WorkerId worker_id);
+
+  // --- housekeeping --------------------------------------------------------------------------------------------
+  // Exact, in one transaction: locks the worker's row, decides its `doing` jobs, deletes the row. Nothing when the row is gone.
+  std::vector<Recorded> rescue_worker(const RescueRequest& request);
+  // Workers silent for so long. Rows of postpone_workers only, or of Python's workers too.
+  std::vector<WorkerId> stalled_workers(Seconds silent_for, bool include_foreign);
+  std::vector<StalledJob> stalled_jobs(Seconds silent_for);
+  // Running jobs that are to be aborted and are leased to one of these workers.
+  std::vector<JobId> jobs_to_abort(const std::vector<WorkerId>& ids);
+  // The earliest due time after `after` (nothing = after now) among jobs that wait for their time.
+  std::optional<NextDue> next_due(std::optional<SystemTime> after);
+  SystemTime server_time();
+
+ private:
+  struct Impl;
+  explicit JobManager(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace postpone::sql

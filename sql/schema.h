@@ -1,0 +1,49 @@
+// The schema in the database: what is installed, what is missing, and how it gets there.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sql/job_manager.h"
+
+namespace postpone::sql {
+
+// One migration, built into the program from sql/migrations/NNNN_name.sql.
+struct Migration {
+  int version;
+  std::string name;
+  std::string sql;
+};
+const std::vector<Migration>& migrations();
+
+struct SchemaReport {
+  enum class State {
+    absent,      // neither Procrastinate nor Postpone is there
+    adoptable,   // Procrastinate's tables, without Postpone's
+    outdated,    // Postpone's, some migrations are missing
+    current,
+    newer,       // installed by a newer Postpone than this program
+    damaged,     // says it is current, but objects are missing (listed)
+  };
+  State state = State::absent;
+  std::string schema;            // the PostgreSQL schema that search_path leads to
+  std::string server_version;
+  int installed_version = 0;     // 0 = none
+  int current_version = 0;       // of this program
+  std::vector<std::string> missing;  // objects or migrations, for people
+};
+
+// What is there. Writes nothing.
+SchemaReport check_schema(const ConnectOptions& options);
+
+// Brings the database to this program's version: one transaction, under an advisory lock, idempotent; adopts what
+// Procrastinate 3.x installed. Returns the names of the migrations applied. Throws DatabaseError.
+std::vector<std::string> apply_schema(const ConnectOptions& options);
+
+// One clear line for an operator: what is wrong, and the command to run; empty when the schema is current.
+std::string explain(const SchemaReport& report);
+
+// Every migration's SQL, in order, as one script that psql can run.
+std::string schema_script();
+
+}  // namespace postpone::sql

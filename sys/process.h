@@ -1,0 +1,127 @@
+// Child processes: how they are started, watched, signalled and buried. Boost.Process does fork and exec; this page
+// adds what a process manager needs around it: a pidfd, a clean signal mask, exactly the descriptors the child is
+// meant to have, and an error that names the step that failed.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sys/fd.h"
+
+namespace postpone::sys {
+
+// `source` in the parent becomes descriptor `target` in the child.
+struct InheritedFd {
+  int source;
+  int target;
+};
+
+struct ProcessSpec {
+  std::string executable;              // a path; PATH is not searched
+  std::vector<std::string> arguments;  // without argv[0]
+  // The complete environment of the child; nothing is inherited that does not stand here.
+  std::vector<std::pair<std::string, std::string>> environment;
+  // Descriptors 0, 1 and 2 are the parent's unless named here; all others that are not named here are closed.
+  std::vector<InheritedFd> descriptors;
+  bool own_process_group = false;   // the child leads a process group of its own
+  int parent_death_signal = 0;      // sent to the child when the parent dies; 0 = none
+  std::optional<int> oom_score_adj; // who the kernel's OOM killer takes first; a refusal (EACCES) is ignored
+};
+
+// Thrown when a process could not be started. what() reads "cannot start <executable>: <step>: <strerror>".
+class SpawnError : public std::runtime_error {
+ public:
+  SpawnError(const std::string& message, int error_number);
+  int error_number() const noexcept { return error_number_; }
+
+ private:
+  int error_number_;
+};
+
+// How a process ended, and what it used over its whole life (waited-for descendants included).
+struct ExitReport {
+  bool signalled = false;
+  int code = 0;  // the exit status, or the signal's number when `signalled`
+  bool core_dumped = false;
+  std::int64_t max_rss_bytes = 0;
+  std::chrono::microseconds cpu_time{0};
+};
+
+// "exit status 3", "signal 11 (Segmentation fault)"; for people.
+std::string to_string(const ExitReport& report);
+
+// A child of this process, owned: exactly one Process object stands for it, and reaps it. Deaths are noticed through the
+// pidfd, so that a recycled pid is never signalled. Destroying an unreaped Process kills the child (SIGKILL) and
+// reaps it. Move-only; not thread-safe.
+class Process {
+ public:
+  Process() noexcept = default;
+  Process(Process&&) noexcept;
+  Process& operator=(Process&&) noexcept;
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+  ~Process();
+
+  // Starts a process. The child has the default signal dispositions and an empty signal mask (a blocked mask survives
+  // exec). Throws SpawnError, and then no child exists.
+  static Process spawn(const ProcessSpec& spec);
+
+  explicit operator bool() const noexcept { return pid_ > 0; }
+  pid_t pid() const noexcept { return pid_; }
+  int pidfd() const noexcept { return pidfd_.get(); }  // becomes readable when the child has ended
+
+  // Sends a signal to the process; no effect once it has ended.
+  void signal(int signal_number) noexcept;
+  // Sends a signal to every process of the group that the child leads (REQUIRES: spawned with own_process_group, and
+  // not reaped yet, so that the group's number cannot have been recycled).
+  void signal_group(int signal_number) noexcept;
+
+  // Reaps the child if it has ended; afterwards this object is empty. reap() waits for the end.
+  std::optional<ExitReport> try_reap();
+  ExitReport reap();
+  // As reap(), for at most `limit`; nothing when the child still runs.
+  std::optional<ExitReport> reap_within(std::chrono::milliseconds limit);
+
+ private:
+  pid_t pid_ = -1;
+  Fd pidfd_;
+};
+
+// Makes this process the one to which orphaned descendants are handed (PR_SET_CHILD_SUBREAPER), so that a daemon
+// that a task forked away stays within reach. Throws std::system_error.
+void become_subreaper();
+
+// The living and dead children of process `parent` as /proc tells (kernels without CONFIG_PROC_CHILDREN included).
+std::vector<pid_t> children_of(pid_t parent);
+
+// Kills (SIGKILL) and reaps every child of this process that is not in `known`, and whatever is handed to it thereby,
+// until none is left or `limit` has passed. Returns how many were reaped; `left` tells what did not die in time.
+struct ReapedOrphans {
+  int reaped = 0;
+  std::vector<pid_t> left;
+};
+ReapedOrphans kill_orphans(const std::vector<pid_t>& known, std::chrono::milliseconds limit);
+
+// Runs a program to its end and returns what it wrote to stdout. Its stderr goes to `diagnostics`. At most `max_bytes`
+// are kept and the program is killed after `limit`; `problem` then says so, as it does for any exit but 0.
+struct Captured {
+  std::string output;
+  std::string diagnostics;
+  std::string problem;  // empty when the program ended with status 0 in time
+};
+Captured run_and_capture(const ProcessSpec& spec, std::chrono::milliseconds limit, std::size_t max_bytes);
+
+// The environment of this process as pairs, without the names for which `drop` says true.
+std::vector<std::pair<std::string, std::string>> current_environment(bool (*drop)(const std::string& name));
+
+// Resident set size of a process in bytes, from /proc; 0 when it is gone.
+std::int64_t resident_bytes(pid_t pid);
+
+}  // namespace postpone::sys
