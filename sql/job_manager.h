@@ -5,28 +5,17 @@
 // `reconnect` the connection is of no more use. Not thread-safe; one manager a process.
 #pragma once
 
-#include <chrono>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "sql/connect_options.h"
 #include "sql/error.h"
 #include "sql/job.h"
 
 namespace postpone::sql {
-
-struct ConnectOptions {
-  std::string url;               // libpq conninfo or URI; empty = libpq's own defaults
-  std::string application_name;  // shown in pg_stat_activity, unless the url says another
-  std::chrono::milliseconds connect_timeout{10'000};
-  std::chrono::milliseconds statement_timeout{30'000};  // without a byte from the server for so long: DatabaseError, reconnect
-  // Called at least every 500 ms while a call waits for the server. It may throw, which ends the wait; the
-  // connection is then of no more use.
-  std::function<void()> on_tick;
-};
 
 // A finished job's outcomes, as they go into one statement: texts made by to_json(Outcome).
 using OutcomeTexts = std::vector<std::string>;
