@@ -1,0 +1,312 @@
+#include "libtask/wire/frame.h"
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+namespace libtask::wire {
+namespace {
+
+// The numbers of docs/protocol.md. They never change; a new frame takes a new one.
+enum class FrameType : std::uint8_t {
+  hello = 1,
+  welcome = 2,
+  refuse = 3,
+  run = 4,
+  abort = 5,
+  progress = 6,
+  result = 7,
+};
+
+constexpr std::size_t kLengthBytes = 4;
+
+class Writer {
+ public:
+  template <std::integral T>
+  void integer(T value) {
+    auto bits = static_cast<std::make_unsigned_t<T>>(value);
+    for (std::size_t i = 0; i < sizeof(T); ++i) {
+      bytes_.push_back(static_cast<char>(bits & 0xff));
+      if constexpr (sizeof(T) > 1) bits >>= 8;
+    }
+  }
+  void flag(bool value) { integer<std::uint8_t>(value ? 1 : 0); }
+  void text(std::string_view value) {
+    if (value.size() > kMaxFrameBytes) throw std::length_error("a text is too long for a frame");
+    integer(static_cast<std::uint32_t>(value.size()));
+    bytes_.append(value);
+  }
+  void optional_text(const std::optional<std::string>& value) {
+    flag(value.has_value());
+    if (value) text(*value);
+  }
+
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+};
+
+class Reader {
+ public:
+  Reader(std::string_view frame_name, std::string_view body) : frame_name_(frame_name), rest_(body) {}
+
+  template <std::integral T>
+  T integer() {
+    const std::string_view bytes = take(sizeof(T));
+    std::make_unsigned_t<T> bits = 0;
+    for (std::size_t i = 0; i < sizeof(T); ++i) {
+      const auto byte = static_cast<std::make_unsigned_t<T>>(static_cast<unsigned char>(bytes[i]));
+      bits = static_cast<std::make_unsigned_t<T>>(bits | (byte << (8 * i)));
+    }
+    return static_cast<T>(bits);
+  }
+  bool flag() { return one_of(1, "flag") == 1; }
+  std::string text() {
+    const auto size = integer<std::uint32_t>();
+    return std::string(take(size));
+  }
+  std::optional<std::string> optional_text() {
+    if (!flag()) return std::nullopt;
+    return text();
+  }
+  // A byte from 0 to `highest`.
+  std::uint8_t one_of(std::uint8_t highest, std::string_view what) {
+    const auto value = integer<std::uint8_t>();
+    if (value > highest) {
+      throw ProtocolError("a " + std::string(frame_name_) + " frame has " + std::to_string(value) +
+                          " as its " + std::string(what));
+    }
+    return value;
+  }
+  void expect_end() const {
+    if (!rest_.empty()) {
+      throw ProtocolError("a " + std::string(frame_name_) + " frame has " + std::to_string(rest_.size()) +
+                          " bytes too many");
+    }
+  }
+
+ private:
+  std::string_view take(std::size_t size) {
+    if (size > rest_.size()) throw ProtocolError("a " + std::string(frame_name_) + " frame is too short");
+    const std::string_view taken = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return taken;
+  }
+
+  std::string_view frame_name_;
+  std::string_view rest_;
+};
+
+FrameType type_of(const Frame& frame) {
+  return static_cast<FrameType>(frame.index() + 1);
+}
+
+void write(Writer& out, const Hello& hello) {
+  out.integer(hello.magic);
+  out.integer(hello.protocol_version);
+  out.text(hello.libtask_version);
+  out.text(hello.description);
+}
+
+// The first three fields keep their place in every version, so that a peer of another version can be told so.
+Hello read_hello(Reader& in) {
+  Hello hello;
+  hello.magic = in.integer<std::uint32_t>();
+  if (hello.magic != kMagic) throw ProtocolError("a hello frame does not begin with the magic number");
+  hello.protocol_version = in.integer<std::uint16_t>();
+  hello.libtask_version = in.text();
+  if (hello.protocol_version != kProtocolVersion) return hello;
+  hello.description = in.text();
+  in.expect_end();
+  return hello;
+}
+
+void write(Writer&, const Welcome&) {}
+
+void write(Writer& out, const Refuse& refuse) {
+  out.text(refuse.reason);
+}
+
+Refuse read_refuse(Reader& in) {
+  return {.reason = in.text()};
+}
+
+void write(Writer& out, const Run& run) {
+  out.integer(run.job_id);
+  out.integer(run.attempt);
+  out.text(run.task);
+  out.text(run.queue);
+  out.integer(run.priority);
+  out.text(run.lock);
+  out.text(run.args);
+  out.integer(run.time_limit_ms);
+}
+
+Run read_run(Reader& in) {
+  Run run;
+  run.job_id = in.integer<std::int64_t>();
+  run.attempt = in.integer<std::int32_t>();
+  run.task = in.text();
+  run.queue = in.text();
+  run.priority = in.integer<std::int32_t>();
+  run.lock = in.text();
+  run.args = in.text();
+  run.time_limit_ms = in.integer<std::int64_t>();
+  return run;
+}
+
+void write(Writer& out, const Abort& abort) {
+  out.integer(abort.job_id);
+  out.integer(static_cast<std::uint8_t>(abort.reason));
+}
+
+Abort read_abort(Reader& in) {
+  Abort abort;
+  abort.job_id = in.integer<std::int64_t>();
+  abort.reason =
+      static_cast<Abort::Reason>(in.one_of(static_cast<std::uint8_t>(Abort::Reason::shutdown), "reason"));
+  return abort;
+}
+
+void write(Writer& out, const Progress& progress) {
+  out.integer(progress.job_id);
+  out.integer(progress.done);
+  out.integer(progress.total);
+}
+
+Progress read_progress(Reader& in) {
+  Progress progress;
+  progress.job_id = in.integer<std::int64_t>();
+  progress.done = in.integer<std::uint64_t>();
+  progress.total = in.integer<std::uint64_t>();
+  return progress;
+}
+
+void write(Writer& out, const DeferredJob& job) {
+  out.text(job.task);
+  out.text(job.args);
+  out.text(job.queue);
+  out.integer(job.priority);
+  out.optional_text(job.lock);
+  out.optional_text(job.queueing_lock);
+  out.integer(job.delay_us);
+}
+
+DeferredJob read_deferred_job(Reader& in) {
+  DeferredJob job;
+  job.task = in.text();
+  job.args = in.text();
+  job.queue = in.text();
+  job.priority = in.integer<std::int32_t>();
+  job.lock = in.optional_text();
+  job.queueing_lock = in.optional_text();
+  job.delay_us = in.integer<std::int64_t>();
+  return job;
+}
+
+void write(Writer& out, const Result& result) {
+  out.integer(result.job_id);
+  out.integer(static_cast<std::uint8_t>(result.status));
+  out.text(result.exception_type);
+  out.text(result.message);
+  out.flag(result.retryable);
+  out.flag(result.retry_in_us.has_value());
+  if (result.retry_in_us) out.integer(*result.retry_in_us);
+  out.integer(result.cpu_us);
+  out.integer(result.max_rss_bytes);
+  out.integer(static_cast<std::uint32_t>(result.defers.size()));
+  for (const DeferredJob& job : result.defers) write(out, job);
+}
+
+Result read_result(Reader& in) {
+  Result result;
+  result.job_id = in.integer<std::int64_t>();
+  result.status =
+      static_cast<ResultStatus>(in.one_of(static_cast<std::uint8_t>(ResultStatus::aborted), "status"));
+  result.exception_type = in.text();
+  result.message = in.text();
+  result.retryable = in.flag();
+  if (in.flag()) result.retry_in_us = in.integer<std::int64_t>();
+  result.cpu_us = in.integer<std::uint64_t>();
+  result.max_rss_bytes = in.integer<std::uint64_t>();
+  // Not reserved: the count is the peer's word, and only as many jobs as there are bytes for are ever made.
+  const auto count = in.integer<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count; ++i) result.defers.push_back(read_deferred_job(in));
+  return result;
+}
+
+template <class Read>
+Frame read_all(std::string_view name, std::string_view body, Read read) {
+  Reader in(name, body);
+  Frame frame = read(in);
+  in.expect_end();
+  return frame;
+}
+
+Frame decode(std::uint8_t type, std::string_view body) {
+  switch (static_cast<FrameType>(type)) {
+    case FrameType::hello: {
+      Reader in("hello", body);
+      return read_hello(in);
+    }
+    case FrameType::welcome:
+      return read_all("welcome", body, [](Reader&) { return Welcome{}; });
+    case FrameType::refuse:
+      return read_all("refuse", body, read_refuse);
+    case FrameType::run:
+      return read_all("run", body, read_run);
+    case FrameType::abort:
+      return read_all("abort", body, read_abort);
+    case FrameType::progress:
+      return read_all("progress", body, read_progress);
+    case FrameType::result:
+      return read_all("result", body, read_result);
+  }
+  throw ProtocolError("a frame has the unknown type " + std::to_string(type));
+}
+
+std::uint32_t read_length(std::string_view bytes) {
+  const auto length = Reader("first", bytes.substr(0, kLengthBytes)).integer<std::uint32_t>();
+  if (length == 0) throw ProtocolError("a frame has the length 0");
+  if (length > kMaxFrameBytes) {
+    throw ProtocolError("a frame has the length " + std::to_string(length) + ", more than the allowed " +
+                        std::to_string(kMaxFrameBytes));
+  }
+  return length;
+}
+
+}  // namespace
+
+std::string encode(const Frame& frame) {
+  Writer body;
+  body.integer(static_cast<std::uint8_t>(type_of(frame)));
+  std::visit([&body](const auto& fields) { write(body, fields); }, frame);
+  if (body.bytes().size() > kMaxFrameBytes)
+    throw std::length_error("a frame is longer than the protocol allows");
+  Writer whole;
+  whole.integer(static_cast<std::uint32_t>(body.bytes().size()));
+  return whole.bytes() + body.bytes();
+}
+
+std::optional<Frame> Decoder::next() {
+  const std::string_view rest = std::string_view(buffer_).substr(offset_);
+  if (rest.size() < kLengthBytes) return std::nullopt;
+  const std::uint32_t length = read_length(rest);
+  if (rest.size() - kLengthBytes < length) return std::nullopt;
+  const auto type = static_cast<std::uint8_t>(rest[kLengthBytes]);
+  Frame frame = decode(type, rest.substr(kLengthBytes + 1, length - 1));
+  offset_ += kLengthBytes + length;
+  // Emptied when all is consumed, which a stream of single frames reaches after each of them; else the
+  // consumed part goes once it is the larger one, so that every byte is moved at most once.
+  if (offset_ == buffer_.size()) {
+    buffer_.clear();
+    offset_ = 0;
+  } else if (offset_ > buffer_.size() / 2) {
+    buffer_.erase(0, offset_);
+    offset_ = 0;
+  }
+  return frame;
+}
+
+}  // namespace libtask::wire
