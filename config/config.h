@@ -1,14 +1,17 @@
 // One TOML file in, one plain struct out.
 //
-// Keys are spelled as the fields below; config/reference.toml documents each with its default, and a test proves that the two
-// agree. Durations are written "250ms", "30s", "5m", "2h", sizes "64KiB", "512MiB", "2GiB" (or a bare number of bytes).
+// Keys are spelled as the fields below; config/reference.toml documents each with its default, and a test
+// proves that the two agree. Durations are written "250ms", "30s", "5m", "2h", sizes "64KiB", "512MiB",
+// "2GiB" (or a bare number of bytes).
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postpone::config {
@@ -23,41 +26,56 @@ struct Database {
   // Of the one LISTEN connection, when `url` leads through a pooler that cannot LISTEN; empty = `url`.
   std::string listen_url;
   bool listen = true;  // false: no LISTEN connection at all, sub-workers poll
-  // Most pooled connections that all sub-workers together hold; 0 = one for each sub-worker. The housekeeper and the LISTEN
-  // connection come on top.
+  // Most pooled connections that all sub-workers together hold; 0 = one for each sub-worker. The housekeeper
+  // and the LISTEN connection come on top.
   int pool_size = 0;
   Milliseconds connect_timeout{10'000};
   Milliseconds statement_timeout{30'000};  // no answer for so long: the connection is given up for dead
+
+  bool operator==(const Database&) const = default;
 };
 
 // [supervisor]
 struct Supervisor {
-  std::string name;  // stands in postpone_workers and in the log; empty = the host's name
+  std::string name;                      // stands in postpone_workers and in the log; empty = the host's name
   Milliseconds polling_interval{5'000};  // the longest that a sub-worker idles without looking for work
-  Milliseconds shutdown_grace{30'000};   // after SIGTERM: how long running jobs may take before they are aborted
-  Milliseconds start_deadline{30'000};   // a sub-worker that is not ready by then is killed and started afresh
-  Milliseconds subworker_timeout{30'000}; // one that has not shown a heartbeat on the board for so long is killed
-  Milliseconds respawn_backoff{100};     // first wait before a sub-worker that died unready is started again; doubles
+  // After SIGTERM: how long running jobs may take before they are aborted.
+  Milliseconds shutdown_grace{30'000};
+  Milliseconds start_deadline{30'000};  // a sub-worker that is not ready by then is killed and started afresh
+  // A sub-worker that has not shown a heartbeat on the board for so long is killed.
+  Milliseconds subworker_timeout{30'000};
+  // First wait before a sub-worker that died unready is started again; doubles.
+  Milliseconds respawn_backoff{100};
   Milliseconds respawn_backoff_max{30'000};
   Milliseconds heartbeat_interval{10'000};
-  Milliseconds stalled_after{30'000};    // a worker silent for so long is held for dead by the others
-  int max_stalled = 3;                   // a job whose worker died so often is failed as a poison job
+  Milliseconds stalled_after{30'000};  // a worker silent for so long is held for dead by the others
+  int max_stalled = 3;                 // a job whose worker died so often is failed as a poison job
+
+  bool operator==(const Supervisor&) const = default;
 };
 
 enum class LogFormat { text, json };
 
+// What `level` may be, from the most talkative to the quietest.
+inline constexpr std::array<std::string_view, 5> kLogLevels{"trace", "debug", "info", "warning", "error"};
+
 // [log]
 struct Log {
-  std::string level = "info";
+  std::string level = "info";  // one of kLogLevels
   LogFormat format = LogFormat::text;
+
+  bool operator==(const Log&) const = default;
 };
 
 enum class DeleteJobs { never, successful, always };
 
 // [[group]]: sub-workers that serve the same queues with the same task executable
 struct Group {
-  std::string name;                 // required, unique
-  std::string executable;           // required; relative to the configuration file's directory
+  std::string name;  // required, unique; letters, digits, '-', '_' and '.', at most 63 of them
+  // Required. The file says it relative to its own directory; here it is an absolute path, unless parse() was
+  // given a relative directory. Symbolic links stay, so that "current/tasks" may point to something newer
+  // tomorrow.
+  std::string executable;
   std::vector<std::string> arguments;
   // Environment of the task processes, on top of the supervisor's own without its database secrets.
   std::vector<std::pair<std::string, std::string>> environment;
@@ -65,13 +83,16 @@ struct Group {
   int count = 1;
   DeleteJobs delete_jobs = DeleteJobs::never;
   bool fresh_process_per_job = false;
-  int max_jobs = 0;                 // a task process is replaced after so many jobs (0 = never), less up to max_jobs_jitter
+  int max_jobs = 0;  // a task process is replaced after so many jobs (0 = never), less up to max_jobs_jitter
   int max_jobs_jitter = 0;
-  std::int64_t max_rss = 0;         // bytes; replaced after a job that leaves it larger than this (0 = never)
-  Milliseconds max_age{0};          // replaced after a job when it is older (0 = never)
-  Milliseconds time_limit{0};       // of jobs whose task sets none (0 = no limit)
-  Milliseconds abort_grace{10'000}; // between asking a task to stop (should_abort, SIGTERM) and SIGKILL
-  std::int64_t max_output = 16 * 1024 * 1024;  // bytes that one job may write to stdout and stderr before it is stopped
+  std::int64_t max_rss = 0;    // bytes; replaced after a job that leaves it larger than this (0 = never)
+  Milliseconds max_age{0};     // replaced after a job when it is older (0 = never)
+  Milliseconds time_limit{0};  // of jobs whose task sets none (0 = no limit)
+  Milliseconds abort_grace{10'000};  // between asking a task to stop (should_abort, SIGTERM) and SIGKILL
+  // Bytes that one job may write to stdout and stderr before it is stopped.
+  std::int64_t max_output = 16LL * 1024 * 1024;
+
+  bool operator==(const Group&) const = default;
 };
 
 struct Config {
@@ -83,13 +104,16 @@ struct Config {
   int total_subworkers() const;
   // Pooled connections the sub-workers may hold together: pool_size, or one each.
   int effective_pool_size() const;
+
+  bool operator==(const Config&) const = default;
 };
 
 // One thing that is wrong with the file.
 struct Problem {
-  int line = 0;    // 1-based; 0 = the file as a whole
+  int line = 0;  // 1-based; 0 = the file as a whole
   int column = 0;
-  std::string message;  // what, where (key), what to do: unknown key "coutn" in [[group]], did you mean "count"?
+  // What, where (key), what to do: unknown key "coutn" in [[group]], did you mean "count"?
+  std::string message;
 };
 
 // Either a configuration, or every problem that was found (not only the first).
@@ -98,8 +122,8 @@ struct ParseResult {
   std::vector<Problem> problems;  // in the order of the file
 };
 
-// Parses and checks the text of a configuration. `directory` is what relative paths are relative to; checks of the file
-// system (is the executable there, may it be executed) are part of it.
+// Parses and checks the text of a configuration. `directory` is what relative paths are relative to; checks
+// of the file system (is the executable there, may it be executed) are part of it.
 ParseResult parse(std::string_view text, const std::string& directory);
 
 // Reads the file and parses it; an unreadable file is a Problem too.
@@ -108,7 +132,8 @@ ParseResult load(const std::string& path);
 // "demo.toml:12:3: unknown key …", or "demo.toml: cannot be read: No such file or directory".
 std::string to_string(const Problem& problem, const std::string& path);
 
-// What a command line and the environment say on top of the file. Empty = nothing said.
+// What a command line and the environment say on top of the file. Empty = nothing said; so is an empty
+// database_url, as an environment variable that is set to nothing counts as unset.
 struct Overrides {
   std::optional<std::string> database_url;  // --database-url, else POSTPONE_DATABASE_URL
   std::optional<std::string> log_level;
@@ -116,8 +141,14 @@ struct Overrides {
 };
 void apply(const Overrides& overrides, Config& config);
 
-// "1500ms" -> 1500 ms, "512MiB" -> bytes. Nothing when the text is not of that form.
+// "1500ms" or "1.5s" -> 1500 ms; units ms, s, m, h, d. Nothing when the text is not of that form, does not
+// fit, or is not a whole number of milliseconds: rounding "0.4ms" down to 0 would turn a limit into "no
+// limit".
 std::optional<Milliseconds> parse_duration(std::string_view text);
+// "512MiB" -> bytes; units B, KiB, MiB, GiB, TiB and kB (or KB), MB, GB, TB; without a unit, bytes. Nothing
+// as above.
 std::optional<std::int64_t> parse_size(std::string_view text);
+// The shortest text that parse_duration() reads back to the same value, such as "90s" or "250ms".
+std::string format_duration(Milliseconds duration);
 
 }  // namespace postpone::config

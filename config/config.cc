@@ -1,0 +1,58 @@
+#include "config/config.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+namespace postpone::config {
+namespace {
+
+constexpr std::size_t kMaxFileBytes = 4 * 1024 * 1024;
+
+ParseResult unreadable(const std::string& why) {
+  return {std::nullopt, {Problem{0, 0, "cannot be read: " + why}}};
+}
+
+}  // namespace
+
+int Config::total_subworkers() const {
+  int total = 0;
+  for (const Group& group : groups) total += group.count;
+  return total;
+}
+
+int Config::effective_pool_size() const {
+  return database.pool_size > 0 ? database.pool_size : total_subworkers();
+}
+
+ParseResult load(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  if (!file) return unreadable(std::strerror(errno));
+  std::string text(kMaxFileBytes + 1, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (std::ferror(file.get()) != 0) return unreadable(std::strerror(errno));
+  if (text.size() > kMaxFileBytes) return unreadable("larger than 4 MiB, which no configuration is");
+
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  if (error) return unreadable("the working directory is gone: " + error.message());
+  return parse(text, absolute.parent_path().string());
+}
+
+std::string to_string(const Problem& problem, const std::string& path) {
+  if (problem.line == 0) return path + ": " + problem.message;
+  return path + ":" + std::to_string(problem.line) + ":" + std::to_string(problem.column) + ": " +
+         problem.message;
+}
+
+void apply(const Overrides& overrides, Config& config) {
+  if (overrides.database_url && !overrides.database_url->empty()) {
+    config.database.url = *overrides.database_url;
+  }
+  if (overrides.log_level) config.log.level = *overrides.log_level;
+  if (overrides.polling_interval) config.supervisor.polling_interval = *overrides.polling_interval;
+}
+
+}  // namespace postpone::config
