@@ -36,8 +36,14 @@ constexpr std::size_t kMaxShownLength = 60;
 constexpr Milliseconds kLongest = std::chrono::hours{24 * 24};
 constexpr Milliseconds kShortest{1};
 
-// ---- Problems
-// ------------------------------------------------------------------------------------------------------
+bool is_continuation_byte(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+// ---- Problems ------------------------------------------------------------------------------------
 
 class Report {
  public:
@@ -105,8 +111,7 @@ std::string list_of(const Texts& texts) {
   return list;
 }
 
-// ---- Values
-// --------------------------------------------------------------------------------------------------------
+// ---- Values --------------------------------------------------------------------------------------
 
 // A value of the file and what its reader may want to know about it.
 struct Value {
@@ -116,7 +121,9 @@ struct Value {
   Report& report;
 
   void reject(const std::string& why) const { report.add(node.source(), name + ": " + why); }
-  void expected(const std::string& what) const { reject("expected " + what + ", got " + describe(node)); }
+  void expected(const std::string& what, const std::string& hint = {}) const {
+    reject("expected " + what + ", got " + describe(node) + hint);
+  }
   // The same for values that are long or may be secret.
   void expected_type(const std::string& what) const { reject("expected " + what + ", got " + type_of(node)); }
 };
@@ -213,26 +220,32 @@ auto size(std::int64_t lowest) {
 }
 
 template <class T>
-auto one_of(std::vector<std::pair<std::string_view, T>> choices) {
-  return [choices = std::move(choices)](const Value& value) -> std::optional<T> {
-    std::vector<std::string_view> names;
-    for (const auto& [name, choice] : choices) {
-      if (value.node.as_string() != nullptr && value.node.as_string()->get() == name) return choice;
-      names.push_back(name);
-    }
-    std::string hint;
-    if (const auto* node = value.node.as_string()) {
-      if (const auto near = nearest(node->get(), names)) hint = ", did you mean " + in_quotes(*near) + "?";
-    }
-    value.reject("expected one of " + list_of(names) + ", got " + describe(value.node) + hint);
-    return std::nullopt;
-  };
+std::optional<T> one_of(const Value& value, const std::vector<std::pair<std::string_view, T>>& choices) {
+  const auto* node = value.node.as_string();
+  std::vector<std::string_view> names;
+  for (const auto& [name, choice] : choices) {
+    if (node != nullptr && node->get() == name) return choice;
+    names.push_back(name);
+  }
+  const auto near = node != nullptr ? nearest(node->get(), names) : std::nullopt;
+  value.expected("one of " + list_of(names), near ? ", did you mean " + in_quotes(*near) + "?" : "");
+  return std::nullopt;
 }
 
 std::optional<std::string> log_level(const Value& value) {
   std::vector<std::pair<std::string_view, std::string>> choices;
   for (const std::string_view level : kLogLevels) choices.emplace_back(level, level);
-  return one_of(std::move(choices))(value);
+  return one_of(value, choices);
+}
+
+std::optional<LogFormat> log_format(const Value& value) {
+  return one_of<LogFormat>(value, {{"text", LogFormat::text}, {"json", LogFormat::json}});
+}
+
+std::optional<DeleteJobs> delete_jobs(const Value& value) {
+  return one_of<DeleteJobs>(
+      value,
+      {{"never", DeleteJobs::never}, {"successful", DeleteJobs::successful}, {"always", DeleteJobs::always}});
 }
 
 // A name that stands in log lines, process titles and metrics.
@@ -305,8 +318,7 @@ std::optional<std::string> executable(const Value& value) {
   return path.string();
 }
 
-// ---- Sections
-// ------------------------------------------------------------------------------------------------------
+// ---- Sections ------------------------------------------------------------------------------------
 
 template <class Section>
 struct Key {
@@ -339,73 +351,78 @@ std::optional<std::vector<std::pair<std::string, std::string>>> environment(cons
 
 const Schema<Database>& database_schema() {
   static const Schema<Database> schema{
-      "database",
-      "[database]",
-      {
-          key("url", &Database::url, text),
-          key("listen_url", &Database::listen_url, text),
-          key("listen", &Database::listen, boolean),
-          key("pool_size", &Database::pool_size, integer(0, kMaxPoolSize)),
-          key("connect_timeout", &Database::connect_timeout, duration(kShortest)),
-          key("statement_timeout", &Database::statement_timeout, duration(kShortest)),
-      }};
+      .name = "database",
+      .heading = "[database]",
+      .keys =
+          {
+              key("url", &Database::url, text),
+              key("listen_url", &Database::listen_url, text),
+              key("listen", &Database::listen, boolean),
+              key("pool_size", &Database::pool_size, integer(0, kMaxPoolSize)),
+              key("connect_timeout", &Database::connect_timeout, duration(kShortest)),
+              key("statement_timeout", &Database::statement_timeout, duration(kShortest)),
+          },
+  };
   return schema;
 }
 
 const Schema<Supervisor>& supervisor_schema() {
   static const Schema<Supervisor> schema{
-      "supervisor",
-      "[supervisor]",
-      {
-          key("name", &Supervisor::name, plain_name),
-          key("polling_interval", &Supervisor::polling_interval, duration(kShortest)),
-          key("shutdown_grace", &Supervisor::shutdown_grace, duration(Milliseconds{0})),
-          key("start_deadline", &Supervisor::start_deadline, duration(kShortest)),
-          key("subworker_timeout", &Supervisor::subworker_timeout, duration(kShortest)),
-          key("respawn_backoff", &Supervisor::respawn_backoff, duration(kShortest)),
-          key("respawn_backoff_max", &Supervisor::respawn_backoff_max, duration(kShortest)),
-          key("heartbeat_interval", &Supervisor::heartbeat_interval, duration(kShortest)),
-          key("stalled_after", &Supervisor::stalled_after, duration(kShortest)),
-          key("max_stalled", &Supervisor::max_stalled, integer(1, kMaxRescues)),
-      }};
+      .name = "supervisor",
+      .heading = "[supervisor]",
+      .keys =
+          {
+              key("name", &Supervisor::name, plain_name),
+              key("polling_interval", &Supervisor::polling_interval, duration(kShortest)),
+              key("shutdown_grace", &Supervisor::shutdown_grace, duration(Milliseconds{0})),
+              key("start_deadline", &Supervisor::start_deadline, duration(kShortest)),
+              key("subworker_timeout", &Supervisor::subworker_timeout, duration(kShortest)),
+              key("respawn_backoff", &Supervisor::respawn_backoff, duration(kShortest)),
+              key("respawn_backoff_max", &Supervisor::respawn_backoff_max, duration(kShortest)),
+              key("heartbeat_interval", &Supervisor::heartbeat_interval, duration(kShortest)),
+              key("stalled_after", &Supervisor::stalled_after, duration(kShortest)),
+              key("max_stalled", &Supervisor::max_stalled, integer(1, kMaxRescues)),
+          },
+  };
   return schema;
 }
 
 const Schema<Log>& log_schema() {
   static const Schema<Log> schema{
-      "log",
-      "[log]",
-      {
-          key("level", &Log::level, log_level),
-          key("format", &Log::format,
-              one_of<LogFormat>({{"text", LogFormat::text}, {"json", LogFormat::json}})),
-      }};
+      .name = "log",
+      .heading = "[log]",
+      .keys =
+          {
+              key("level", &Log::level, log_level),
+              key("format", &Log::format, log_format),
+          },
+  };
   return schema;
 }
 
 const Schema<Group>& group_schema() {
-  static const Schema<Group> schema{"group",
-                                    "[[group]]",
-                                    {
-                                        required(key("name", &Group::name, group_name)),
-                                        required(key("executable", &Group::executable, executable)),
-                                        key("arguments", &Group::arguments, list(text)),
-                                        key("environment", &Group::environment, environment),
-                                        key("queues", &Group::queues, queue_names),
-                                        key("count", &Group::count, integer(1, kMaxSubworkersPerGroup)),
-                                        key("delete_jobs", &Group::delete_jobs,
-                                            one_of<DeleteJobs>({{"never", DeleteJobs::never},
-                                                                {"successful", DeleteJobs::successful},
-                                                                {"always", DeleteJobs::always}})),
-                                        key("fresh_process_per_job", &Group::fresh_process_per_job, boolean),
-                                        key("max_jobs", &Group::max_jobs, integer(0, kMaxJobs)),
-                                        key("max_jobs_jitter", &Group::max_jobs_jitter, integer(0, kMaxJobs)),
-                                        key("max_rss", &Group::max_rss, size(0)),
-                                        key("max_age", &Group::max_age, duration(Milliseconds{0})),
-                                        key("time_limit", &Group::time_limit, duration(Milliseconds{0})),
-                                        key("abort_grace", &Group::abort_grace, duration(Milliseconds{0})),
-                                        key("max_output", &Group::max_output, size(1)),
-                                    }};
+  static const Schema<Group> schema{
+      .name = "group",
+      .heading = "[[group]]",
+      .keys =
+          {
+              required(key("name", &Group::name, group_name)),
+              required(key("executable", &Group::executable, executable)),
+              key("arguments", &Group::arguments, list(text)),
+              key("environment", &Group::environment, environment),
+              key("queues", &Group::queues, queue_names),
+              key("count", &Group::count, integer(1, kMaxSubworkersPerGroup)),
+              key("delete_jobs", &Group::delete_jobs, delete_jobs),
+              key("fresh_process_per_job", &Group::fresh_process_per_job, boolean),
+              key("max_jobs", &Group::max_jobs, integer(0, kMaxJobs)),
+              key("max_jobs_jitter", &Group::max_jobs_jitter, integer(0, kMaxJobs)),
+              key("max_rss", &Group::max_rss, size(0)),
+              key("max_age", &Group::max_age, duration(Milliseconds{0})),
+              key("time_limit", &Group::time_limit, duration(Milliseconds{0})),
+              key("abort_grace", &Group::abort_grace, duration(Milliseconds{0})),
+              key("max_output", &Group::max_output, size(1)),
+          },
+  };
   return schema;
 }
 
@@ -487,8 +504,7 @@ std::optional<std::vector<std::pair<std::string, std::string>>> environment(cons
   return variables;
 }
 
-// ---- The walk
-// ------------------------------------------------------------------------------------------------------
+// ---- The walk ------------------------------------------------------------------------------------
 
 class Parser {
  public:
