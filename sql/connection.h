@@ -21,17 +21,13 @@
 #include <vector>
 
 #include "sql/connect_options.h"
+#include "sql/connecting.h"
+#include "sql/error.h"
 #include "sql/job.h"
 
-struct pg_conn;
 struct pg_result;
 
 namespace postpone::sql {
-
-struct CloseConnection {
-  void operator()(pg_conn* connection) const noexcept;
-};
-using ConnectionHandle = std::unique_ptr<pg_conn, CloseConnection>;
 
 struct ClearResult {
   void operator()(pg_result* result) const noexcept;
@@ -52,13 +48,14 @@ std::string to_parameter(T value) {
 std::string to_parameter(SystemTime value);                         // timestamptz, to the microsecond
 std::string to_parameter(const std::vector<std::int64_t>& values);  // an array, {1,2}
 std::string to_parameter(const std::vector<std::string>& values);   // an array, {"a","b"}; any text
+std::string to_parameter(const std::vector<Parameter>& values);     // the same, with NULLs
+inline std::string to_parameter(std::string value) {
+  return value;
+}
 template <class T>
 Parameter to_parameter(const std::optional<T>& value) {
   if (!value) return std::nullopt;
   return to_parameter(*value);
-}
-inline std::string to_parameter(std::string value) {
-  return value;
 }
 
 struct Statement {
@@ -164,15 +161,20 @@ class Connection {
   using Clock = std::chrono::steady_clock;
 
   pg_conn* begin_work();
-  void end_work() { working_ = false; }
+  void establish();
+  void tick();
+  short wait_for(int socket, short events, Clock::time_point until);
+  bool wait_for_result();
+  ResultHandle next_result(const std::optional<ServerError>& last_words);
   void send(const Statement& statement);
-  void wait_for_server();
-  ResultHandle next_result();
-  std::vector<Result> results_until_sync(std::size_t expected);
+  std::vector<Result> results_until_sync();
+  [[noreturn]] void throw_lost() const;
 
   ConnectOptions options_;
   ConnectionHandle handle_;
-  bool working_ = false;  // still set when work begins: the work before it was broken off half-way
+  Clock::time_point next_tick_;
+  Clock::time_point heard_at_;  // when the last byte came, or the work began
+  bool working_ = false;        // still set when work begins: the work before it was broken off half-way
 };
 
 }  // namespace postpone::sql

@@ -3,22 +3,26 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <utility>
 
 namespace postpone::sql {
 
 // What the caller should do. Decided from the SQLSTATE, or from the lack of one (a connection that broke).
 //
-//   reconnect  the connection is gone or of no more use (08xxx, 57P01-57P03, 53300, a timeout of ours): open a new one, with a wait
-//   retry      the same statement may succeed at once (40001, 40P01, 55P03)
-//   wait       the server is up but cannot do it now (53xxx, 25006 read-only, 58xxx): the same statement, after a wait
+//   reconnect  the connection is gone or of no more use (08xxx, 57P01-57P03, 53300, a timeout of ours): open
+//   a new one, with a wait retry      the same statement may succeed at once (40001, 40P01, 55P03) wait the
+//   server is up but cannot do it now (53xxx, 25006 read-only, 57014 cancelled, 58xxx): the same statement,
+//              after a wait
 //   conflict   a rule of the queue said no (23505 on a queueing lock): tell whoever asked
-//   bug        anything else: a mistake of ours, of the schema or of the arguments; doing it again will not help
+//   bug        anything else: a mistake of ours, of the schema or of the arguments; doing it again will not
+//   help
 enum class Remedy { reconnect, retry, wait, conflict, bug };
 
 class DatabaseError : public std::runtime_error {
  public:
-  DatabaseError(Remedy remedy, const std::string& message, std::string sqlstate = "", std::string constraint = "",
-                std::string detail = "")
+  DatabaseError(Remedy remedy, const std::string& message, std::string sqlstate = "",
+                std::string constraint = "", std::string detail = "")
       : std::runtime_error(message),
         remedy_(remedy),
         sqlstate_(std::move(sqlstate)),
@@ -46,5 +50,28 @@ class AlreadyEnqueued : public DatabaseError {
  private:
   std::string queueing_lock_;
 };
+
+// What the server says of an error, field by field.
+struct ServerError {
+  std::string sqlstate;  // empty when the connection broke instead
+  std::string message;
+  std::string detail;
+  std::string constraint;
+  int line = 0;  // of the SQL text; 0 = not known
+};
+
+// The table above. Pure.
+Remedy remedy_for(std::string_view sqlstate, std::string_view constraint = {});
+
+// Throws what stands for it: AlreadyEnqueued, or DatabaseError with the text "<message> (SQLSTATE xxxxx)[:
+// detail]" in one line.
+[[noreturn]] void throw_server_error(const ServerError& error);
+
+// Why libpq could not connect, from its message with verbosity "verbose" (one or more lines for each host
+// that was tried).
+DatabaseError connect_failure(std::string_view libpq_message, bool password_missing);
+
+// The text in one line, without white space at its ends.
+std::string one_line(std::string_view text);
 
 }  // namespace postpone::sql

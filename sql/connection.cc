@@ -1,0 +1,378 @@
+#include "sql/connection.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <system_error>
+#include <utility>
+
+#include "sql/error.h"
+
+namespace postpone::sql {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kTickInterval{500};
+
+std::string field_of(const PGresult* result, int field) {
+  const char* text = PQresultErrorField(result, field);
+  return text != nullptr ? text : "";
+}
+
+// The line of the SQL text that PostgreSQL points at, by a position that counts characters from 1.
+int line_at(std::string_view sql, const std::string& position) {
+  long characters = std::strtol(position.c_str(), nullptr, 10);
+  if (characters <= 0) return 0;
+  int line = 1;
+  for (const char c : sql) {
+    const bool starts_character = (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+    if (starts_character && --characters == 0) break;
+    if (c == '\n') ++line;
+  }
+  return line;
+}
+
+ServerError error_of(const PGresult* result) {
+  const std::string primary = field_of(result, PG_DIAG_MESSAGE_PRIMARY);
+  return {.sqlstate = field_of(result, PG_DIAG_SQLSTATE),
+          .message = primary.empty() ? PQresultErrorMessage(result) : primary,
+          .detail = field_of(result, PG_DIAG_MESSAGE_DETAIL),
+          .constraint = field_of(result, PG_DIAG_CONSTRAINT_NAME),
+          .line = 0};
+}
+
+// An answer that the protocol cannot give to what was asked, or that we never ask for (COPY).
+[[noreturn]] void throw_unexpected_answer(const PGresult* result) {
+  throw DatabaseError(Remedy::bug, std::string("unexpected answer from the database: ") +
+                                       PQresStatus(PQresultStatus(result)));
+}
+
+void refuse_nul(const std::vector<Statement>& statements) {
+  for (const Statement& statement : statements) {
+    for (const Parameter& parameter : statement.parameters) {
+      if (parameter && parameter->find('\0') != std::string::npos) {
+        throw DatabaseError(Remedy::bug,
+                            "a text for the database holds a NUL byte, which PostgreSQL cannot store");
+      }
+    }
+  }
+}
+
+template <class T>
+void read_number(std::string_view text, T& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw DatabaseError(Remedy::bug, "the database sent \"" + std::string(text) + "\" for a number");
+  }
+}
+
+// An element of an array, always quoted.
+void append_quoted(std::string& array, std::string_view element) {
+  array += '"';
+  for (const char c : element) {
+    if (c == '"' || c == '\\') array += '\\';
+    array += c;
+  }
+  array += '"';
+}
+
+}  // namespace
+
+void ClearResult::operator()(pg_result* result) const noexcept {
+  PQclear(result);
+}
+
+std::string to_parameter(int value) {
+  return std::to_string(value);
+}
+
+std::string to_parameter(std::int64_t value) {
+  return std::to_string(value);
+}
+
+std::string to_parameter(double value) {
+  char text[32];
+  const auto [end, error] = std::to_chars(std::begin(text), std::end(text), value);
+  return {text, end};
+}
+
+std::string to_parameter(SystemTime value) {
+  if (value == SystemTime::max()) return "infinity";
+  if (value == SystemTime::min()) return "-infinity";
+  const auto day = std::chrono::floor<std::chrono::days>(value);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss time(std::chrono::floor<microseconds>(value - day));
+  char text[64];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02u %02d:%02d:%02d.%06d+00", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
+                static_cast<int>(time.seconds().count()), static_cast<int>(time.subseconds().count()));
+  return text;
+}
+
+std::string to_parameter(const std::vector<std::int64_t>& values) {
+  std::string array = "{";
+  for (const std::int64_t value : values) {
+    if (array.size() > 1) array += ',';
+    array += std::to_string(value);
+  }
+  return array + "}";
+}
+
+std::string to_parameter(const std::vector<std::string>& values) {
+  std::string array = "{";
+  for (const std::string& value : values) {
+    if (array.size() > 1) array += ',';
+    append_quoted(array, value);
+  }
+  return array + "}";
+}
+
+std::string to_parameter(const std::vector<Parameter>& values) {
+  std::string array = "{";
+  for (const Parameter& value : values) {
+    if (array.size() > 1) array += ',';
+    if (value) {
+      append_quoted(array, *value);
+    } else {
+      array += "NULL";
+    }
+  }
+  return array + "}";
+}
+
+std::string microseconds_of(std::string_view expression) {
+  const std::string e(expression);
+  return "case when isfinite(" + e + ") then (extract(epoch from " + e + ") * 1000000)::bigint when " + e +
+         " = 'infinity' then 9223372036854775807 when " + e + " = '-infinity' then -9223372036854775807 end";
+}
+
+// --- rows
+// ------------------------------------------------------------------------------------------------------------
+
+bool Row::is_null(int column) const {
+  return PQgetisnull(result_, row_, column) != 0;
+}
+
+std::string_view Row::text(int column) const {
+  if (is_null(column)) {
+    throw DatabaseError(Remedy::bug, "the database sent NULL in column " + std::to_string(column + 1) +
+                                         " (\"" + PQfname(result_, column) + "\")");
+  }
+  return {PQgetvalue(result_, row_, column), static_cast<std::size_t>(PQgetlength(result_, row_, column))};
+}
+
+void Row::read(int column, bool& value) const {
+  value = text(column) == "t";
+}
+void Row::read(int column, int& value) const {
+  read_number(text(column), value);
+}
+void Row::read(int column, std::int64_t& value) const {
+  read_number(text(column), value);
+}
+void Row::read(int column, double& value) const {
+  read_number(text(column), value);
+}
+void Row::read(int column, std::string& value) const {
+  value = text(column);
+}
+
+void Row::read(int column, SystemTime& value) const {
+  std::int64_t since_epoch = 0;
+  read_number(text(column), since_epoch);
+  constexpr auto kLast = std::chrono::duration_cast<microseconds>(SystemTime::duration::max()).count();
+  if (since_epoch >= kLast) {
+    value = SystemTime::max();
+  } else if (since_epoch <= -kLast) {
+    value = SystemTime::min();
+  } else {
+    value = SystemTime(microseconds(since_epoch));
+  }
+}
+
+int Result::rows() const {
+  return PQntuples(handle_.get());
+}
+
+Row Result::only() const {
+  if (rows() != 1) {
+    throw DatabaseError(Remedy::bug,
+                        "the database sent " + std::to_string(rows()) + " rows where one was due");
+  }
+  return row(0);
+}
+
+// --- waiting
+// ---------------------------------------------------------------------------------------------------------
+
+void Connection::tick() {
+  if (options_.on_tick) options_.on_tick();
+  next_tick_ = Clock::now() + kTickInterval;
+}
+
+// The events that came, 0 when `until` is over. A signal ticks at once: it may be what on_tick looks for.
+short Connection::wait_for(int socket, short events, Clock::time_point until) {
+  for (;;) {
+    const auto now = Clock::now();
+    if (now >= until) return 0;
+    const auto slice = std::chrono::ceil<milliseconds>(std::min(next_tick_, until) - now);
+    pollfd one{.fd = socket, .events = events, .revents = 0};
+    const int ready = poll(&one, 1, static_cast<int>(std::max(slice, milliseconds(0)).count()));
+    if (ready < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
+    if (ready < 0 || Clock::now() >= next_tick_) tick();
+    if (ready > 0) return one.revents;
+  }
+}
+
+Connection::Connection(ConnectOptions options) : options_(std::move(options)) {
+  next_tick_ = heard_at_ = Clock::now();
+  next_tick_ += kTickInterval;
+  establish();
+}
+
+void Connection::establish() {
+  ConnectAttempt attempt(options_.url, options_.application_name, options_.connect_timeout, Clock::now());
+  while (!(handle_ = attempt.advance(Clock::now()))) {
+    wait_for(attempt.socket(), attempt.wants_write() ? POLLOUT : POLLIN, attempt.deadline());
+  }
+}
+
+// Sends what is left and receives until an answer is complete. False when the connection was lost.
+bool Connection::wait_for_result() {
+  pg_conn* connection = handle_.get();
+  for (;;) {
+    const int unsent = PQflush(connection);
+    if (unsent < 0) return false;
+    if (unsent == 0 && PQisBusy(connection) == 0) return true;
+
+    const bool limited = options_.statement_timeout > milliseconds(0);
+    const auto until = limited ? heard_at_ + options_.statement_timeout : Clock::time_point::max();
+    const short ready = wait_for(PQsocket(connection), unsent > 0 ? POLLIN | POLLOUT : POLLIN, until);
+    if (ready == 0) {
+      throw DatabaseError(Remedy::reconnect, "no answer from the database within " +
+                                                 std::to_string(options_.statement_timeout.count()) + " ms");
+    }
+    if ((ready & ~POLLOUT) == 0) continue;
+    heard_at_ = Clock::now();
+    if (PQconsumeInput(connection) == 0) return false;
+  }
+}
+
+// --- statements
+// ------------------------------------------------------------------------------------------------------
+
+pg_conn* Connection::begin_work() {
+  if (working_) {
+    throw DatabaseError(Remedy::reconnect,
+                        "the connection to the database was given up in the middle of a statement");
+  }
+  working_ = true;
+  heard_at_ = Clock::now();
+  next_tick_ = heard_at_ + kTickInterval;
+  return handle_.get();
+}
+
+void Connection::throw_lost() const {
+  ServerError lost;
+  lost.message = PQerrorMessage(handle_.get());
+  throw_server_error(lost);
+}
+
+void Connection::send(const Statement& statement) {
+  std::vector<const char*> values;
+  values.reserve(statement.parameters.size());
+  for (const Parameter& parameter : statement.parameters) {
+    values.push_back(parameter ? parameter->c_str() : nullptr);
+  }
+  constexpr int kText = 0;
+  const int sent = PQsendQueryParams(handle_.get(), statement.sql.c_str(), static_cast<int>(values.size()),
+                                     nullptr, values.data(), nullptr, nullptr, kText);
+  if (sent == 0) throw_lost();
+}
+
+// Nothing at the end of a statement's results. A lost connection throws, with the server's last words if
+// there were any.
+ResultHandle Connection::next_result(const std::optional<ServerError>& last_words) {
+  ResultHandle result;
+  const bool received = wait_for_result();
+  if (received) result.reset(PQgetResult(handle_.get()));
+  if (received && (result || PQstatus(handle_.get()) == CONNECTION_OK)) return result;
+  if (last_words) throw_server_error(*last_words);
+  throw_lost();
+}
+
+// Reads to the end of the pipeline even after an error, so that the connection can go on.
+std::vector<Result> Connection::results_until_sync() {
+  std::vector<Result> results;
+  std::optional<ServerError> error;
+  for (;;) {
+    ResultHandle result = next_result(error);
+    if (!result) continue;  // the end of one statement's results
+    switch (PQresultStatus(result.get())) {
+      case PGRES_TUPLES_OK:
+      case PGRES_COMMAND_OK:
+      case PGRES_EMPTY_QUERY:
+        results.emplace_back(std::move(result));
+        break;
+      case PGRES_FATAL_ERROR:
+        if (!error) error = error_of(result.get());
+        break;
+      case PGRES_PIPELINE_ABORTED:
+        break;
+      case PGRES_PIPELINE_SYNC:
+        PQexitPipelineMode(handle_.get());
+        working_ = false;
+        if (error) throw_server_error(*error);
+        return results;
+      default:
+        throw_unexpected_answer(result.get());
+    }
+  }
+}
+
+Result Connection::query(std::string sql, std::vector<Parameter> parameters) {
+  std::vector<Statement> statements;
+  statements.push_back({std::move(sql), std::move(parameters)});
+  return std::move(pipeline(statements).at(0));
+}
+
+std::vector<Result> Connection::pipeline(const std::vector<Statement>& statements) {
+  refuse_nul(statements);
+  pg_conn* connection = begin_work();
+  if (PQenterPipelineMode(connection) == 0) throw_lost();
+  for (const Statement& statement : statements) send(statement);
+  if (PQpipelineSync(connection) == 0) throw_lost();
+  return results_until_sync();
+}
+
+void Connection::script(const std::string& sql) {
+  pg_conn* connection = begin_work();
+  if (PQsendQuery(connection, sql.c_str()) == 0) throw_lost();
+  std::optional<ServerError> error;
+  while (const ResultHandle result = next_result(error)) {
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_FATAL_ERROR) {
+      error = error_of(result.get());
+      error->line = line_at(sql, field_of(result.get(), PG_DIAG_STATEMENT_POSITION));
+    } else if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+      throw_unexpected_answer(result.get());
+    }
+  }
+  working_ = false;
+  if (error) throw_server_error(*error);
+}
+
+int Connection::server_version() const {
+  return PQserverVersion(handle_.get());
+}
+
+}  // namespace postpone::sql
