@@ -50,7 +50,12 @@ using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC: the same for all p
 // Nanoseconds of Clock since its epoch, as stored on the board.
 std::int64_t now_ns();
 
-// A semaphore used as a latch: rung any number of times before it is answered, it counts once.
+// Why a doorbell was rung: bits, because several ringers may have several reasons before one answer.
+inline constexpr std::uint32_t kRungForWork = 1;     // there may be a job
+inline constexpr std::uint32_t kRungForPermit = 2;   // somebody waits for a permit: give yours up if you are idle; or one became free
+inline constexpr std::uint32_t kRungForCommand = 4;  // read `command`, or a signal came
+
+// A semaphore used as a latch: rung any number of times before it is answered, it counts once. What it keeps are the reasons.
 // Safe for any number of ringers and one waiter, in different processes, each of which may be killed at any point; what a
 // death in the middle can cost is one wake-up, which the limit of wait() heals.
 class Doorbell {
@@ -59,18 +64,21 @@ class Doorbell {
   void init();
 
   // Wakes the waiter, or makes its next wait() return at once. Async-signal-safe.
-  void ring() noexcept;
+  void ring(std::uint32_t reasons) noexcept;
 
-  // Forgets all rings so far. Call it before looking for work.
-  void answer() noexcept;
+  // Takes all reasons given so far (0 = not rung). Call it before looking for work.
+  std::uint32_t answer() noexcept;
 
   // Waits until rung, interrupted by a signal, or `limit` has passed. True when rung. It does not answer().
   bool wait(std::chrono::nanoseconds limit) noexcept;
 
   bool is_rung() const noexcept { return rung_.load(std::memory_order_seq_cst) != 0; }
+  bool is_rung_for(std::uint32_t reasons) const noexcept {
+    return (rung_.load(std::memory_order_seq_cst) & reasons) != 0;
+  }
 
  private:
-  std::atomic<std::uint32_t> rung_;
+  std::atomic<std::uint32_t> rung_;  // the reasons; the ringer that makes it non-zero posts the semaphore
   alignas(16) std::byte semaphore_[48];  // an interprocess_semaphore
 };
 

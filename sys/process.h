@@ -90,6 +90,9 @@ class Process {
   std::optional<ExitReport> reap_within(std::chrono::milliseconds limit);
 
  private:
+  Process(pid_t pid, Fd pidfd) noexcept : pid_(pid), pidfd_(std::move(pidfd)) {}
+  std::optional<ExitReport> wait(int options);
+
   pid_t pid_ = -1;
   Fd pidfd_;
 };

@@ -1,0 +1,178 @@
+#include "board/board.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "board/layout.h"
+
+namespace postpone::board {
+
+namespace {
+
+Layout* map(int fd) {
+  void* const memory =
+      ::mmap(nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+  if (memory == MAP_FAILED) sys::throw_errno("cannot map the board");
+  return static_cast<Layout*>(memory);
+}
+
+[[noreturn]] void refuse(int fd, const std::string& why) {
+  throw std::runtime_error("descriptor " + std::to_string(fd) + " is not a board of this version: " + why +
+                           "; supervisor and sub-worker must come from the same installation");
+}
+
+void free_entries(JobEntry (&jobs)[kJobsPerSlot]) {
+  for (JobEntry& job : jobs) job.phase.store(JobPhase::none, std::memory_order_relaxed);
+}
+
+// The owner may have died while it wrote: an outcome counts only when its phase says so, and only as far as
+// it can be.
+void copy_entry(const JobEntry& from, JobEntry& to) {
+  const JobPhase phase = from.phase.load(std::memory_order_acquire);
+  std::uint32_t bytes = 0;
+  if (phase == JobPhase::ended) bytes = from.outcome_bytes.load(std::memory_order_relaxed);
+  if (bytes > kMaxOutcomeBytes) bytes = 0;
+  to.job_id.store(from.job_id.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  to.outcome_bytes.store(bytes, std::memory_order_relaxed);
+  std::memcpy(to.outcome, from.outcome, bytes);
+  to.phase.store(phase, std::memory_order_relaxed);
+}
+
+// The entries that hold a job, one behind the other, and no others.
+void copy_entries(const Slot& slot, Grave& grave) {
+  free_entries(grave.jobs);
+  std::size_t used = 0;
+  for (const JobEntry& job : slot.jobs) {
+    if (job.phase.load(std::memory_order_relaxed) != JobPhase::none) copy_entry(job, grave.jobs[used++]);
+  }
+}
+
+bool is_free(const Grave& grave) {
+  return grave.worker_id.load(std::memory_order_relaxed) ==
+         grave.settled_worker_id.load(std::memory_order_acquire);
+}
+
+}  // namespace
+
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
+}
+
+// The stamp goes first: who sees the state sees since when.
+void Slot::enter(SlotState next) noexcept {
+  since_ns.store(now_ns(), std::memory_order_relaxed);
+  state.store(next, std::memory_order_seq_cst);
+}
+
+Board Board::create(std::uint32_t slots, std::uint32_t permits) {
+  sys::Fd fd(::memfd_create("postpone-board", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd) sys::throw_errno("cannot make the board");
+  if (::ftruncate(fd.get(), sizeof(Layout)) != 0) sys::throw_errno("cannot size the board");
+  if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    sys::throw_errno("cannot seal the board");
+  }
+  Layout* const layout = map(fd.get());
+  Board board(std::move(fd), layout);
+  Header& header = board.header();
+  header.magic = kMagic;
+  header.layout_version = kLayoutVersion;
+  header.bytes = sizeof(Layout);
+  header.slots.store(slots, std::memory_order_relaxed);
+  header.permits.store(permits, std::memory_order_relaxed);
+  header.housekeeper_doorbell.init();
+  return board;
+}
+
+Board Board::attach(sys::Fd fd) {
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) refuse(fd.get(), std::strerror(errno));
+  if (status.st_size != static_cast<off_t>(sizeof(Layout))) refuse(fd.get(), "its size differs");
+  Layout* const layout = map(fd.get());
+  Board board(std::move(fd), layout);
+  const Header& header = board.header();
+  if (header.magic != kMagic) refuse(board.fd(), "it does not begin as one");
+  if (header.layout_version != kLayoutVersion || header.bytes != sizeof(Layout)) {
+    refuse(board.fd(), "its layout is version " + std::to_string(header.layout_version) + ", not " +
+                           std::to_string(kLayoutVersion));
+  }
+  return board;
+}
+
+Board::Board(Board&& other) noexcept
+    : fd_(std::move(other.fd_)), layout_(std::exchange(other.layout_, nullptr)) {}
+
+Board::~Board() {
+  if (layout_ != nullptr) ::munmap(layout_, sizeof(Layout));
+}
+
+Header& Board::header() const {
+  return layout_->header;
+}
+Slot& Board::slot(std::uint32_t index) const {
+  return layout_->slots[index];
+}
+Grave& Board::grave(std::uint32_t index) const {
+  return layout_->graves[index];
+}
+PermitCell& Board::permit(std::uint32_t index) const {
+  return layout_->permits[index];
+}
+
+std::uint32_t Board::reset_slot(std::uint32_t index, std::uint32_t group) {
+  Slot& used = slot(index);
+  const std::uint32_t generation = used.generation.load(std::memory_order_relaxed) + 1;
+  if (generation == 1) {
+    used.doorbell.init();
+  } else {
+    used.doorbell.answer();
+    free_entries(used.jobs);
+  }
+  used.group.store(group, std::memory_order_relaxed);
+  used.command.store(Command::run, std::memory_order_relaxed);
+  used.abort_job_id.store(0, std::memory_order_relaxed);
+  used.worker_id.store(0, std::memory_order_relaxed);
+  used.holds_permit.store(0, std::memory_order_relaxed);
+  used.task_pid.store(0, std::memory_order_relaxed);
+  used.beat();
+  used.enter(SlotState::vacant);
+  used.generation.store(generation, std::memory_order_seq_cst);
+  return generation;
+}
+
+bool Board::bury(std::uint32_t index, std::int64_t worker_id) {
+  for (Grave& grave : layout_->graves) {
+    if (!is_free(grave)) continue;
+    copy_entries(slot(index), grave);
+    grave.slot.store(index, std::memory_order_relaxed);
+    grave.worker_id.store(worker_id, std::memory_order_release);
+    header().housekeeper_doorbell.ring(kRungForWork);
+    return true;
+  }
+  return false;
+}
+
+std::optional<std::uint32_t> most_recently_idle(const Board& board, std::uint32_t group,
+                                                std::optional<std::uint32_t> except) {
+  std::optional<std::uint32_t> found;
+  std::int64_t found_since = 0;
+  for (std::uint32_t i = 0; i < slots_in_use(board); ++i) {
+    const Slot& slot = board.slot(i);
+    if (slot.state.load(std::memory_order_seq_cst) != SlotState::idle || i == except) continue;
+    if (slot.group.load(std::memory_order_relaxed) != group || slot.doorbell.is_rung_for(kRungForWork))
+      continue;
+    if (slot.command.load(std::memory_order_relaxed) != Command::run) continue;
+    const std::int64_t since = slot.since_ns.load(std::memory_order_relaxed);
+    if (found && since <= found_since) continue;
+    found = i;
+    found_since = since;
+  }
+  return found;
+}
+
+}  // namespace postpone::board

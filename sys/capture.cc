@@ -1,0 +1,111 @@
+// Running a program for what it writes.
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "sys/process.h"
+#include "sys/deadline.h"
+
+namespace postpone::sys {
+
+namespace {
+
+// One stream of the program: what has been read of it, up to a bound.
+struct Stream {
+  const char* name;
+  std::string& text;
+  Fd fd;
+};
+
+bool names_target(const ProcessSpec& spec, int target) {
+  return std::any_of(spec.descriptors.begin(), spec.descriptors.end(),
+                     [target](const InheritedFd& descriptor) { return descriptor.target == target; });
+}
+
+class Capture {
+ public:
+  Capture(const ProcessSpec& spec, std::size_t max_bytes) : max_bytes_(max_bytes) { start(spec); }
+
+  Captured run(std::chrono::milliseconds limit) {
+    const SteadyTime deadline = std::chrono::steady_clock::now() + limit;
+    bool ended = false;
+    while (!ended && captured_.problem.empty()) ended = read_some(limit, deadline);
+    // Before the reaping, while the group's number is surely its own: nothing it forked may outlive it.
+    process_.signal_group(SIGKILL);
+    const ExitReport report = process_.reap();
+    for (Stream& stream : streams_) drain(stream);
+    if (captured_.problem.empty() && (report.signalled || report.code != 0)) {
+      captured_.problem = "ended with " + to_string(report);
+    }
+    return std::move(captured_);
+  }
+
+ private:
+  void start(ProcessSpec spec) {
+    const Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    FdPair output = make_pipe();
+    FdPair diagnostics = make_pipe();
+    std::erase_if(spec.descriptors, [](const InheritedFd& descriptor) {
+      return descriptor.target == STDOUT_FILENO || descriptor.target == STDERR_FILENO;
+    });
+    spec.descriptors.push_back({output.second.get(), STDOUT_FILENO});
+    spec.descriptors.push_back({diagnostics.second.get(), STDERR_FILENO});
+    if (nothing && !names_target(spec, STDIN_FILENO)) {
+      spec.descriptors.push_back({nothing.get(), STDIN_FILENO});
+    }
+    spec.own_process_group = true;
+    streams_[0].fd = std::move(output.first);
+    streams_[1].fd = std::move(diagnostics.first);
+    for (const Stream& stream : streams_) set_nonblocking(stream.fd.get());
+    process_ = Process::spawn(spec);
+  }
+
+  // Waits for output or the end; true when the program has ended.
+  bool read_some(std::chrono::milliseconds limit, SteadyTime deadline) {
+    std::array<pollfd, 3> descriptors{{{streams_[0].fd.get(), POLLIN, 0},
+                                       {streams_[1].fd.get(), POLLIN, 0},
+                                       {process_.pidfd(), POLLIN, 0}}};
+    if (!poll_until(descriptors, deadline)) {
+      captured_.problem = "did not end within " + std::to_string(limit.count()) + " ms";
+      return false;
+    }
+    for (Stream& stream : streams_) drain(stream);
+    return descriptors[2].revents != 0;
+  }
+
+  // Takes what is there now; the stream is closed at its end.
+  void drain(Stream& stream) {
+    std::array<char, 16 * 1024> chunk;
+    while (stream.fd) {
+      const ssize_t got = ::read(stream.fd.get(), chunk.data(), chunk.size());
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0 && errno == EAGAIN) return;
+      if (got <= 0 || !keep(stream, {chunk.data(), static_cast<std::size_t>(got)})) stream.fd.reset();
+    }
+  }
+
+  bool keep(Stream& stream, std::string_view bytes) {
+    const auto room = max_bytes_ - stream.text.size();
+    stream.text.append(bytes.substr(0, room));
+    if (bytes.size() <= room) return true;
+    captured_.problem = "wrote more than " + std::to_string(max_bytes_) + " bytes to " + stream.name;
+    return false;
+  }
+
+  std::size_t max_bytes_;
+  Captured captured_;
+  std::array<Stream, 2> streams_{{{"stdout", captured_.output, {}}, {"stderr", captured_.diagnostics, {}}}};
+  Process process_;
+};
+
+}  // namespace
+
+Captured run_and_capture(const ProcessSpec& spec, std::chrono::milliseconds limit, std::size_t max_bytes) {
+  return Capture(spec, max_bytes).run(limit);
+}
+
+}  // namespace postpone::sys
