@@ -7,10 +7,13 @@
 // Nothing stops at the first problem. A reader that finds one reports it, leaves the field alone, and the
 // walk goes on; only a syntax error ends it, since there is nothing to walk then. Strings are shown in a
 // message only where the key can hold no secret.
+#include <sys/stat.h>
 #include <toml++/toml.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <initializer_list>
@@ -291,14 +294,11 @@ std::optional<std::vector<std::string>> queue_names(const Value& value) {
 }
 
 // What keeps a file from being started as a program; empty = nothing.
-std::string why_not_executable(const std::filesystem::path& path) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status)) {
-    return error ? error.message() : "no such file";
-  }
-  if (std::filesystem::is_directory(status)) return "is a directory, not a program";
-  if (!std::filesystem::is_regular_file(status)) return "is not a regular file";
+std::string why_not_executable(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return std::strerror(errno);
+  if (S_ISDIR(status.st_mode)) return "is a directory, not a program";
+  if (!S_ISREG(status.st_mode)) return "is not a regular file";
   if (::access(path.c_str(), X_OK) != 0) return "is not executable for this user (chmod +x?)";
   return {};
 }
@@ -310,12 +310,12 @@ std::optional<std::string> executable(const Value& value) {
     value.reject("must not be empty");
     return std::nullopt;
   }
-  const std::filesystem::path path = std::filesystem::path(value.directory) / *name;
+  std::string path = std::filesystem::path(value.directory) / *name;
   if (const std::string why = why_not_executable(path); !why.empty()) {
-    value.reject(path.string() + ": " + why);
+    value.reject(path + ": " + why);
     return std::nullopt;
   }
-  return path.string();
+  return path;
 }
 
 // ---- Sections ------------------------------------------------------------------------------------
@@ -540,13 +540,21 @@ toml::source_region place_of(const toml::table& table, std::initializer_list<std
   return table.source();
 }
 
+// toml++ takes a string without quotes for whatever its first letters resemble: "inf…" for a number, "t…" for
+// true.
+std::string syntax_error(const toml::parse_error& error) {
+  std::string message = "not valid TOML: " + std::string(error.description());
+  for (const char* kind : {"parsing value:", "parsing boolean:", "parsing floating-point:"}) {
+    if (message.find(kind) != std::string::npos) message += " (strings stand in quotes)";
+  }
+  return message;
+}
+
 ParseResult Parser::parse(std::string_view text) {
   try {
     read_document(toml::parse(text));
   } catch (const toml::parse_error& error) {
-    std::string message = "not valid TOML: " + std::string(error.description());
-    if (message.find("determine value type") != std::string::npos) message += " (strings stand in quotes)";
-    report_.add(error.source(), std::move(message));
+    report_.add(error.source(), syntax_error(error));
   }
   ParseResult result{std::nullopt, std::move(report_).sorted()};
   if (result.problems.empty()) result.config = std::move(config_);

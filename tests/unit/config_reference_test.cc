@@ -1,0 +1,157 @@
+// config/reference.toml is complete, and what it calls a default is the default; config/demo.toml is right.
+//
+// In the reference, "#key = value" (no space) is a key with its default, "# text" is prose.
+#include <gmock/gmock.h>
+
+#include <map>
+#include <random>
+#include <set>
+#include <sstream>
+
+#include "config_fixture.h"
+
+namespace postpone::config {
+namespace {
+
+using Keys = std::map<std::string, std::set<std::string>>;  // by heading, such as [[group]]
+
+bool is_commented_key(const std::string& line) {
+  return line.size() > 1 && line[0] == '#' && line[1] >= 'a' && line[1] <= 'z';
+}
+
+std::string uncommented_reference() {
+  std::istringstream reference(read_source_file("config/reference.toml"));
+  std::string text;
+  for (std::string line; std::getline(reference, line);) {
+    text.append(is_commented_key(line) ? line.substr(1) : line).append("\n");
+  }
+  return text;
+}
+
+Keys keys_of_reference() {
+  std::istringstream reference(uncommented_reference());
+  Keys keys;
+  std::string heading;
+  for (std::string line; std::getline(reference, line);) {
+    if (line.starts_with('[')) heading = line;
+    if (line.empty() || line[0] < 'a' || line[0] > 'z') continue;
+    EXPECT_TRUE(keys[heading].insert(line.substr(0, line.find(' '))).second) << "twice: " << line;
+  }
+  return keys;
+}
+
+std::set<std::string> split_list(const std::string& list) {
+  std::set<std::string> items;
+  std::istringstream stream(list);
+  for (std::string item; stream >> item;) {
+    if (item.ends_with(',')) item.pop_back();
+    items.insert(item);
+  }
+  return items;
+}
+
+// What the parser itself says is valid, when asked with a key that resembles none.
+std::set<std::string> keys_the_parser_knows(const std::string& heading) {
+  const ParseResult result = parse(heading + "\nxxxxxxxxxxxxxxxx = 1\n", "/");
+  const std::string marker = "valid keys are ";
+  for (const Problem& problem : result.problems) {
+    const auto at = problem.message.find(marker);
+    if (at != std::string::npos) return split_list(problem.message.substr(at + marker.size()));
+  }
+  return {};
+}
+
+std::set<std::string> sections_the_parser_knows() {
+  const ParseResult result = parse("[xxxxxxxxxxxxxxxx]\n", "/");
+  const std::string marker = "valid sections are ";
+  for (const Problem& problem : result.problems) {
+    const auto at = problem.message.find(marker);
+    if (at != std::string::npos) return split_list(problem.message.substr(at + marker.size()));
+  }
+  return {};
+}
+
+class ReferenceTest : public ::testing::Test {
+ protected:
+  ReferenceTest() { directory_.write_executable("bin/kitchen-tasks"); }
+
+  ParseResult parse_here(const std::string& text) const { return parse(text, directory_.path()); }
+
+  ConfigDirectory directory_;
+};
+
+TEST_F(ReferenceTest, HoldsEveryKeyOfEverySection) {
+  Keys known;
+  for (const std::string& heading : sections_the_parser_knows()) {
+    known[heading] = keys_the_parser_knows(heading);
+  }
+  ASSERT_EQ(known.size(), 4U);
+  EXPECT_EQ(keys_of_reference(), known);
+}
+
+TEST_F(ReferenceTest, ShowsTheDefaults) {
+  const ParseResult result = parse_here(uncommented_reference());
+  ASSERT_THAT(lines(result), ::testing::IsEmpty());
+  Config defaults;
+  defaults.groups.emplace_back();
+  defaults.groups[0].name = "kitchen";
+  defaults.groups[0].executable = directory_.path("bin/kitchen-tasks");
+  EXPECT_EQ(*result.config, defaults);
+}
+
+TEST_F(ReferenceTest, IsAConfigurationAsItStands) {
+  const ParseResult as_it_stands = parse_here(read_source_file("config/reference.toml"));
+  ASSERT_THAT(lines(as_it_stands), ::testing::IsEmpty());
+  EXPECT_EQ(*as_it_stands.config, *parse_here(uncommented_reference()).config);
+}
+
+TEST_F(ReferenceTest, MayBeCutAnywhere) {
+  const std::string text = uncommented_reference();
+  for (std::size_t length = 0; length < text.size(); ++length) {
+    const ParseResult result = parse_here(text.substr(0, length));
+    EXPECT_EQ(result.config.has_value(), result.problems.empty()) << length;
+  }
+}
+
+TEST_F(ReferenceTest, MayBeGarbledAnyhow) {
+  const std::string text = uncommented_reference();
+  const std::string alphabet = "[]{}=\"'#.,-_0123456789abcxyz \n\t\\\0\xff\xc3";
+  std::mt19937 random(20240229);  // always the same garbage
+  const auto below = [&random](std::size_t limit) { return random() % limit; };
+  for (int round = 0; round < 2000; ++round) {
+    std::string garbled = text;
+    for (std::size_t edits = 1 + below(8); edits > 0; --edits) {
+      const std::size_t at = below(garbled.size());
+      switch (below(4)) {
+        case 0:
+          garbled[at] = alphabet[below(alphabet.size())];
+          break;
+        case 1:
+          garbled.insert(at, 1, alphabet[below(alphabet.size())]);
+          break;
+        case 2:
+          garbled.erase(at, 1 + below(40));
+          break;
+        default:
+          garbled.insert(at, garbled.substr(below(garbled.size()), below(200)));
+      }
+    }
+    const ParseResult result = parse_here(garbled);
+    EXPECT_EQ(result.config.has_value(), result.problems.empty()) << garbled;
+  }
+}
+
+TEST(DemoConfiguration, IsRightOnceTheExamplesAreBuilt) {
+  const ConfigDirectory checkout;
+  for (const char* example : {"files", "letters", "misbehave"}) {
+    checkout.write_executable(std::string("build/release/libtask/examples/") + example);
+  }
+  const std::string path = checkout.write("config/demo.toml", read_source_file("config/demo.toml"));
+  const ParseResult result = load(path);
+  ASSERT_THAT(lines(result), ::testing::IsEmpty());
+  EXPECT_EQ(result.config->groups.size(), 3U);
+  EXPECT_EQ(result.config->total_subworkers(), 8);
+}
+
+}  // namespace
+}  // namespace postpone::config
