@@ -157,22 +157,4 @@ bool Board::bury(std::uint32_t index, std::int64_t worker_id) {
   return false;
 }
 
-std::optional<std::uint32_t> most_recently_idle(const Board& board, std::uint32_t group,
-                                                std::optional<std::uint32_t> except) {
-  std::optional<std::uint32_t> found;
-  std::int64_t found_since = 0;
-  for (std::uint32_t i = 0; i < slots_in_use(board); ++i) {
-    const Slot& slot = board.slot(i);
-    if (slot.state.load(std::memory_order_seq_cst) != SlotState::idle || i == except) continue;
-    if (slot.group.load(std::memory_order_relaxed) != group || slot.doorbell.is_rung_for(kRungForWork))
-      continue;
-    if (slot.command.load(std::memory_order_relaxed) != Command::run) continue;
-    const std::int64_t since = slot.since_ns.load(std::memory_order_relaxed);
-    if (found && since <= found_since) continue;
-    found = i;
-    found_since = since;
-  }
-  return found;
-}
-
 }  // namespace postpone::board

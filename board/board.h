@@ -1,18 +1,20 @@
 // The board: the memory that the supervisor and its sub-workers share.
 //
-// It is a memfd that children inherit by descriptor number, laid out as the fixed structs below: atomics and semaphores, no
-// pointer, no allocator, and no mutex, because the holder of a mutex can be killed. Nothing here blocks but
-// Doorbell::wait(). A page of it that nobody writes costs no memory.
+// It is a memfd that children inherit by descriptor number, laid out as the fixed structs below: atomics and
+// semaphores, no pointer, no allocator, and no mutex, because the holder of a mutex can be killed. Nothing
+// here blocks but Doorbell::wait(). A page of it that nobody writes costs no memory.
 //
 // Who writes what (everybody may read everything, at any time):
 //
 //   supervisor          Header; of each slot: generation, group, command, doorbell
 //   owner of a slot     state, since_ns, heartbeat_ns, worker_id, holds_permit, task_pid, counters, jobs
-//   anyone              a doorbell may be rung by anyone, a permit is taken and freed by compare-exchange, and
-//                       abort_job_id is a latch that the supervisor and the housekeeper set and the owner clears
+//   anyone              a doorbell may be rung by anyone, a permit is taken and freed by compare-exchange,
+//   and
+//                       abort_job_id is a latch that the supervisor and the housekeeper set and the owner
+//                       clears
 //
-// The supervisor never decides from the board who exists: that it knows from its own children. It reads the board to choose
-// whom to wake, and to tell.
+// The supervisor never decides from the board who exists: that it knows from its own children. It reads the
+// board to choose whom to wake, and to tell.
 //
 // The right loop at a doorbell, and why:
 //
@@ -51,16 +53,19 @@ using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC: the same for all p
 std::int64_t now_ns();
 
 // Why a doorbell was rung: bits, because several ringers may have several reasons before one answer.
-inline constexpr std::uint32_t kRungForWork = 1;     // there may be a job
-inline constexpr std::uint32_t kRungForPermit = 2;   // somebody waits for a permit: give yours up if you are idle; or one became free
+inline constexpr std::uint32_t kRungForWork = 1;  // there may be a job
+inline constexpr std::uint32_t kRungForPermit =
+    2;  // somebody waits for a permit: give yours up if you are idle; or one became free
 inline constexpr std::uint32_t kRungForCommand = 4;  // read `command`, or a signal came
 
-// A semaphore used as a latch: rung any number of times before it is answered, it counts once. What it keeps are the reasons.
-// Safe for any number of ringers and one waiter, in different processes, each of which may be killed at any point; what a
-// death in the middle can cost is one wake-up, which the limit of wait() heals.
+// A semaphore used as a latch: rung any number of times before it is answered, it counts once. What it keeps
+// are the reasons. Safe for any number of ringers and one waiter, in different processes, each of which may
+// be killed at any point; what a death in the middle can cost is one wake-up, which the limit of wait()
+// heals.
 class Doorbell {
  public:
-  // Puts the semaphore in place. REQUIRES: nobody uses this doorbell yet (the supervisor, when it makes the board).
+  // Puts the semaphore in place. REQUIRES: nobody uses this doorbell yet (the supervisor, when it makes the
+  // board).
   void init();
 
   // Wakes the waiter, or makes its next wait() return at once. Async-signal-safe.
@@ -78,7 +83,7 @@ class Doorbell {
   }
 
  private:
-  std::atomic<std::uint32_t> rung_;  // the reasons; the ringer that makes it non-zero posts the semaphore
+  std::atomic<std::uint32_t> rung_;      // the reasons; the ringer that makes it non-zero posts the semaphore
   alignas(16) std::byte semaphore_[48];  // an interprocess_semaphore
 };
 
@@ -87,7 +92,8 @@ class Doorbell {
 //   vacant ──born──▶ starting ──ready──▶ looking ◀──rung, due, polled── idle
 //                                         │  ▲ └──────found nothing──────▶
 //                            found a job  ▼  │ job ended
-//                                       running          waiting_for_permit: looking, without a connection yet
+//                                       running          waiting_for_permit: looking, without a connection
+//                                       yet
 //   any ──command drain / stop_now──▶ stopping ──process ends──▶ (the supervisor notices by pidfd)
 enum class SlotState : std::uint32_t {
   vacant,              // no sub-worker has written here in this generation
@@ -115,12 +121,14 @@ enum class JobPhase : std::uint32_t {
   ended,    // outcome decided, not yet known to be recorded in the database
 };
 
-// One job that a sub-worker holds. The owner writes `outcome` completely before it stores `ended`, so that whoever finds
-// `ended` after the owner's death may trust the text: the JSON element that postpone_finish_jobs() takes.
+// One job that a sub-worker holds. The owner writes `outcome` completely before it stores `ended`, so that
+// whoever finds `ended` after the owner's death may trust the text: the JSON element that
+// postpone_finish_jobs() takes.
 struct JobEntry {
   std::atomic<std::int64_t> job_id;
   std::atomic<JobPhase> phase;
-  std::atomic<std::uint32_t> outcome_bytes;  // 0 with `ended`: the outcome did not fit and is known to its owner only
+  std::atomic<std::uint32_t>
+      outcome_bytes;  // 0 with `ended`: the outcome did not fit and is known to its owner only
   char outcome[kMaxOutcomeBytes];
 };
 
@@ -157,9 +165,9 @@ struct Slot {
   void beat() noexcept { heartbeat_ns.store(now_ns(), std::memory_order_relaxed); }
 };
 
-// What a dead sub-worker left behind, for the housekeeper to rescue. The supervisor fills a grave (the slot itself is
-// given to the next incarnation at once) and stores `worker_id` last; the housekeeper stores `settled_worker_id`
-// when the database knows everything; a grave whose two numbers are equal is free.
+// What a dead sub-worker left behind, for the housekeeper to rescue. The supervisor fills a grave (the slot
+// itself is given to the next incarnation at once) and stores `worker_id` last; the housekeeper stores
+// `settled_worker_id` when the database knows everything; a grave whose two numbers are equal is free.
 struct Grave {
   std::atomic<std::int64_t> worker_id;
   std::atomic<std::int64_t> settled_worker_id;
@@ -175,7 +183,7 @@ struct PermitCell {
 struct Header {
   std::uint32_t magic;
   std::uint32_t layout_version;
-  std::uint64_t bytes;  // of the whole layout
+  std::uint64_t bytes;                 // of the whole layout
   std::atomic<std::uint32_t> slots;    // slots in use: 0 … slots-1
   std::atomic<std::uint32_t> permits;  // permits that may be held at a time: cells 0 … permits-1
   // Rung when a job was scheduled for later or a sub-worker was buried.
@@ -186,11 +194,12 @@ struct Header {
 
 struct Layout;  // Header, permits, graves, slots
 
-// A mapping of the board. Move-only; unmapped at the end, the memory itself lives as long as any process maps it.
+// A mapping of the board. Move-only; unmapped at the end, the memory itself lives as long as any process maps
+// it.
 class Board {
  public:
-  // A new board, by the supervisor (or by a sub-worker that is started by hand). REQUIRES: 1 <= slots <= kMaxSlots,
-  // 1 <= permits <= kMaxSlots. Throws std::system_error.
+  // A new board, by the supervisor (or by a sub-worker that is started by hand). REQUIRES: 1 <= slots <=
+  // kMaxSlots, 1 <= permits <= kMaxSlots. Throws std::system_error.
   static Board create(std::uint32_t slots, std::uint32_t permits);
   // The board behind an inherited descriptor. Throws std::runtime_error when magic, version or size differ.
   static Board attach(sys::Fd fd);
@@ -201,16 +210,16 @@ class Board {
 
   int fd() const { return fd_.get(); }
   Header& header() const;
-  Slot& slot(std::uint32_t index) const;   // REQUIRES: index < kMaxSlots
-  Grave& grave(std::uint32_t index) const; // REQUIRES: index < kMaxGraves
+  Slot& slot(std::uint32_t index) const;    // REQUIRES: index < kMaxSlots
+  Grave& grave(std::uint32_t index) const;  // REQUIRES: index < kMaxGraves
   PermitCell& permit(std::uint32_t index) const;
 
-  // By the supervisor, before the incarnation is started: raises the generation, frees every entry, command = run.
-  // Returns the new generation. REQUIRES: no process owns the slot.
+  // By the supervisor, before the incarnation is started: raises the generation, frees every entry, command =
+  // run. Returns the new generation. REQUIRES: no process owns the slot.
   std::uint32_t reset_slot(std::uint32_t index, std::uint32_t group);
 
-  // By the supervisor, when an incarnation has ended: copies what it held into a free grave and rings the housekeeper. False when
-  // no grave is free (try again later: nothing was changed).
+  // By the supervisor, when an incarnation has ended: copies what it held into a free grave and rings the
+  // housekeeper. False when no grave is free (try again later: nothing was changed).
   bool bury(std::uint32_t index, std::int64_t worker_id);
 
  private:
@@ -231,7 +240,8 @@ class Permit {
   ~Permit();
 
  private:
-  Permit(const Board& board, std::uint32_t cell, std::uint64_t owner) : board_(&board), cell_(cell), owner_(owner) {}
+  Permit(const Board& board, std::uint32_t cell, std::uint64_t owner)
+      : board_(&board), cell_(cell), owner_(owner) {}
   void give_back() noexcept;
 
   const Board* board_;
@@ -239,18 +249,15 @@ class Permit {
   std::uint64_t owner_;
 };
 
-// Frees every permit of an incarnation that has ended (by the supervisor): a scan, not a guess. Returns how many.
+// Frees every permit of an incarnation that has ended (by the supervisor): a scan, not a guess. Returns how
+// many.
 int reclaim_permits(const Board& board, std::uint32_t slot, std::uint32_t generation);
 
 // Is a sub-worker waiting for a permit? What a holder asks itself while it does not need its connection.
 bool someone_waits_for_permit(const Board& board);
 
-// Rings an idle sub-worker that holds a connection, so that it gives it up: what one who waits for a permit does.
+// Rings an idle sub-worker that holds a connection, so that it gives it up: what one who waits for a permit
+// does.
 void ask_idle_holder_for_permit(const Board& board);
-
-// The idle, unrung slot of `group` that became idle most recently, other than `except`; nothing when there is none. Whom a
-// sub-worker that found work wakes if there may be more (the chain).
-std::optional<std::uint32_t> most_recently_idle(const Board& board, std::uint32_t group,
-                                                std::optional<std::uint32_t> except);
 
 }  // namespace postpone::board

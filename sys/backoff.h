@@ -5,8 +5,8 @@
 
 namespace postpone::sys {
 
-// Waits that double from `first` up to `most`; each is drawn between half of its nominal length and all of it, so that a
-// hundred clients of a restarted server do not come back in one moment.
+// Waits that double from `first` up to `most`; each is drawn between half of its nominal length and all of
+// it, so that a hundred clients of a restarted server do not come back in one moment.
 class Backoff {
  public:
   Backoff(std::chrono::milliseconds first, std::chrono::milliseconds most) : first_(first), most_(most) {}

@@ -7,8 +7,8 @@
 #include <array>
 #include <cerrno>
 
-#include "sys/process.h"
 #include "sys/deadline.h"
+#include "sys/process.h"
 
 namespace postpone::sys {
 
@@ -105,7 +105,11 @@ class Capture {
 }  // namespace
 
 Captured run_and_capture(const ProcessSpec& spec, std::chrono::milliseconds limit, std::size_t max_bytes) {
-  return Capture(spec, max_bytes).run(limit);
+  try {
+    return Capture(spec, max_bytes).run(limit);
+  } catch (const SpawnError& error) {
+    return {{}, {}, error.what()};
+  }
 }
 
 }  // namespace postpone::sys

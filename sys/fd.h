@@ -11,7 +11,8 @@
 namespace postpone::sys {
 
 // Owns one file descriptor and closes it. Move-only; -1 means "none". Every descriptor this program opens is
-// close-on-exec: a child gets the descriptors it is meant to have from ProcessSpec::descriptors and no others.
+// close-on-exec: a child gets the descriptors it is meant to have from ProcessSpec::descriptors and no
+// others.
 class Fd {
  public:
   Fd() noexcept = default;
@@ -48,11 +49,13 @@ FdPair make_socketpair(int type);
 // Throws std::system_error.
 void set_nonblocking(int fd);
 
-// An anonymous file in memory that holds `text`, sealed against any change; inherited by descriptor number, so that
-// there is nothing to unlink after kill -9. `name` shows up in /proc/PID/fd. Throws std::system_error.
+// An anonymous file in memory that holds `text`, sealed against any change; inherited by descriptor number,
+// so that there is nothing to unlink after kill -9. `name` shows up in /proc/PID/fd. Throws
+// std::system_error.
 Fd make_sealed_memfd(const char* name, std::string_view text);
 
-// The whole content of a file, from its beginning, whatever the descriptor's offset. Throws std::system_error.
+// The whole content of a file, from its beginning, whatever the descriptor's offset. Throws
+// std::system_error.
 std::string read_whole(int fd);
 std::string read_whole_file(const std::string& path);
 

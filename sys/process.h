@@ -1,6 +1,6 @@
-// Child processes: how they are started, watched, signalled and buried. Boost.Process does fork and exec; this page
-// adds what a process manager needs around it: a pidfd, a clean signal mask, exactly the descriptors the child is
-// meant to have, and an error that names the step that failed.
+// Child processes: how they are started, watched, signalled and buried. Boost.Process does fork and exec;
+// this page adds what a process manager needs around it: a pidfd, a clean signal mask, exactly the
+// descriptors the child is meant to have, and an error that names the step that failed.
 #pragma once
 
 #include <sys/types.h>
@@ -30,9 +30,9 @@ struct ProcessSpec {
   std::vector<std::pair<std::string, std::string>> environment;
   // Descriptors 0, 1 and 2 are the parent's unless named here; all others that are not named here are closed.
   std::vector<InheritedFd> descriptors;
-  bool own_process_group = false;   // the child leads a process group of its own
-  int parent_death_signal = 0;      // sent to the child when the parent dies; 0 = none
-  std::optional<int> oom_score_adj; // who the kernel's OOM killer takes first; a refusal (EACCES) is ignored
+  bool own_process_group = false;    // the child leads a process group of its own
+  int parent_death_signal = 0;       // sent to the child when the parent dies; 0 = none
+  std::optional<int> oom_score_adj;  // who the kernel's OOM killer takes first; a refusal (EACCES) is ignored
 };
 
 // Thrown when a process could not be started. what() reads "cannot start <executable>: <step>: <strerror>".
@@ -50,16 +50,16 @@ struct ExitReport {
   bool signalled = false;
   int code = 0;  // the exit status, or the signal's number when `signalled`
   bool core_dumped = false;
-  std::int64_t max_rss_bytes = 0;
+  std::int64_t max_rss_bytes = 0;  // at least what the parent had when it forked: exec does not reset this
   std::chrono::microseconds cpu_time{0};
 };
 
 // "exit status 3", "signal 11 (Segmentation fault)"; for people.
 std::string to_string(const ExitReport& report);
 
-// A child of this process, owned: exactly one Process object stands for it, and reaps it. Deaths are noticed through the
-// pidfd, so that a recycled pid is never signalled. Destroying an unreaped Process kills the child (SIGKILL) and
-// reaps it. Move-only; not thread-safe.
+// A child of this process, owned: exactly one Process object stands for it, and reaps it. Deaths are noticed
+// through the pidfd, so that a recycled pid is never signalled. Destroying an unreaped Process kills the
+// child (SIGKILL) and reaps it. Move-only; not thread-safe.
 class Process {
  public:
   Process() noexcept = default;
@@ -69,8 +69,9 @@ class Process {
   Process& operator=(const Process&) = delete;
   ~Process();
 
-  // Starts a process. The child has the default signal dispositions and an empty signal mask (a blocked mask survives
-  // exec). Throws SpawnError, and then no child exists.
+  // Starts a process. The child has the default signal dispositions and an empty signal mask (a blocked mask
+  // survives exec). On return the child has become the program, and leads its group if it was to. Throws
+  // SpawnError, and then no child exists.
   static Process spawn(const ProcessSpec& spec);
 
   explicit operator bool() const noexcept { return pid_ > 0; }
@@ -79,8 +80,8 @@ class Process {
 
   // Sends a signal to the process; no effect once it has ended.
   void signal(int signal_number) noexcept;
-  // Sends a signal to every process of the group that the child leads (REQUIRES: spawned with own_process_group, and
-  // not reaped yet, so that the group's number cannot have been recycled).
+  // Sends a signal to every process of the group that the child leads (REQUIRES: spawned with
+  // own_process_group, and not reaped yet, so that the group's number cannot have been recycled).
   void signal_group(int signal_number) noexcept;
 
   // Reaps the child if it has ended; afterwards this object is empty. reap() waits for the end.
@@ -97,23 +98,27 @@ class Process {
   Fd pidfd_;
 };
 
-// Makes this process the one to which orphaned descendants are handed (PR_SET_CHILD_SUBREAPER), so that a daemon
-// that a task forked away stays within reach. Throws std::system_error.
+// Makes this process the one to which orphaned descendants are handed (PR_SET_CHILD_SUBREAPER), so that a
+// daemon that a task forked away stays within reach. Throws std::system_error.
 void become_subreaper();
 
-// The living and dead children of process `parent` as /proc tells (kernels without CONFIG_PROC_CHILDREN included).
+// The living and dead children of process `parent` as /proc tells (kernels without CONFIG_PROC_CHILDREN
+// included).
 std::vector<pid_t> children_of(pid_t parent);
 
-// Kills (SIGKILL) and reaps every child of this process that is not in `known`, and whatever is handed to it thereby,
-// until none is left or `limit` has passed. Returns how many were reaped; `left` tells what did not die in time.
+// Kills (SIGKILL) and reaps every child of this process that is not in `known`, and whatever is handed to it
+// thereby, until none is left or `limit` has passed. Returns how many were reaped; `left` tells what did not
+// die in time.
 struct ReapedOrphans {
   int reaped = 0;
   std::vector<pid_t> left;
 };
 ReapedOrphans kill_orphans(const std::vector<pid_t>& known, std::chrono::milliseconds limit);
 
-// Runs a program to its end and returns what it wrote to stdout. Its stderr goes to `diagnostics`. At most `max_bytes`
-// are kept and the program is killed after `limit`; `problem` then says so, as it does for any exit but 0.
+// Runs a program to its end, in a process group of its own that is killed with it, and returns what it wrote
+// to stdout and stderr. Its stdin is empty unless named in the spec. One that writes more than `max_bytes` to
+// either, or has not ended after `limit`, is killed; `problem` then says so, as it does for a program that
+// cannot be started (this does not throw SpawnError) and for any end but exit status 0.
 struct Captured {
   std::string output;
   std::string diagnostics;
