@@ -1,0 +1,200 @@
+-- What happens by itself when jobs change, whoever changes them: event rows, and notifications.
+--
+-- Triggers are at statement level with transition tables: a statement that touches ten thousand jobs writes their events as one
+-- set and sends one notification per queue. A transition table's plan is cached after a statement of one row, yet it may
+-- be run on many: the functions that join two of them forbid nested loops, which would be quadratic then.
+--
+-- Notifications travel at commit. On procrastinate_queue_v1#<queue> and procrastinate_any_queue_v1, JSON text:
+--   {"type": "job_inserted", "job_id": N, "queue": Q, "count": K}     K jobs of Q can be looked for now, N is the first
+--          … "scheduled": true                                        (also) jobs of Q that wait for a time to come
+--          … "freed_lock": true                                       among them one whose lock has become free
+--   {"type": "abort_job_requested", "job_id": N}                      N is running and ought to stop
+-- Python's workers look at type, and at job_id of the second; they ignore the rest.
+
+-- Procrastinate's own triggers, whatever their version called them.
+DO $$
+DECLARE
+    foreign_trigger name;
+BEGIN
+    FOR foreign_trigger IN
+        SELECT tgname
+        FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+        WHERE tgrelid = 'procrastinate_jobs'::regclass AND NOT tgisinternal AND starts_with(proname, 'procrastinate_')
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON procrastinate_jobs', foreign_trigger);
+    END LOOP;
+END
+$$;
+
+-- Sends a payload to whoever serves this queue. A channel's name has at most 63 bytes, of which the prefix takes 23: listeners
+-- for queues with longer names listen for any queue.
+CREATE OR REPLACE FUNCTION postpone_notify(queue_name varchar, payload text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF octet_length(queue_name) <= 40 THEN
+        PERFORM pg_notify('procrastinate_queue_v1#' || queue_name, payload);
+    END IF;
+    PERFORM pg_notify('procrastinate_any_queue_v1', payload);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION postpone_announce_jobs(
+    queue_name varchar, first_job_id bigint, due_count bigint, scheduled boolean, freed_lock boolean)
+RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM postpone_notify(queue_name, json_strip_nulls(json_build_object(
+        'type', 'job_inserted', 'job_id', first_job_id, 'queue', queue_name, 'count', due_count,
+        'scheduled', nullif(scheduled, false), 'freed_lock', nullif(freed_lock, false)))::text);
+END
+$$;
+
+-- The jobs that may run next, for locks that have just become free: the first that waits of each, if none is running.
+CREATE OR REPLACE FUNCTION postpone_successors(locks text[])
+RETURNS TABLE (id bigint, queue_name varchar, scheduled_at timestamptz)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT successor.id, successor.queue_name, successor.scheduled_at
+    FROM unnest(locks) AS freed (lock)
+    CROSS JOIN LATERAL (
+        SELECT job.id, job.queue_name, job.scheduled_at
+        FROM procrastinate_jobs AS job
+        WHERE job.status = 'todo' AND job.lock = freed.lock
+        ORDER BY job.priority DESC, job.id
+        LIMIT 1
+    ) AS successor
+    WHERE NOT EXISTS (SELECT FROM procrastinate_jobs AS running
+                      WHERE running.status = 'doing' AND running.lock = freed.lock);
+END
+$$;
+
+-- The event that a change of status writes; null for none.
+CREATE OR REPLACE FUNCTION postpone_status_event(before procrastinate_job_status, after procrastinate_job_status)
+RETURNS procrastinate_job_event_type
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN CASE
+        WHEN before = after THEN NULL
+        WHEN after = 'doing' THEN 'started'
+        WHEN after = 'todo' AND before = 'doing' THEN 'deferred_for_retry'
+        WHEN after = 'todo' THEN 'retried'
+        WHEN after = 'cancelled' OR before = 'todo' THEN 'cancelled'
+        WHEN after IN ('succeeded', 'failed', 'aborted') AND before = 'doing' THEN after::text
+    END;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION postpone_jobs_inserted() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO procrastinate_events (job_id, type, at)
+    SELECT job.id, event.type, event.at
+    FROM created AS job
+    CROSS JOIN LATERAL (VALUES ('deferred'::procrastinate_job_event_type, now()), ('scheduled', job.scheduled_at))
+        AS event (type, at)
+    WHERE job.status = 'todo' AND event.at IS NOT NULL;
+
+    PERFORM postpone_announce_jobs(
+        queue_name, min(id), count(*) FILTER (WHERE scheduled_at IS NULL OR scheduled_at <= clock_timestamp()),
+        bool_or(scheduled_at > clock_timestamp()), false)
+    FROM created
+    WHERE status = 'todo'
+    GROUP BY queue_name;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION postpone_jobs_updated() RETURNS trigger
+LANGUAGE plpgsql
+SET enable_nestloop = off
+AS $$
+DECLARE
+    ready_ids bigint[];
+    freed_locks text[];
+    aborts boolean;
+BEGIN
+    -- Most statements start or finish a job without a lock: for them this one query is all.
+    WITH change AS MATERIALIZED (
+        SELECT id, after.scheduled_at, before.lock,
+               postpone_status_event(before.status, after.status) AS event,
+               after.status = 'todo' AND after.scheduled_at IS NOT NULL
+                   AND (before.status, before.scheduled_at) IS DISTINCT FROM (after.status, after.scheduled_at)
+                   AS is_scheduled,
+               after.abort_requested AND NOT before.abort_requested AS is_to_abort,
+               after.status = 'todo'
+                   AND (before.status, before.queue_name, before.priority, before.lock, before.scheduled_at)
+                   IS DISTINCT FROM (after.status, after.queue_name, after.priority, after.lock, after.scheduled_at)
+                   AS is_ready,
+               before.lock IS NOT NULL AND before.status IN ('todo', 'doing')
+                   AND (after.lock IS DISTINCT FROM before.lock
+                        OR (after.status <> 'doing'
+                            AND (before.status, before.priority) <> (after.status, after.priority)))
+                   AS frees_lock
+        FROM before JOIN after USING (id)
+    ), logged AS (
+        INSERT INTO procrastinate_events (job_id, type, at)
+        SELECT change.id, event.type, event.at
+        FROM change
+        CROSS JOIN LATERAL (
+            VALUES (change.event, now()),
+                   (CASE WHEN is_scheduled THEN 'scheduled'::procrastinate_job_event_type END, change.scheduled_at),
+                   (CASE WHEN is_to_abort THEN 'abort_requested'::procrastinate_job_event_type END, now())
+        ) AS event (type, at)
+        WHERE event.type IS NOT NULL
+    )
+    SELECT array_agg(id) FILTER (WHERE is_ready), array_agg(DISTINCT lock) FILTER (WHERE frees_lock), bool_or(is_to_abort)
+    INTO ready_ids, freed_locks, aborts
+    FROM change;
+
+    IF ready_ids IS NOT NULL OR freed_locks IS NOT NULL THEN
+        PERFORM postpone_announce_jobs(
+            queue_name, min(id),
+            count(DISTINCT id) FILTER (WHERE scheduled_at IS NULL OR scheduled_at <= clock_timestamp()),
+            bool_or(scheduled_at > clock_timestamp()), bool_or(is_successor))
+        FROM (SELECT id, queue_name, scheduled_at, false AS is_successor
+              FROM after JOIN unnest(ready_ids) AS ready (id) USING (id)
+              UNION ALL
+              SELECT id, queue_name, scheduled_at, true FROM postpone_successors(freed_locks)) AS job
+        GROUP BY queue_name;
+    END IF;
+
+    IF aborts THEN
+        PERFORM postpone_notify(after.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', id)::text)
+        FROM before JOIN after USING (id)
+        WHERE after.status = 'doing' AND after.abort_requested AND NOT before.abort_requested;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION postpone_jobs_deleted() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    freed_locks text[];
+BEGIN
+    SELECT array_agg(DISTINCT lock) INTO freed_locks
+    FROM deleted
+    WHERE lock IS NOT NULL AND status IN ('todo', 'doing');
+
+    IF freed_locks IS NOT NULL THEN
+        PERFORM postpone_announce_jobs(
+            queue_name, min(id), count(*) FILTER (WHERE scheduled_at IS NULL OR scheduled_at <= clock_timestamp()),
+            bool_or(scheduled_at > clock_timestamp()), true)
+        FROM postpone_successors(freed_locks)
+        GROUP BY queue_name;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER postpone_jobs_inserted AFTER INSERT ON procrastinate_jobs
+    REFERENCING NEW TABLE AS created
+    FOR EACH STATEMENT EXECUTE FUNCTION postpone_jobs_inserted();
+CREATE OR REPLACE TRIGGER postpone_jobs_updated AFTER UPDATE ON procrastinate_jobs
+    REFERENCING OLD TABLE AS before NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION postpone_jobs_updated();
+CREATE OR REPLACE TRIGGER postpone_jobs_deleted AFTER DELETE ON procrastinate_jobs
+    REFERENCING OLD TABLE AS deleted
+    FOR EACH STATEMENT EXECUTE FUNCTION postpone_jobs_deleted();

@@ -1,0 +1,134 @@
+-- Workers: leases, heartbeats, rescue; and when to look again.
+
+CREATE OR REPLACE FUNCTION procrastinate_register_worker_v1() RETURNS TABLE (worker_id bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION procrastinate_unregister_worker_v1(worker_id bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM procrastinate_workers WHERE id = worker_id;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION procrastinate_update_heartbeat_v1(worker_id bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = worker_id;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION procrastinate_prune_stalled_workers_v1(seconds_since_heartbeat float)
+RETURNS TABLE (worker_id bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY
+    DELETE FROM procrastinate_workers
+    WHERE last_heartbeat < now() - make_interval(secs => seconds_since_heartbeat)
+    RETURNING id;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION postpone_register_worker(supervisor text, host text, name text, pid integer) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    new_id bigint;
+BEGIN
+    INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id INTO new_id;
+    INSERT INTO postpone_workers (worker_id, supervisor, host, name, pid) VALUES (new_id, supervisor, host, name, pid);
+    RETURN new_id;
+END
+$$;
+
+-- Heartbeats of all workers of a supervisor. Those whose leases still exist; the others have been rescued.
+CREATE OR REPLACE FUNCTION postpone_heartbeat(worker_ids bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    alive bigint[];
+BEGIN
+    WITH beaten AS (
+        UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = ANY (worker_ids) RETURNING id
+    )
+    SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO alive FROM beaten;
+    RETURN alive;
+END
+$$;
+
+-- Workers that have been silent for so many seconds: ours, or Python's too.
+CREATE OR REPLACE FUNCTION postpone_stalled_workers(silent_for double precision, include_foreign boolean)
+RETURNS SETOF bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY
+    SELECT worker.id
+    FROM procrastinate_workers AS worker
+    WHERE worker.last_heartbeat < now() - make_interval(secs => silent_for)
+      AND (include_foreign OR EXISTS (SELECT FROM postpone_workers WHERE worker_id = worker.id))
+    ORDER BY worker.id;
+END
+$$;
+
+-- Ends the lease of a worker that is dead, in one transaction. Locking its row waits for a fetch of the dead one that is still
+-- in flight (it holds the row by the foreign key); deleting it makes any later fetch fail and any later finish match
+-- nothing. In between all its jobs are decided: by the outcomes that are known (as postpone_finish_jobs); the others by
+-- stalled_action: `retry` (waits again at once; failed when it has lost max_stalled workers before), `fail`, or
+-- `report` (stays in `doing`, without a worker, for people to decide). No rows when somebody else was faster.
+CREATE OR REPLACE FUNCTION postpone_rescue_worker(
+    p_worker_id bigint, outcomes jsonb, stalled_action text, max_stalled integer, message text)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    undecided jsonb;
+BEGIN
+    IF stalled_action IS NULL OR stalled_action NOT IN ('retry', 'fail', 'report') THEN
+        RAISE EXCEPTION 'postpone_rescue_worker: stalled_action is retry, fail or report, not %', stalled_action
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM FROM procrastinate_workers WHERE id = p_worker_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT * FROM postpone_finish_jobs(p_worker_id, outcomes);
+
+    IF stalled_action <> 'report' THEN
+        SELECT jsonb_agg(jsonb_build_object(
+                   'job_id', job.id, 'attempt', job.attempts + 1, 'message', message,
+                   'action', CASE WHEN is_poison THEN 'fail' ELSE stalled_action END,
+                   'cause', CASE WHEN is_poison THEN 'poison' ELSE 'worker_lost' END) ORDER BY job.id)
+        INTO undecided
+        FROM procrastinate_jobs AS job
+        CROSS JOIN LATERAL (
+            SELECT stalled_action = 'retry' AND count(*) >= max_stalled AS is_poison
+            FROM postpone_attempts AS lost
+            WHERE lost.job_id = job.id AND lost.cause = 'worker_lost'
+        ) AS history
+        WHERE job.worker_id = p_worker_id AND job.status = 'doing';
+        RETURN QUERY SELECT * FROM postpone_finish_jobs(p_worker_id, undecided);
+    END IF;
+    DELETE FROM procrastinate_workers WHERE id = p_worker_id;
+END
+$$;
+
+-- The earliest time after `after` (null: after now) at which waiting jobs become due, and their queues.
+CREATE OR REPLACE FUNCTION postpone_next_due(after timestamptz)
+RETURNS TABLE (due_at timestamptz, due_in double precision, queue_names text[])
+LANGUAGE plpgsql AS $$
+BEGIN
+    after := coalesce(after, clock_timestamp());
+    SELECT scheduled_at INTO due_at
+    FROM procrastinate_jobs
+    WHERE status = 'todo' AND scheduled_at > after
+    ORDER BY scheduled_at
+    LIMIT 1;
+    IF FOUND THEN
+        due_in := extract(epoch FROM due_at - clock_timestamp());
+        queue_names := ARRAY(SELECT DISTINCT queue_name::text FROM procrastinate_jobs
+                             WHERE status = 'todo' AND scheduled_at = due_at ORDER BY 1);
+        RETURN NEXT;
+    END IF;
+END
+$$;
