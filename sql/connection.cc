@@ -40,15 +40,6 @@ int line_at(std::string_view sql, const std::string& position) {
   return line;
 }
 
-ServerError error_of(const PGresult* result) {
-  const std::string primary = field_of(result, PG_DIAG_MESSAGE_PRIMARY);
-  return {.sqlstate = field_of(result, PG_DIAG_SQLSTATE),
-          .message = primary.empty() ? PQresultErrorMessage(result) : primary,
-          .detail = field_of(result, PG_DIAG_MESSAGE_DETAIL),
-          .constraint = field_of(result, PG_DIAG_CONSTRAINT_NAME),
-          .line = 0};
-}
-
 // An answer that the protocol cannot give to what was asked, or that we never ask for (COPY).
 [[noreturn]] void throw_unexpected_answer(const PGresult* result) {
   throw DatabaseError(Remedy::bug, std::string("unexpected answer from the database: ") +
@@ -88,6 +79,15 @@ void append_quoted(std::string& array, std::string_view element) {
 
 void ClearResult::operator()(pg_result* result) const noexcept {
   PQclear(result);
+}
+
+ServerError error_of(const PGresult* result) {
+  const std::string primary = field_of(result, PG_DIAG_MESSAGE_PRIMARY);
+  return {.sqlstate = field_of(result, PG_DIAG_SQLSTATE),
+          .message = primary.empty() ? PQresultErrorMessage(result) : primary,
+          .detail = field_of(result, PG_DIAG_MESSAGE_DETAIL),
+          .constraint = field_of(result, PG_DIAG_CONSTRAINT_NAME),
+          .line = 0};
 }
 
 std::string to_parameter(int value) {

@@ -34,6 +34,9 @@ struct ClearResult {
 };
 using ResultHandle = std::unique_ptr<pg_result, ClearResult>;
 
+// What the server said in a result that is an error.
+ServerError error_of(const pg_result* result);
+
 // A parameter in text form; nothing = NULL. Cast it in the statement: $1::bigint.
 using Parameter = std::optional<std::string>;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -57,6 +58,9 @@ struct Job {
   std::optional<WorkerId> worker_id;
 };
 
+inline constexpr std::size_t kMaxNameCharacters = 128;  // of a task, a queue, a periodic id: varchar(128)
+inline constexpr std::size_t kMaxLockBytes = 2000;      // of both locks: an index entry holds 2704 bytes
+
 // A job to be created.
 struct DeferRequest {
   std::string task;
@@ -64,13 +68,13 @@ struct DeferRequest {
   int priority = 0;
   std::optional<std::string> lock;
   std::optional<std::string> queueing_lock;
-  std::string args = "{}";                   // JSON text, an object
-  std::optional<SystemTime> scheduled_at;    // at that time, or
-  std::optional<Seconds> scheduled_in;       // so long after now, by the database's clock
+  std::string args = "{}";                 // JSON text, an object
+  std::optional<SystemTime> scheduled_at;  // at that time, or
+  std::optional<Seconds> scheduled_in;     // so long after now, by the database's clock
 };
 
-// What is to become of a job that was run (or held). One JSON text that travels as it is: to the board, and into
-// postpone_finish_jobs() and postpone_rescue_worker(). Fields: docs/sql.md.
+// What is to become of a job that was run (or held). One JSON text that travels as it is: to the board, and
+// into postpone_finish_jobs() and postpone_rescue_worker(). Fields: docs/sql.md.
 enum class Action { succeed, fail, abort, retry, release };
 std::string_view to_string(Action action);
 
@@ -97,17 +101,29 @@ struct Outcome {
   Seconds cpu_time{0};
   std::int64_t max_rss_bytes = 0;
 
-  // Jobs that the handler deferred: created in the same transaction as its success; nothing is created otherwise.
+  // Jobs that the handler deferred: created in the same transaction as its success; nothing is created
+  // otherwise.
   std::vector<DeferRequest> defers;
 };
 
-// The JSON object. Text that is not valid UTF-8, or that holds a NUL, is made so first: PostgreSQL stores neither.
+// What the database would refuse in it: a name too long, args that are no JSON object. Empty when nothing.
+// One such job spoils the whole statement it stands in, so check what comes from a handler as soon as it
+// comes. Pure.
+std::string fault_of(const DeferRequest& request);
+
+// The JSON object. Text that is not valid UTF-8, or that holds a NUL (in args: \u0000), gets U+FFFD in its
+// place: PostgreSQL stores neither. Waits are limited to a hundred years. REQUIRES: fault_of() is empty for
+// each of `defers`, and new_queue and new_lock keep the same limits; throws std::invalid_argument otherwise.
 std::string to_json(const Outcome& outcome);
+
+// The text as PostgreSQL can store it: each NUL byte and each piece that is not UTF-8 replaced by U+FFFD.
+std::string storable(std::string_view text);
 
 // What became of an outcome in the database.
 enum class Disposition {
   recorded,          // as asked
-  superseded,        // asked to retry or release; a job with the same queueing lock waits (`by`): recorded as failed
+  superseded,        // asked to retry or release; a job with the same queueing lock waits (`by`): recorded as
+                     // failed
   already_recorded,  // it stood there before: an earlier commit whose answer was lost
   gone,              // the job is no longer ours (rescued, finished by hand, deleted): nothing was changed
 };
@@ -115,7 +131,8 @@ struct Recorded {
   JobId job_id = 0;
   Disposition disposition = Disposition::recorded;
   std::optional<JobId> by;
-  JobStatus status = JobStatus::todo;  // the job's status afterwards; of no meaning with `gone` or a deleted job
+  JobStatus status =
+      JobStatus::todo;  // the job's status afterwards; of no meaning with `gone` or a deleted job
 };
 
 // One row of postpone_attempts.

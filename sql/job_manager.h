@@ -1,8 +1,9 @@
 // The job manager: everything that a client and a worker do with jobs, over one connection.
 //
-// Each call is one statement or one pipeline: one round trip, one transaction, nothing left behind in the session, so that
-// the connection may go through a pooler in transaction mode. Every call may throw DatabaseError; after remedy
-// `reconnect` the connection is of no more use. Not thread-safe; one manager a process.
+// Each call is one statement or one pipeline: one round trip, one transaction, nothing left behind in the
+// session, so that the connection may go through a pooler in transaction mode. Every call may throw
+// DatabaseError; after remedy `reconnect` the connection is of no more use. Not thread-safe; one manager a
+// process.
 #pragma once
 
 #include <memory>
@@ -39,14 +40,14 @@ struct FinishedAndFetched {
 struct WorkerDescription {
   std::string supervisor;  // which supervisor, unique on the database: "name:pid:start time"
   std::string host;
-  std::string name;        // "kitchen/3"
+  std::string name;  // "kitchen/3"
   int pid = 0;
 };
 
 // The earliest jobs that become due after some moment.
 struct NextDue {
-  SystemTime due_at;              // by the database's clock
-  Seconds due_in{0};              // from now; negative when it is past
+  SystemTime due_at;  // by the database's clock
+  Seconds due_in{0};  // from now; negative when it is past
   std::vector<std::string> queues;
 };
 
@@ -56,6 +57,9 @@ enum class StalledAction { retry, fail, report };
 struct RescueRequest {
   WorkerId worker_id = 0;
   OutcomeTexts outcomes;  // what is known: recorded outcomes, `release` for jobs that were not started
+  // Which of the other jobs were running: `action` is for them, the rest was never started and goes back to
+  // waiting as it was. Nothing = not known: all of them may have been.
+  std::optional<std::vector<JobId>> running;
   StalledAction action = StalledAction::retry;
   int max_stalled = 3;
   std::string message;  // of the worker's end: "sub-worker kitchen/3 (pid 4711): signal 9 (Killed)"
@@ -74,20 +78,23 @@ struct PeriodicDefer {
 
 class JobManager {
  public:
-  // Connects. Throws DatabaseError: reconnect when the server cannot be reached (or says so), bug when it refuses who we are.
+  // Connects. Throws DatabaseError: reconnect when the server cannot be reached (or says so), bug when it
+  // refuses who we are.
   static JobManager connect(const ConnectOptions& options);
   JobManager(JobManager&&) noexcept;
   JobManager& operator=(JobManager&&) noexcept;
   ~JobManager();
 
-  // --- clients -------------------------------------------------------------------------------------------------
-  // Creates all jobs or none; ids in the order of the requests. Throws AlreadyEnqueued.
+  // --- clients
+  // ------------------------------------------------------------------------------------------------- Creates
+  // all jobs or none; ids in the order of the requests. Throws AlreadyEnqueued.
   std::vector<JobId> defer(const std::vector<DeferRequest>& requests);
   // Once per (task, periodic_id, timestamp): nothing when it was deferred before.
   std::optional<JobId> defer_periodic(const PeriodicDefer& defer);
   // todo -> cancelled (or deleted). With `abort` a running job is asked to stop. False when neither applies.
   bool cancel(JobId id, bool abort, bool delete_job);
-  // A failed (or doing, Python's way) job waits again. Throws DatabaseError (bug) when its status does not allow it.
+  // A failed (or doing, Python's way) job waits again. Throws DatabaseError (bug) when its status does not
+  // allow it.
   struct RetryOptions {
     std::optional<SystemTime> at;  // nothing = now
     std::optional<int> priority;
@@ -99,18 +106,23 @@ class JobManager {
   std::vector<Event> events(JobId id);
   std::vector<Attempt> attempts(JobId id);
 
-  // --- workers -------------------------------------------------------------------------------------------------
+  // --- workers
+  // -------------------------------------------------------------------------------------------------
   WorkerId register_worker(const WorkerDescription& description);
   void unregister_worker(WorkerId id);
   // Heartbeats of all these in one statement. Returns those whose rows still exist.
   std::vector<WorkerId> heartbeat(const std::vector<WorkerId>& ids);
   // finish(previous) + fetch(next): one round trip, one transaction. Either half may be empty.
-  FinishedAndFetched finish_and_fetch(WorkerId worker_id, const OutcomeTexts& outcomes, const FetchRequest& fetch);
-  // Jobs in `doing` that are leased to this worker. After a fetch whose answer was lost: those it does not know of.
+  FinishedAndFetched finish_and_fetch(WorkerId worker_id, const OutcomeTexts& outcomes,
+                                      const FetchRequest& fetch);
+  // Jobs in `doing` that are leased to this worker. After a fetch whose answer was lost: those it does not
+  // know of.
   std::vector<JobId> held_by(WorkerId worker_id);
 
-  // --- housekeeping --------------------------------------------------------------------------------------------
-  // Exact, in one transaction: locks the worker's row, decides its `doing` jobs, deletes the row. Nothing when the row is gone.
+  // --- housekeeping
+  // -------------------------------------------------------------------------------------------- Exact, in
+  // one transaction: locks the worker's row, decides its `doing` jobs, deletes the row. Nothing when the row
+  // is gone.
   std::vector<Recorded> rescue_worker(const RescueRequest& request);
   // Workers silent for so long. Rows of postpone_workers only, or of Python's workers too.
   std::vector<WorkerId> stalled_workers(Seconds silent_for, bool include_foreign);

@@ -5,9 +5,10 @@
 //       for (Notification& n : listener.advance(now)) …
 //       if (listener.take_established()) ring everybody once: what was notified while we were away is lost
 //
-// It connects, sends LISTEN for every channel, probes itself, notices when the server has fallen silent, and connects again with
-// growing waits. It never throws for what the server or the network does; last_error() tells. libpq looks host names
-// up synchronously: use an address, a Unix socket or a local resolver where that matters.
+// It connects, sends LISTEN for every channel, probes itself, notices when the server has fallen silent, and
+// connects again with growing waits. It never throws for what the server or the network does; last_error()
+// tells. libpq looks host names up synchronously: use an address, a Unix socket or a local resolver where
+// that matters.
 #pragma once
 
 #include <chrono>
@@ -25,16 +26,16 @@ struct Notification {
   enum class Type { job_inserted, abort_job_requested };
   Type type = Type::job_inserted;
   std::int64_t job_id = 0;
-  std::string queue;        // empty: not known, may be any
-  int count = 1;            // how many jobs of that queue became ready
-  bool scheduled = false;   // (some of) the jobs wait for a time to come
+  std::string queue;       // empty: not known, may be any
+  int count = 1;           // how many jobs of that queue became ready
+  bool scheduled = false;  // (some of) the jobs wait for a time to come
 };
 
 // The channel and payload of one notification, parsed; nothing when it is none of ours. Pure.
 std::optional<Notification> parse_notification(std::string_view channel, std::string_view payload);
 
-// The channels to listen on for these queues (empty = all): one for each queue, or the any-queue channel when all are served
-// or a name is too long for a channel (40 bytes). Pure.
+// The channels to listen on for these queues (empty = all): one for each queue, or the any-queue channel when
+// all are served or a name is too long for a channel (40 bytes). Pure.
 std::vector<std::string> channels_for(const std::vector<std::string>& queues);
 
 struct ListenOptions {
@@ -43,7 +44,8 @@ struct ListenOptions {
   std::vector<std::string> queues;  // empty = all
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds probe_interval{15'000};  // a notification to ourselves so often …
-  std::chrono::milliseconds probe_timeout{10'000};   // … and a new connection when it has not come back by then
+  std::chrono::milliseconds probe_timeout{
+      10'000};  // … and a new connection when it has not come back by then
   std::chrono::milliseconds backoff_first{50};
   std::chrono::milliseconds backoff_most{1'000};
 };
@@ -60,7 +62,10 @@ class Listener {
 
   State state() const;
   int socket() const;  // -1 while waiting. Changes with every attempt to connect, and may change within one.
-  struct Wants { bool read = false; bool write = false; };
+  struct Wants {
+    bool read = false;
+    bool write = false;
+  };
   Wants wants() const;
   // When advance() is to be called even though the socket is silent.
   Clock::time_point deadline() const;
@@ -70,6 +75,8 @@ class Listener {
 
   // True once after each time that LISTEN was confirmed.
   bool take_established();
+  // Why the last attempt or connection failed, also after a later one did well; empty when none failed so
+  // far.
   const std::string& last_error() const;
   int reconnects() const;
 

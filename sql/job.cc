@@ -1,0 +1,182 @@
+#include "sql/job.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+namespace postpone::sql {
+namespace {
+
+using nlohmann::json;
+
+// Labels in the order of their enum.
+constexpr std::array<std::string_view, 7> kStatuses = {"todo",      "doing",    "succeeded", "failed",
+                                                       "cancelled", "aborting", "aborted"};
+constexpr std::array<std::string_view, 14> kCauses = {
+    "succeeded", "exception", "bad_arguments",  "unknown_task", "exited",      "signalled", "memory_limit",
+    "timed_out", "aborted",   "protocol_error", "output_flood", "worker_lost", "poison",    "superseded"};
+constexpr std::array<std::string_view, 5> kActions = {"succeed", "fail", "abort", "retry", "release"};
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
+
+template <class Enum, std::size_t N>
+std::optional<Enum> find_label(const std::array<std::string_view, N>& labels, std::string_view label) {
+  const auto* const found = std::find(labels.begin(), labels.end(), label);
+  if (found == labels.end()) return std::nullopt;
+  return static_cast<Enum>(found - labels.begin());
+}
+
+// A wait that fits into an interval whatever came out of an exponential.
+double wait_of(Seconds wait) {
+  constexpr double kHundredYears = 3'155'760'000;
+  if (!(wait.count() > 0)) return 0;  // NaN too
+  return std::min(wait.count(), kHundredYears);
+}
+
+std::size_t characters_in(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+bool is_too_long_a_name(std::string_view name) {
+  return characters_in(name) > kMaxNameCharacters;
+}
+
+bool is_too_long_a_lock(const std::optional<std::string>& lock) {
+  return lock && lock->size() > kMaxLockBytes;
+}
+
+// JSON text with U+FFFD for each escaped NUL. A backslash and what follows it are one: \\u0000 is no NUL.
+std::string without_escaped_nul(const std::string& text) {
+  constexpr std::string_view kNul = "\\u0000";
+  std::string result;
+  for (std::size_t i = 0; i < text.size();) {
+    if (text[i] != '\\') {
+      result += text[i++];
+    } else if (text.compare(i, kNul.size(), kNul) == 0) {
+      result += "\\ufffd";
+      i += kNul.size();
+    } else {
+      result += text.substr(i, 2);
+      i += 2;
+    }
+  }
+  return result;
+}
+
+bool is_json_object(const std::string& text) {
+  const std::size_t begin = text.find_first_not_of(" \t\r\n");
+  return begin != std::string::npos && text[begin] == '{' && json::accept(text);
+}
+
+Seconds delay_of(const DeferRequest& request) {
+  if (request.scheduled_in) return *request.scheduled_in;
+  if (request.scheduled_at) return *request.scheduled_at - std::chrono::system_clock::now();
+  return Seconds(0);
+}
+
+// The args go in as they are: a parser of ours would round their numbers.
+std::string to_json(const DeferRequest& request) {
+  const std::string fault = fault_of(request);
+  if (!fault.empty()) throw std::invalid_argument(fault);
+  json object = {{"task", storable(request.task)},
+                 {"queue", storable(request.queue)},
+                 {"priority", request.priority},
+                 {"delay", wait_of(delay_of(request))}};
+  if (request.lock) object["lock"] = storable(*request.lock);
+  if (request.queueing_lock) object["queueing_lock"] = storable(*request.queueing_lock);
+  std::string text = object.dump();
+  text.pop_back();
+  return text + ",\"args\":" + without_escaped_nul(storable(request.args)) + "}";
+}
+
+void add_retry(json& object, const Outcome& outcome) {
+  if (outcome.new_queue && is_too_long_a_name(*outcome.new_queue)) {
+    throw std::invalid_argument("the queue name for a retry is longer than 128 characters");
+  }
+  if (is_too_long_a_lock(outcome.new_lock)) {
+    throw std::invalid_argument("the lock for a retry is longer than 2000 bytes");
+  }
+  object["retry_in"] = wait_of(outcome.retry_in);
+  if (outcome.new_priority) object["new_priority"] = *outcome.new_priority;
+  if (outcome.new_queue) object["new_queue"] = storable(*outcome.new_queue);
+  if (outcome.new_lock) object["new_lock"] = storable(*outcome.new_lock);
+}
+
+void add_attempt(json& object, const Outcome& outcome) {
+  object["cause"] = to_string(outcome.cause);
+  if (!outcome.exception_type.empty()) object["exception_type"] = storable(outcome.exception_type);
+  if (!outcome.message.empty()) object["message"] = storable(outcome.message);
+  if (outcome.signal) object["signal"] = *outcome.signal;
+  if (outcome.exit_status) object["exit_status"] = *outcome.exit_status;
+  if (!outcome.stderr_tail.empty()) object["stderr_tail"] = storable(outcome.stderr_tail);
+  object["run_time"] = outcome.run_time.count();
+  object["cpu_time"] = outcome.cpu_time.count();
+  object["max_rss"] = outcome.max_rss_bytes;
+}
+
+}  // namespace
+
+std::string_view to_string(JobStatus status) {
+  return kStatuses.at(static_cast<std::size_t>(status));
+}
+std::optional<JobStatus> parse_job_status(std::string_view label) {
+  return find_label<JobStatus>(kStatuses, label);
+}
+
+std::string_view to_string(Cause cause) {
+  return kCauses.at(static_cast<std::size_t>(cause));
+}
+std::optional<Cause> parse_cause(std::string_view label) {
+  return find_label<Cause>(kCauses, label);
+}
+
+std::string_view to_string(Action action) {
+  return kActions.at(static_cast<std::size_t>(action));
+}
+
+std::string fault_of(const DeferRequest& request) {
+  if (request.task.empty()) return "a job without a task name";
+  const std::string job = "job of task \"" + storable(request.task.substr(0, 200)) + "\": ";
+  if (is_too_long_a_name(request.task)) return job + "its name is longer than 128 characters";
+  if (is_too_long_a_name(request.queue)) return job + "the queue name is longer than 128 characters";
+  if (is_too_long_a_lock(request.lock)) return job + "the lock is longer than 2000 bytes";
+  if (is_too_long_a_lock(request.queueing_lock)) return job + "the queueing lock is longer than 2000 bytes";
+  if (!is_json_object(storable(request.args))) return job + "the arguments are not a JSON object";
+  return "";
+}
+
+std::string to_json(const Outcome& outcome) {
+  json object = {
+      {"job_id", outcome.job_id}, {"attempt", outcome.attempt}, {"action", to_string(outcome.action)}};
+  if (outcome.delete_job) object["delete_job"] = true;
+  if (outcome.action == Action::retry) add_retry(object, outcome);
+  if (outcome.action != Action::release) add_attempt(object, outcome);
+  std::string text = object.dump();
+  if (outcome.action != Action::succeed || outcome.defers.empty()) return text;
+
+  text.pop_back();
+  text += ",\"defers\":[";
+  for (const DeferRequest& request : outcome.defers) {
+    if (text.back() != '[') text += ',';
+    text += to_json(request);
+  }
+  return text + "]}";
+}
+
+std::string storable(std::string_view text) {
+  std::string with_nul_replaced;
+  for (const char c : text) {
+    if (c == '\0') {
+      with_nul_replaced += kReplacement;
+    } else {
+      with_nul_replaced += c;
+    }
+  }
+  const std::string quoted = json(with_nul_replaced).dump(-1, ' ', false, json::error_handler_t::replace);
+  return json::parse(quoted).get<std::string>();
+}
+
+}  // namespace postpone::sql

@@ -1,0 +1,389 @@
+#include "sql/job_manager.h"
+
+#include <array>
+#include <string_view>
+
+#include "sql/connection.h"
+
+namespace postpone::sql {
+namespace {
+
+// What job_of() reads, of a table or function called `alias`.
+std::string job_columns(const std::string& alias) {
+  const std::string a = alias + ".";
+  return a + "id, " + a + "queue_name, " + a + "task_name, " + a + "priority, " + a + "lock, " + a +
+         "queueing_lock, " + a + "args, " + microseconds_of(a + "scheduled_at") + ", " + a + "attempts";
+}
+constexpr int kJobColumns = 9;
+
+// The status, abort_requested and worker_id are not among the columns of a fetch, which decides them.
+std::string all_job_columns() {
+  return job_columns("j") + ", j.status, j.abort_requested, j.worker_id";
+}
+constexpr int kAllJobColumns = kJobColumns + 3;
+
+Job job_of(const Row& row) {
+  Job job;
+  job.id = row.get<JobId>(0);
+  job.queue = row.get<std::string>(1);
+  job.task = row.get<std::string>(2);
+  job.priority = row.get<int>(3);
+  job.lock = row.get<std::optional<std::string>>(4);
+  job.queueing_lock = row.get<std::optional<std::string>>(5);
+  job.args = row.get<std::string>(6);
+  job.scheduled_at = row.get<std::optional<SystemTime>>(7);
+  job.attempts = row.get<int>(8);
+  return job;
+}
+
+template <class T>
+T known(std::optional<T> value, std::string_view label) {
+  if (!value) {
+    throw DatabaseError(Remedy::bug, "the database sent the label \"" + std::string(label) +
+                                         "\", which this program does not know");
+  }
+  return *value;
+}
+
+JobStatus status_of(const Row& row, int column) {
+  return known(parse_job_status(row.text(column)), row.text(column));
+}
+
+Job full_job_of(const Row& row) {
+  Job job = job_of(row);
+  job.status = status_of(row, kJobColumns);
+  job.abort_requested = row.get<bool>(kJobColumns + 1);
+  job.worker_id = row.get<std::optional<WorkerId>>(kJobColumns + 2);
+  return job;
+}
+
+Disposition disposition_of(std::string_view label) {
+  if (label == "recorded") return Disposition::recorded;
+  if (label == "superseded") return Disposition::superseded;
+  if (label == "already_recorded") return Disposition::already_recorded;
+  if (label == "gone") return Disposition::gone;
+  return known(std::optional<Disposition>(), label);
+}
+
+constexpr std::string_view kRecordedColumns = "job_id, disposition, by_job_id, status";
+
+Recorded recorded_of(const Row& row) {
+  Recorded recorded;
+  recorded.job_id = row.get<JobId>(0);
+  recorded.disposition = disposition_of(row.text(1));
+  recorded.by = row.get<std::optional<JobId>>(2);
+  if (!row.is_null(3)) recorded.status = status_of(row, 3);
+  return recorded;
+}
+
+template <class Read>
+auto each(const Result& result, Read read) {
+  std::vector<decltype(read(result.row(0)))> values;
+  values.reserve(static_cast<std::size_t>(result.rows()));
+  for (const Row row : result) values.push_back(read(row));
+  return values;
+}
+
+std::vector<std::int64_t> ids_of(const Result& result) {
+  return each(result, [](const Row& row) { return row.get<std::int64_t>(0); });
+}
+
+std::string json_array(const OutcomeTexts& outcomes) {
+  std::string array = "[";
+  for (const std::string& outcome : outcomes) {
+    if (array.size() > 1) array += ',';
+    array += outcome;
+  }
+  return array + "]";
+}
+
+Statement finish_statement(WorkerId worker_id, const OutcomeTexts& outcomes) {
+  return {"select " + std::string(kRecordedColumns) + " from postpone_finish_jobs($1::bigint, $2::jsonb)",
+          {to_parameter(worker_id), json_array(outcomes)}};
+}
+
+Statement fetch_statement(const FetchRequest& request) {
+  static const std::string kSql = "select " + job_columns("f") +
+                                  ", f.more from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int) f";
+  return {kSql,
+          {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs)}};
+}
+
+Fetched fetched_of(const Result& result, WorkerId worker_id) {
+  Fetched fetched;
+  for (const Row row : result) {
+    Job job = job_of(row);
+    job.status = JobStatus::doing;
+    job.worker_id = worker_id;
+    fetched.jobs.push_back(std::move(job));
+    fetched.more = row.get<bool>(kJobColumns);
+  }
+  return fetched;
+}
+
+void refuse_faults(const DeferRequest& request) {
+  const std::string fault = fault_of(request);
+  if (!fault.empty()) throw DatabaseError(Remedy::bug, fault);
+}
+
+// Requests as columns, so that one statement of fixed text takes any number of them.
+Statement defer_statement(const std::vector<DeferRequest>& requests) {
+  static const std::string kSql =
+      "select unnest(procrastinate_defer_jobs_v1(array_agg("
+      "  row(r.queue, r.task, r.priority, r.lock, r.queueing_lock, r.args::jsonb,"
+      "      coalesce(now() + r.delay * interval '1 second', r.scheduled_at))::procrastinate_job_to_defer_v1"
+      "  order by r.position)))"
+      " from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],"
+      "             $8::double precision[]) with ordinality"
+      "   as r(queue, task, priority, lock, queueing_lock, args, scheduled_at, delay, position)";
+  std::array<std::vector<Parameter>, 8> columns;
+  for (const DeferRequest& request : requests) {
+    std::array<Parameter, 8> values = {
+        request.queue,         request.task, to_parameter(request.priority),     request.lock,
+        request.queueing_lock, request.args, to_parameter(request.scheduled_at), std::nullopt};
+    if (request.scheduled_in) values[7] = to_parameter(request.scheduled_in->count());
+    for (std::size_t i = 0; i < columns.size(); ++i) columns[i].push_back(std::move(values[i]));
+  }
+  Statement statement{kSql, {}};
+  for (const std::vector<Parameter>& column : columns) statement.parameters.push_back(to_parameter(column));
+  return statement;
+}
+
+// Conditions of a filter and their parameters.
+class Where {
+ public:
+  template <class T>
+  void equals(const std::string& column, const std::optional<T>& value) {
+    if (!value) return;
+    parameters_.emplace_back(to_parameter(*value));
+    add(column + " = $" + std::to_string(parameters_.size()));
+  }
+  // As literals: a plan for known labels may use the partial indexes.
+  void is_any_of(const std::string& column, const std::vector<JobStatus>& statuses) {
+    if (statuses.empty()) return;
+    std::string labels;
+    for (const JobStatus status : statuses) {
+      labels += (labels.empty() ? "'" : ", '") + std::string(to_string(status)) + "'";
+    }
+    add(column + " in (" + labels + ")");
+  }
+  std::string take_sql() { return std::move(sql_); }
+  std::vector<Parameter> take_parameters() { return std::move(parameters_); }
+
+ private:
+  void add(const std::string& condition) { sql_ += (sql_.empty() ? " where " : " and ") + condition; }
+
+  std::string sql_;
+  std::vector<Parameter> parameters_;
+};
+
+Attempt attempt_of(const Row& row) {
+  Attempt attempt;
+  attempt.job_id = row.get<JobId>(0);
+  attempt.attempt = row.get<int>(1);
+  attempt.cause = known(parse_cause(row.text(2)), row.text(2));
+  attempt.exception_type = row.get<std::string>(3);
+  attempt.message = row.get<std::string>(4);
+  attempt.signal = row.get<std::optional<int>>(5);
+  attempt.exit_status = row.get<std::optional<int>>(6);
+  attempt.stderr_tail = row.get<std::string>(7);
+  attempt.run_time = Seconds(row.get<double>(8));
+  attempt.cpu_time = Seconds(row.get<double>(9));
+  attempt.max_rss_bytes = row.get<std::int64_t>(10);
+  attempt.worker_id = row.get<std::optional<WorkerId>>(11);
+  attempt.worker_name = row.get<std::string>(12);
+  attempt.ended_at = row.get<SystemTime>(13);
+  return attempt;
+}
+
+std::string_view to_string(StalledAction action) {
+  static constexpr std::array<std::string_view, 3> kLabels = {"retry", "fail", "report"};
+  return kLabels.at(static_cast<std::size_t>(action));
+}
+
+}  // namespace
+
+struct JobManager::Impl {
+  explicit Impl(const ConnectOptions& options) : connection(options) {}
+  Connection connection;
+};
+
+JobManager::JobManager(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+JobManager::JobManager(JobManager&&) noexcept = default;
+JobManager& JobManager::operator=(JobManager&&) noexcept = default;
+JobManager::~JobManager() = default;
+
+JobManager JobManager::connect(const ConnectOptions& options) {
+  return JobManager(std::make_unique<Impl>(options));
+}
+
+// --- clients
+// ---------------------------------------------------------------------------------------------------------
+
+std::vector<JobId> JobManager::defer(const std::vector<DeferRequest>& requests) {
+  if (requests.empty()) return {};
+  for (const DeferRequest& request : requests) refuse_faults(request);
+  return ids_of(impl_->connection.pipeline({defer_statement(requests)}).front());
+}
+
+std::optional<JobId> JobManager::defer_periodic(const PeriodicDefer& defer) {
+  refuse_faults(defer.job);
+  const DeferRequest& job = defer.job;
+  const Result result = impl_->connection.query(
+      "select procrastinate_defer_periodic_job_v2($1::varchar, $2::varchar, $3::varchar, $4::varchar, "
+      "$5::int,"
+      " $6::varchar, $7::bigint, $8::jsonb || jsonb_build_object('timestamp', $7::bigint))",
+      {job.queue, job.lock, job.queueing_lock, job.task, to_parameter(job.priority), defer.periodic_id,
+       to_parameter(defer.timestamp), job.args});
+  return result.only().get<std::optional<JobId>>(0);
+}
+
+bool JobManager::cancel(JobId id, bool abort, bool delete_job) {
+  const Result result = impl_->connection.query(
+      "select procrastinate_cancel_job_v1($1::bigint, $2::boolean, $3::boolean) is not null",
+      {to_parameter(id), to_parameter(abort), to_parameter(delete_job)});
+  return result.only().get<bool>(0);
+}
+
+Recorded JobManager::retry(JobId id, const RetryOptions& options) {
+  const Result result = impl_->connection.query(
+      "select " + std::string(kRecordedColumns) +
+          " from postpone_retry_job($1::bigint, $2::timestamptz, $3::int, $4::text, $5::text)",
+      {to_parameter(id), to_parameter(options.at), to_parameter(options.priority), options.queue,
+       options.lock});
+  return recorded_of(result.only());
+}
+
+std::vector<Job> JobManager::list(const JobFilter& filter) {
+  Where where;
+  where.equals("j.id", filter.id);
+  where.equals("j.queue_name", filter.queue);
+  where.equals("j.task_name", filter.task);
+  where.equals("j.lock", filter.lock);
+  where.equals("j.queueing_lock", filter.queueing_lock);
+  where.equals("j.worker_id", filter.worker_id);
+  where.is_any_of("j.status", filter.statuses);
+  std::string sql =
+      "select " + all_job_columns() + " from procrastinate_jobs j" + where.take_sql() + " order by j.id";
+  if (filter.newest_first) sql += " desc";
+  if (filter.limit) sql += " limit " + std::to_string(*filter.limit);
+  return each(impl_->connection.query(std::move(sql), where.take_parameters()), full_job_of);
+}
+
+std::vector<Event> JobManager::events(JobId id) {
+  const Result result =
+      impl_->connection.query("select e.type, " + microseconds_of("e.at") +
+                                  " from procrastinate_events e"
+                                  " where e.job_id = $1::bigint and e.at is not null order by e.id",
+                              {to_parameter(id)});
+  return each(result, [](const Row& row) { return Event{row.get<std::string>(0), row.get<SystemTime>(1)}; });
+}
+
+std::vector<Attempt> JobManager::attempts(JobId id) {
+  const Result result = impl_->connection.query(
+      "select a.job_id, a.attempt, a.cause, coalesce(a.exception_type, ''), coalesce(a.message, ''), "
+      "a.signal,"
+      " a.exit_status, coalesce(a.stderr_tail, ''), coalesce(a.run_time, 0), coalesce(a.cpu_time, 0),"
+      " coalesce(a.max_rss, 0), a.worker_id, coalesce(a.worker_name, ''), " +
+          microseconds_of("a.ended_at") +
+          " from postpone_attempts a where a.job_id = $1::bigint order by a.attempt",
+      {to_parameter(id)});
+  return each(result, attempt_of);
+}
+
+// --- workers
+// ---------------------------------------------------------------------------------------------------------
+
+WorkerId JobManager::register_worker(const WorkerDescription& description) {
+  const Result result = impl_->connection.query(
+      "select postpone_register_worker($1::text, $2::text, $3::text, $4::int)",
+      {description.supervisor, description.host, description.name, to_parameter(description.pid)});
+  return result.only().get<WorkerId>(0);
+}
+
+void JobManager::unregister_worker(WorkerId id) {
+  impl_->connection.query("select procrastinate_unregister_worker_v1($1::bigint)", {to_parameter(id)});
+}
+
+std::vector<WorkerId> JobManager::heartbeat(const std::vector<WorkerId>& ids) {
+  return ids_of(
+      impl_->connection.query("select unnest(postpone_heartbeat($1::bigint[]))", {to_parameter(ids)}));
+}
+
+FinishedAndFetched JobManager::finish_and_fetch(WorkerId worker_id, const OutcomeTexts& outcomes,
+                                                const FetchRequest& fetch) {
+  std::vector<Statement> statements;
+  if (!outcomes.empty()) statements.push_back(finish_statement(worker_id, outcomes));
+  if (fetch.max_jobs > 0) statements.push_back(fetch_statement(fetch));
+  if (statements.empty()) return {};
+
+  const std::vector<Result> results = impl_->connection.pipeline(statements);
+  FinishedAndFetched done;
+  if (!outcomes.empty()) done.recorded = each(results.front(), recorded_of);
+  if (fetch.max_jobs > 0) done.fetched = fetched_of(results.back(), fetch.worker_id);
+  return done;
+}
+
+std::vector<JobId> JobManager::held_by(WorkerId worker_id) {
+  return ids_of(impl_->connection.query(
+      "select id from procrastinate_jobs where status = 'doing' and worker_id = $1::bigint order by id",
+      {to_parameter(worker_id)}));
+}
+
+// --- housekeeping
+// ----------------------------------------------------------------------------------------------------
+
+std::vector<Recorded> JobManager::rescue_worker(const RescueRequest& request) {
+  const Result result = impl_->connection.query(
+      "select " + std::string(kRecordedColumns) +
+          " from postpone_rescue_worker($1::bigint, $2::jsonb, $3::text, $4::int, $5::text)",
+      {to_parameter(request.worker_id), json_array(request.outcomes), std::string(to_string(request.action)),
+       to_parameter(request.max_stalled), storable(request.message)});
+  return each(result, recorded_of);
+}
+
+std::vector<WorkerId> JobManager::stalled_workers(Seconds silent_for, bool include_foreign) {
+  return ids_of(
+      impl_->connection.query("select * from postpone_stalled_workers($1::double precision, $2::boolean)",
+                              {to_parameter(silent_for.count()), to_parameter(include_foreign)}));
+}
+
+std::vector<StalledJob> JobManager::stalled_jobs(Seconds silent_for) {
+  const Result result = impl_->connection.query(
+      "select " + all_job_columns() +
+          ", extract(epoch from now() - w.last_heartbeat)"
+          " from procrastinate_jobs j left join procrastinate_workers w on w.id = j.worker_id"
+          " where j.status = 'doing'"
+          " and (w.id is null or w.last_heartbeat < now() - $1::double precision * interval '1 second')"
+          " order by j.id",
+      {to_parameter(silent_for.count())});
+  return each(result, [](const Row& row) {
+    StalledJob stalled{full_job_of(row), std::nullopt};
+    if (!row.is_null(kAllJobColumns)) stalled.heartbeat_age = Seconds(row.get<double>(kAllJobColumns));
+    return stalled;
+  });
+}
+
+std::vector<JobId> JobManager::jobs_to_abort(const std::vector<WorkerId>& ids) {
+  return ids_of(impl_->connection.query(
+      "select id from procrastinate_jobs"
+      " where status = 'doing' and abort_requested and worker_id = any($1::bigint[]) order by id",
+      {to_parameter(ids)}));
+}
+
+std::optional<NextDue> JobManager::next_due(std::optional<SystemTime> after) {
+  const Result result = impl_->connection.query(
+      "select " + microseconds_of("d.due_at") +
+          ", d.due_in, q from postpone_next_due(coalesce($1::timestamptz, now())) d, unnest(d.queue_names) q",
+      {to_parameter(after)});
+  if (result.empty()) return std::nullopt;
+  NextDue next{result.row(0).get<SystemTime>(0), Seconds(result.row(0).get<double>(1)), {}};
+  next.queues = each(result, [](const Row& row) { return row.get<std::string>(2); });
+  return next;
+}
+
+SystemTime JobManager::server_time() {
+  return impl_->connection.query("select " + microseconds_of("clock_timestamp()")).only().get<SystemTime>(0);
+}
+
+}  // namespace postpone::sql

@@ -1,0 +1,335 @@
+//   waiting ──due──▶ connecting ──connected──▶ subscribing ──LISTEN confirmed──▶ listening
+//      ▲                  └─────────────any DatabaseError─┴─────────────────────────┘
+//      └──────────────────────────────────────────────────┘
+// subscribing counts as connecting to the outside.
+#include "sql/listener.h"
+
+#include <libpq-fe.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <utility>
+
+#include "sql/connecting.h"
+#include "sql/connection.h"
+#include "sql/error.h"
+#include "sys/backoff.h"
+
+namespace postpone::sql {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kAnyQueueChannel = "procrastinate_any_queue_v1";
+constexpr std::string_view kQueueChannelPrefix = "procrastinate_queue_v1#";
+constexpr std::size_t kMaxChannelBytes = 63;
+constexpr std::size_t kMaxQueueBytes = kMaxChannelBytes - kQueueChannelPrefix.size();
+
+// What `key` says, `fallback` when it is absent, nothing when it is of another type.
+template <class T>
+std::optional<T> member(const json& object, const char* key, bool (json::*is_type)() const noexcept,
+                        const T& fallback) {
+  const auto found = object.find(key);
+  if (found == object.end()) return fallback;
+  if (!((*found).*is_type)()) return std::nullopt;
+  return found->template get<T>();
+}
+
+std::optional<Notification::Type> type_of(const json& object) {
+  const auto label = member<std::string>(object, "type", &json::is_string, "");
+  if (label == "job_inserted") return Notification::Type::job_inserted;
+  if (label == "abort_job_requested") return Notification::Type::abort_job_requested;
+  return std::nullopt;
+}
+
+// A channel that nobody else sends to.
+std::string private_channel() {
+  std::random_device random;
+  const auto number = (static_cast<std::uint64_t>(random()) << 32U) | random();
+  return "postpone_probe_" + std::to_string(getpid()) + "_" + std::to_string(number);
+}
+
+std::string quoted(pg_conn* connection, const std::string& identifier) {
+  const std::unique_ptr<char, decltype(&PQfreemem)> text(
+      PQescapeIdentifier(connection, identifier.data(), identifier.size()), &PQfreemem);
+  if (!text) throw DatabaseError(Remedy::bug, "cannot listen: " + one_line(PQerrorMessage(connection)));
+  return text.get();
+}
+
+}  // namespace
+
+std::optional<Notification> parse_notification(std::string_view channel, std::string_view payload) {
+  const bool any_queue = channel == kAnyQueueChannel;
+  if (!any_queue && !channel.starts_with(kQueueChannelPrefix)) return std::nullopt;
+  const json object = json::parse(payload, nullptr, false);
+  if (!object.is_object()) return std::nullopt;
+
+  const std::string queue_of_channel(any_queue ? "" : channel.substr(kQueueChannelPrefix.size()));
+  const auto type = type_of(object);
+  const auto job_id = member<std::int64_t>(object, "job_id", &json::is_number_integer, 0);
+  const auto queue = member<std::string>(object, "queue", &json::is_string, queue_of_channel);
+  const auto count = member<std::int64_t>(object, "count", &json::is_number_integer, 1);
+  const auto scheduled = member<bool>(object, "scheduled", &json::is_boolean, false);
+  if (!type || !job_id || *job_id <= 0 || !queue || !count || *count < 0 || !scheduled) return std::nullopt;
+  return Notification{*type, *job_id, *queue, static_cast<int>(std::min<std::int64_t>(*count, INT_MAX)),
+                      *scheduled};
+}
+
+std::vector<std::string> channels_for(const std::vector<std::string>& queues) {
+  std::vector<std::string> channels;
+  for (const std::string& queue : queues) {
+    if (queue.size() > kMaxQueueBytes) return {std::string(kAnyQueueChannel)};
+    std::string channel = std::string(kQueueChannelPrefix) + queue;
+    if (std::find(channels.begin(), channels.end(), channel) == channels.end())
+      channels.push_back(std::move(channel));
+  }
+  if (channels.empty()) channels.emplace_back(kAnyQueueChannel);
+  return channels;
+}
+
+namespace {
+
+// A connected session: one command at a time, and what comes in meanwhile. Its functions throw DatabaseError
+// when the connection is lost or a command failed.
+class Session {
+ public:
+  explicit Session(ConnectionHandle connection) : connection_(std::move(connection)) {}
+
+  // REQUIRES: !is_busy().
+  void send(const std::string& command);
+  bool is_busy() const { return busy_; }
+
+  // Moves bytes in both directions, as many as go without waiting.
+  void exchange();
+
+  struct Word {
+    std::string channel;
+    std::string payload;
+  };
+  std::optional<Word> next_word();
+
+  pg_conn* handle() const { return connection_.get(); }
+  bool wants_write() const { return unsent_; }
+
+ private:
+  [[noreturn]] void throw_lost() const;
+  void flush();
+
+  ConnectionHandle connection_;
+  bool busy_ = false;    // a command was sent and is not answered
+  bool unsent_ = false;  // libpq holds output that the socket did not take
+};
+
+void Session::throw_lost() const {
+  ServerError lost;
+  lost.message = PQerrorMessage(handle());
+  throw_server_error(lost);
+}
+
+void Session::flush() {
+  const int left = PQflush(handle());
+  if (left < 0) throw_lost();
+  unsent_ = left > 0;
+}
+
+void Session::send(const std::string& command) {
+  if (PQsendQuery(handle(), command.c_str()) == 0) throw_lost();
+  busy_ = true;
+  flush();
+}
+
+void Session::exchange() {
+  flush();
+  if (PQconsumeInput(handle()) == 0) throw_lost();
+  while (busy_ && PQisBusy(handle()) == 0) {
+    const ResultHandle result(PQgetResult(handle()));
+    if (!result) {
+      busy_ = false;
+    } else if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) {
+      throw_server_error(error_of(result.get()));
+    }
+  }
+}
+
+std::optional<Session::Word> Session::next_word() {
+  const std::unique_ptr<PGnotify, decltype(&PQfreemem)> notify(PQnotifies(handle()), &PQfreemem);
+  if (!notify) return std::nullopt;
+  return Word{notify->relname, notify->extra};
+}
+
+}  // namespace
+
+struct Listener::Impl {
+  explicit Impl(ListenOptions listen_options)
+      : options(std::move(listen_options)),
+        probe_channel(private_channel()),
+        backoff(options.backoff_first, options.backoff_most) {}
+
+  bool step(Clock::time_point now, std::vector<Notification>& notifications);
+  void subscribe(ConnectionHandle connection, Clock::time_point now);
+  void become_listening(Clock::time_point now);
+  void take_words(Clock::time_point now, std::vector<Notification>& notifications);
+  void probe(Clock::time_point now);
+  void fail(const std::string& error, Clock::time_point now);
+
+  enum class Phase { waiting, connecting, subscribing, listening };
+
+  const ListenOptions options;
+  const std::string probe_channel;
+  sys::Backoff backoff;
+  Phase phase = Phase::waiting;
+
+  // waiting: when the next attempt is due (the first one at once). subscribing: by when LISTEN must be
+  // confirmed. listening: by when the probe must be back if it is out, else when the next one is due.
+  Clock::time_point deadline;
+
+  std::optional<ConnectAttempt> attempt;  // connecting
+  std::optional<Session> session;         // subscribing, listening
+  bool probe_is_out = false;
+
+  bool established = false;  // not taken yet
+  int connections = 0;       // how often LISTEN was confirmed
+  std::string last_error;
+};
+
+// Does what can be done in this phase; true when the next phase has begun.
+bool Listener::Impl::step(Clock::time_point now, std::vector<Notification>& notifications) {
+  switch (phase) {
+    case Phase::waiting:
+      if (now < deadline) return false;
+      attempt.emplace(options.url, options.application_name, options.connect_timeout, now);
+      phase = Phase::connecting;
+      return true;
+    case Phase::connecting: {
+      ConnectionHandle connection = attempt->advance(now);
+      if (!connection) return false;
+      subscribe(std::move(connection), now);
+      return true;
+    }
+    case Phase::subscribing:
+      session->exchange();
+      if (!session->is_busy()) {
+        become_listening(now);
+      } else if (now >= deadline) {
+        throw DatabaseError(Remedy::reconnect, "the database does not answer to LISTEN");
+      }
+      return phase == Phase::listening;
+    case Phase::listening:
+      session->exchange();
+      take_words(now, notifications);
+      if (now >= deadline) probe(now);
+      return false;
+  }
+  return false;
+}
+
+void Listener::Impl::subscribe(ConnectionHandle connection, Clock::time_point now) {
+  attempt.reset();
+  session.emplace(std::move(connection));
+  std::string commands = "listen " + quoted(session->handle(), probe_channel);
+  for (const std::string& channel : channels_for(options.queues)) {
+    commands += "; listen " + quoted(session->handle(), channel);
+  }
+  session->send(commands);
+  deadline = now + options.connect_timeout;
+  phase = Phase::subscribing;
+}
+
+void Listener::Impl::become_listening(Clock::time_point now) {
+  phase = Phase::listening;
+  established = true;
+  ++connections;
+  backoff.reset();
+  probe_is_out = false;
+  deadline = now + options.probe_interval;
+}
+
+void Listener::Impl::take_words(Clock::time_point now, std::vector<Notification>& notifications) {
+  while (const auto word = session->next_word()) {
+    if (word->channel == probe_channel) {
+      probe_is_out = false;
+      deadline = now + options.probe_interval;
+    } else if (auto notification = parse_notification(word->channel, word->payload)) {
+      notifications.push_back(*std::move(notification));
+    }
+  }
+}
+
+void Listener::Impl::probe(Clock::time_point now) {
+  if (probe_is_out) {
+    throw DatabaseError(Remedy::reconnect,
+                        "the LISTEN connection has fallen silent: no word came back within " +
+                            std::to_string(options.probe_timeout.count()) + " ms");
+  }
+  session->send("notify " + quoted(session->handle(), probe_channel));
+  probe_is_out = true;
+  deadline = now + options.probe_timeout;
+}
+
+void Listener::Impl::fail(const std::string& error, Clock::time_point now) {
+  attempt.reset();
+  session.reset();
+  phase = Phase::waiting;
+  deadline = now + backoff.next(sys::chance());
+  last_error = error;
+}
+
+Listener::Listener(ListenOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Listener::~Listener() = default;
+Listener::Listener(Listener&&) noexcept = default;
+Listener& Listener::operator=(Listener&&) noexcept = default;
+
+Listener::State Listener::state() const {
+  switch (impl_->phase) {
+    case Impl::Phase::waiting:
+      return State::waiting;
+    case Impl::Phase::connecting:
+    case Impl::Phase::subscribing:
+      return State::connecting;
+    case Impl::Phase::listening:
+      return State::listening;
+  }
+  return State::waiting;
+}
+
+int Listener::socket() const {
+  if (impl_->attempt) return impl_->attempt->socket();
+  if (impl_->session) return PQsocket(impl_->session->handle());
+  return -1;
+}
+
+Listener::Wants Listener::wants() const {
+  if (impl_->attempt) return {.read = !impl_->attempt->wants_write(), .write = impl_->attempt->wants_write()};
+  if (impl_->session) return {.read = true, .write = impl_->session->wants_write()};
+  return {};
+}
+
+Listener::Clock::time_point Listener::deadline() const {
+  return impl_->attempt ? impl_->attempt->deadline() : impl_->deadline;
+}
+
+std::vector<Notification> Listener::advance(Clock::time_point now) {
+  std::vector<Notification> notifications;
+  try {
+    while (impl_->step(now, notifications)) {
+    }
+  } catch (const DatabaseError& error) {
+    impl_->fail(error.what(), now);
+  }
+  return notifications;
+}
+
+bool Listener::take_established() {
+  return std::exchange(impl_->established, false);
+}
+const std::string& Listener::last_error() const {
+  return impl_->last_error;
+}
+int Listener::reconnects() const {
+  return std::max(impl_->connections - 1, 0);
+}
+
+}  // namespace postpone::sql
