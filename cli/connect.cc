@@ -1,0 +1,34 @@
+#include <cstdlib>
+
+#include "cli/command.h"
+#include "config/config.h"
+
+namespace postpone::cli {
+namespace {
+
+std::string url_of_file(const std::string& path) {
+  const config::ParseResult result = config::load(path);
+  if (!result.config) {
+    throw Failure(ExitCode::configuration, config::to_string(result.problems.front(), path) +
+                                               "; `postpone config check " + path + "` lists every problem");
+  }
+  return result.config->database.url;
+}
+
+}  // namespace
+
+sql::ConnectOptions connect_options(const Invocation& invocation) {
+  sql::ConnectOptions options;
+  options.application_name = "postpone";
+  const char* environment = std::getenv("POSTPONE_DATABASE_URL");
+  if (!invocation.database_url.empty()) {
+    options.url = invocation.database_url;
+  } else if (environment != nullptr && *environment != '\0') {
+    options.url = environment;
+  } else if (!invocation.config_file.empty()) {
+    options.url = url_of_file(invocation.config_file);
+  }
+  return options;
+}
+
+}  // namespace postpone::cli

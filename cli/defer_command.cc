@@ -1,0 +1,83 @@
+// postpone defer TASK [JSON]
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <iterator>
+#include <memory>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/moment.h"
+#include "sql/job_manager.h"
+
+namespace postpone::cli {
+namespace {
+
+struct DeferOptions {
+  sql::DeferRequest request;
+  Moment moment;
+  bool ignore_already_enqueued = false;
+};
+
+// "-" stands for standard input.
+void read_arguments(std::string& text) {
+  if (text == "-") text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  const std::string problem = problem_with_arguments(text);
+  if (!problem.empty()) throw Failure(ExitCode::usage, "the arguments: " + problem);
+}
+
+std::string describe_waiting(sql::JobManager& jobs, const std::string& queueing_lock) {
+  sql::JobFilter filter;
+  filter.queueing_lock = queueing_lock;
+  filter.statuses = {sql::JobStatus::todo};
+  const std::vector<sql::Job> waiting = jobs.list(filter);
+  return (waiting.empty() ? "a job" : "job " + std::to_string(waiting.front().id)) +
+         " with queueing lock \"" + queueing_lock + "\" waits already";
+}
+
+ExitCode defer(const Invocation& invocation, DeferOptions& options) {
+  read_arguments(options.request.args);
+  options.request.scheduled_at = options.moment.at;
+  options.request.scheduled_in = options.moment.in;
+  sql::JobManager jobs = sql::JobManager::connect(connect_options(invocation));
+  try {
+    std::cout << jobs.defer({options.request}).front() << '\n';
+    return ExitCode::done;
+  } catch (const sql::AlreadyEnqueued& refusal) {
+    const std::string reason = "already enqueued: " + describe_waiting(jobs, refusal.queueing_lock());
+    if (options.ignore_already_enqueued) {
+      std::cerr << "postpone: " << reason << '\n';
+      return ExitCode::done;
+    }
+    throw Failure(ExitCode::not_done, reason + "; use --ignore-already-enqueued to take that for a success");
+  }
+}
+
+}  // namespace
+
+void add_defer_command(CLI::App& app, Invocation& invocation) {
+  CLI::App* command = app.add_subcommand("defer", "Create a job, and print its id");
+  const auto options = std::make_shared<DeferOptions>();
+  sql::DeferRequest& request = options->request;
+  command->add_option("task", request.task, "The task's name")->type_name("TASK")->required();
+  command->add_option("arguments", request.args, "Its arguments, a JSON object; - reads standard input")
+      ->type_name("JSON")
+      ->capture_default_str();
+  command->add_option("--queue", request.queue, "Where the job awaits execution")
+      ->type_name("NAME")
+      ->capture_default_str();
+  command->add_option("--lock", request.lock, "Jobs of one lock run one at a time, in order")
+      ->type_name("NAME");
+  command->add_option("--queueing-lock", request.queueing_lock, "At most one job of a queueing lock waits")
+      ->type_name("NAME");
+  command->add_option("--priority", request.priority, "Higher goes first")
+      ->type_name("NUMBER")
+      ->capture_default_str();
+  add_moment_options(*command, options->moment);
+  command->add_flag("--ignore-already-enqueued", options->ignore_already_enqueued,
+                    "Succeed, and print no id, when a job with this queueing lock waits already");
+  command->final_callback([&invocation, options] {
+    invocation.run = [&invocation, options] { return defer(invocation, *options); };
+  });
+}
+
+}  // namespace postpone::cli

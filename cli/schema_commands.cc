@@ -1,0 +1,76 @@
+// postpone schema apply | check | show
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "cli/command.h"
+#include "sql/schema.h"
+
+namespace postpone::cli {
+namespace {
+
+ExitCode apply(const Invocation& invocation) {
+  const sql::ConnectOptions options = connect_options(invocation);
+  const std::vector<std::string> applied = sql::apply_schema(options);
+  for (const std::string& migration : applied) std::cout << "applied " << migration << '\n';
+  if (applied.empty()) {
+    std::cout << "nothing to do: version " << sql::check_schema(options).installed_version
+              << " is installed\n";
+  }
+  return ExitCode::done;
+}
+
+const char* describe(sql::SchemaReport::State state) {
+  using State = sql::SchemaReport::State;
+  switch (state) {
+    case State::absent:
+      return "absent";
+    case State::adoptable:
+      return "Procrastinate's, without Postpone's";
+    case State::outdated:
+      return "outdated";
+    case State::current:
+      return "current";
+    case State::newer:
+      return "newer than this program";
+    case State::damaged:
+      return "damaged";
+  }
+  return "";
+}
+
+ExitCode check(const Invocation& invocation) {
+  const sql::SchemaReport report = sql::check_schema(connect_options(invocation));
+  std::cout << "state      " << describe(report.state) << '\n'
+            << "installed  version " << report.installed_version << " of " << report.current_version
+            << " in schema " << report.schema << ", PostgreSQL " << report.server_version << '\n';
+  for (const std::string& object : report.missing) std::cout << "missing    " << object << '\n';
+  if (report.state == sql::SchemaReport::State::current) return ExitCode::done;
+  throw Failure(ExitCode::schema, sql::explain(report));
+}
+
+ExitCode show() {
+  std::cout << sql::schema_script();
+  return ExitCode::done;
+}
+
+}  // namespace
+
+void add_schema_commands(CLI::App& app, Invocation& invocation) {
+  CLI::App* schema = app.add_subcommand("schema", "Postpone's tables and functions in the database");
+  schema->require_subcommand(1);
+  schema
+      ->add_subcommand(
+          "apply",
+          "Install the schema, or bring it to this program's version; adopts what Procrastinate 3.x "
+          "installed; safe to repeat")
+      ->final_callback([&] { invocation.run = [&] { return apply(invocation); }; });
+  schema
+      ->add_subcommand("check",
+                       "Tell what is installed and what is missing; exit code 5 unless it is current")
+      ->final_callback([&] { invocation.run = [&] { return check(invocation); }; });
+  schema->add_subcommand("show", "Print the schema's SQL, for psql; needs no database")->final_callback([&] {
+    invocation.run = show;
+  });
+}
+
+}  // namespace postpone::cli

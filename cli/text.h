@@ -1,0 +1,43 @@
+// Text for terminals: tables, times, sizes, and nothing that a terminal would take for a command.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postpone::cli {
+
+// As it may be shown: control characters become \n, \t or \xNN, so that a job's arguments cannot move the
+// cursor.
+std::string printable(std::string_view text);
+
+// Columns that a terminal takes for the text: one for each code point.
+std::size_t display_width(std::string_view text);
+
+struct Table {
+  enum class Align { left, right };
+  struct Column {
+    std::string title;
+    Align align = Align::left;
+  };
+  std::vector<Column> columns;
+  std::vector<std::vector<std::string>> rows;  // each as long as `columns`; printable() already
+};
+
+// The table in plain ASCII, without the columns that are empty in every row. Lines are kept within `width` (0
+// = no limit) as far as titles and right-aligned columns, numbers, fit whole: of the others the widest is cut
+// first, and what was cut ends in "...". Pure.
+std::string render(const Table& table, std::size_t width);
+
+// Columns of the terminal on standard output; 0 when it is none.
+std::size_t terminal_width();
+
+// "1.2 GiB", "850 B".
+std::string human_size(std::int64_t bytes);
+// "12 ms", "3.4 s", "2 h 05 min".
+std::string human_duration(std::chrono::duration<double> duration);
+
+}  // namespace postpone::cli

@@ -1,0 +1,155 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <ctime>
+
+#include "cli/arguments.h"
+#include "cli/text.h"
+#include "cli/timestamp.h"
+
+namespace postpone::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class InTimeZone : public testing::Test {
+ protected:
+  static void use(const char* zone) {
+    setenv("TZ", zone, 1);
+    tzset();
+  }
+  void TearDown() override {
+    unsetenv("TZ");
+    tzset();
+  }
+};
+
+// A zone that needs no zoneinfo: one hour east, daylight saving from the last Sunday of March to that of
+// October.
+constexpr const char* kCentralEurope = "CET-1CEST,M3.5.0,M10.5.0/3";
+
+std::string utc(std::string_view text) {
+  const std::optional<Timestamp> time = parse_timestamp(text);
+  return time ? to_iso(*time) : "none";
+}
+
+using Timestamps = InTimeZone;
+
+TEST_F(Timestamps, WithAZoneMeanTheSameEverywhere) {
+  use(kCentralEurope);
+  EXPECT_EQ(utc("2025-03-30T14:05:09Z"), "2025-03-30T14:05:09.000000Z");
+  EXPECT_EQ(utc("2025-03-30 14:05:09.25+02:00"), "2025-03-30T12:05:09.250000Z");
+  EXPECT_EQ(utc("2025-03-30T14:05-0330"), "2025-03-30T17:35:00.000000Z");
+  EXPECT_EQ(utc("2025-03-30T00:00+02"), "2025-03-29T22:00:00.000000Z");
+}
+
+TEST_F(Timestamps, WithoutAZoneAreLocal) {
+  use(kCentralEurope);
+  EXPECT_EQ(utc("2025-01-15T12:00"), "2025-01-15T11:00:00.000000Z");
+  EXPECT_EQ(utc("2025-07-15 12:00:30.000001"), "2025-07-15T10:00:30.000001Z");
+  EXPECT_EQ(utc("2025-07-15"), "2025-07-14T22:00:00.000000Z");
+}
+
+TEST_F(Timestamps, OnTheDayTheClocksChangeCountFromTheClock) {
+  use(kCentralEurope);
+  EXPECT_EQ(utc("2025-03-30T12:00"), "2025-03-30T10:00:00.000000Z");
+  EXPECT_EQ(utc("2025-10-26T12:00"), "2025-10-26T11:00:00.000000Z");
+}
+
+TEST_F(Timestamps, BeforeTheEpochKeepTheirFraction) {
+  EXPECT_EQ(utc("1969-12-31T23:59:59.25Z"), "1969-12-31T23:59:59.250000Z");
+}
+
+TEST_F(Timestamps, ThatNameNoMomentAreRefused) {
+  for (const char* text :
+       {"", "tomorrow", "2025-02-30", "2025-13-01", "2025-1-01", "2025-01-01T", "2025-01-01T24:00",
+        "2025-01-01T12:60", "2025-01-01T12:00:60", "2025-01-01T12:00:00.", "2025-01-01T12:00:00.1234567",
+        "2025-01-01T12", "2025-01-01T12:00+", "2025-01-01T12:00+2", "2025-01-01T12:00+02:60",
+        "2025-01-01T12:00Z ", "2025-01-01T12:00ZZ", "-025-01-01", "2025-01-01T-1:00"}) {
+    EXPECT_EQ(parse_timestamp(text), std::nullopt) << text;
+  }
+}
+
+TEST_F(Timestamps, ForPeopleAreLocalToTheMillisecond) {
+  use(kCentralEurope);
+  EXPECT_EQ(to_local(*parse_timestamp("2025-07-15T10:00:30.0456Z")), "2025-07-15 12:00:30.045");
+}
+
+TEST(Printable, LeavesNothingThatATerminalObeys) {
+  EXPECT_EQ(printable("a\x1b[2Jb\n\tc\x7f"), "a\\x1B[2Jb\\n\\tc\\x7F");
+  EXPECT_EQ(printable("Gr\xC3\xBC\xC3\x9F"), "Gr\xC3\xBC\xC3\x9F");
+}
+
+Table dishes() {
+  return {{{"ID", Table::Align::right}, {"TASK"}, {"ARGUMENTS"}},
+          {{"7", "dishes.wash", R"({"dish": "plate"})"}, {"1234", "dry", "{}"}}};
+}
+
+TEST(Tables, AreAlignedWithoutTrailingBlanks) {
+  EXPECT_EQ(render(dishes(), 0),
+            "  ID  TASK         ARGUMENTS\n"
+            "   7  dishes.wash  {\"dish\": \"plate\"}\n"
+            "1234  dry          {}\n");
+}
+
+TEST(Tables, CutTheWidestColumnFirst) {
+  EXPECT_EQ(render(dishes(), 30),
+            "  ID  TASK         ARGUMENTS\n"
+            "   7  dishes.wash  {\"dish\":...\n"
+            "1234  dry          {}\n");
+}
+
+TEST(Tables, KeepTitlesAndNumbersWholeHoweverNarrowTheTerminal) {
+  EXPECT_EQ(render(dishes(), 1),
+            "  ID  TASK  ARGUMENTS\n"
+            "   7  d...  {\"dish...\n"
+            "1234  dry   {}\n");
+}
+
+TEST(Tables, LeaveOutColumnsWithoutContent) {
+  EXPECT_EQ(render({{{"A"}, {"LOCK"}, {"B"}}, {{"1", "", "2"}, {"3", "", ""}}}, 0), "A  B\n1  2\n3\n");
+}
+
+TEST(Tables, CountCodePointsNotBytes) {
+  EXPECT_EQ(render({{{"A"}, {"B"}}, {{"\xC3\xBC", "1"}, {"xy", "2"}}}, 0), "A   B\n\xC3\xBC   1\nxy  2\n");
+  EXPECT_EQ(render({{{"A"}}, {{"\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC"}}}, 4), "A\n\xC3\xBC...\n");
+}
+
+TEST(Sizes, AreShownInTheUnitThatFits) {
+  EXPECT_EQ(human_size(0), "0 B");
+  EXPECT_EQ(human_size(1023), "1023 B");
+  EXPECT_EQ(human_size(1536), "1.5 KiB");
+  EXPECT_EQ(human_size(1024 * 1024 - 1), "1.0 MiB");
+  EXPECT_EQ(human_size(std::int64_t{5} << 40), "5.0 TiB");
+}
+
+TEST(Durations, AreShownInTheUnitThatFits) {
+  EXPECT_EQ(human_duration(0.4ms), "0.4 ms");
+  EXPECT_EQ(human_duration(850ms), "850 ms");
+  EXPECT_EQ(human_duration(999.9ms), "1.0 s");
+  EXPECT_EQ(human_duration(59.99s), "1 min 00 s");
+  EXPECT_EQ(human_duration(125min), "2 h 05 min");
+}
+
+TEST(Arguments, MayBeAnyObject) {
+  EXPECT_EQ(problem_with_arguments("{}"), "");
+  EXPECT_EQ(problem_with_arguments(R"( {"dish": "plate", "times": [1, {"a": null}]} )"), "");
+}
+
+TEST(Arguments, ThatAreNoObjectAreRefusedByTheirType) {
+  EXPECT_THAT(problem_with_arguments("[1]"), HasSubstr("this is an array"));
+  EXPECT_THAT(problem_with_arguments("\"plate\""), HasSubstr("this is a string"));
+  EXPECT_THAT(problem_with_arguments("null"), HasSubstr("this is null"));
+}
+
+TEST(Arguments, ThatAreNoJsonAreRefusedWithThePlace) {
+  EXPECT_THAT(problem_with_arguments("{\"dish\": plate}"), HasSubstr("line 1, column 10"));
+  EXPECT_THAT(problem_with_arguments("{\n  \"dish\": 1,\n  }"), HasSubstr("line 3, column 3"));
+  EXPECT_THAT(problem_with_arguments(""), HasSubstr("line 1, column 1"));
+}
+
+}  // namespace
+}  // namespace postpone::cli
