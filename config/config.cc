@@ -9,7 +9,7 @@
 namespace postpone::config {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = 4 * 1024 * 1024;
+constexpr std::size_t kMaxFileBytes = std::size_t{4} << 20;
 
 ParseResult unreadable(const std::string& why) {
   return {std::nullopt, {Problem{0, 0, "cannot be read: " + why}}};

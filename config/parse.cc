@@ -237,6 +237,7 @@ std::optional<T> one_of(const Value& value, const std::vector<std::pair<std::str
 
 std::optional<std::string> log_level(const Value& value) {
   std::vector<std::pair<std::string_view, std::string>> choices;
+  choices.reserve(kLogLevels.size());
   for (const std::string_view level : kLogLevels) choices.emplace_back(level, level);
   return one_of(value, choices);
 }
