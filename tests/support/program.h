@@ -15,9 +15,9 @@ struct ProgramRun {
 
 struct ProgramOptions {
   // Set on top of this process's own environment; an empty value unsets the name.
-  std::vector<std::pair<std::string, std::string>> environment;
-  std::string input;      // stdin
-  std::string directory;  // to run in; empty = this process's own
+  std::vector<std::pair<std::string, std::string>> environment = {};
+  std::string input = {};      // stdin
+  std::string directory = {};  // to run in; empty = this process's own
 };
 
 // PATH is searched for a name without a slash; a program that cannot be started ends with status 127, as in a
