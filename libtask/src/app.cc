@@ -1,0 +1,69 @@
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "by_hand.h"
+#include "libtask/task.h"
+#include "libtask/wire/frame.h"
+#include "registry.h"
+#include "serve.h"
+
+namespace libtask {
+
+Task Task::queue(std::string name) {
+  entry_->queue = std::move(name);
+  return *this;
+}
+
+Task Task::priority(int priority) {
+  entry_->priority = priority;
+  return *this;
+}
+
+Task Task::lock(std::string lock) {
+  entry_->lock = std::move(lock);
+  return *this;
+}
+
+Task Task::queueing_lock(std::string lock) {
+  entry_->queueing_lock = std::move(lock);
+  return *this;
+}
+
+Task Task::time_limit(std::chrono::milliseconds limit) {
+  entry_->time_limit = limit;
+  return *this;
+}
+
+Task Task::retry(RetryOptions options) {
+  entry_->retry = std::move(options);
+  return *this;
+}
+
+App::App() : registry_(std::make_unique<detail::Registry>()) {}
+App::~App() = default;
+
+Task App::add(std::string name, Handler handler, std::vector<std::string> parameters) {
+  return Task(registry_->tasks.emplace_back(detail::TaskEntry{
+      .name = std::move(name), .handler = std::move(handler), .parameters = std::move(parameters)}));
+}
+
+void App::periodic(std::string cron, std::string task, PeriodicOptions options) {
+  registry_->periodic.push_back({std::move(cron), std::move(task), std::move(options)});
+}
+
+int App::run(int argc, char** argv) {
+  const std::string_view path = argc > 0 ? argv[0] : "task-executable";
+  const std::string_view program = path.substr(path.rfind('/') + 1);
+  const std::vector<std::string> faults = detail::faults_of(*registry_);
+  for (const std::string& fault : faults) std::cerr << program << ": " << fault << '\n';
+  if (!faults.empty()) return 2;
+  if (const char* channel = std::getenv(wire::kChannelVariable)) return detail::serve(*registry_, channel);
+  return detail::serve_by_hand(*registry_, program,
+                               std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+}
+
+}  // namespace libtask

@@ -1,0 +1,86 @@
+#include "channel.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <string_view>
+
+namespace libtask::detail {
+namespace {
+
+[[noreturn]] void fail(const std::string& step) {
+  const int error = errno;
+  throw ChannelError(step + ": " + std::strerror(error));
+}
+
+int descriptor_of(std::string_view text) {
+  int fd = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), fd);
+  if (error != std::errc() || end != text.data() + text.size() || fd < 0) {
+    throw ChannelError(std::string(wire::kChannelVariable) + " is \"" + std::string(text) +
+                       "\", which is no descriptor; it is for sub-workers to set");
+  }
+  return fd;
+}
+
+}  // namespace
+
+Channel::Channel(const char* variable) : fd_(descriptor_of(variable)) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (getsockopt(fd_, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
+    fail(std::string(wire::kChannelVariable) + " is set, but descriptor " + variable + " is no channel");
+  }
+  if (fcntl(fd_, F_SETFD, FD_CLOEXEC) != 0) fail("cannot make the channel close-on-exec");
+}
+
+void Channel::send_bytes(std::string_view bytes, std::size_t sent) {
+  while (sent < bytes.size()) {
+    const ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (n >= 0) {
+      sent += static_cast<std::size_t>(n);
+    } else if (errno != EINTR) {
+      fail("cannot write to the channel (descriptor " + std::to_string(fd_) + ", did a handler close it?)");
+    }
+  }
+}
+
+void Channel::send_if_free(const wire::Frame& frame) {
+  const std::string bytes = wire::encode(frame);
+  const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  // A frame that is begun must be ended; any other error shows again there.
+  send_bytes(bytes, n < 0 ? 0 : static_cast<std::size_t>(n));
+}
+
+std::optional<wire::Frame> Channel::receive() {
+  return read(0);
+}
+
+std::optional<wire::Frame> Channel::poll() {
+  return read(MSG_DONTWAIT);
+}
+
+std::optional<wire::Frame> Channel::read(int flags) {
+  std::array<char, 16 * 1024> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): recv fills it
+  while (true) {
+    if (auto frame = decoder_.next()) return frame;
+    if (closed_) return std::nullopt;
+    const ssize_t n = recv(fd_, bytes.data(), bytes.size(), flags);
+    if (n > 0) {
+      decoder_.append({bytes.data(), static_cast<std::size_t>(n)});
+    } else if (n == 0 || errno == ECONNRESET) {
+      closed_ = true;
+    } else if (errno == EAGAIN) {
+      return std::nullopt;
+    } else if (errno != EINTR) {
+      fail("cannot read from the channel (descriptor " + std::to_string(fd_) + ", did a handler close it?)");
+    }
+  }
+}
+
+}  // namespace libtask::detail

@@ -1,0 +1,46 @@
+// The task process's end of the channel to its sub-worker.
+#pragma once
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "libtask/wire/frame.h"
+
+namespace libtask::detail {
+
+// The channel is not what it should be: closed by a handler, no socket, or the sub-worker is gone in the
+// middle of a frame.
+class ChannelError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class Channel {
+ public:
+  // Takes over the descriptor that `variable`, the value of POSTPONE_TASK_CHANNEL, names, and keeps it from
+  // children that exec. Throws ChannelError.
+  explicit Channel(const char* variable);
+
+  // Throws ChannelError.
+  void send(const wire::Frame& frame) { send_bytes(wire::encode(frame), 0); }
+  // Does nothing when the sub-worker does not take it at once. Throws ChannelError.
+  void send_if_free(const wire::Frame& frame);
+
+  // The next frame, waiting for it; nothing when the sub-worker has closed the channel. Throws ChannelError,
+  // ProtocolError.
+  std::optional<wire::Frame> receive();
+  // The next frame if one is there, without waiting; closed() tells why there is none. Throws as receive().
+  std::optional<wire::Frame> poll();
+  bool closed() const { return closed_; }
+
+ private:
+  std::optional<wire::Frame> read(int flags);
+  void send_bytes(std::string_view bytes, std::size_t sent);
+
+  int fd_;
+  bool closed_ = false;
+  wire::Decoder decoder_;
+};
+
+}  // namespace libtask::detail

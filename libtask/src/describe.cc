@@ -1,0 +1,52 @@
+// The text that wire/description.cc reads; docs/protocol.md specifies it.
+#include "libtask/wire/frame.h"
+#include "registry.h"
+
+namespace libtask::detail {
+namespace {
+
+Value retry_object(const std::optional<RetryOptions>& retry) {
+  if (!retry) return nullptr;
+  return {{"max_attempts", retry->max_attempts},
+          {"wait_s", retry->wait.count()},
+          {"linear_wait_s", retry->linear_wait.count()},
+          {"exponential_wait_s", retry->exponential_wait.count()},
+          {"on_crash", retry->on_crash},
+          {"priority", retry->priority},
+          {"queue", retry->queue},
+          {"lock", retry->lock}};
+}
+
+Value task_object(const TaskEntry& task) {
+  const std::chrono::milliseconds no_limit{0};
+  return {{"name", task.name},
+          {"queue", task.queue},
+          {"priority", task.priority},
+          {"lock", task.lock},
+          {"queueing_lock", task.queueing_lock},
+          {"time_limit_ms", task.time_limit.value_or(no_limit).count()},
+          {"retry", retry_object(task.retry)}};
+}
+
+Value periodic_object(const PeriodicEntry& periodic) {
+  return {{"cron", periodic.cron},
+          {"task", periodic.task},
+          {"id", periodic.options.id},
+          {"args", periodic.options.args}};
+}
+
+}  // namespace
+
+std::string describe(const Registry& registry) {
+  std::vector<Value> tasks;
+  for (const TaskEntry& task : registry.tasks) tasks.push_back(task_object(task));
+  std::vector<Value> periodic;
+  for (const PeriodicEntry& entry : registry.periodic) periodic.push_back(periodic_object(entry));
+  return Args{{"libtask_version", POSTPONE_VERSION},
+              {"protocol_version", wire::kProtocolVersion},
+              {"tasks", tasks},
+              {"periodic", periodic}}
+      .text();
+}
+
+}  // namespace libtask::detail

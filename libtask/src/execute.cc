@@ -1,0 +1,128 @@
+#include "execute.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <string>
+
+#include "json_text.h"
+#include "thrown.h"
+#include "usage_meter.h"
+
+namespace libtask::detail {
+namespace {
+
+// The longest wait that a retry may ask for: 100 years, which any clock on the way can hold.
+constexpr std::chrono::duration<double> kLongestWait = std::chrono::hours(24 * 36525);
+
+std::string_view words(std::optional<AbortReason> reason) {
+  if (!reason) return "the handler gave up although nobody had asked it to";
+  switch (*reason) {
+    case AbortReason::requested:
+      return "aborted on request";
+    case AbortReason::time_limit:
+      return "stopped at its time limit";
+    case AbortReason::shutdown:
+      return "stopped because its process had to end";
+  }
+  return "";
+}
+
+std::int64_t wait_us(std::chrono::duration<double> wait) {
+  const auto bounded = std::isnan(wait.count())
+                           ? std::chrono::duration<double>(0)
+                           : std::clamp(wait, std::chrono::duration<double>(0), kLongestWait);
+  return std::chrono::duration_cast<std::chrono::microseconds>(bounded).count();
+}
+
+bool is_retryable(const TaskEntry& task, const std::exception_ptr& thrown) {
+  if (!task.retry || task.retry->on.empty()) return true;
+  return std::any_of(task.retry->on.begin(), task.retry->on.end(),
+                     [&thrown](ExceptionMatcher matches) { return matches(thrown); });
+}
+
+// Reads the exception that is being handled.
+void tell_exception(wire::Result& result, const TaskEntry& task, const RunningJob& job) {
+  try {
+    throw;
+  } catch (const Aborted&) {
+    result.status = wire::ResultStatus::aborted;
+    result.message = words(job.abort_reason());
+  } catch (const Retry& retry) {
+    result.status = wire::ResultStatus::exception;
+    result.exception_type = "libtask::Retry";
+    result.message = retry.reason.empty() ? "the handler asked for a retry" : retry.reason;
+    result.retry_in_us = wait_us(retry.in);
+  } catch (const BadArguments& error) {
+    result.status = wire::ResultStatus::bad_arguments;
+    result.message = error.what();
+  } catch (...) {
+    Thrown thrown = describe_current_exception();
+    result.status = wire::ResultStatus::exception;
+    result.exception_type = std::move(thrown.type);
+    result.message = std::move(thrown.message);
+    result.retryable = is_retryable(task, std::current_exception());
+  }
+}
+
+void end_if_forked(pid_t owner, const std::string& task) {
+  if (getpid() == owner) return;
+  std::fprintf(
+      stderr,
+      "libtask: a process that the handler of %s forked came back from it; it must end with _exit()\n",
+      task.c_str());
+  std::_Exit(70);
+}
+
+// Before the result is told, so that the job's last lines are still taken for its own.
+void flush_output() {
+  std::cout.flush();
+  std::clog.flush();
+  std::fflush(stdout);
+  std::fflush(stderr);
+}
+
+}  // namespace
+
+wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& giver) {
+  wire::Result result;
+  result.job_id = run.job_id;
+  const TaskEntry* task = registry.find(run.task);
+  if (task == nullptr) {
+    result.status = wire::ResultStatus::unknown_task;
+    result.message =
+        "this task executable has no task \"" + run.task + "\"; it has " + registry.known_tasks();
+    return result;
+  }
+  RunningJob job(run, registry, giver);
+  const UsageMeter usage;
+  const pid_t owner = getpid();
+  try {
+    Context context(job);
+    task->handler(context);
+    result.defers = job.take_deferred();
+  } catch (...) {
+    tell_exception(result, *task, job);
+  }
+  end_if_forked(owner, run.task);
+  flush_output();
+  job.tell_untold_progress();
+  result.cpu_us = usage.cpu_us();
+  result.max_rss_bytes = usage.max_rss_bytes();
+  return result;
+}
+
+void expect_no_arguments(const Context& job) {
+  for (const std::string_view key : object_keys(job.args())) {
+    if (key == "timestamp") continue;
+    throw BadArguments("unexpected argument \"" + std::string(key) + "\" of " + job.task() +
+                       ": it takes none");
+  }
+}
+
+}  // namespace libtask::detail

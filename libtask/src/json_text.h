@@ -1,0 +1,16 @@
+// As much of JSON as a library without a JSON library needs: to tell whether a text is a JSON object, and
+// what its keys are. Writing is in libtask/task.h (ToJson).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace libtask::detail {
+
+// The keys of a JSON object, in the order and spelling (escapes included) of the text. Throws
+// std::invalid_argument, "not JSON at byte N: expected …", when the text is anything but one JSON object that
+// is nested at most 500 deep.
+std::vector<std::string_view> object_keys(std::string_view text);
+
+}  // namespace libtask::detail

@@ -1,0 +1,125 @@
+#include "registry.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "cron_form.h"
+
+namespace libtask::detail {
+namespace {
+
+constexpr std::size_t kMaxNameBytes = 128;  // of the columns task_name, queue_name and periodic_id
+
+using Faults = std::vector<std::string>;
+
+// Names what is checked, so that each line of `faults` reads by itself: "task "a": its queue is empty".
+class Checker {
+ public:
+  Checker(Faults& faults, std::string subject) : faults_(faults), subject_(std::move(subject)) {}
+
+  void require(bool holds, const std::string& otherwise) {
+    if (!holds) faults_.push_back(subject_ + ": " + otherwise);
+  }
+  void name(const std::string& what, const std::optional<std::string>& value) {
+    if (!value) return;
+    require(!value->empty(), what + " is empty");
+    require(value->size() <= kMaxNameBytes,
+            what + " is longer than " + std::to_string(kMaxNameBytes) + " bytes");
+    text(what, *value);
+  }
+  void text(const std::string& what, const std::optional<std::string>& value) {
+    try {
+      json_text(value.value_or(""));
+    } catch (const std::invalid_argument&) {
+      require(false, what + " is not UTF-8 or has a NUL");
+    }
+  }
+  void wait(const std::string& what, std::chrono::duration<double> value) {
+    require(std::isfinite(value.count()) && value.count() >= 0, what + " is not a time span from 0 up");
+  }
+
+ private:
+  Faults& faults_;
+  std::string subject_;
+};
+
+void check_retry(Checker& check, const RetryOptions& retry) {
+  check.require(retry.max_attempts.value_or(0) >= 0, "its max_attempts is negative");
+  check.wait("its wait", retry.wait);
+  check.wait("its linear_wait", retry.linear_wait);
+  check.wait("its exponential_wait", retry.exponential_wait);
+  check.name("the queue of its retries", retry.queue);
+  check.text("the lock of its retries", retry.lock);
+}
+
+void check_parameters(Checker& check, const std::vector<std::string>& names) {
+  std::set<std::string_view> seen;
+  for (const std::string& name : names) {
+    check.require(!name.empty(), "the name of a parameter is empty");
+    check.require(seen.insert(name).second, "it has two parameters called \"" + name + "\"");
+  }
+}
+
+void check_task(Faults& faults, const TaskEntry& task) {
+  Checker check(faults, "task \"" + task.name + "\"");
+  check.name("its name", task.name);
+  check.name("its queue", task.queue);
+  check.text("its lock", task.lock);
+  check.text("its queueing lock", task.queueing_lock);
+  check.require(!task.time_limit || task.time_limit->count() > 0, "its time limit is not above 0");
+  check.require(task.handler != nullptr, "its handler is an empty function");
+  check_parameters(check, task.parameters);
+  if (task.retry) check_retry(check, *task.retry);
+}
+
+void check_periodic(Faults& faults, const PeriodicEntry& periodic, const Registry& registry) {
+  Checker check(faults, "schedule \"" + periodic.cron + "\" of task \"" + periodic.task + "\"");
+  const std::string cron = cron_fault(periodic.cron);
+  check.require(cron.empty(), cron);
+  check.require(registry.find(periodic.task) != nullptr, "no such task is registered");
+  if (!periodic.options.id.empty()) check.name("its id", periodic.options.id);
+}
+
+void check_duplicates(Faults& faults, const Registry& registry) {
+  std::set<std::string_view> names;
+  for (const TaskEntry& task : registry.tasks) {
+    Checker(faults, "task \"" + task.name + "\"")
+        .require(names.insert(task.name).second, "it is registered more than once");
+  }
+  std::set<std::pair<std::string_view, std::string_view>> schedules;
+  for (const PeriodicEntry& periodic : registry.periodic) {
+    Checker(faults, "schedule \"" + periodic.cron + "\" of task \"" + periodic.task + "\"")
+        .require(schedules.insert({periodic.task, periodic.options.id}).second,
+                 "another schedule of this task has the same id; give each an id of its own");
+  }
+}
+
+}  // namespace
+
+const TaskEntry* Registry::find(std::string_view task) const {
+  const auto found =
+      std::find_if(tasks.begin(), tasks.end(), [task](const auto& entry) { return entry.name == task; });
+  return found == tasks.end() ? nullptr : &*found;
+}
+
+std::string Registry::known_tasks() const {
+  constexpr std::size_t kShown = 8;
+  std::string list;
+  for (std::size_t i = 0; i < std::min(tasks.size(), kShown); ++i) {
+    list.append(list.empty() ? "" : ", ").append(tasks[i].name);
+  }
+  return tasks.size() > kShown ? list + ", …" : list;
+}
+
+std::vector<std::string> faults_of(const Registry& registry) {
+  Faults faults;
+  if (registry.tasks.empty()) faults.emplace_back("no task is registered");
+  for (const TaskEntry& task : registry.tasks) check_task(faults, task);
+  for (const PeriodicEntry& periodic : registry.periodic) check_periodic(faults, periodic, registry);
+  check_duplicates(faults, registry);
+  return faults;
+}
+
+}  // namespace libtask::detail

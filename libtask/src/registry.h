@@ -1,0 +1,49 @@
+// What an App has been told: its tasks and its schedules.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libtask/task.h"
+
+namespace libtask::detail {
+
+struct TaskEntry {
+  std::string name;
+  Handler handler;
+  std::vector<std::string> parameters{};  // the names; none for the long form
+  std::string queue = "default";
+  int priority = 0;
+  std::optional<std::string> lock{};
+  std::optional<std::string> queueing_lock{};
+  std::optional<std::chrono::milliseconds> time_limit{};
+  std::optional<RetryOptions> retry{};
+};
+
+struct PeriodicEntry {
+  std::string cron;
+  std::string task;
+  PeriodicOptions options;
+};
+
+struct Registry {
+  std::deque<TaskEntry> tasks;  // a deque, because Task handles point into it
+  std::vector<PeriodicEntry> periodic;
+
+  const TaskEntry* find(std::string_view task) const;
+
+  // "dishes.wash, report.build, …": at most eight names, for error messages.
+  std::string known_tasks() const;
+};
+
+// Every mistake in a registration, one clear line each; none when it is sound.
+std::vector<std::string> faults_of(const Registry& registry);
+
+// The JSON text of --describe. REQUIRES: a registry without faults.
+std::string describe(const Registry& registry);
+
+}  // namespace libtask::detail

@@ -1,0 +1,132 @@
+#include "running_job.h"
+
+#include <stdexcept>
+#include <utility>
+
+#include "termination.h"
+
+namespace libtask {
+namespace detail {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kProgressInterval = 100ms;
+// Leaves room in the result's frame for everything else in it.
+constexpr std::size_t kMaxDeferredBytes = 15UL * 1024 * 1024;
+static_assert(kMaxDeferredBytes < wire::kMaxFrameBytes);
+
+// A lock that is "" stands for none.
+std::optional<std::string> lock_of(const std::optional<std::string>& asked,
+                                   const std::optional<std::string>& usual) {
+  std::optional<std::string> lock = asked ? asked : usual;
+  if (lock && lock->empty()) lock.reset();
+  return lock;
+}
+
+std::size_t bytes_of(const wire::DeferredJob& job) {
+  constexpr std::size_t kFixed = 64;  // lengths, numbers, flags
+  return kFixed + job.task.size() + job.args.size() + job.queue.size() + job.lock.value_or("").size() +
+         job.queueing_lock.value_or("").size();
+}
+
+}  // namespace
+
+RunningJob::RunningJob(const wire::Run& run, const Registry& registry, JobGiver& giver)
+    : run_(run), registry_(registry), giver_(giver) {
+  if (run.time_limit_ms > 0) deadline_ = Clock::now() + std::chrono::milliseconds(run.time_limit_ms);
+}
+
+// The giver comes first: it knows best, and a signal may be no more than how it gave weight to its word.
+std::optional<AbortReason> RunningJob::look_for_abort_reason() {
+  if (const auto wish = giver_.stop_wish(run_.job_id)) return wish;
+  if (deadline_ && Clock::now() >= *deadline_) return AbortReason::time_limit;
+  return termination_wish();
+}
+
+bool RunningJob::should_abort() {
+  if (untold_ && Clock::now() >= next_progress_) tell_untold_progress();
+  if (!abort_reason_) abort_reason_ = look_for_abort_reason();
+  return abort_reason_.has_value();
+}
+
+std::optional<std::chrono::milliseconds> RunningJob::time_left() const {
+  if (!deadline_) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(*deadline_ - Clock::now());
+}
+
+void RunningJob::progress(std::uint64_t done, std::uint64_t total) {
+  untold_ = wire::Progress{.job_id = run_.job_id, .done = done, .total = total};
+  if (Clock::now() >= next_progress_) tell_untold_progress();
+}
+
+void RunningJob::tell_untold_progress() {
+  if (!untold_) return;
+  giver_.tell_progress(*untold_);
+  untold_.reset();
+  next_progress_ = Clock::now() + kProgressInterval;
+}
+
+void RunningJob::defer(std::string_view task, const Args& args, const DeferOptions& options) {
+  if (task.empty()) throw std::invalid_argument("a job cannot be deferred without the name of its task");
+  if (options.delay < 0us) throw std::invalid_argument("a job cannot be deferred with a negative delay");
+  static const TaskEntry unknown{};
+  const TaskEntry* known = registry_.find(task);
+  const TaskEntry& usual = known != nullptr ? *known : unknown;
+  wire::DeferredJob job{.task = std::string(task),
+                        .args = args.text(),
+                        .queue = options.queue.value_or(usual.queue),
+                        .priority = options.priority.value_or(usual.priority),
+                        .lock = lock_of(options.lock, usual.lock),
+                        .queueing_lock = lock_of(options.queueing_lock, usual.queueing_lock),
+                        .delay_us = options.delay.count()};
+  const std::size_t bytes = bytes_of(job);
+  if (deferred_bytes_ + bytes > kMaxDeferredBytes) {
+    throw std::length_error("job " + std::to_string(run_.job_id) + " defers more than 15 MiB (" +
+                            std::to_string(deferred_.size()) +
+                            " jobs so far): let it defer fewer jobs that defer the rest");
+  }
+  deferred_bytes_ += bytes;
+  deferred_.push_back(std::move(job));
+}
+
+}  // namespace detail
+
+std::int64_t Context::id() const {
+  return job_.run().job_id;
+}
+int Context::attempt() const {
+  return job_.run().attempt;
+}
+const std::string& Context::task() const {
+  return job_.run().task;
+}
+const std::string& Context::queue() const {
+  return job_.run().queue;
+}
+int Context::priority() const {
+  return job_.run().priority;
+}
+const std::string& Context::lock() const {
+  return job_.run().lock;
+}
+const std::string& Context::args() const {
+  return job_.run().args;
+}
+bool Context::should_abort() {
+  return job_.should_abort();
+}
+std::optional<AbortReason> Context::abort_reason() const {
+  return job_.abort_reason();
+}
+std::optional<std::chrono::milliseconds> Context::time_left() const {
+  return job_.time_left();
+}
+void Context::progress(std::uint64_t done, std::uint64_t total) {
+  job_.progress(done, total);
+}
+void Context::defer(std::string_view task, const Args& args, const DeferOptions& options) {
+  job_.defer(task, args, options);
+}
+
+}  // namespace libtask

@@ -1,0 +1,52 @@
+#include "termination.h"
+
+#include <csignal>
+
+namespace libtask::detail {
+namespace {
+
+volatile std::sig_atomic_t caught_signal = 0;
+
+extern "C" void remember_signal(int number) {
+  caught_signal = number;
+}
+
+void on_signal(int number, void (*action)(int), unsigned flags) {
+  struct sigaction what {};
+  what.sa_handler = action;
+  what.sa_flags = static_cast<int>(flags);
+  sigemptyset(&what.sa_mask);
+  sigaction(number, &what, nullptr);
+}
+
+}  // namespace
+
+// Handlers see no EINTR that they would not see without libtask (SA_RESTART), so a sleep in one is what ends
+// early.
+void catch_termination_served() {
+  on_signal(SIGTERM, remember_signal, SA_RESTART);
+  on_signal(SIGINT, SIG_IGN, 0);
+  on_signal(SIGPIPE, SIG_DFL, 0);
+}
+
+void catch_termination_by_hand() {
+  on_signal(SIGTERM, remember_signal, SA_RESTART | SA_RESETHAND);
+  on_signal(SIGINT, remember_signal, SA_RESTART | SA_RESETHAND);
+}
+
+std::optional<AbortReason> termination_wish() {
+  switch (caught_signal) {
+    case 0:
+      return std::nullopt;
+    case SIGINT:
+      return AbortReason::requested;
+    default:
+      return AbortReason::shutdown;
+  }
+}
+
+void forget_termination() {
+  caught_signal = 0;
+}
+
+}  // namespace libtask::detail

@@ -1,0 +1,82 @@
+#include "thrown.h"
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <string_view>
+#include <typeinfo>
+
+#include "libtask/task.h"
+
+namespace libtask::detail {
+namespace {
+
+// So that a huge what() neither fills a frame nor a table. Cut between characters of UTF-8.
+constexpr std::size_t kMaxMessageBytes = 8 * 1024;
+
+std::string shortened(std::string message) {
+  if (message.size() <= kMaxMessageBytes) return message;
+  std::size_t end = kMaxMessageBytes;
+  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xc0U) == 0x80U) --end;
+  message.resize(end);
+  return message + "…";
+}
+
+// std::throw_with_nested throws a type of the library's own around the author's; the author's is the one to
+// name.
+std::string without_nesting(std::string type) {
+  constexpr std::string_view kWrapper = "std::_Nested_exception<";
+  if (!type.starts_with(kWrapper)) return type;
+  return type.substr(kWrapper.size(), type.size() - kWrapper.size() - 1);
+}
+
+std::string current_type() {
+  const std::type_info* type = abi::__cxa_current_exception_type();
+  return type != nullptr ? without_nesting(type_name(*type)) : "an exception of another language";
+}
+
+void append_causes(std::string& message, const std::exception& error) {
+  try {
+    std::rethrow_if_nested(error);
+  } catch (...) {
+    const Thrown cause = describe_current_exception();
+    message += "; caused by: " + cause.type + (cause.message.empty() ? "" : ": " + cause.message);
+  }
+}
+
+}  // namespace
+
+std::string type_name(const std::type_info& type) {
+  if (type == typeid(std::string)) return "std::string";
+  constexpr std::string_view kAbiTag = "__cxx11::";  // as in std::filesystem::__cxx11::filesystem_error
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> demangled(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
+  std::string name = status == 0 ? demangled.get() : type.name();
+  for (std::size_t at = name.find(kAbiTag); at != std::string::npos; at = name.find(kAbiTag, at)) {
+    name.erase(at, kAbiTag.size());
+  }
+  return name;
+}
+
+// A std::nested_exception that holds itself cannot be built, so the chain of causes ends.
+Thrown describe_current_exception() {
+  Thrown thrown{.type = current_type(), .message = ""};
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    thrown.message = error.what();
+    append_causes(thrown.message, error);
+  } catch (const std::string& text) {
+    thrown.message = text;
+  } catch (const char* text) {
+    thrown.message = text != nullptr ? text : "";
+  } catch (...) {
+  }
+  thrown.message = shortened(std::move(thrown.message));
+  return thrown;
+}
+
+}  // namespace libtask::detail
