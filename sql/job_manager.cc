@@ -336,9 +336,9 @@ std::vector<JobId> JobManager::held_by(WorkerId worker_id) {
 std::vector<Recorded> JobManager::rescue_worker(const RescueRequest& request) {
   const Result result = impl_->connection.query(
       "select " + std::string(kRecordedColumns) +
-          " from postpone_rescue_worker($1::bigint, $2::jsonb, $3::text, $4::int, $5::text)",
+          " from postpone_rescue_worker($1::bigint, $2::jsonb, $3::text, $4::int, $5::text, $6::bigint[])",
       {to_parameter(request.worker_id), json_array(request.outcomes), std::string(to_string(request.action)),
-       to_parameter(request.max_stalled), storable(request.message)});
+       to_parameter(request.max_stalled), storable(request.message), to_parameter(request.running)});
   return each(result, recorded_of);
 }
 
@@ -374,7 +374,7 @@ std::vector<JobId> JobManager::jobs_to_abort(const std::vector<WorkerId>& ids) {
 std::optional<NextDue> JobManager::next_due(std::optional<SystemTime> after) {
   const Result result = impl_->connection.query(
       "select " + microseconds_of("d.due_at") +
-          ", d.due_in, q from postpone_next_due(coalesce($1::timestamptz, now())) d, unnest(d.queue_names) q",
+          ", d.due_in, q from postpone_next_due($1::timestamptz) d, unnest(d.queue_names) q",
       {to_parameter(after)});
   if (result.empty()) return std::nullopt;
   NextDue next{result.row(0).get<SystemTime>(0), Seconds(result.row(0).get<double>(1)), {}};

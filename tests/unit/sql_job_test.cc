@@ -1,0 +1,204 @@
+#include "sql/job.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+namespace postpone::sql {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+Outcome outcome_of(Action action) {
+  Outcome outcome;
+  outcome.job_id = 7;
+  outcome.attempt = 2;
+  outcome.action = action;
+  return outcome;
+}
+
+DeferRequest request_of(const std::string& task) {
+  DeferRequest request;
+  request.task = task;
+  return request;
+}
+
+json parsed(const Outcome& outcome) {
+  return json::parse(to_json(outcome));
+}
+
+TEST(Labels, GoBothWays) {
+  for (const char* label : {"todo", "doing", "succeeded", "failed", "cancelled", "aborting", "aborted"}) {
+    const auto status = parse_job_status(label);
+    ASSERT_TRUE(status) << label;
+    EXPECT_EQ(to_string(*status), label);
+  }
+  for (const char* label :
+       {"succeeded", "exception", "bad_arguments", "unknown_task", "exited", "signalled", "memory_limit",
+        "timed_out", "aborted", "protocol_error", "output_flood", "worker_lost", "poison", "superseded"}) {
+    const auto cause = parse_cause(label);
+    ASSERT_TRUE(cause) << label;
+    EXPECT_EQ(to_string(*cause), label);
+  }
+  EXPECT_FALSE(parse_job_status("done"));
+  EXPECT_FALSE(parse_cause(""));
+}
+
+TEST(OutcomeTexts, ASuccessCarriesItsFigures) {
+  Outcome outcome = outcome_of(Action::succeed);
+  outcome.run_time = Seconds(1.5);
+  outcome.cpu_time = Seconds(0.25);
+  outcome.max_rss_bytes = 4096;
+  outcome.delete_job = true;
+  EXPECT_EQ(parsed(outcome),
+            json::parse(R"({"job_id": 7, "attempt": 2, "action": "succeed", "cause": "succeeded",
+      "run_time": 1.5, "cpu_time": 0.25, "max_rss": 4096, "delete_job": true})"));
+}
+
+TEST(OutcomeTexts, ACrashCarriesItsReason) {
+  Outcome outcome = outcome_of(Action::fail);
+  outcome.cause = Cause::signalled;
+  outcome.signal = 11;
+  outcome.exit_status = 3;
+  outcome.exception_type = "std::runtime_error";
+  outcome.message = "died";
+  outcome.stderr_tail = "last\nwords";
+  const json object = parsed(outcome);
+  EXPECT_EQ(object["cause"], "signalled");
+  EXPECT_EQ(object["signal"], 11);
+  EXPECT_EQ(object["exit_status"], 3);
+  EXPECT_EQ(object["exception_type"], "std::runtime_error");
+  EXPECT_EQ(object["message"], "died");
+  EXPECT_EQ(object["stderr_tail"], "last\nwords");
+}
+
+TEST(OutcomeTexts, AReleaseLeavesNoTrace) {
+  Outcome outcome = outcome_of(Action::release);
+  outcome.message = "not started";
+  EXPECT_EQ(parsed(outcome), json::parse(R"({"job_id": 7, "attempt": 2, "action": "release"})"));
+}
+
+TEST(OutcomeTexts, ARetryCarriesItsChanges) {
+  Outcome outcome = outcome_of(Action::retry);
+  outcome.retry_in = Seconds(2.5);
+  outcome.new_priority = -3;
+  outcome.new_queue = "slow";
+  outcome.new_lock = "plate";
+  const json object = parsed(outcome);
+  EXPECT_EQ(object["retry_in"], 2.5);
+  EXPECT_EQ(object["new_priority"], -3);
+  EXPECT_EQ(object["new_queue"], "slow");
+  EXPECT_EQ(object["new_lock"], "plate");
+}
+
+TEST(OutcomeTexts, AWaitThatGrewTooFarIsAHundredYears) {
+  Outcome outcome = outcome_of(Action::retry);
+  outcome.retry_in = Seconds(1e300);
+  EXPECT_EQ(parsed(outcome)["retry_in"], 3'155'760'000.0);
+  outcome.retry_in = Seconds(std::numeric_limits<double>::infinity());
+  EXPECT_EQ(parsed(outcome)["retry_in"], 3'155'760'000.0);
+  outcome.retry_in = Seconds(-1);
+  EXPECT_EQ(parsed(outcome)["retry_in"], 0.0);
+  outcome.retry_in = Seconds(std::numeric_limits<double>::quiet_NaN());
+  EXPECT_EQ(parsed(outcome)["retry_in"], 0.0);
+}
+
+TEST(OutcomeTexts, HoldNothingThatPostgresqlRefuses) {
+  Outcome outcome = outcome_of(Action::fail);
+  outcome.message = std::string("nul \0 here", 10);
+  outcome.stderr_tail = "torn \xC3 character \xFF";
+  const std::string text = to_json(outcome);
+  EXPECT_EQ(text.find("\\u0000"), std::string::npos);
+  EXPECT_EQ(json::parse(text)["message"], "nul \uFFFD here");
+  EXPECT_EQ(json::parse(text)["stderr_tail"], "torn \uFFFD character \uFFFD");
+}
+
+TEST(OutcomeTexts, DefersTravelWithASuccess) {
+  Outcome outcome = outcome_of(Action::succeed);
+  outcome.defers = {request_of("mail.send"), request_of("mail.count")};
+  outcome.defers[0].queue = "mail";
+  outcome.defers[0].priority = 4;
+  outcome.defers[0].lock = "l";
+  outcome.defers[0].queueing_lock = "q";
+  outcome.defers[0].args = R"({"to": "you"})";
+  outcome.defers[0].scheduled_in = Seconds(3);
+  EXPECT_EQ(parsed(outcome)["defers"], json::parse(R"([
+      {"task": "mail.send", "queue": "mail", "priority": 4, "lock": "l", "queueing_lock": "q", "delay": 3.0,
+       "args": {"to": "you"}},
+      {"task": "mail.count", "queue": "default", "priority": 0, "delay": 0.0, "args": {}}])"));
+}
+
+TEST(OutcomeTexts, NothingIsDeferredWithoutSuccess) {
+  for (const Action action : {Action::fail, Action::abort, Action::retry, Action::release}) {
+    Outcome outcome = outcome_of(action);
+    outcome.defers = {request_of("mail.send")};
+    EXPECT_FALSE(parsed(outcome).contains("defers")) << to_string(action);
+  }
+}
+
+TEST(OutcomeTexts, NumbersInArgumentsKeepAllTheirDigits) {
+  Outcome outcome = outcome_of(Action::succeed);
+  outcome.defers = {request_of("sum")};
+  outcome.defers[0].args = R"({"n": 123456789012345678901234567890.123456789012345678901234567890})";
+  EXPECT_THAT(to_json(outcome), HasSubstr("123456789012345678901234567890.123456789012345678901234567890"));
+}
+
+TEST(OutcomeTexts, AnEscapedNulInArgumentsIsReplaced) {
+  Outcome outcome = outcome_of(Action::succeed);
+  outcome.defers = {request_of("t")};
+  outcome.defers[0].args = R"({"nul": "a\u0000b", "backslash": "a\\u0000b"})";
+  const json args = parsed(outcome)["defers"][0]["args"];
+  EXPECT_EQ(args["nul"], "a\uFFFDb");
+  EXPECT_EQ(args["backslash"], "a\\u0000b");
+}
+
+TEST(OutcomeTexts, WhatTheDatabaseWouldRefuseIsRefusedHere) {
+  Outcome outcome = outcome_of(Action::succeed);
+  outcome.defers = {request_of("t")};
+  outcome.defers[0].args = "[1]";
+  EXPECT_THROW(to_json(outcome), std::invalid_argument);
+
+  outcome = outcome_of(Action::retry);
+  outcome.new_queue = std::string(129, 'q');
+  EXPECT_THROW(to_json(outcome), std::invalid_argument);
+  outcome.new_queue = std::nullopt;
+  outcome.new_lock = std::string(2001, 'l');
+  EXPECT_THROW(to_json(outcome), std::invalid_argument);
+}
+
+TEST(Faults, AnOrdinaryJobHasNone) {
+  DeferRequest request = request_of("dishes.wash");
+  request.args = " {\"dish\": \"plate\"} ";
+  request.task = std::string(127, 'x') + "é";  // 128 characters, 129 bytes
+  EXPECT_EQ(fault_of(request), "");
+}
+
+TEST(Faults, AreNamed) {
+  EXPECT_THAT(fault_of(request_of("")), HasSubstr("without a task name"));
+  EXPECT_THAT(fault_of(request_of(std::string(129, 't'))), HasSubstr("its name is longer"));
+
+  DeferRequest request = request_of("t");
+  request.queue = std::string(129, 'q');
+  EXPECT_EQ(fault_of(request), "job of task \"t\": the queue name is longer than 128 characters");
+  request = request_of("t");
+  request.lock = std::string(2001, 'l');
+  EXPECT_EQ(fault_of(request), "job of task \"t\": the lock is longer than 2000 bytes");
+  request = request_of("t");
+  request.queueing_lock = std::string(2001, 'l');
+  EXPECT_EQ(fault_of(request), "job of task \"t\": the queueing lock is longer than 2000 bytes");
+}
+
+TEST(Faults, ArgumentsMustBeAnObject) {
+  for (const char* args : {"", " ", "[]", "1", "null", "{", "{}}", "{\"a\": }", R"({"a": "\ud800"})"}) {
+    DeferRequest request = request_of("t");
+    request.args = args;
+    EXPECT_EQ(fault_of(request), "job of task \"t\": the arguments are not a JSON object") << args;
+  }
+}
+
+}  // namespace
+}  // namespace postpone::sql
