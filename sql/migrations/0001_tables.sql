@@ -88,12 +88,20 @@ CREATE TABLE IF NOT EXISTS procrastinate_periodic_defers (
     CONSTRAINT procrastinate_periodic_defers_unique UNIQUE (task_name, periodic_id, defer_timestamp)
 );
 
--- Deleting a job sets job_id of its periodic rows to null. Procrastinate does it with a row trigger (and a foreign key
--- without action); here the foreign key says so itself.
-ALTER TABLE procrastinate_periodic_defers
-    DROP CONSTRAINT IF EXISTS procrastinate_periodic_defers_job_id_fkey,
-    ADD CONSTRAINT procrastinate_periodic_defers_job_id_fkey
-        FOREIGN KEY (job_id) REFERENCES procrastinate_jobs (id) ON DELETE SET NULL;
+-- Deleting a job sets job_id of its periodic rows to null. Procrastinate does it with a row trigger beside a foreign key
+-- without action; here the foreign key says so itself.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint
+                   WHERE conrelid = 'procrastinate_periodic_defers'::regclass AND contype = 'f' AND confdeltype = 'n')
+    THEN
+        ALTER TABLE procrastinate_periodic_defers
+            DROP CONSTRAINT IF EXISTS procrastinate_periodic_defers_job_id_fkey,
+            ADD CONSTRAINT procrastinate_periodic_defers_job_id_fkey
+                FOREIGN KEY (job_id) REFERENCES procrastinate_jobs (id) ON DELETE SET NULL;
+    END IF;
+END
+$$;
 
 CREATE TABLE IF NOT EXISTS procrastinate_events (
     id bigserial PRIMARY KEY,
@@ -165,8 +173,17 @@ CREATE INDEX IF NOT EXISTS idx_procrastinate_workers_last_heartbeat ON procrasti
 
 -- Procrastinate limits this index to jobs in `doing`. The foreign key's ON DELETE SET NULL asks for worker_id alone and
 -- cannot use it then: each worker that leaves would scan all jobs.
-DROP INDEX IF EXISTS idx_procrastinate_jobs_worker_not_null;
-CREATE INDEX idx_procrastinate_jobs_worker_not_null ON procrastinate_jobs (worker_id) WHERE worker_id IS NOT NULL;
+DO $$
+BEGIN
+    IF pg_get_expr((SELECT indpred FROM pg_index WHERE indexrelid = to_regclass('idx_procrastinate_jobs_worker_not_null')),
+                   'procrastinate_jobs'::regclass) LIKE '%status%'
+    THEN
+        DROP INDEX idx_procrastinate_jobs_worker_not_null;
+    END IF;
+END
+$$;
+CREATE INDEX IF NOT EXISTS idx_procrastinate_jobs_worker_not_null
+    ON procrastinate_jobs (worker_id) WHERE worker_id IS NOT NULL;
 
 -- Whoever may work with the jobs table may work with what belongs to it. (Adopting a database keeps its roles.)
 DO $$

@@ -73,11 +73,15 @@ $$;
 
 -- Ends the lease of a worker that is dead, in one transaction. Locking its row waits for a fetch of the dead one that is still
 -- in flight (it holds the row by the foreign key); deleting it makes any later fetch fail and any later finish match
--- nothing. In between all its jobs are decided: by the outcomes that are known (as postpone_finish_jobs); the others by
--- stalled_action: `retry` (waits again at once; failed when it has lost max_stalled workers before), `fail`, or
--- `report` (stays in `doing`, without a worker, for people to decide). No rows when somebody else was faster.
+-- nothing. In between all its jobs are decided:
+--   by `outcomes`, where it is known how they ended (as postpone_finish_jobs);
+--   released, when `running` is given and they are not among it: they were never started;
+--   else by stalled_action: `retry` (waits again at once; failed when it has lost max_stalled workers before), `fail`, or
+--   `report` (stays in `doing`, without a worker, for people to decide).
+-- No rows when somebody else was faster.
 CREATE OR REPLACE FUNCTION postpone_rescue_worker(
-    p_worker_id bigint, outcomes jsonb, stalled_action text, max_stalled integer, message text)
+    p_worker_id bigint, outcomes jsonb, stalled_action text, max_stalled integer, message text,
+    running bigint[] DEFAULT NULL)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -94,21 +98,23 @@ BEGIN
     END IF;
     RETURN QUERY SELECT * FROM postpone_finish_jobs(p_worker_id, outcomes);
 
-    IF stalled_action <> 'report' THEN
-        SELECT jsonb_agg(jsonb_build_object(
-                   'job_id', job.id, 'attempt', job.attempts + 1, 'message', message,
-                   'action', CASE WHEN is_poison THEN 'fail' ELSE stalled_action END,
-                   'cause', CASE WHEN is_poison THEN 'poison' ELSE 'worker_lost' END) ORDER BY job.id)
-        INTO undecided
-        FROM procrastinate_jobs AS job
-        CROSS JOIN LATERAL (
-            SELECT stalled_action = 'retry' AND count(*) >= max_stalled AS is_poison
-            FROM postpone_attempts AS lost
-            WHERE lost.job_id = job.id AND lost.cause = 'worker_lost'
-        ) AS history
-        WHERE job.worker_id = p_worker_id AND job.status = 'doing';
-        RETURN QUERY SELECT * FROM postpone_finish_jobs(p_worker_id, undecided);
-    END IF;
+    SELECT jsonb_agg(jsonb_build_object('job_id', job.id, 'attempt', job.attempts + 1, 'message', message)
+                     || CASE WHEN NOT was_running THEN '{"action": "release"}'
+                             WHEN is_poison THEN '{"action": "fail", "cause": "poison"}'
+                             ELSE jsonb_build_object('action', stalled_action, 'cause', 'worker_lost')
+                        END ORDER BY job.id)
+    INTO undecided
+    FROM procrastinate_jobs AS job
+    CROSS JOIN LATERAL (
+        SELECT running IS NULL OR job.id = ANY (running) AS was_running,
+               stalled_action = 'retry' AND count(*) >= max_stalled AS is_poison
+        FROM postpone_attempts AS lost
+        WHERE lost.job_id = job.id AND lost.cause = 'worker_lost'
+    ) AS history
+    WHERE job.worker_id = p_worker_id AND job.status = 'doing'
+      AND NOT (was_running AND stalled_action = 'report');
+    RETURN QUERY SELECT * FROM postpone_finish_jobs(p_worker_id, undecided);
+
     DELETE FROM procrastinate_workers WHERE id = p_worker_id;
 END
 $$;

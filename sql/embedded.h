@@ -1,0 +1,16 @@
+// The SQL that is built into the program (cmake/EmbedSql.cmake). Internal to sql/.
+#pragma once
+
+#include <string_view>
+
+#include "sql/schema.h"
+
+namespace postpone::sql {
+
+// sql/objects.sql: lists what stands in the schema $1, one description a row.
+std::string_view objects_query();
+
+// sql/objects.txt: what that gives for a complete schema, one description a line.
+std::string_view expected_objects();
+
+}  // namespace postpone::sql

@@ -1,0 +1,40 @@
+-- What stands in the schema $1 under our names, one object a row, described in words. sql/objects.txt is what this gives
+-- right after `postpone schema apply`.
+WITH tables AS (
+    SELECT oid, relname
+    FROM pg_class
+    WHERE relnamespace = quote_ident($1)::regnamespace AND relkind = 'r'
+      AND relname ~ '^(procrastinate|postpone)_'
+)
+SELECT description
+FROM (
+    SELECT 'column ' || relname || '.' || attname || ' ' || format_type(atttypid, atttypmod)
+    FROM tables JOIN pg_attribute ON attrelid = tables.oid
+    WHERE attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT CASE WHEN indisunique THEN 'unique index ' ELSE 'index ' END || indexrelid::regclass::name
+    FROM tables JOIN pg_index ON indrelid = tables.oid
+    WHERE indisvalid
+    UNION ALL
+    SELECT 'constraint ' || conname
+    FROM tables JOIN pg_constraint ON conrelid = tables.oid
+    WHERE contype = 'c'
+    UNION ALL
+    SELECT 'trigger ' || tgname || ' on ' || relname
+    FROM tables JOIN pg_trigger ON tgrelid = tables.oid
+    WHERE NOT tgisinternal AND tgenabled <> 'D'
+    UNION ALL
+    SELECT 'function ' || proname || '(' || pg_get_function_identity_arguments(pg_proc.oid) || ') returns '
+           || pg_get_function_result(pg_proc.oid)
+    FROM pg_proc
+    WHERE pronamespace = quote_ident($1)::regnamespace AND proname ~ '^(procrastinate|postpone)_'
+    UNION ALL
+    SELECT 'label ' || typname || '.' || enumlabel
+    FROM pg_type JOIN pg_enum ON enumtypid = pg_type.oid
+    WHERE typnamespace = quote_ident($1)::regnamespace AND typname ~ '^(procrastinate|postpone)_'
+    UNION ALL
+    SELECT 'type ' || typname
+    FROM pg_type
+    WHERE typnamespace = quote_ident($1)::regnamespace AND typname = 'procrastinate_job_to_defer_v1'
+) AS object (description)
+ORDER BY description COLLATE "C"

@@ -1,0 +1,225 @@
+#include "sql/schema.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include "sql/connection.h"
+#include "sql/embedded.h"
+
+namespace postpone::sql {
+namespace {
+
+using State = SchemaReport::State;
+
+// Held by whoever changes the schema, until commit: the word "postpone" as eight bytes. pg_advisory locks are
+// shared by all programs of a database, so the key is documented in docs/sql.md.
+constexpr std::string_view kTakeLock = "SELECT pg_advisory_xact_lock(8101821198602563173)";
+
+// CREATE OR REPLACE TRIGGER.
+constexpr int kOldestServer = 140000;
+
+// A deadlock with clients that are at work; the server has ended our part in it, and nothing has changed.
+constexpr int kAttempts = 5;
+
+constexpr std::string_view kCommand = "postpone schema apply";
+
+std::string quoted(std::string_view text) {
+  return '"' + std::string(text) + '"';
+}
+
+std::string joined(const std::vector<std::string>& texts, std::size_t most) {
+  std::string list;
+  for (std::size_t i = 0; i < texts.size() && i < most; ++i) list += (i == 0 ? "" : ", ") + texts[i];
+  if (texts.size() > most) list += " and " + std::to_string(texts.size() - most) + " more";
+  return list;
+}
+
+std::set<std::string, std::less<>> lines_of(std::string_view text) {
+  std::set<std::string, std::less<>> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    if (end > 0) lines.emplace(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+// Objects that do harm beside ours: a trigger of Procrastinate doubles every event, and an overloaded
+// function makes calls with untyped parameters ambiguous.
+bool disturbs(std::string_view object, const std::set<std::string, std::less<>>& expected) {
+  if (object.starts_with("trigger procrastinate_")) return true;
+  if (!object.starts_with("function ")) return false;
+  const std::string_view name = object.substr(0, object.find('(') + 1);
+  const auto namesake = expected.lower_bound(name);
+  return namesake != expected.end() && namesake->starts_with(name);
+}
+
+std::vector<std::string> faults_in(Connection& connection, const std::string& schema) {
+  std::set<std::string, std::less<>> actual;
+  for (const Row row : connection.query(std::string(objects_query()), {schema})) {
+    actual.insert(row.get<std::string>(0));
+  }
+  const std::set<std::string, std::less<>> expected = lines_of(expected_objects());
+  std::vector<std::string> faults;
+  for (const std::string& object : expected) {
+    if (!actual.contains(object)) faults.push_back(object);
+  }
+  for (const std::string& object : actual) {
+    if (!expected.contains(object) && disturbs(object, expected)) faults.push_back("no other " + object);
+  }
+  return faults;
+}
+
+std::set<int> installed_versions(Connection& connection) {
+  std::set<int> versions;
+  for (const Row row : connection.query("SELECT version FROM postpone_migrations")) {
+    versions.insert(row.get<int>(0));
+  }
+  return versions;
+}
+
+// Where unqualified names lead: to the schema that holds the jobs table, or where a new table would go.
+std::string find_schema(Connection& connection) {
+  const auto schema = connection
+                          .query(
+                              "SELECT coalesce((SELECT relnamespace::regnamespace::name FROM pg_class"
+                              " WHERE oid = to_regclass('procrastinate_jobs')), current_schema())::text")
+                          .only()
+                          .get<std::optional<std::string>>(0);
+  if (schema) return *schema;
+  throw DatabaseError(Remedy::bug,
+                      "search_path names no schema that exists: create the schema, or correct search_path");
+}
+
+bool has_table(Connection& connection, const std::string& name) {
+  return connection.query("SELECT to_regclass($1::text) IS NOT NULL", {name}).only().get<bool>(0);
+}
+
+void add_missing_migrations(SchemaReport& report, const std::set<int>& installed) {
+  for (const Migration& migration : migrations()) {
+    if (!installed.contains(migration.version)) report.missing.push_back("migration " + migration.name);
+  }
+}
+
+SchemaReport report_on(Connection& connection) {
+  SchemaReport report;
+  report.schema = find_schema(connection);
+  report.server_version = connection.query("SHOW server_version").only().get<std::string>(0);
+  report.current_version = migrations().back().version;
+  if (!has_table(connection, "postpone_migrations")) {
+    report.state = has_table(connection, "procrastinate_jobs") ? State::adoptable : State::absent;
+    add_missing_migrations(report, {});
+    return report;
+  }
+  const std::set<int> installed = installed_versions(connection);
+  report.installed_version = installed.empty() ? 0 : *installed.rbegin();
+  add_missing_migrations(report, installed);
+  if (report.installed_version > report.current_version) {
+    report.state = State::newer;
+  } else if (!report.missing.empty()) {
+    report.state = State::outdated;
+  } else {
+    report.missing = faults_in(connection, report.schema);
+    report.state = report.missing.empty() ? State::current : State::damaged;
+  }
+  return report;
+}
+
+std::string record(const Migration& migration) {
+  return "INSERT INTO postpone_migrations (version, name) VALUES (" + std::to_string(migration.version) +
+         ", '" + migration.name + "') ON CONFLICT DO NOTHING;\n";
+}
+
+// The migrations are idempotent: on a damaged schema all of them run again, and mend it.
+bool wants(const SchemaReport& report, const Migration& migration) {
+  return report.state == State::damaged ||
+         std::ranges::find(report.missing, "migration " + migration.name) != report.missing.end();
+}
+
+// Two passes at most: what is missing, then, should the schema be damaged too, all of it.
+std::vector<std::string> bring_up_to_date(Connection& connection, SchemaReport report) {
+  std::vector<std::string> applied;
+  for (int pass = 1; pass <= 2 && report.state != State::current; ++pass) {
+    for (const Migration& migration : migrations()) {
+      if (!wants(report, migration)) continue;
+      connection.script(migration.sql + record(migration));
+      if (std::ranges::find(applied, migration.name) == applied.end()) applied.push_back(migration.name);
+    }
+    report = report_on(connection);
+  }
+  if (report.state == State::current) return applied;
+  throw DatabaseError(Remedy::bug, "the migrations left schema " + quoted(report.schema) +
+                                       " incomplete, so nothing was changed: " + joined(report.missing, 10));
+}
+
+std::vector<std::string> migrate(Connection& connection) {
+  connection.query("BEGIN");
+  connection.query(std::string(kTakeLock));
+  const SchemaReport before = report_on(connection);
+  if (before.state == State::newer) throw DatabaseError(Remedy::bug, explain(before));
+  // Everything into the schema that was found, be it first in search_path or not.
+  connection.query(
+      "SELECT set_config('search_path', concat_ws(', ', quote_ident($1), current_setting('search_path')), "
+      "true)",
+      {before.schema});
+  const std::vector<std::string> applied = bring_up_to_date(connection, before);
+  connection.query("COMMIT");
+  return applied;
+}
+
+}  // namespace
+
+SchemaReport check_schema(const ConnectOptions& options) {
+  Connection connection(options);
+  return report_on(connection);
+}
+
+std::vector<std::string> apply_schema(const ConnectOptions& options) {
+  ConnectOptions patient = options;
+  // To wait for another one that applies, or to index millions of jobs, takes what it takes.
+  patient.statement_timeout = std::chrono::milliseconds::zero();
+  for (int attempt = 1;; ++attempt) {
+    Connection connection(patient);
+    if (connection.server_version() < kOldestServer) {
+      throw DatabaseError(Remedy::bug, "Postpone needs PostgreSQL 14 or later: upgrade the server");
+    }
+    try {
+      return migrate(connection);
+    } catch (const DatabaseError& error) {
+      if (error.remedy() != Remedy::retry || attempt == kAttempts) throw;
+    }
+  }
+}
+
+std::string explain(const SchemaReport& report) {
+  const std::string schema = "schema " + quoted(report.schema);
+  const std::string versions = "is at version " + std::to_string(report.installed_version) +
+                               ", this program at " + std::to_string(report.current_version);
+  const std::string run = ": run: " + std::string(kCommand);
+  switch (report.state) {
+    case State::absent:
+      return "Postpone is not installed in " + schema + run;
+    case State::adoptable:
+      return schema + " holds Procrastinate's tables, which Postpone has not adopted yet" + run;
+    case State::outdated:
+      return schema + ' ' + versions + ", without " + joined(report.missing, 3) + run;
+    case State::newer:
+      return schema + ' ' + versions + ": upgrade this program";
+    case State::damaged:
+      return schema + " is damaged, it should have: " + joined(report.missing, 3) + run;
+    case State::current:
+      break;
+  }
+  return "";
+}
+
+std::string schema_script() {
+  std::string script = "BEGIN;\n" + std::string(kTakeLock) + ";\n";
+  for (const Migration& migration : migrations()) {
+    script += "\n-- " + migration.name + "\n" + migration.sql + record(migration);
+  }
+  return script + "\nCOMMIT;\n";
+}
+
+}  // namespace postpone::sql
