@@ -53,9 +53,8 @@ using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC: the same for all p
 std::int64_t now_ns();
 
 // Why a doorbell was rung: bits, because several ringers may have several reasons before one answer.
-inline constexpr std::uint32_t kRungForWork = 1;  // there may be a job
-inline constexpr std::uint32_t kRungForPermit =
-    2;  // somebody waits for a permit: give yours up if you are idle; or one became free
+inline constexpr std::uint32_t kRungForWork = 1;     // there may be a job
+inline constexpr std::uint32_t kRungForPermit = 2;   // a permit is free, or (to an idle holder) somebody wants one
 inline constexpr std::uint32_t kRungForCommand = 4;  // read `command`, or a signal came
 
 // A semaphore used as a latch: rung any number of times before it is answered, it counts once. What it keeps
@@ -127,8 +126,7 @@ enum class JobPhase : std::uint32_t {
 struct JobEntry {
   std::atomic<std::int64_t> job_id;
   std::atomic<JobPhase> phase;
-  std::atomic<std::uint32_t>
-      outcome_bytes;  // 0 with `ended`: the outcome did not fit and is known to its owner only
+  std::atomic<std::uint32_t> outcome_bytes;  // 0 with `ended`: the outcome did not fit, only its owner knows it
   char outcome[kMaxOutcomeBytes];
 };
 

@@ -5,12 +5,16 @@
 namespace postpone::board {
 namespace {
 
-std::vector<SlotView> idle_by_recency(std::span<const SlotView> slots, std::uint32_t group) {
+bool is_one_of(std::uint32_t group, std::span<const std::uint32_t> groups) {
+  return std::find(groups.begin(), groups.end(), group) != groups.end();
+}
+
+std::vector<SlotView> idle_by_recency(std::span<const SlotView> slots, std::span<const std::uint32_t> groups) {
   std::vector<SlotView> idle;
-  std::copy_if(slots.begin(), slots.end(), std::back_inserter(idle),
-               [&](const SlotView& s) { return s.group == group && s.state == SlotState::idle && !s.rung; });
-  std::sort(idle.begin(), idle.end(),
-            [](const SlotView& a, const SlotView& b) { return a.since_ns > b.since_ns; });
+  std::copy_if(slots.begin(), slots.end(), std::back_inserter(idle), [&](const SlotView& s) {
+    return is_one_of(s.group, groups) && s.state == SlotState::idle && !s.rung;
+  });
+  std::sort(idle.begin(), idle.end(), [](const SlotView& a, const SlotView& b) { return a.since_ns > b.since_ns; });
   return idle;
 }
 
@@ -22,33 +26,31 @@ std::vector<SlotView> view(const Board& board) {
   for (std::uint32_t i = 0; i < slots; ++i) {
     const Slot& slot = board.slot(i);
     if (slot.generation.load() == 0) continue;
-    views.push_back({i, slot.group.load(), slot.state.load(), slot.doorbell.is_rung(), slot.since_ns.load()});
+    views.push_back({i, slot.group.load(), slot.state.load(), slot.doorbell.is_rung_for(kRungForWork), slot.since_ns.load()});
   }
   return views;
 }
 
-std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::uint32_t group, int count) {
+std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<const std::uint32_t> groups, int count) {
   std::vector<std::uint32_t> chosen;
-  for (const SlotView& idle : idle_by_recency(slots, group)) {
+  for (const SlotView& idle : idle_by_recency(slots, groups)) {
     if (static_cast<int>(chosen.size()) == count) return chosen;
     chosen.push_back(idle.slot);
   }
   if (static_cast<int>(chosen.size()) == count) return chosen;
   for (const SlotView& s : slots) {
     const bool looking = s.state == SlotState::looking || s.state == SlotState::starting;
-    if (s.group == group && looking && !s.rung) chosen.push_back(s.slot);
+    if (is_one_of(s.group, groups) && looking && !s.rung) chosen.push_back(s.slot);
   }
   return chosen;
 }
 
-int wake(const Board& board, std::uint32_t group, int count) {
-  const auto chosen = choose(view(board), group, count);
-  for (std::uint32_t slot : chosen) board.slot(slot).doorbell.ring(kRungForWork);
-  return static_cast<int>(chosen.size());
+void wake(const Board& board, std::span<const std::uint32_t> groups, int count) {
+  for (std::uint32_t slot : choose(view(board), groups, count)) board.slot(slot).doorbell.ring(kRungForWork);
 }
 
 void wake_sibling(const Board& board, std::uint32_t group) {
-  const auto idle = idle_by_recency(view(board), group);
+  const auto idle = idle_by_recency(view(board), std::span(&group, 1));
   if (!idle.empty()) board.slot(idle.front().slot).doorbell.ring(kRungForWork);
 }
 

@@ -23,16 +23,18 @@ struct InheritedFd {
   int target;
 };
 
+// Members have initializers so that a spec may name only what it needs.
 struct ProcessSpec {
-  std::string executable;              // a path; PATH is not searched
-  std::vector<std::string> arguments;  // without argv[0]
+  std::string executable;                   // a path; PATH is not searched
+  std::vector<std::string> arguments = {};  // without argv[0]
   // The complete environment of the child; nothing is inherited that does not stand here.
-  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<std::pair<std::string, std::string>> environment = {};
   // Descriptors 0, 1 and 2 are the parent's unless named here; all others that are not named here are closed.
-  std::vector<InheritedFd> descriptors;
-  bool own_process_group = false;    // the child leads a process group of its own
-  int parent_death_signal = 0;       // sent to the child when the parent dies; 0 = none
-  std::optional<int> oom_score_adj;  // who the kernel's OOM killer takes first; a refusal (EACCES) is ignored
+  std::vector<InheritedFd> descriptors = {};
+  bool own_process_group = false;  // the child leads a process group of its own
+  int parent_death_signal = 0;     // sent to the child when the parent dies; 0 = none
+  std::optional<int> oom_score_adj =
+      {};  // who the kernel's OOM killer takes first; a refusal (EACCES) is ignored
 };
 
 // Thrown when a process could not be started. what() reads "cannot start <executable>: <step>: <strerror>".

@@ -38,9 +38,12 @@ int show_descriptors() {
 
 int show_title(int argc, char** argv) {
   sys::init_process_title(argc, argv);
-  sys::set_process_title(argv[2]);
+  std::string title;
+  for (int i = 0; i < std::atoi(argv[3]); ++i) title += argv[2];
+  sys::set_process_title(title);
+  const bool shown = sys::read_whole_file("/proc/self/environ").find("PROBE_SECRET") != std::string::npos;
   std::cout << sys::read_whole_file("/proc/self/cmdline").c_str() << '\n'
-            << sys::read_whole_file("/proc/self/environ").find("PROBE_SECRET=") << '\n'
+            << (shown ? "shown" : "hidden") << '\n'
             << argv[1] << '\n'
             << ::getenv("PROBE_SECRET") << '\n';
   return 0;
@@ -67,10 +70,10 @@ int ring(int fd, std::uint32_t slot) {
 int main(int argc, char** argv) {
   const std::string_view word = argc > 1 ? argv[1] : "";
   if (word == "descriptors") return show_descriptors();
-  if (word == "title" && argc == 3) return show_title(argc, argv);
+  if (word == "title" && argc == 4) return show_title(argc, argv);
   if (word == "guard" && argc == 3) return guard(argv[2]);
   if (word == "ring" && argc == 4)
     return ring(std::atoi(argv[2]), static_cast<std::uint32_t>(std::atoi(argv[3])));
-  std::cerr << "usage: probe descriptors | title TEXT | guard EXECUTABLE | ring FD SLOT\n";
+  std::cerr << "usage: probe descriptors | title TEXT TIMES | guard EXECUTABLE | ring FD SLOT\n";
   return 2;
 }

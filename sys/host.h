@@ -1,0 +1,11 @@
+// The name of this host.
+#pragma once
+
+#include <string>
+
+namespace postpone::sys {
+
+// As uname(2) tells it; never empty.
+std::string host_name();
+
+}  // namespace postpone::sys

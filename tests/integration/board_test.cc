@@ -1,0 +1,215 @@
+#include "board/board.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+namespace postpone::board {
+namespace {
+
+using namespace std::chrono_literals;
+
+sys::Fd second_descriptor(const Board& board) {
+  return sys::Fd(::fcntl(board.fd(), F_DUPFD_CLOEXEC, 0));
+}
+
+std::string refusal_of(sys::Fd fd) {
+  try {
+    Board::attach(std::move(fd));
+  } catch (const std::runtime_error& error) {
+    return error.what();
+  }
+  return "attached";
+}
+
+void put_ended(JobEntry& entry, std::int64_t job_id, const std::string& outcome) {
+  entry.job_id = job_id;
+  std::memcpy(entry.outcome, outcome.data(), outcome.size());
+  entry.outcome_bytes = static_cast<std::uint32_t>(outcome.size());
+  entry.phase = JobPhase::ended;
+}
+
+std::string outcome_of(const JobEntry& entry) {
+  return {entry.outcome, entry.outcome_bytes};
+}
+
+TEST(BoardMemory, EightSlotsCommitAFewPages) {
+  const Board board = Board::create(8, 8);
+  for (std::uint32_t slot = 0; slot < 8; ++slot) board.slot(slot);
+  Board used = Board::attach(second_descriptor(board));
+  for (std::uint32_t slot = 0; slot < 8; ++slot) used.reset_slot(slot, 0);
+
+  struct stat status {};
+  ASSERT_EQ(::fstat(board.fd(), &status), 0);
+  EXPECT_LE(status.st_blocks * 512, 16 * ::sysconf(_SC_PAGESIZE));
+}
+
+TEST(BoardMemory, CannotChangeItsSize) {
+  const Board board = Board::create(1, 1);
+  EXPECT_NE(::ftruncate(board.fd(), 0), 0);
+}
+
+TEST(BoardAttach, SeesWhatTheOtherWrites) {
+  const Board one = Board::create(3, 2);
+  const Board two = Board::attach(second_descriptor(one));
+  EXPECT_EQ(two.header().slots, 3U);
+  EXPECT_EQ(two.header().permits, 2U);
+  one.slot(2).worker_id = 42;
+  EXPECT_EQ(two.slot(2).worker_id, 42);
+}
+
+TEST(BoardAttach, RefusesWhatIsNoBoard) {
+  EXPECT_NE(refusal_of(sys::make_sealed_memfd("text", "text")).find("its size differs"), std::string::npos);
+  EXPECT_NE(refusal_of(sys::Fd(1'000'000)).find("Bad file descriptor"), std::string::npos);
+}
+
+TEST(BoardAttach, RefusesAnotherVersion) {
+  const Board board = Board::create(1, 1);
+  board.header().layout_version = kLayoutVersion + 1;
+  EXPECT_NE(refusal_of(second_descriptor(board)).find("layout is version"), std::string::npos);
+  board.header().magic = 0;
+  EXPECT_NE(refusal_of(second_descriptor(board)).find("does not begin as one"), std::string::npos);
+}
+
+TEST(BoardSlot, EachIncarnationStartsAfresh) {
+  Board board = Board::create(1, 1);
+  EXPECT_EQ(board.reset_slot(0, 3), 1U);
+  Slot& slot = board.slot(0);
+  EXPECT_EQ(slot.group, 3U);
+  EXPECT_EQ(slot.state, SlotState::vacant);
+  EXPECT_NE(slot.heartbeat_ns, 0);
+
+  slot.enter(SlotState::running);
+  slot.command = Command::drain;
+  slot.abort_job_id = 7;
+  slot.worker_id = 8;
+  slot.task_pid = 9;
+  slot.holds_permit = 1;
+  put_ended(slot.jobs[5], 7, "{}");
+  slot.doorbell.ring(kRungForWork);
+  EXPECT_EQ(board.reset_slot(0, 4), 2U);
+
+  EXPECT_EQ(slot.group, 4U);
+  EXPECT_EQ(slot.state, SlotState::vacant);
+  EXPECT_EQ(slot.command, Command::run);
+  EXPECT_EQ(slot.abort_job_id, 0);
+  EXPECT_EQ(slot.worker_id, 0);
+  EXPECT_EQ(slot.task_pid, 0);
+  EXPECT_EQ(slot.holds_permit, 0U);
+  EXPECT_EQ(slot.jobs[5].phase, JobPhase::none);
+  EXPECT_FALSE(slot.doorbell.is_rung());
+}
+
+TEST(BoardSlot, EnteringAStateStampsIt) {
+  Board board = Board::create(1, 1);
+  board.reset_slot(0, 0);
+  const std::int64_t before = now_ns();
+  board.slot(0).enter(SlotState::idle);
+  EXPECT_EQ(board.slot(0).state, SlotState::idle);
+  EXPECT_GE(board.slot(0).since_ns, before);
+}
+
+class Burial : public testing::Test {
+ protected:
+  Burial() : board_(Board::create(1, 1)) { board_.reset_slot(0, 0); }
+
+  Slot& slot() { return board_.slot(0); }
+  static void settle(Grave& grave) { grave.settled_worker_id = grave.worker_id.load(); }
+
+  Board board_;
+};
+
+TEST_F(Burial, KeepsWhatTheDeadHeld) {
+  put_ended(slot().jobs[0], 10, R"({"job": 10})");
+  slot().jobs[3].job_id = 11;
+  slot().jobs[3].phase = JobPhase::running;
+  slot().jobs[31].job_id = 12;
+  slot().jobs[31].phase = JobPhase::held;
+  ASSERT_TRUE(board_.bury(0, 77));
+  board_.reset_slot(0, 0);
+
+  const Grave& grave = board_.grave(0);
+  EXPECT_EQ(grave.worker_id, 77);
+  EXPECT_EQ(grave.slot, 0U);
+  EXPECT_EQ(grave.jobs[0].job_id, 10);
+  EXPECT_EQ(grave.jobs[0].phase, JobPhase::ended);
+  EXPECT_EQ(outcome_of(grave.jobs[0]), R"({"job": 10})");
+  EXPECT_EQ(grave.jobs[1].job_id, 11);
+  EXPECT_EQ(grave.jobs[1].phase, JobPhase::running);
+  EXPECT_EQ(grave.jobs[2].job_id, 12);
+  EXPECT_EQ(grave.jobs[2].phase, JobPhase::held);
+  EXPECT_EQ(grave.jobs[3].phase, JobPhase::none);
+  EXPECT_TRUE(board_.header().housekeeper_doorbell.is_rung_for(kRungForWork));
+}
+
+TEST_F(Burial, AnOutcomeThatIsOnlyHalfWrittenIsNotBelieved) {
+  put_ended(slot().jobs[0], 10, "half of an outc");
+  slot().jobs[0].phase = JobPhase::running;
+  put_ended(slot().jobs[1], 11, "x");
+  slot().jobs[1].outcome_bytes = 1'000'000;
+  ASSERT_TRUE(board_.bury(0, 77));
+  EXPECT_EQ(board_.grave(0).jobs[0].outcome_bytes, 0U);
+  EXPECT_EQ(board_.grave(0).jobs[1].outcome_bytes, 0U);
+  EXPECT_EQ(board_.grave(0).jobs[1].phase, JobPhase::ended);
+}
+
+TEST_F(Burial, ASettledGraveIsUsedAgainAndHoldsNothingOld) {
+  slot().jobs[0].job_id = 10;
+  slot().jobs[0].phase = JobPhase::running;
+  ASSERT_TRUE(board_.bury(0, 77));
+  settle(board_.grave(0));
+  board_.reset_slot(0, 0);
+  ASSERT_TRUE(board_.bury(0, 78));
+  EXPECT_EQ(board_.grave(0).worker_id, 78);
+  EXPECT_EQ(board_.grave(0).jobs[0].phase, JobPhase::none);
+}
+
+TEST_F(Burial, WaitsWhenEveryGraveIsTaken) {
+  for (std::uint32_t i = 0; i < kMaxGraves; ++i) ASSERT_TRUE(board_.bury(0, 100 + i));
+  EXPECT_FALSE(board_.bury(0, 999));
+  settle(board_.grave(5));
+  EXPECT_TRUE(board_.bury(0, 999));
+  EXPECT_EQ(board_.grave(5).worker_id, 999);
+}
+
+// The owner is killed at some point of writing outcome after outcome; whatever the grave calls ended is
+// whole.
+TEST_F(Burial, ADeathInTheMiddleNeverShowsATornOutcome) {
+  for (int round = 0; round < 50; ++round) {
+    const pid_t owner = ::fork();
+    if (owner == 0) {
+      JobEntry& entry = slot().jobs[0];
+      for (std::uint32_t i = 0;; ++i) {
+        entry.phase.store(JobPhase::running);
+        entry.job_id.store(i);
+        const std::string outcome(1 + i % kMaxOutcomeBytes, static_cast<char>('a' + i % 26));
+        put_ended(entry, i, outcome);
+        slot().worker_id.store(i);
+      }
+    }
+    const std::int64_t enough = 100 + round * 7;
+    while (slot().worker_id.load() < enough) ::sched_yield();
+    ::kill(owner, SIGKILL);
+    ::waitpid(owner, nullptr, 0);
+
+    ASSERT_TRUE(board_.bury(0, 1000 + round));
+    Grave& grave = board_.grave(0);
+    if (grave.jobs[0].phase == JobPhase::ended) {
+      const auto i = static_cast<std::uint32_t>(grave.jobs[0].job_id.load());
+      EXPECT_EQ(outcome_of(grave.jobs[0]),
+                std::string(1 + i % kMaxOutcomeBytes, static_cast<char>('a' + i % 26)));
+    }
+    settle(grave);
+    board_.reset_slot(0, 0);
+  }
+}
+
+}  // namespace
+}  // namespace postpone::board

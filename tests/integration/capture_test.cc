@@ -1,0 +1,94 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "sys/process.h"
+
+namespace postpone::sys {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kGenerous = 30s;
+constexpr std::size_t kPlenty = 1 << 20;
+
+Captured run(const std::string& script, std::chrono::milliseconds limit = kGenerous,
+             std::size_t max_bytes = kPlenty) {
+  const ProcessSpec spec{
+      .executable = "/bin/sh", .arguments = {"-c", script}, .environment = {{"PATH", "/usr/bin:/bin"}}};
+  return run_and_capture(spec, limit, max_bytes);
+}
+
+TEST(Capture, KeepsTheStreamsApart) {
+  const Captured captured = run("echo out; echo err >&2");
+  EXPECT_EQ(captured.output, "out\n");
+  EXPECT_EQ(captured.diagnostics, "err\n");
+  EXPECT_EQ(captured.problem, "");
+}
+
+TEST(Capture, NamesTheExitStatus) {
+  const Captured captured = run("echo half; exit 7");
+  EXPECT_EQ(captured.output, "half\n");
+  EXPECT_EQ(captured.problem, "ended with exit status 7");
+}
+
+TEST(Capture, NamesTheSignal) {
+  EXPECT_EQ(run("kill -KILL $$").problem, "ended with signal 9 (Killed)");
+}
+
+TEST(Capture, NamesWhatCannotBeStarted) {
+  EXPECT_EQ(run_and_capture({.executable = "./no-such-program"}, kGenerous, kPlenty).problem,
+            "cannot start ./no-such-program: execve: No such file or directory");
+}
+
+TEST(Capture, MoreThanAPipeHolds) {
+  const Captured captured = run("head -c 500000 /dev/zero");
+  EXPECT_EQ(captured.output.size(), 500'000U);
+  EXPECT_EQ(captured.problem, "");
+}
+
+TEST(Capture, ExactlyTheMostIsNoFlood) {
+  const Captured captured = run("head -c 1000 /dev/zero", kGenerous, 1000);
+  EXPECT_EQ(captured.output.size(), 1000U);
+  EXPECT_EQ(captured.problem, "");
+}
+
+TEST(Capture, AFloodIsStopped) {
+  const Captured captured = run("yes", kGenerous, 1000);
+  EXPECT_EQ(captured.output.size(), 1000U);
+  EXPECT_EQ(captured.problem, "wrote more than 1000 bytes to stdout");
+}
+
+TEST(Capture, TheLimitKillsTheWholeGroup) {
+  const Captured captured = run("echo begun; sleep 1000 & sleep 1000", 50ms);
+  EXPECT_EQ(captured.problem, "did not end within 50 ms");
+  EXPECT_THAT(children_of(::getpid()), testing::IsEmpty());
+}
+
+TEST(Capture, WhatItLeavesBehindIsNotWaitedFor) {
+  const Captured captured = run("sleep 1000 & echo done");
+  EXPECT_EQ(captured.output, "done\n");
+  EXPECT_EQ(captured.problem, "");
+}
+
+TEST(Capture, ADaemonThatHoldsThePipeIsNotWaitedFor) {
+  become_subreaper();
+  const Captured captured = run("setsid sleep 1000 & sleep 0.1; echo done");
+  EXPECT_EQ(captured.output, "done\n");
+  EXPECT_EQ(captured.problem, "");
+  kill_orphans({}, kGenerous);
+}
+
+TEST(Capture, ThereIsNothingOnStdin) {
+  EXPECT_EQ(run("cat; echo end").output, "end\n");
+}
+
+TEST(Capture, StdinMayBeGiven) {
+  const Fd text = make_sealed_memfd("text", "text");
+  ::lseek(text.get(), 0, SEEK_SET);
+  const ProcessSpec spec{.executable = "/bin/cat", .descriptors = {{text.get(), STDIN_FILENO}}};
+  EXPECT_EQ(run_and_capture(spec, kGenerous, kPlenty).output, "text");
+}
+
+}  // namespace
+}  // namespace postpone::sys

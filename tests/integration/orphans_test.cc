@@ -1,0 +1,92 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "sys/process.h"
+
+namespace postpone::sys {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Contains;
+using testing::IsEmpty;
+
+constexpr auto kGenerous = 30s;
+
+ProcessSpec shell(const std::string& script) {
+  return {.executable = "/bin/sh", .arguments = {"-c", script}, .environment = {{"PATH", "/usr/bin:/bin"}}};
+}
+
+class Orphans : public testing::Test {
+ protected:
+  void SetUp() override { become_subreaper(); }
+};
+
+TEST_F(Orphans, NoneMeansNothingToDo) {
+  const ReapedOrphans reaped = kill_orphans({}, kGenerous);
+  EXPECT_EQ(reaped.reaped, 0);
+  EXPECT_THAT(reaped.left, IsEmpty());
+}
+
+TEST_F(Orphans, ADoubleForkedDaemonIsFound) {
+  Process parent = Process::spawn(shell("(setsid sleep 1000 >/dev/null 2>&1 </dev/null &) ; exit 0"));
+  EXPECT_EQ(parent.reap().code, 0);
+  EXPECT_EQ(kill_orphans({}, kGenerous).reaped, 1);
+  EXPECT_THAT(children_of(::getpid()), IsEmpty());
+}
+
+// Each dies only when its child's parent is dead: they come to us generation by generation.
+TEST_F(Orphans, AWholeLineageIsFound) {
+  Process parent = Process::spawn(
+      shell("setsid sh -c 'setsid sh -c \"setsid sleep 1000 & wait\" & wait' >/dev/null 2>&1 & exit 0"));
+  parent.reap();
+  EXPECT_GE(kill_orphans({}, kGenerous).reaped, 1);
+  EXPECT_THAT(children_of(::getpid()), IsEmpty());
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+  EXPECT_EQ(errno, ECHILD);
+}
+
+TEST_F(Orphans, TheDeadAreReapedToo) {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(0);
+  EXPECT_EQ(kill_orphans({}, kGenerous).reaped, 1);
+}
+
+TEST_F(Orphans, KnownChildrenAreSpared) {
+  Process known = Process::spawn({.executable = "/bin/sleep", .arguments = {"1000"}});
+  const Process stranger = Process::spawn({.executable = "/bin/sleep", .arguments = {"1000"}});
+  const ReapedOrphans reaped = kill_orphans({known.pid()}, kGenerous);
+  EXPECT_EQ(reaped.reaped, 1);
+  EXPECT_THAT(reaped.left, IsEmpty());
+  EXPECT_FALSE(known.try_reap());
+  EXPECT_THAT(children_of(::getpid()), testing::ElementsAre(known.pid()));
+}
+
+TEST(ChildrenOf, ANameFullOfParenthesesFoolsNobody) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::prctl(PR_SET_NAME, ") R 1 (x) S");
+    ::pause();
+  }
+  const std::string comm = "/proc/" + std::to_string(pid) + "/comm";
+  while (read_whole_file(comm) != ") R 1 (x) S\n") ::sched_yield();
+  EXPECT_THAT(children_of(::getpid()), Contains(pid));
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+}
+
+TEST(ChildrenOf, OfAnotherProcess) {
+  Process parent = Process::spawn(shell("sleep 1000 & wait"));
+  while (children_of(parent.pid()).empty()) ::sched_yield();
+  EXPECT_EQ(children_of(parent.pid()).size(), 1U);
+  ::kill(children_of(parent.pid()).front(), SIGKILL);
+  parent.reap();
+}
+
+}  // namespace
+}  // namespace postpone::sys
