@@ -163,7 +163,7 @@ std::vector<std::string> migrate(Connection& connection) {
       "SELECT set_config('search_path', concat_ws(', ', quote_ident($1), current_setting('search_path')), "
       "true)",
       {before.schema});
-  const std::vector<std::string> applied = bring_up_to_date(connection, before);
+  std::vector<std::string> applied = bring_up_to_date(connection, before);
   connection.query("COMMIT");
   return applied;
 }

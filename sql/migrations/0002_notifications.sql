@@ -108,7 +108,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION postpone_jobs_updated() RETURNS trigger
 LANGUAGE plpgsql
-SET enable_nestloop = off
+SET enable_nestloop = off SET jit = off
 AS $$
 DECLARE
     ready_ids bigint[];

@@ -70,7 +70,7 @@ $$;
 -- Jobs that nobody else holds go to `doing`, leased to this worker.
 CREATE OR REPLACE FUNCTION postpone_start_jobs(job_ids bigint[], p_worker_id bigint) RETURNS SETOF procrastinate_jobs
 LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
+SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 BEGIN
     RETURN QUERY
@@ -93,7 +93,7 @@ $$;
 CREATE OR REPLACE FUNCTION postpone_take_jobs(target_queue_names varchar[], p_worker_id bigint, max_jobs integer)
 RETURNS SETOF procrastinate_jobs
 LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
@@ -166,7 +166,7 @@ CREATE OR REPLACE FUNCTION postpone_fetch_jobs(target_queue_names varchar[], p_w
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
                args jsonb, scheduled_at timestamptz, attempts integer, more boolean)
 LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -199,7 +199,7 @@ $$;
 CREATE OR REPLACE FUNCTION postpone_apply_outcomes(p_worker_id bigint, outcomes jsonb)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
 LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
+SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
