@@ -1,5 +1,6 @@
 #include "config/config.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -23,6 +24,17 @@ int Config::total_subworkers() const {
   return total;
 }
 
+std::vector<std::uint32_t> Config::groups_serving(std::string_view queue) const {
+  std::vector<std::uint32_t> serving;
+  for (std::uint32_t i = 0; i < groups.size(); ++i) {
+    const auto& queues = groups[i].queues;
+    if (queue.empty() || queues.empty() || std::find(queues.begin(), queues.end(), queue) != queues.end()) {
+      serving.push_back(i);
+    }
+  }
+  return serving;
+}
+
 int Config::effective_pool_size() const {
   return database.pool_size > 0 ? database.pool_size : total_subworkers();
 }
@@ -35,10 +47,7 @@ ParseResult load(const std::string& path) {
   if (std::ferror(file.get()) != 0) return unreadable(std::strerror(errno));
   if (text.size() > kMaxFileBytes) return unreadable("larger than 4 MiB, which no configuration is");
 
-  std::error_code error;
-  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
-  if (error) return unreadable("the working directory is gone: " + error.message());
-  return parse(text, absolute.parent_path().string());
+  return parse(text, std::filesystem::path(path).parent_path().string());
 }
 
 std::string to_string(const Problem& problem, const std::string& path) {

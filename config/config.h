@@ -72,9 +72,8 @@ enum class DeleteJobs { never, successful, always };
 // [[group]]: sub-workers that serve the same queues with the same task executable
 struct Group {
   std::string name;  // required, unique; letters, digits, '-', '_' and '.', at most 63 of them
-  // Required. The file says it relative to its own directory; here it is an absolute path, unless parse() was
-  // given a relative directory. Symbolic links stay, so that "current/tasks" may point to something newer
-  // tomorrow.
+  // Required. The file says it relative to its own directory, here it is an absolute path. Symbolic links
+  // stay, so that "current/tasks" may point to something newer tomorrow.
   std::string executable;
   std::vector<std::string> arguments;
   // Environment of the task processes, on top of the supervisor's own without its database secrets.
@@ -101,6 +100,9 @@ struct Config {
   Log log;
   std::vector<Group> groups;  // in the order of the file; at least one
 
+  // The groups (indices) whose sub-workers serve this queue; all of them for an empty name, which means: any
+  // queue.
+  std::vector<std::uint32_t> groups_serving(std::string_view queue) const;
   int total_subworkers() const;
   // Pooled connections the sub-workers may hold together: pool_size, or one each.
   int effective_pool_size() const;
@@ -122,8 +124,9 @@ struct ParseResult {
   std::vector<Problem> problems;  // in the order of the file
 };
 
-// Parses and checks the text of a configuration. `directory` is what relative paths are relative to; checks
-// of the file system (is the executable there, may it be executed) are part of it.
+// Parses and checks the text of a configuration. `directory` is what relative paths are relative to, itself
+// relative to the working directory unless absolute; checks of the file system (is the executable there, may
+// it be executed) are part of it.
 ParseResult parse(std::string_view text, const std::string& directory);
 
 // Reads the file and parses it; an unreadable file is a Problem too.

@@ -447,26 +447,29 @@ const std::vector<Outline>& outlines() {
   return all;
 }
 
-// The section that has this key, if there is one.
-const Outline* home_of(std::string_view key) {
+bool has_key(const Outline& section, std::string_view key) {
+  return std::find(section.keys.begin(), section.keys.end(), key) != section.keys.end();
+}
+
+// The heading of the first section that has this key; empty when none has.
+std::string home_of(std::string_view key) {
   for (const Outline& section : outlines()) {
-    if (std::find(section.keys.begin(), section.keys.end(), key) != section.keys.end()) return &section;
+    if (has_key(section, key)) return std::string(section.heading);
   }
-  return nullptr;
+  return {};
 }
 
 std::string unknown_key(std::string_view name, std::string_view heading,
                         const std::vector<std::string_view>& valid) {
   const std::string message = "unknown key " + in_quotes(name) + " in " + std::string(heading);
-  if (const Outline* home = home_of(name)) return message + ", it belongs in " + std::string(home->heading);
+  if (const std::string home = home_of(name); !home.empty()) return message + ", it belongs in " + home;
   if (const auto near = nearest(name, valid)) return message + ", did you mean " + in_quotes(*near) + "?";
   return message + ", valid keys are " + list_of(valid);
 }
 
 std::string unknown_section(std::string_view name) {
-  if (const Outline* home = home_of(name)) {
-    return "key " + in_quotes(name) + " stands outside of a section, it belongs in " +
-           std::string(home->heading);
+  if (const std::string home = home_of(name); !home.empty()) {
+    return "key " + in_quotes(name) + " stands outside of a section, it belongs in " + home;
   }
   std::vector<std::string_view> names;
   std::vector<std::string_view> headings;
@@ -475,11 +478,10 @@ std::string unknown_section(std::string_view name) {
     headings.push_back(section.heading);
   }
   const std::string message = "unknown section " + in_quotes(name);
-  if (const auto near = nearest(name, names)) {
-    const auto index = std::find(names.begin(), names.end(), *near) - names.begin();
-    return message + ", did you mean " + std::string(headings[static_cast<std::size_t>(index)]) + "?";
-  }
-  return message + ", valid sections are " + list_of(headings);
+  const auto near = nearest(name, names);
+  if (!near) return message + ", valid sections are " + list_of(headings);
+  const auto index = std::find(names.begin(), names.end(), *near) - names.begin();
+  return message + ", did you mean " + std::string(headings[static_cast<std::size_t>(index)]) + "?";
 }
 
 // A table of strings. A key of [[group]] in it was meant for the group: in TOML, what follows the header
@@ -494,7 +496,7 @@ std::optional<std::vector<std::pair<std::string, std::string>>> environment(cons
   for (const auto& [name, node] : *table) {
     const std::string_view variable = name.str();
     const std::string shown = in_quotes(variable) + " in [group.environment]";
-    if (const Outline* home = home_of(variable); home != nullptr && home->name == "group") {
+    if (has_key(outline(group_schema()), variable)) {
       value.report.add(name.source(), shown + ": is a key of [[group]], move it above the environment");
     } else if (variable.empty() || variable.find_first_of(std::string_view("=\0", 2)) != std::string::npos) {
       value.report.add(name.source(), shown + ": is not the name of an environment variable");
@@ -509,7 +511,7 @@ std::optional<std::vector<std::pair<std::string, std::string>>> environment(cons
 
 class Parser {
  public:
-  explicit Parser(const std::string& directory) : directory_(directory) {}
+  explicit Parser(std::string directory) : directory_(std::move(directory)) {}
 
   ParseResult parse(std::string_view text);
 
@@ -526,7 +528,7 @@ class Parser {
   void check(const Database&, const toml::table&) {}
   void check(const Log&, const toml::table&) {}
 
-  const std::string& directory_;
+  const std::string directory_;
   Config config_;
   Report report_;
   std::vector<toml::source_region> name_regions_;  // of the groups' names, by index in config_.groups
@@ -675,10 +677,19 @@ void Parser::check(const Group& group, const toml::table& table) {
   }
 }
 
+// The same directory, as seen from anywhere. As it is when the working directory is gone: the files in it
+// will be missing, and that is then said of each.
+std::string absolute(const std::string& directory) {
+  std::error_code error;
+  const std::filesystem::path path =
+      directory.empty() ? std::filesystem::current_path(error) : std::filesystem::absolute(directory, error);
+  return error ? directory : path.string();
+}
+
 }  // namespace
 
 ParseResult parse(std::string_view text, const std::string& directory) {
-  return Parser(directory).parse(text);
+  return Parser(absolute(directory)).parse(text);
 }
 
 }  // namespace postpone::config

@@ -179,6 +179,26 @@ TEST_F(ConfigTest, GivesEachSubworkerAConnectionUnlessTold) {
   EXPECT_EQ(result.config->effective_pool_size(), 7);
 }
 
+TEST_F(ConfigTest, MakesRelativeDirectoriesAbsolute) {
+  const std::filesystem::path here = std::filesystem::current_path();
+  const std::string text = "[[group]]\nname = \"a\"\nexecutable = \"tasks\"\n";
+  const ParseResult result = parse(text, std::filesystem::relative(directory_.path(), here).string());
+  ASSERT_THAT(lines(result), IsEmpty());
+  EXPECT_TRUE(std::filesystem::path(result.config->groups[0].executable).is_absolute());
+  EXPECT_THAT(lines(parse(text, "")), ElementsAre(HasSubstr((here / "tasks").string() + ": No such file")));
+}
+
+TEST(Groups, ServeTheirQueuesOrAll) {
+  Config config;
+  config.groups.resize(3);
+  config.groups[0].queues = {"kitchen", "bar"};
+  config.groups[1].queues = {"bar"};
+  EXPECT_THAT(config.groups_serving("bar"), ElementsAre(0, 1, 2));
+  EXPECT_THAT(config.groups_serving("kitchen"), ElementsAre(0, 2));
+  EXPECT_THAT(config.groups_serving("elsewhere"), ElementsAre(2));
+  EXPECT_THAT(config.groups_serving(""), ElementsAre(0, 1, 2));
+}
+
 TEST_F(ConfigTest, SuggestsTheNearestKey) {
   EXPECT_THAT(problems_of("  coutn = 3\n"),
               ElementsAre("4:3: unknown key \"coutn\" in [[group]], did you mean \"count\"?"));
@@ -337,6 +357,8 @@ TEST_F(ConfigTest, NoticesKeysThatSlippedIntoTheEnvironment) {
       problems_of("[group.environment]\nLANG = \"C\"\ndelete_jobs = \"always\"\n"),
       ElementsAre("6:1: \"delete_jobs\" in [group.environment]: is a key of [[group]], move it above the "
                   "environment"));
+  EXPECT_THAT(problems_of("[group.environment]\nname = \"bar\"\n"),
+              ElementsAre(HasSubstr("is a key of [[group]]")));
   EXPECT_THAT(
       problems_of("environment = { THREADS = 4, \"A=B\" = \"\" }\n"),
       ElementsAre("4:27: \"THREADS\" in [group.environment]: expected a string in quotes, got integer 4",
