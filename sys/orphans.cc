@@ -1,5 +1,4 @@
 // Descendants that are not (or no longer) in the hands of a Process: found through /proc, killed, reaped.
-#include <dirent.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -8,81 +7,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <memory>
-#include <optional>
-#include <sstream>
-#include <string_view>
-#include <system_error>
 
 #include "sys/deadline.h"
+#include "sys/proc.h"
 #include "sys/process.h"
 
 namespace postpone::sys {
 
 namespace {
-
-struct CloseDirectory {
-  void operator()(DIR* directory) const noexcept { ::closedir(directory); }
-};
-
-template <class Number>
-std::optional<Number> number_in(std::string_view text) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
-// The entries of a directory that are numbers: processes, or threads. Nothing when it cannot be opened.
-std::vector<pid_t> numbered_entries(const std::string& path) {
-  std::vector<pid_t> numbers;
-  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
-  if (!directory) return numbers;
-  while (const dirent* const entry = ::readdir(directory.get())) {
-    if (const auto number = number_in<pid_t>(entry->d_name)) numbers.push_back(*number);
-  }
-  return numbers;
-}
-
-// Nothing when the file cannot be read: a process may be gone at any moment.
-std::optional<std::string> try_read(const std::string& path) {
-  try {
-    return read_whole_file(path);
-  } catch (const std::system_error&) {
-    return std::nullopt;
-  }
-}
-
-std::string proc_path(pid_t pid, const std::string& file) {
-  return "/proc/" + std::to_string(pid) + file;
-}
-
-// "pid (name) state ppid …"; the name may hold anything, parentheses and blanks included.
-std::optional<pid_t> parent_of(pid_t pid) {
-  const auto stat = try_read(proc_path(pid, "/stat"));
-  if (!stat) return std::nullopt;
-  const auto name_end = stat->rfind(") ");
-  if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream rest(stat->substr(name_end + 2));
-  char state = 0;
-  pid_t parent = 0;
-  if (!(rest >> state >> parent)) return std::nullopt;
-  return parent;
-}
-
-// What the kernel itself lists, thread by thread; nothing when it has no such list. It may leave out a child
-// of another process while a sibling is being reaped; for children of the (one-threaded) caller it is exact.
-std::optional<std::vector<pid_t>> listed_children(pid_t parent) {
-  std::vector<pid_t> children;
-  for (const pid_t thread : numbered_entries(proc_path(parent, "/task"))) {
-    const auto list = try_read(proc_path(parent, "/task/" + std::to_string(thread) + "/children"));
-    if (!list) return std::nullopt;
-    std::istringstream words(*list);
-    for (pid_t child = 0; words >> child;) children.push_back(child);
-  }
-  return children;
-}
 
 // The ordinary case, answered by one system call.
 bool has_no_child() {
@@ -115,9 +47,7 @@ void become_subreaper() {
 
 std::vector<pid_t> children_of(pid_t parent) {
   if (auto children = listed_children(parent)) return *std::move(children);
-  std::vector<pid_t> children = numbered_entries("/proc");
-  std::erase_if(children, [parent](pid_t pid) { return parent_of(pid) != parent; });
-  return children;
+  return scanned_children(parent);
 }
 
 // Round by round: the dead of one round hand their own children to this process, which the next round finds.
@@ -134,16 +64,6 @@ ReapedOrphans kill_orphans(const std::vector<pid_t>& known, std::chrono::millise
       return result;
     }
   }
-}
-
-std::int64_t resident_bytes(pid_t pid) {
-  const auto statm = try_read(proc_path(pid, "/statm"));
-  if (!statm) return 0;
-  std::istringstream words(*statm);
-  std::int64_t total_pages = 0;
-  std::int64_t resident_pages = 0;
-  words >> total_pages >> resident_pages;
-  return resident_pages * ::sysconf(_SC_PAGESIZE);
 }
 
 }  // namespace postpone::sys

@@ -7,9 +7,13 @@
 // and is lifted out of the way first. exec closes it, which is how the parent knows that the program runs:
 // when spawn() returns, every step is done and the process group exists.
 //
-// fork() and not vfork(): the price of copying page tables is small for the small processes that call this
-// (0.5 ms in all), and what goes wrong in the child stays in the child. It would stop being right in a
-// process of many hundred MB.
+// vfork() and not fork(): the child borrows the parent's memory until exec instead of having it copied.
+// Measured in a small process: a quarter of the processor time in the parent, half of it in both together,
+// and it no longer grows with the parent. What follows from it: the parent stands still meanwhile, every
+// signal is blocked, and the code that runs in the child allocates nothing, throws nothing and writes to
+// nothing but the Plan made for it. Boost leaves vfork out where the POSIX level no longer promises it; Linux
+// does, hence the macro.
+#define BOOST_POSIX_HAS_VFORK 1
 #include <utility>  // first: Boost 1.74 headers miss it
 
 #include <dirent.h>
@@ -26,6 +30,7 @@
 #include <boost/process/error.hpp>
 #include <boost/process/exe.hpp>
 #include <boost/process/extend.hpp>
+#include <boost/process/posix.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -247,8 +252,8 @@ SpawnError failure(const ProcessSpec& spec, const Report& report) {
 
 pid_t fork_and_exec(Plan& plan) {
   const SignalsBlocked blocked;
-  boost::process::child child(boost::process::exe = plan.spec.executable, boost::process::ignore_error,
-                              ChildSetup(plan));
+  boost::process::child child(boost::process::exe = plan.spec.executable, boost::process::posix::use_vfork,
+                              boost::process::ignore_error, ChildSetup(plan));
   const pid_t pid = child.id();
   child.detach();  // its destructor would kill, its wait() would lose what the child used
   if (plan.fork_error != 0) throw failure(plan.spec, {Step::fork, plan.fork_error});

@@ -1,20 +1,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 
+#include "sys/proc.h"
 #include "sys/process.h"
 
 namespace postpone::sys {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::Contains;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 constexpr auto kGenerous = 30s;
 
@@ -67,17 +67,19 @@ TEST_F(Orphans, KnownChildrenAreSpared) {
   EXPECT_THAT(children_of(::getpid()), testing::ElementsAre(known.pid()));
 }
 
-TEST(ChildrenOf, ANameFullOfParenthesesFoolsNobody) {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    ::prctl(PR_SET_NAME, ") R 1 (x) S");
-    ::pause();
-  }
-  const std::string comm = "/proc/" + std::to_string(pid) + "/comm";
-  while (read_whole_file(comm) != ") R 1 (x) S\n") ::sched_yield();
-  EXPECT_THAT(children_of(::getpid()), Contains(pid));
-  ::kill(pid, SIGKILL);
-  ::waitpid(pid, nullptr, 0);
+TEST(ParentInStat, ANameFullOfParenthesesFoolsNobody) {
+  EXPECT_EQ(parent_in_stat("4711 (cat) S 815 4711 4700 34816"), 815);
+  EXPECT_EQ(parent_in_stat("4711 () R 1 (x) S) S 815 4711 4700"), 815);
+  EXPECT_EQ(parent_in_stat("4711 (two\nlines) Z 815 0"), 815);
+  EXPECT_EQ(parent_in_stat(""), std::nullopt);
+  EXPECT_EQ(parent_in_stat("4711 (cut"), std::nullopt);
+}
+
+TEST(ChildrenOf, BothWaysOfLookingFindTheSame) {
+  const Process one = Process::spawn({.executable = "/bin/sleep", .arguments = {"1000"}});
+  const Process two = Process::spawn({.executable = "/bin/sleep", .arguments = {"1000"}});
+  EXPECT_THAT(scanned_children(::getpid()), UnorderedElementsAre(one.pid(), two.pid()));
+  EXPECT_THAT(children_of(::getpid()), UnorderedElementsAre(one.pid(), two.pid()));
 }
 
 TEST(ChildrenOf, OfAnotherProcess) {

@@ -1,0 +1,96 @@
+#include "sys/proc.h"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <system_error>
+
+#include "sys/fd.h"
+#include "sys/process.h"
+
+namespace postpone::sys {
+
+namespace {
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const noexcept { ::closedir(directory); }
+};
+
+std::optional<pid_t> number_in(std::string_view text) {
+  pid_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+// The entries of a directory that are numbers: processes, or threads. Nothing when it cannot be opened.
+std::vector<pid_t> numbered_entries(const std::string& path) {
+  std::vector<pid_t> numbers;
+  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
+  if (!directory) return numbers;
+  while (const dirent* const entry = ::readdir(directory.get())) {
+    if (const auto number = number_in(entry->d_name)) numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+// Nothing when the file cannot be read: a process may be gone at any moment.
+std::optional<std::string> try_read(const std::string& path) {
+  try {
+    return read_whole_file(path);
+  } catch (const std::system_error&) {
+    return std::nullopt;
+  }
+}
+
+std::string proc_path(pid_t pid, const std::string& file) {
+  return "/proc/" + std::to_string(pid) + file;
+}
+
+}  // namespace
+
+std::optional<pid_t> parent_in_stat(std::string_view stat) {
+  const auto name_end = stat.rfind(") ");
+  if (name_end == std::string_view::npos) return std::nullopt;
+  std::istringstream rest{std::string(stat.substr(name_end + 2))};
+  char state = 0;
+  pid_t parent = 0;
+  if (!(rest >> state >> parent)) return std::nullopt;
+  return parent;
+}
+
+std::optional<std::vector<pid_t>> listed_children(pid_t parent) {
+  std::vector<pid_t> children;
+  for (const pid_t thread : numbered_entries(proc_path(parent, "/task"))) {
+    const auto list = try_read(proc_path(parent, "/task/" + std::to_string(thread) + "/children"));
+    if (!list) return std::nullopt;
+    std::istringstream words(*list);
+    for (pid_t child = 0; words >> child;) children.push_back(child);
+  }
+  return children;
+}
+
+std::vector<pid_t> scanned_children(pid_t parent) {
+  std::vector<pid_t> children;
+  for (const pid_t pid : numbered_entries("/proc")) {
+    const auto stat = try_read(proc_path(pid, "/stat"));
+    if (stat && parent_in_stat(*stat) == parent) children.push_back(pid);
+  }
+  return children;
+}
+
+std::int64_t resident_bytes(pid_t pid) {
+  const auto statm = try_read(proc_path(pid, "/statm"));
+  if (!statm) return 0;
+  std::istringstream words(*statm);
+  std::int64_t total_pages = 0;
+  std::int64_t resident_pages = 0;
+  words >> total_pages >> resident_pages;
+  return resident_pages * ::sysconf(_SC_PAGESIZE);
+}
+
+}  // namespace postpone::sys
