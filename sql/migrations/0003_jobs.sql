@@ -160,8 +160,8 @@ BEGIN
 END
 $$;
 
--- Our fetch. `more` tells, on every row, whether it is worth it to look again or to wake somebody: another job is due.
--- It may be wrong about locks of others; to be exact would cost what a fetch costs.
+-- Our fetch. `more` tells, on every row, whether it is worth it to wake somebody: another job is due, and does not wait for
+-- one of these. It may be wrong about locks of others, and looks only so far: to be exact would cost another fetch.
 CREATE OR REPLACE FUNCTION postpone_fetch_jobs(target_queue_names varchar[], p_worker_id bigint, max_jobs integer)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
                args jsonb, scheduled_at timestamptz, attempts integer, more boolean)
@@ -178,11 +178,16 @@ BEGIN
     -- Fewer than asked for: the walk came to its end.
     IF cardinality(taken) = max_jobs THEN
         is_more := EXISTS (
-            SELECT FROM procrastinate_jobs AS job
-            WHERE job.status = 'todo'
-              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
-              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
-              AND (job.lock IS NULL OR NOT EXISTS (SELECT FROM unnest(taken) AS mine WHERE mine.lock = job.lock)));
+            SELECT FROM (
+                SELECT job.lock
+                FROM procrastinate_jobs AS job
+                WHERE job.status = 'todo'
+                  AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
+                  AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+                ORDER BY job.priority DESC, job.id
+                LIMIT 50
+            ) AS next
+            WHERE next.lock IS NULL OR NOT EXISTS (SELECT FROM unnest(taken) AS mine WHERE mine.lock = next.lock));
     END IF;
     RETURN QUERY
     SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
@@ -232,8 +237,10 @@ BEGIN
             -- Cleared, so that the end of the lease finds only what is left to rescue.
             worker_id = NULL
         FROM outcome
-        WHERE job.id = outcome.job_id AND job.status = 'doing' AND job.worker_id = p_worker_id
-          AND job.attempts = outcome.attempt - 1
+        WHERE job.id = outcome.job_id AND job.attempts = outcome.attempt - 1
+          -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since the table
+          -- was vacuumed, has left an entry.
+          AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
         RETURNING outcome.ordinality, job.id, job.status
     ), kept AS (
         INSERT INTO postpone_attempts (
