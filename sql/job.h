@@ -160,14 +160,14 @@ struct Event {
 
 // All conditions that are set must hold.
 struct JobFilter {
-  std::optional<JobId> id;
-  std::optional<std::string> queue;
-  std::optional<std::string> task;
-  std::optional<std::string> lock;
-  std::optional<std::string> queueing_lock;
-  std::optional<WorkerId> worker_id;
-  std::vector<JobStatus> statuses;  // any of these; empty = all
-  std::optional<int> limit;
+  std::optional<JobId> id = std::nullopt;
+  std::optional<std::string> queue = std::nullopt;
+  std::optional<std::string> task = std::nullopt;
+  std::optional<std::string> lock = std::nullopt;
+  std::optional<std::string> queueing_lock = std::nullopt;
+  std::optional<WorkerId> worker_id = std::nullopt;
+  std::vector<JobStatus> statuses = {};  // any of these; empty = all
+  std::optional<int> limit = std::nullopt;
   bool newest_first = false;  // by id
 };
 

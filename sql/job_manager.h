@@ -22,7 +22,7 @@ namespace postpone::sql {
 using OutcomeTexts = std::vector<std::string>;
 
 struct FetchRequest {
-  std::vector<std::string> queues;  // empty = all
+  std::vector<std::string> queues = {};  // empty = all
   WorkerId worker_id = 0;
   int max_jobs = 1;  // 0 = fetch nothing
 };
