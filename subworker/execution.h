@@ -1,0 +1,48 @@
+// How one run of a job in the task process ended: a closed set, decided upon in outcome.cc and nowhere else.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "libtask/wire/frame.h"
+#include "sys/process.h"
+
+namespace postpone::subworker {
+
+// Why the sub-worker told a task to stop. The first reason stays.
+enum class StopReason {
+  requested,   // somebody asked to abort the job
+  time_limit,  // it outlasted its time limit
+  shutdown,    // this sub-worker has to go, and its grace is over
+};
+
+// The handler ended and the task process said how.
+struct Returned {
+  libtask::wire::Result result;
+};
+// The task process ended without a result: a crash, an exit(), or our SIGKILL after a stop.
+struct Died {
+  sys::ExitReport report;
+};
+// The task process said something that the protocol does not know; it was killed.
+struct Garbled {
+  std::string what;
+};
+// The job wrote more output than it may; the task process was killed.
+struct Flooded {
+  std::int64_t max_output;
+};
+
+struct Execution {
+  std::variant<Returned, Died, Garbled, Flooded> end;
+  std::optional<StopReason> stop;  // what the task had been told before it ended
+  std::chrono::duration<double> run_time{0};
+  std::chrono::duration<double> cpu_time{0};
+  std::int64_t max_rss_bytes = 0;
+  std::string stderr_tail;
+};
+
+}  // namespace postpone::subworker

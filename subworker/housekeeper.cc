@@ -1,0 +1,266 @@
+#include "subworker/housekeeper.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "board/wake.h"
+#include "subworker/describe.h"
+#include "subworker/signals.h"
+#include "sys/process_title.h"
+
+namespace postpone::subworker {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kSlice = 1s;          // the heartbeat on the board; bounds what a step of the wall clock can cost
+constexpr auto kLateCommit = 5s;     // a transaction may commit so long after it scheduled a job, and the job is not overlooked
+constexpr auto kLeavingSlice = 100ms;
+
+}  // namespace
+
+Housekeeper::Housekeeper(const config::Config& config, const board::Board& board, Leash leash)
+    : config_(config),
+      board_(board),
+      leash_(std::move(leash)),
+      header_(board.header()),
+      backoff_(50ms, 1s) {}
+
+board::SubWorkerExit Housekeeper::run() {
+  learn_schedules();
+  while (!may_leave()) {
+    // Answer first: whatever is rung for from here on is looked after in the next round.
+    if ((header_.housekeeper_doorbell.answer() & board::kRungForWork) != 0) look_for_due(kLateCommit);
+    try {
+      if (!manager_) connect();
+      round();
+      backoff_.reset();
+      show("waiting");
+      wait(until_next_round());
+    } catch (const sql::DatabaseError& error) {
+      if (error.remedy() != sql::Remedy::retry) manager_.reset();
+      const auto pause = backoff_.next(sys::chance());
+      spdlog::warn("database: {}; trying again in {} ms", error.what(), pause.count());
+      wait(pause);
+    }
+  }
+  return board::SubWorkerExit::drained;
+}
+
+// The supervisor has checked the task executables before anything was started; what goes wrong now costs the schedules of that
+// executable, and is said.
+void Housekeeper::learn_schedules() {
+  for (const config::Group& group : config_.groups) {
+    try {
+      periodic_.add(describe(group));
+    } catch (const std::runtime_error& error) {
+      spdlog::error("{}: its periodic tasks are not deferred", error.what());
+    }
+    tick();
+  }
+}
+
+void Housekeeper::connect() {
+  show("connecting");
+  sql::ConnectOptions options;
+  options.url = config_.database.url;
+  options.application_name = "postpone housekeeper";
+  options.connect_timeout = config_.database.connect_timeout;
+  options.statement_timeout = config_.database.statement_timeout;
+  options.on_tick = [this] { tick(); };
+  manager_.emplace(sql::JobManager::connect(options));
+  server_offset_ = manager_->server_time() - std::chrono::system_clock::now();
+  if (!due_seen_) {
+    due_seen_ = std::chrono::system_clock::now() + server_offset_;
+    periodic_.start(server_now());
+  }
+  look_for_due(kLateCommit);  // what was scheduled while we were away
+  next_heartbeat_ = Clock::now();
+  if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, 0);
+}
+
+void Housekeeper::round() {
+  show("keeping house");
+  settle_graves();
+  keep_heartbeats();
+  watch_due_jobs();
+  defer_periodic();
+  pass_on_aborts();
+}
+
+// --- heartbeats --------------------------------------------------------------------------------------------------
+
+std::vector<sql::WorkerId> Housekeeper::leases() const {
+  std::vector<sql::WorkerId> ids;
+  const std::uint32_t slots = header_.slots.load();
+  for (std::uint32_t i = 0; i < slots; ++i)
+    if (const auto id = board_.slot(i).worker_id.load(); id != 0) ids.push_back(id);
+  return ids;
+}
+
+void Housekeeper::keep_heartbeats() {
+  if (Clock::now() < next_heartbeat_) return;
+  const auto ids = leases();
+  const auto alive = ids.empty() ? ids : manager_->heartbeat(ids);
+  next_heartbeat_ = Clock::now() + config_.supervisor.heartbeat_interval;
+  if (alive.size() < ids.size())
+    spdlog::warn("{} of {} leases are gone from the database: their sub-workers take new ones", ids.size() - alive.size(),
+                 ids.size());
+}
+
+// --- graves ------------------------------------------------------------------------------------------------------
+
+bool Housekeeper::open_graves() const {
+  for (std::uint32_t i = 0; i < board::kMaxGraves; ++i) {
+    const board::Grave& grave = board_.grave(i);
+    if (grave.worker_id.load() != grave.settled_worker_id.load()) return true;
+  }
+  return false;
+}
+
+void Housekeeper::settle_graves() {
+  for (std::uint32_t i = 0; i < board::kMaxGraves; ++i) {
+    board::Grave& grave = board_.grave(i);
+    const auto worker_id = grave.worker_id.load();
+    if (worker_id == grave.settled_worker_id.load()) continue;
+    settle(grave);
+    grave.settled_worker_id.store(worker_id);
+  }
+}
+
+void Housekeeper::settle(board::Grave& grave) {
+  sql::RescueRequest rescue;
+  rescue.worker_id = grave.worker_id.load();
+  rescue.max_stalled = config_.supervisor.max_stalled;
+  rescue.message = fmt::format("its sub-worker (slot {}, lease {}) died", grave.slot.load(), rescue.worker_id);
+  rescue.running.emplace();
+  for (const board::JobEntry& entry : grave.jobs) {
+    const auto phase = entry.phase.load();
+    const auto bytes = entry.outcome_bytes.load();
+    if (phase == board::JobPhase::ended && bytes > 0)
+      rescue.outcomes.emplace_back(entry.outcome, bytes);
+    else if (phase == board::JobPhase::running || phase == board::JobPhase::ended)
+      rescue.running->push_back(entry.job_id.load());
+  }
+  for (const sql::Recorded& r : manager_->rescue_worker(rescue))
+    spdlog::warn("rescued job {} of dead lease {}: {}", r.job_id, rescue.worker_id, sql::to_string(r.status));
+}
+
+// --- scheduled jobs ----------------------------------------------------------------------------------------------
+
+// A job becomes due without anybody saying so: the housekeeper knows the earliest due time and sleeps until then. It asks anew when
+// that time has come, and when the supervisor heard that a job was scheduled. A transaction may commit after the time for which it
+// scheduled a job, so that question looks back a little.
+void Housekeeper::look_for_due(std::chrono::seconds back) { look_back_ = std::max(look_back_.value_or(back), back); }
+
+void Housekeeper::watch_due_jobs() {
+  if (next_due_ && Clock::now() >= next_due_at_) {
+    wake_for(next_due_->queues);
+    due_seen_ = next_due_->due_at;
+    next_due_.reset();
+    look_for_due(0s);
+  }
+  if (!look_back_) return;
+  next_due_ = manager_->next_due(*due_seen_ - *look_back_);
+  if (next_due_ && next_due_->due_in.count() <= 0) {
+    // Overdue, and perhaps not alone: a look of each group finds whatever is due by now, and rings on.
+    wake_everybody();
+    due_seen_ = next_due_->due_at - std::chrono::duration_cast<sql::SystemTime::duration>(next_due_->due_in);
+    next_due_ = manager_->next_due(due_seen_);
+  }
+  if (next_due_) next_due_at_ = Clock::now() + std::chrono::ceil<Clock::duration>(next_due_->due_in);
+  look_back_.reset();  // last: an error before leaves the question open
+}
+
+void Housekeeper::wake_everybody() {
+  for (std::uint32_t group = 0; group < config_.groups.size(); ++group) board::wake(board_, std::span(&group, 1), 1);
+}
+
+void Housekeeper::wake_for(const std::vector<std::string>& queues) {
+  for (const std::string& queue : queues) board::wake(board_, config_.groups_serving(queue), 1);
+}
+
+// --- periodic tasks ----------------------------------------------------------------------------------------------
+
+Cron::Time Housekeeper::server_now() const {
+  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now() + server_offset_);
+}
+
+void Housekeeper::defer_periodic() {
+  for (const sql::PeriodicDefer& defer : periodic_.take_due(server_now())) {
+    try {
+      if (const auto id = manager_->defer_periodic(defer))
+        spdlog::info("deferred periodic task {} as job {}", defer.job.task, *id);
+    } catch (const sql::AlreadyEnqueued& error) {
+      spdlog::info("periodic task {}: {}", defer.job.task, error.what());
+    }
+  }
+}
+
+// --- aborts ------------------------------------------------------------------------------------------------------
+
+void Housekeeper::pass_on_aborts() {
+  if (Clock::now() < next_abort_poll_) return;
+  next_abort_poll_ = Clock::now() + config_.supervisor.polling_interval;
+  const auto ids = leases();
+  if (ids.empty()) return;
+  for (sql::JobId job_id : manager_->jobs_to_abort(ids)) pass_on_abort(job_id);
+}
+
+void Housekeeper::pass_on_abort(sql::JobId job_id) {
+  const std::uint32_t slots = header_.slots.load();
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    board::Slot& slot = board_.slot(i);
+    for (const board::JobEntry& entry : slot.jobs)
+      if (entry.job_id.load() == job_id && entry.phase.load() == board::JobPhase::running) slot.abort_job_id.store(job_id);
+  }
+}
+
+// --- waiting -----------------------------------------------------------------------------------------------------
+
+Housekeeper::Clock::duration Housekeeper::until_next_round() const {
+  const auto now = Clock::now();
+  auto next = std::min(next_heartbeat_, next_abort_poll_);
+  if (next_due_) next = std::min(next, next_due_at_);
+  if (const auto tick = periodic_.next_tick()) {
+    const auto wait = *tick - (std::chrono::system_clock::now() + server_offset_);
+    next = std::min(next, now + std::chrono::duration_cast<Clock::duration>(wait));
+  }
+  return std::max(Clock::duration(0), next - now);
+}
+
+void Housekeeper::wait(Clock::duration limit) {
+  const bool told = told_to_leave();
+  const auto until = Clock::now() + (told ? std::min<Clock::duration>(limit, kLeavingSlice) : limit);
+  do {
+    const auto slice = std::min<Clock::duration>(kSlice, until - Clock::now());
+    if (header_.housekeeper_doorbell.wait(std::max<std::chrono::nanoseconds>(slice, 0ns))) return;
+    tick();
+  } while (Clock::now() < until && told_to_leave() == told);
+}
+
+void Housekeeper::tick() { header_.housekeeper_heartbeat_ns.store(board::now_ns()); }
+
+bool Housekeeper::told_to_leave() {
+  if (leaving_since_) return true;
+  const auto command = header_.housekeeper_command.load();
+  const bool told = command == board::Command::drain || command == board::Command::stop_now;
+  if (!told && requests_to_leave() == 0 && !leash_.supervisor_gone()) return false;
+  leaving_since_ = Clock::now();
+  return true;
+}
+
+// Last of all: as long as a sub-worker holds a lease, somebody has to keep it alive, and what the dead left wants settling.
+bool Housekeeper::may_leave() {
+  if (!told_to_leave()) return false;
+  return (leases().empty() && !open_graves()) || Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace;
+}
+
+void Housekeeper::show(const std::string& activity) const {
+  sys::set_process_title(fmt::format("housekeeper: {}", activity));
+}
+
+}  // namespace postpone::subworker

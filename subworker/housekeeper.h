@@ -1,0 +1,81 @@
+// The housekeeper keeps time for a supervisor and its sub-workers, so that the supervisor needs no SQL and the sub-workers no clock:
+//
+//   heartbeats   of all their leases, in one statement
+//   graves       what dead sub-workers left on the board: outcomes recorded, unstarted jobs put back, the running one decided
+//   due jobs     rings sub-workers at the moment when a scheduled job becomes due
+//   periodic     defers the jobs of periodic tasks at their ticks
+//   aborts       passes on abort requests whose notification did not come (or is not listened to)
+//
+// One connection of its own, one thread. Each duty is level-triggered: it looks what is to be done and does it; a
+// duty that failed is done at the next round. Errors of the database cost time, never the process.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "board/board.h"
+#include "board/family.h"
+#include "config/config.h"
+#include "sql/job_manager.h"
+#include "subworker/leash.h"
+#include "subworker/periodic.h"
+#include "sys/backoff.h"
+
+namespace postpone::subworker {
+
+class Housekeeper {
+ public:
+  Housekeeper(const config::Config& config, const board::Board& board, Leash leash);
+
+  // Keeps house until told to leave and no grave is open.
+  board::SubWorkerExit run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void learn_schedules();
+  void connect();
+  void round();
+  void keep_heartbeats();
+  void settle_graves();
+  void settle(board::Grave& grave);
+  void look_for_due(std::chrono::seconds back);
+  void watch_due_jobs();
+  void wake_everybody();
+  void wake_for(const std::vector<std::string>& queues);
+  void defer_periodic();
+  void pass_on_aborts();
+  void pass_on_abort(sql::JobId job_id);
+  std::vector<sql::WorkerId> leases() const;
+  Clock::duration until_next_round() const;
+  void wait(Clock::duration limit);
+  void tick();
+  bool told_to_leave();
+  bool may_leave();
+  bool open_graves() const;
+  Cron::Time server_now() const;
+  void show(const std::string& activity) const;
+
+  const config::Config& config_;
+  const board::Board& board_;
+  const Leash leash_;
+  board::Header& header_;
+
+  std::optional<sql::JobManager> manager_;
+  sys::Backoff backoff_;
+  Periodic periodic_;
+  std::chrono::system_clock::duration server_offset_{0};  // the server's clock less ours, as of the last connect
+  Clock::time_point next_heartbeat_;
+  Clock::time_point next_abort_poll_;
+  std::optional<sql::NextDue> next_due_;             // the next scheduled job, to be woken for at next_due_at_
+  Clock::time_point next_due_at_;
+  std::optional<sql::SystemTime> due_seen_;          // jobs due up to here were woken for; nothing = never connected yet
+  std::optional<std::chrono::seconds> look_back_;    // ask for the next scheduled job, from so long before due_seen_ on
+  bool ready_ = false;
+  std::optional<Clock::time_point> leaving_since_;
+};
+
+}  // namespace postpone::subworker

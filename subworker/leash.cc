@@ -1,0 +1,20 @@
+#include "subworker/leash.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+namespace postpone::subworker {
+
+void Leash::say(board::LeashWord word, std::int64_t worker_id) const {
+  if (!fd_) return;
+  const board::LeashMessage message{word, generation_, worker_id};
+  ::send(fd_.get(), &message, sizeof message, MSG_NOSIGNAL);
+}
+
+bool Leash::supervisor_gone() const {
+  if (!fd_) return false;
+  pollfd fd{fd_.get(), POLLRDHUP, 0};
+  return ::poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+}  // namespace postpone::subworker

@@ -1,0 +1,26 @@
+// The line to the supervisor: what this process says of itself, and whether the supervisor is still there.
+#pragma once
+
+#include "board/family.h"
+#include "sys/fd.h"
+
+namespace postpone::subworker {
+
+class Leash {
+ public:
+  // No leash: a sub-worker that was started by hand.
+  Leash() = default;
+  Leash(sys::Fd fd, std::uint32_t generation) : fd_(std::move(fd)), generation_(generation) {}
+
+  // Says a word; a supervisor that is gone does not hear it.
+  void say(board::LeashWord word, std::int64_t worker_id) const;
+
+  // True once the supervisor's end is closed. Never without a leash.
+  bool supervisor_gone() const;
+
+ private:
+  sys::Fd fd_;
+  std::uint32_t generation_ = 0;
+};
+
+}  // namespace postpone::subworker

@@ -1,0 +1,156 @@
+// postpone-subworker: one process of the family that a supervisor starts. Its role is an argument: a sub-worker (--group), the
+// housekeeper (--housekeeper) or the check before the start (--preflight). With --config FILE a sub-worker runs alone, on a board of
+// its own, for instance under a debugger.
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <exception>
+#include <optional>
+#include <string>
+
+#include "board/board.h"
+#include "board/family.h"
+#include "config/config.h"
+#include "subworker/housekeeper.h"
+#include "subworker/leash.h"
+#include "subworker/preflight.h"
+#include "subworker/signals.h"
+#include "subworker/sub_worker.h"
+#include "sys/fd.h"
+#include "sys/host.h"
+#include "sys/log.h"
+#include "sys/process.h"
+#include "sys/process_title.h"
+
+namespace postpone::subworker {
+namespace {
+
+struct Arguments {
+  bool housekeeper = false;
+  bool preflight = false;
+  std::string config_file;       // by hand
+  std::string config_directory;  // of the text behind kConfigFd
+  std::string group;
+  std::string supervisor;
+  std::string log_level;
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 1;
+
+  bool by_hand() const { return !config_file.empty(); }
+};
+
+// What was wrong stands in the log already.
+struct UsageError {};
+
+config::Config read_config(const Arguments& arguments) {
+  const auto result = arguments.by_hand()
+                          ? config::load(arguments.config_file)
+                          : config::parse(sys::read_whole(board::kConfigFd), arguments.config_directory);
+  for (const config::Problem& problem : result.problems)
+    spdlog::error("{}", config::to_string(problem, arguments.by_hand() ? arguments.config_file : "the configuration"));
+  if (!result.config) throw UsageError();
+  config::Config config = *result.config;
+  config::Overrides overrides;
+  if (const char* url = std::getenv("POSTPONE_DATABASE_URL")) overrides.database_url = url;
+  if (!arguments.log_level.empty()) overrides.log_level = arguments.log_level;
+  config::apply(overrides, config);
+  return config;
+}
+
+std::uint32_t find_group(const config::Config& config, const std::string& name) {
+  std::string known;
+  for (std::uint32_t i = 0; i < config.groups.size(); ++i) {
+    if (config.groups[i].name == name) return i;
+    known += (known.empty() ? "" : ", ") + config.groups[i].name;
+  }
+  spdlog::error("--group: there is no group \"{}\" in the configuration; it has: {}", name, known);
+  throw UsageError();
+}
+
+board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Config& config) {
+  const std::uint32_t group = find_group(config, arguments.group);
+  auto board = arguments.by_hand() ? board::Board::create(1, 1) : board::Board::attach(sys::Fd(board::kBoardFd));
+  if (arguments.by_hand()) board.reset_slot(0, group);
+  Leash leash = arguments.by_hand() ? Leash() : Leash(sys::Fd(board::kLeashFd), arguments.generation);
+  install_signal_handlers(board.slot(arguments.slot).doorbell);
+  sys::become_subreaper();
+  Identity identity;
+  identity.supervisor = arguments.supervisor;
+  identity.host = sys::host_name();
+  identity.name = fmt::format("{}/{}", arguments.group, arguments.slot);
+  identity.slot = arguments.slot;
+  identity.generation = arguments.generation;
+  return SubWorker(config, config.groups[group], board, identity, std::move(leash)).run();
+}
+
+board::SubWorkerExit run_housekeeper(const config::Config& config) {
+  const auto board = board::Board::attach(sys::Fd(board::kBoardFd));
+  install_signal_handlers(board.header().housekeeper_doorbell);
+  return Housekeeper(config, board, Leash(sys::Fd(board::kLeashFd), 1)).run();
+}
+
+board::SubWorkerExit run_preflight(const config::Config& config) {
+  const auto board = board::Board::attach(sys::Fd(board::kBoardFd));
+  install_signal_handlers(board.header().housekeeper_doorbell);
+  return preflight(config, Leash(sys::Fd(board::kLeashFd), 1));
+}
+
+std::string role_of(const Arguments& arguments) {
+  if (arguments.housekeeper) return "housekeeper";
+  if (arguments.preflight) return "preflight";
+  return fmt::format("sub-worker {}/{}", arguments.group, arguments.slot);
+}
+
+board::SubWorkerExit run(const Arguments& arguments) {
+  const std::string role = role_of(arguments);
+  sys::init_log({"info", "text", role});
+  const config::Config config = read_config(arguments);
+  sys::init_log({config.log.level, config.log.format == config::LogFormat::json ? "json" : "text", role});
+  sys::set_process_title(role + ": starting");
+  if (arguments.housekeeper) return run_housekeeper(config);
+  if (arguments.preflight) return run_preflight(config);
+  return run_sub_worker(arguments, config);
+}
+
+Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
+  Arguments arguments;
+  app.add_flag("--housekeeper", arguments.housekeeper, "Keep time for a supervisor");
+  app.add_flag("--preflight", arguments.preflight, "Check task executables and schema, then exit");
+  app.add_option("--config", arguments.config_file, "Run one sub-worker alone, with this configuration file");
+  app.add_option("--config-directory", arguments.config_directory, "What the inherited configuration's paths are relative to");
+  app.add_option("--group", arguments.group, "The group to belong to");
+  app.add_option("--supervisor", arguments.supervisor, "Whose sub-worker this is");
+  app.add_option("--slot", arguments.slot, "Its place on the board")->check(CLI::Range(0U, board::kMaxSlots - 1));
+  app.add_option("--generation", arguments.generation, "Which incarnation of the slot");
+  app.add_option("--log-level", arguments.log_level, "Instead of the configuration's");
+  app.parse(argc, argv);
+  if (arguments.housekeeper + arguments.preflight + !arguments.group.empty() != 1)
+    throw CLI::ValidationError("say one of --group, --housekeeper, --preflight");
+  if (arguments.by_hand() && arguments.supervisor.empty()) arguments.supervisor = "by hand";
+  return arguments;
+}
+
+}  // namespace
+}  // namespace postpone::subworker
+
+int main(int argc, char** argv) {
+  using postpone::board::SubWorkerExit;
+  namespace subworker = postpone::subworker;
+  CLI::App app("A sub-worker of Postpone; usually started by postpone-supervisor", "postpone-subworker");
+  try {
+    const auto arguments = subworker::parse_arguments(app, argc, argv);
+    postpone::sys::init_process_title(argc, argv);
+    return static_cast<int>(subworker::run(arguments));
+  } catch (const CLI::ParseError& error) {
+    const int status = app.exit(error);
+    return status == 0 ? 0 : static_cast<int>(SubWorkerExit::usage);
+  } catch (const subworker::UsageError&) {
+    return static_cast<int>(SubWorkerExit::usage);
+  } catch (const std::exception& error) {
+    spdlog::critical("{}", error.what());
+    return static_cast<int>(SubWorkerExit::internal_error);
+  }
+}

@@ -1,0 +1,190 @@
+#include "subworker/outcome.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <utility>
+
+namespace postpone::subworker {
+namespace {
+
+using libtask::wire::ResultStatus;
+using libtask::wire::RetryStrategy;
+using libtask::wire::TaskDescription;
+
+constexpr sql::Seconds kLongestWait = std::chrono::hours(24 * 365);
+
+sql::Outcome begin(const sql::Job& job) {
+  sql::Outcome outcome;
+  outcome.job_id = job.id;
+  outcome.attempt = job.attempts + 1;
+  return outcome;
+}
+
+bool may_delete(sql::Action action, config::DeleteJobs delete_jobs) {
+  if (action == sql::Action::retry || action == sql::Action::release) return false;
+  return delete_jobs == config::DeleteJobs::always ||
+         (delete_jobs == config::DeleteJobs::successful && action == sql::Action::succeed);
+}
+
+void retry_in(sql::Outcome& outcome, sql::Seconds wait, const std::optional<RetryStrategy>& strategy) {
+  outcome.action = sql::Action::retry;
+  outcome.retry_in = wait;
+  if (!strategy) return;
+  outcome.new_priority = strategy->priority;
+  outcome.new_queue = strategy->queue;
+  outcome.new_lock = strategy->lock;
+}
+
+// A failure that the task's retry strategy may turn into a further attempt.
+void fail_or_retry(sql::Outcome& outcome, const TaskDescription& task, bool strategy_applies) {
+  outcome.action = sql::Action::fail;
+  if (!task.retry || !strategy_applies) return;
+  if (auto wait = retry_wait(*task.retry, outcome.attempt - 1)) retry_in(outcome, *wait, task.retry);
+}
+
+// A job that stopped because this sub-worker has to go: nobody's fault, so it waits again whatever its strategy says.
+void interrupted(sql::Outcome& outcome) {
+  outcome.cause = sql::Cause::aborted;
+  outcome.message = "interrupted: its sub-worker was shut down";
+  outcome.action = sql::Action::retry;
+}
+
+// A job that was told to stop, and did (or was killed, which `how` says).
+void stopped(sql::Outcome& outcome, StopReason reason, const TaskDescription& task, const std::string& how) {
+  switch (reason) {
+    case StopReason::requested:
+      outcome.cause = sql::Cause::aborted;
+      outcome.message = "aborted on request" + how;
+      outcome.action = sql::Action::abort;
+      return;
+    case StopReason::time_limit:
+      outcome.cause = sql::Cause::timed_out;
+      outcome.message = "time limit exceeded" + how;
+      fail_or_retry(outcome, task, task.retry && task.retry->on_crash);
+      return;
+    case StopReason::shutdown:
+      interrupted(outcome);
+      return;
+  }
+}
+
+std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::DeferredJob>& deferred) {
+  std::vector<sql::DeferRequest> requests;
+  for (const auto& job : deferred) {
+    sql::DeferRequest request;
+    request.task = job.task;
+    request.args = job.args;
+    request.queue = job.queue;
+    request.priority = job.priority;
+    request.lock = job.lock;
+    request.queueing_lock = job.queueing_lock;
+    if (job.delay_us > 0) request.scheduled_in = std::chrono::microseconds(job.delay_us);
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+// One overload for each way a run can end; each completes `outcome`.
+struct Decision {
+  sql::Outcome& outcome;
+  const std::optional<StopReason>& stop;
+  const TaskDescription& task;
+
+  void operator()(const Returned& returned) const {
+    const auto& result = returned.result;
+    outcome.message = result.message;
+    switch (result.status) {
+      case ResultStatus::succeeded:
+        outcome.action = sql::Action::succeed;
+        outcome.cause = sql::Cause::succeeded;
+        outcome.defers = to_requests(result.defers);
+        return;
+      case ResultStatus::exception: return threw(result);
+      case ResultStatus::bad_arguments:  // they will be as bad next time: no retry
+        outcome.cause = sql::Cause::bad_arguments;
+        return;
+      case ResultStatus::unknown_task: outcome.cause = sql::Cause::unknown_task; return;
+      case ResultStatus::aborted:
+        if (stop) return stopped(outcome, *stop, task, "");
+        outcome.cause = sql::Cause::aborted;
+        outcome.action = sql::Action::abort;
+        return;
+    }
+  }
+
+  void threw(const libtask::wire::Result& result) const {
+    outcome.cause = sql::Cause::exception;
+    outcome.exception_type = result.exception_type;
+    if (result.retry_in_us) return retry_in(outcome, std::chrono::microseconds(*result.retry_in_us), task.retry);
+    fail_or_retry(outcome, task, result.retryable);
+  }
+
+  void operator()(const Died& died) const {
+    (died.report.signalled ? outcome.signal : outcome.exit_status) = died.report.code;
+    const std::string how = sys::to_string(died.report);
+    if (stop) return stopped(outcome, *stop, task, "; the task process ended with " + how);
+    outcome.cause = died.report.signalled ? sql::Cause::signalled : sql::Cause::exited;
+    outcome.message = "the task process ended without a result: " + how;
+    if (died.report.signalled && died.report.code == SIGKILL)
+      outcome.message += "; somebody sent it, perhaps the kernel for want of memory";
+    crashed();
+  }
+
+  void operator()(const Garbled& garbled) const {
+    outcome.cause = sql::Cause::protocol_error;
+    outcome.message = "the task process garbled its channel: " + garbled.what;
+    crashed();
+  }
+
+  void operator()(const Flooded& flooded) const {
+    outcome.cause = sql::Cause::output_flood;
+    outcome.message = fmt::format("wrote more than max_output ({} bytes) to stdout and stderr", flooded.max_output);
+    crashed();
+  }
+
+  void crashed() const { fail_or_retry(outcome, task, task.retry && task.retry->on_crash); }
+};
+
+}  // namespace
+
+std::optional<sql::Seconds> retry_wait(const RetryStrategy& strategy, int attempts) {
+  if (strategy.max_attempts && attempts >= *strategy.max_attempts) return std::nullopt;
+  sql::Seconds wait = strategy.wait + strategy.linear_wait * attempts;
+  if (strategy.exponential_wait.count() > 0)
+    wait += sql::Seconds(std::pow(strategy.exponential_wait.count(), attempts + 1));
+  return std::clamp(wait, sql::Seconds(0), kLongestWait);
+}
+
+sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskDescription& task,
+                    config::DeleteJobs delete_jobs) {
+  sql::Outcome outcome = begin(job);
+  outcome.run_time = execution.run_time;
+  outcome.cpu_time = execution.cpu_time;
+  outcome.max_rss_bytes = execution.max_rss_bytes;
+  outcome.stderr_tail = execution.stderr_tail;
+  std::visit(Decision{outcome, execution.stop, task}, execution.end);
+  outcome.delete_job = may_delete(outcome.action, delete_jobs);
+  return outcome;
+}
+
+sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
+                          const std::string& executable, config::DeleteJobs delete_jobs) {
+  std::string known;
+  for (const TaskDescription& task : description.tasks) known += (known.empty() ? "" : ", ") + task.name;
+  sql::Outcome outcome = begin(job);
+  outcome.cause = sql::Cause::unknown_task;
+  outcome.message = fmt::format("{} has no task \"{}\"; it has: {}", executable, job.task, known);
+  outcome.delete_job = may_delete(outcome.action, delete_jobs);
+  return outcome;
+}
+
+sql::Outcome release(const sql::Job& job) {
+  sql::Outcome outcome = begin(job);
+  outcome.action = sql::Action::release;
+  return outcome;
+}
+
+}  // namespace postpone::subworker

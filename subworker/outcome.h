@@ -1,0 +1,29 @@
+// What becomes of a job after a run: pure functions from what happened and what the task wants to what the database is told.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "config/config.h"
+#include "libtask/wire/description.h"
+#include "sql/job.h"
+#include "subworker/execution.h"
+
+namespace postpone::subworker {
+
+// How long a job waits before its next attempt; nothing when the strategy gives it up. `attempts` counts those before the
+// one that just failed. The rule is Procrastinate's: see libtask::wire::RetryStrategy. Waits longer than a year are cut to one.
+std::optional<sql::Seconds> retry_wait(const libtask::wire::RetryStrategy& strategy, int attempts);
+
+// The outcome of a run. `task` is what the task executable says of the job's task.
+sql::Outcome decide(const sql::Job& job, const Execution& execution, const libtask::wire::TaskDescription& task,
+                    config::DeleteJobs delete_jobs);
+
+// The outcome of a job whose task this executable does not have: failed, without a run.
+sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
+                          const std::string& executable, config::DeleteJobs delete_jobs);
+
+// A job that was fetched and not started goes back as it was.
+sql::Outcome release(const sql::Job& job);
+
+}  // namespace postpone::subworker

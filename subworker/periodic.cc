@@ -1,0 +1,68 @@
+#include "subworker/periodic.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+
+namespace postpone::subworker {
+
+void Periodic::add(const libtask::wire::Description& description) {
+  for (const auto& periodic : description.periodic) {
+    const auto* task = description.find(periodic.task);
+    if (!task)
+      throw std::runtime_error(fmt::format("periodic \"{}\": there is no task \"{}\"", periodic.cron, periodic.task));
+    const bool known = std::any_of(schedules_.begin(), schedules_.end(), [&](const Schedule& schedule) {
+      return schedule.description.task == periodic.task && schedule.description.id == periodic.id;
+    });
+    if (known) continue;
+    try {
+      schedules_.push_back({Cron::parse(periodic.cron), periodic, *task, std::nullopt});
+    } catch (const std::invalid_argument& error) {
+      throw std::runtime_error(fmt::format("periodic task \"{}\": {}", periodic.task, error.what()));
+    }
+  }
+}
+
+void Periodic::start(Cron::Time now) {
+  for (Schedule& schedule : schedules_) schedule.next = schedule.cron.next_after(now - kMostLate);
+}
+
+std::optional<Cron::Time> Periodic::next_tick() const {
+  std::optional<Cron::Time> next;
+  for (const Schedule& schedule : schedules_)
+    if (schedule.next && (!next || *schedule.next < *next)) next = schedule.next;
+  return next;
+}
+
+std::vector<sql::PeriodicDefer> Periodic::take_due(Cron::Time now) {
+  std::vector<sql::PeriodicDefer> due;
+  for (Schedule& schedule : schedules_) {
+    std::optional<Cron::Time> last;
+    for (; schedule.next && *schedule.next <= now; schedule.next = schedule.cron.next_after(*schedule.next))
+      last = schedule.next;
+    if (last) due.push_back(defer(schedule, *last));
+  }
+  std::stable_sort(due.begin(), due.end(), [](const auto& a, const auto& b) { return a.timestamp < b.timestamp; });
+  return due;
+}
+
+// The job carries the tick it stands for as the argument "timestamp", as Procrastinate's periodic jobs do.
+sql::PeriodicDefer Periodic::defer(const Schedule& schedule, Cron::Time tick) {
+  sql::PeriodicDefer defer;
+  defer.periodic_id = schedule.description.id;
+  defer.timestamp = tick.time_since_epoch().count();
+  auto args = nlohmann::json::parse(schedule.description.args);
+  args["timestamp"] = defer.timestamp;
+  defer.job.task = schedule.task.name;
+  defer.job.queue = schedule.task.queue;
+  defer.job.priority = schedule.task.priority;
+  defer.job.lock = schedule.task.lock;
+  defer.job.queueing_lock = schedule.task.queueing_lock;
+  defer.job.args = args.dump();
+  return defer;
+}
+
+}  // namespace postpone::subworker

@@ -1,0 +1,66 @@
+#include "subworker/preflight.h"
+
+#include <spdlog/spdlog.h>
+
+#include <optional>
+#include <thread>
+
+#include "sql/schema.h"
+#include "subworker/describe.h"
+#include "subworker/periodic.h"
+#include "subworker/signals.h"
+#include "sys/backoff.h"
+
+namespace postpone::subworker {
+namespace {
+
+using namespace std::chrono_literals;
+
+bool tasks_are_good(const config::Config& config) {
+  bool good = true;
+  Periodic periodic;
+  for (const config::Group& group : config.groups) {
+    try {
+      periodic.add(describe(group));
+    } catch (const std::runtime_error& error) {
+      spdlog::error("[[group]] \"{}\": {}", group.name, error.what());
+      good = false;
+    }
+  }
+  return good;
+}
+
+// Nothing when the server cannot be reached.
+std::optional<std::string> look_at_schema(const sql::ConnectOptions& options) {
+  try {
+    return sql::explain(sql::check_schema(options));
+  } catch (const sql::DatabaseError& error) {
+    const bool passing = error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict;
+    if (!passing) return std::string(error.what());
+    spdlog::warn("database: {}; waiting for it", error.what());
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+board::SubWorkerExit preflight(const config::Config& config, const Leash& leash) {
+  if (!tasks_are_good(config)) return board::SubWorkerExit::bad_task;
+  sql::ConnectOptions options;
+  options.url = config.database.url;
+  options.application_name = "postpone preflight";
+  options.connect_timeout = config.database.connect_timeout;
+  options.statement_timeout = config.database.statement_timeout;
+  sys::Backoff backoff(100ms, 2s);
+  while (requests_to_leave() == 0 && !leash.supervisor_gone()) {
+    if (const auto problem = look_at_schema(options)) {
+      if (problem->empty()) return board::SubWorkerExit::drained;
+      spdlog::error("{}", *problem);
+      return board::SubWorkerExit::bad_schema;
+    }
+    std::this_thread::sleep_for(backoff.next(sys::chance()));
+  }
+  return board::SubWorkerExit::internal_error;
+}
+
+}  // namespace postpone::subworker

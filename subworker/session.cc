@@ -1,0 +1,180 @@
+#include "subworker/session.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace postpone::subworker {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kShortestWait = 50ms;
+constexpr auto kLongestWait = 1s;   // so that the first job starts within a second or so of the server's return
+constexpr auto kWaitSlice = 200ms;
+constexpr const char* kForeignKeyViolation = "23503";
+
+sql::OutcomeTexts texts(const std::vector<KeptOutcome>& outcomes) {
+  sql::OutcomeTexts texts;
+  for (const KeptOutcome& outcome : outcomes) texts.push_back(outcome.text);
+  return texts;
+}
+
+bool contains(const std::vector<sql::Recorded>& recorded, sql::JobId job_id) {
+  return std::any_of(recorded.begin(), recorded.end(), [&](const auto& r) { return r.job_id == job_id; });
+}
+
+}  // namespace
+
+Session::Session(const config::Config& config, const config::Group& group, const board::Board& board,
+                 Identity identity, Hooks hooks)
+    : config_(config),
+      group_(group),
+      board_(board),
+      identity_(std::move(identity)),
+      hooks_(std::move(hooks)),
+      slot_(board.slot(identity_.slot)),
+      backoff_(kShortestWait, kLongestWait) {}
+
+std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutcome>& outcomes, int max_jobs) {
+  std::vector<KeptOutcome> left = outcomes;
+  std::vector<sql::Recorded> settled;
+  for (;;) {
+    if (!take_permit(!left.empty())) return std::nullopt;
+    slot_.enter(board::SlotState::looking);
+    try {
+      if (!manager_) connect();
+      if (doubtful_lease_) {
+        settled = settle(left);
+        left.clear();
+      }
+      ensure_lease();
+      auto answer = manager_->finish_and_fetch(worker_id_, texts(left), {group_.queues, worker_id_, max_jobs});
+      answer.recorded.insert(answer.recorded.begin(), settled.begin(), settled.end());
+      backoff_.reset();
+      return answer;
+    } catch (const sql::DatabaseError& error) {
+      handle(error, !left.empty(), max_jobs);
+      if (hooks_.gives_up(!left.empty())) return std::nullopt;
+    }
+  }
+}
+
+// Settles a doubtful lease and the outcomes that belong to it. Safe to be repeated at every point: a rescue that was done before
+// finds no row, and outcomes that were recorded before are recognised.
+std::vector<sql::Recorded> Session::settle(const std::vector<KeptOutcome>& outcomes) {
+  sql::RescueRequest rescue;
+  rescue.worker_id = *doubtful_lease_;
+  rescue.outcomes = texts(outcomes);
+  rescue.running = std::vector<sql::JobId>{};  // nothing runs: what we do not know was never started
+  rescue.message = "the answer to a fetch was lost";
+  std::vector<sql::Recorded> recorded = manager_->rescue_worker(rescue);
+  sql::OutcomeTexts left;
+  for (const KeptOutcome& outcome : outcomes)
+    if (!contains(recorded, outcome.job_id)) left.push_back(outcome.text);
+  if (!left.empty()) {
+    const auto rest = manager_->finish_and_fetch(*doubtful_lease_, left, {}).recorded;
+    recorded.insert(recorded.end(), rest.begin(), rest.end());
+  }
+  doubtful_lease_.reset();
+  worker_id_ = 0;
+  return recorded;
+}
+
+void Session::ensure_lease() {
+  if (worker_id_ != 0) return;
+  worker_id_ = manager_->register_worker(
+      {identity_.supervisor, identity_.host, identity_.name, static_cast<int>(::getpid())});
+  slot_.worker_id.store(worker_id_);
+  hooks_.on_lease(worker_id_);
+}
+
+void Session::handle(const sql::DatabaseError& error, bool outcomes_sent, int max_jobs) {
+  switch (error.remedy()) {
+    case sql::Remedy::reconnect:
+      if (manager_ && worker_id_ != 0 && max_jobs > 0) doubtful_lease_ = worker_id_;
+      give_up_connection();
+      break;
+    case sql::Remedy::retry:
+    case sql::Remedy::wait: break;
+    case sql::Remedy::conflict:
+    case sql::Remedy::bug:
+      // Our worker's row is gone: somebody held us for dead. What we have done since is settled under the old lease.
+      if (error.sqlstate() == kForeignKeyViolation && worker_id_ != 0) {
+        spdlog::warn("lease {} is gone (somebody held this sub-worker for dead): taking a new one", worker_id_);
+        doubtful_lease_ = worker_id_;
+        return;
+      }
+      if (outcomes_sent) throw OutcomeRefused(error.what());
+      throw error;
+  }
+  const auto wait_for = backoff_.next(sys::chance());
+  if (error.remedy() != sql::Remedy::retry)
+    spdlog::warn("database: {}; trying again in {} ms{}", error.what(), wait_for.count(),
+                 outcomes_sent ? ", the outcome is kept" : "");
+  wait(wait_for, outcomes_sent);
+}
+
+// Whatever rings in the meantime is answered by the look for work that follows.
+void Session::wait(std::chrono::milliseconds limit, bool pending) {
+  const auto until = board::Clock::now() + limit;
+  while (board::Clock::now() < until && !hooks_.gives_up(pending)) {
+    slot_.doorbell.answer();
+    slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(kWaitSlice, until - board::Clock::now()));
+    hooks_.on_tick();
+  }
+}
+
+bool Session::take_permit(bool pending) {
+  while (!permit_) {
+    permit_ = board::Permit::try_take(board_, identity_.slot, identity_.generation);
+    if (permit_) break;
+    // Say that we wait before the last try: whoever frees a permit after it then sees us.
+    slot_.enter(board::SlotState::waiting_for_permit);
+    permit_ = board::Permit::try_take(board_, identity_.slot, identity_.generation);
+    if (permit_) break;
+    board::ask_idle_holder_for_permit(board_);
+    slot_.doorbell.wait(kWaitSlice);
+    slot_.doorbell.answer();
+    hooks_.on_tick();
+    if (hooks_.gives_up(pending)) return false;
+  }
+  slot_.holds_permit.store(1);
+  return true;
+}
+
+void Session::connect() {
+  sql::ConnectOptions options;
+  options.url = config_.database.url;
+  options.application_name = "postpone sub-worker " + identity_.name;
+  options.connect_timeout = config_.database.connect_timeout;
+  options.statement_timeout = config_.database.statement_timeout;
+  options.on_tick = hooks_.on_tick;
+  manager_.emplace(sql::JobManager::connect(options));
+}
+
+void Session::give_up_connection() {
+  manager_.reset();
+  slot_.holds_permit.store(0);
+  permit_.reset();
+}
+
+bool Session::leave() {
+  if (worker_id_ == 0) return true;
+  if (doubtful_lease_ || !take_permit(false)) return false;
+  try {
+    if (!manager_) connect();
+    manager_->unregister_worker(worker_id_);
+  } catch (const sql::DatabaseError& error) {
+    spdlog::warn("cannot delete lease {}: {}; the housekeeper will", worker_id_, error.what());
+    return false;
+  }
+  worker_id_ = 0;
+  slot_.worker_id.store(0);
+  give_up_connection();
+  return true;
+}
+
+}  // namespace postpone::subworker

@@ -1,0 +1,295 @@
+#include "subworker/sub_worker.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "board/wake.h"
+#include "subworker/outcome.h"
+#include "subworker/recycle.h"
+#include "subworker/signals.h"
+#include "sys/process_title.h"
+
+namespace postpone::subworker {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kIdleSlice = 1s;     // the heartbeat on the board; also bounds what a step of the wall clock can cost
+constexpr auto kRetireGrace = 1s;
+constexpr auto kStoreNowLimit = 2s; // told to stop now: how long an outcome may still take to be stored
+
+double to_ms(sql::Seconds seconds) { return seconds.count() * 1000; }
+
+}  // namespace
+
+SubWorker::SubWorker(const config::Config& config, const config::Group& group, const board::Board& board,
+                     Identity identity, Leash leash)
+    : config_(config),
+      group_(group),
+      board_(board),
+      identity_(std::move(identity)),
+      leash_(std::move(leash)),
+      slot_(board.slot(identity_.slot)),
+      session_(config, group, board, identity_,
+               {.on_tick = [this] { tick(); },
+                .gives_up = [this](bool pending) { return gives_up(pending); },
+                .on_lease = [this](sql::WorkerId id) { leash_.say(board::LeashWord::leased, id); }}) {}
+
+board::SubWorkerExit SubWorker::run() {
+  try {
+    slot_.enter(board::SlotState::starting);
+    tick();
+    work();
+    return leave();
+  } catch (const BadTask& error) {
+    spdlog::error("{}", error.what());
+  } catch (const sys::SpawnError& error) {
+    spdlog::error("{}", error.what());
+  } catch (const sql::DatabaseError& error) {
+    spdlog::error("database: {}", error.what());
+    return board::SubWorkerExit::bad_schema;
+  }
+  return board::SubWorkerExit::bad_task;
+}
+
+void SubWorker::work() {
+  while (!leaving()) {
+    if (!task_is_fit()) {
+      // First what has ended: its lock is free at once, and the next job stays where others can take it meanwhile.
+      if (!kept_.empty()) exchange(0);
+      replace_task();
+    }
+    if (!look_for_work() && !leaving()) idle();
+  }
+}
+
+// --- the task process --------------------------------------------------------------------------------------------
+
+bool SubWorker::task_is_fit() const {
+  if (!task_ || !task_->alive()) return false;
+  if (task_->jobs_served() == 0) return true;
+  const std::int64_t rss = group_.max_rss > 0 ? sys::resident_bytes(task_->pid()) : 0;
+  const std::string reason = reason_to_recycle({task_->jobs_served(), task_->age(), rss}, group_, task_max_jobs_);
+  if (!reason.empty()) spdlog::debug("task process {} is replaced: {}", task_->pid(), reason);
+  return reason.empty();
+}
+
+void SubWorker::replace_task() {
+  show("starting its task process");
+  if (task_) task_->retire(kRetireGrace);
+  task_.emplace(group_, [this](Output::Stream stream, std::string_view line) { on_output(stream, line); });
+  slot_.task_pid.store(task_->pid());
+  task_max_jobs_ = max_jobs_with_jitter(group_, sys::chance());
+  task_->greet(config_.supervisor.start_deadline, [this] { tick(); });
+}
+
+void SubWorker::on_output(Output::Stream stream, std::string_view line) const {
+  const char* name = stream == Output::Stream::out ? "stdout" : "stderr";
+  if (current_)
+    spdlog::info("job {} {} {}: {}", current_->id, current_->task, name, line);
+  else
+    spdlog::info("task process {}: {}", name, line);
+}
+
+// --- looking for work --------------------------------------------------------------------------------------------
+
+// Records what is kept, fetches and runs. False when there was nothing to run.
+bool SubWorker::look_for_work() {
+  slot_.doorbell.answer();
+  const bool paused = slot_.command.load() == board::Command::pause;
+  if (paused && kept_.empty()) return false;
+  const auto answer = exchange(paused ? 0 : 1);
+  if (!answer) return false;
+  if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, slot_.worker_id.load());
+  slot_.counters.fetched += answer->fetched.jobs.size();
+  if (answer->fetched.more) board::wake_sibling(board_, slot_.group.load());
+  for (const sql::Job& job : answer->fetched.jobs) run_job(job);
+  return !answer->fetched.jobs.empty();
+}
+
+std::optional<sql::FinishedAndFetched> SubWorker::exchange(int max_jobs) {
+  for (bool refused = false;; refused = true) {
+    try {
+      auto answer = session_.visit(kept_, max_jobs);
+      if (answer) report(answer->recorded);
+      return answer;
+    } catch (const OutcomeRefused& error) {
+      if (refused) throw;
+      refuse_kept(error.what());
+    }
+  }
+}
+
+// What the database says of the outcomes; whatever it says, they are settled now.
+void SubWorker::report(const std::vector<sql::Recorded>& recorded) {
+  for (const sql::Recorded& r : recorded) {
+    if (r.disposition == sql::Disposition::superseded)
+      spdlog::warn("job {} could not wait again: superseded by job {}, which has the same queueing lock", r.job_id,
+                   r.by.value_or(0));
+    if (r.disposition == sql::Disposition::gone)
+      spdlog::warn("job {} was no longer ours when it ended (rescued, finished by hand or deleted): outcome dropped", r.job_id);
+  }
+  for (std::size_t entry = 0; entry < kept_.size(); ++entry) slot_.jobs[entry].phase.store(board::JobPhase::none);
+  kept_.clear();
+  outcomes_.clear();
+}
+
+// What a job asked for (a deferred job, a new queue) was impossible. That is the job's fault: it fails, with the database's words.
+void SubWorker::refuse_kept(const std::string& reason) {
+  spdlog::error("the database refuses an outcome: {}", reason);
+  auto refused = std::exchange(outcomes_, {});
+  kept_.clear();
+  for (const sql::Outcome& outcome : refused) {
+    sql::Outcome failed;
+    failed.job_id = outcome.job_id;
+    failed.attempt = outcome.attempt;
+    failed.action = sql::Action::fail;
+    failed.cause = sql::Cause::exception;
+    failed.message = "the database refused what the job asked for: " + reason;
+    failed.run_time = outcome.run_time;
+    keep(std::move(failed));
+  }
+}
+
+// --- running -----------------------------------------------------------------------------------------------------
+
+void SubWorker::run_job(const sql::Job& job) {
+  board::JobEntry& entry = slot_.jobs[outcomes_.size()];
+  entry.job_id.store(job.id);
+  entry.phase.store(board::JobPhase::running);
+  slot_.enter(board::SlotState::running);
+  current_ = job;
+  ran_something_ = true;
+  show(fmt::format("running {} (job {})", job.task, job.id));
+  sql::Outcome outcome = execute(job);
+  current_.reset();
+  spdlog::log(outcome.action == sql::Action::succeed ? spdlog::level::info : spdlog::level::warn,
+              "job {} {}: {} in {:.1f} ms, attempt {}{}{}", job.id, job.task, sql::to_string(outcome.cause),
+              to_ms(outcome.run_time), outcome.attempt, outcome.message.empty() ? "" : ": ", outcome.message);
+  count(outcome);
+  keep(std::move(outcome));
+  // Only now: an abort request that came during the run was for this job.
+  std::int64_t asked = job.id;
+  slot_.abort_job_id.compare_exchange_strong(asked, 0);
+}
+
+sql::Outcome SubWorker::execute(const sql::Job& job) {
+  const auto* task = task_->description().find(job.task);
+  if (!task) return unknown_task(job, task_->description(), group_.executable, group_.delete_jobs);
+  const auto time_limit = task->time_limit.count() > 0 ? task->time_limit : group_.time_limit;
+  RunHooks hooks;
+  hooks.on_tick = [&](std::chrono::nanoseconds) { return on_run_tick(job); };
+  hooks.on_progress = [&](std::uint64_t done, std::uint64_t total) {
+    show(fmt::format("running {} (job {}), {}/{}", job.task, job.id, done, total));
+  };
+  const Execution execution = task_->run(job, time_limit, hooks);
+  return decide(job, execution, *task, group_.delete_jobs);
+}
+
+std::optional<RunHooks::Stop> SubWorker::on_run_tick(const sql::Job& job) {
+  tick();
+  // A long job has no use for a connection that somebody else waits for.
+  if (session_.connected() && board::someone_waits_for_permit(board_)) session_.give_up_connection();
+  if (slot_.abort_job_id.load() == job.id) return RunHooks::Stop{StopReason::requested};
+  if (!leaving()) return std::nullopt;
+  if (leaving_now()) return RunHooks::Stop{StopReason::shutdown, true};
+  if (Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace) return RunHooks::Stop{StopReason::shutdown};
+  return std::nullopt;
+}
+
+void SubWorker::keep(sql::Outcome outcome) {
+  kept_.push_back({outcome.job_id, sql::to_json(outcome)});
+  outcomes_.push_back(std::move(outcome));
+  write_on_board(kept_.size() - 1);
+}
+
+void SubWorker::write_on_board(std::size_t index) {
+  board::JobEntry& entry = slot_.jobs[index];
+  const std::string& text = kept_[index].text;
+  const bool fits = text.size() <= sizeof entry.outcome;
+  if (fits) std::memcpy(entry.outcome, text.data(), text.size());
+  entry.job_id.store(kept_[index].job_id);
+  entry.outcome_bytes.store(fits ? static_cast<std::uint32_t>(text.size()) : 0);
+  entry.phase.store(board::JobPhase::ended);
+}
+
+void SubWorker::count(const sql::Outcome& outcome) {
+  board::Counters& counters = slot_.counters;
+  if (outcome.action == sql::Action::succeed) ++counters.succeeded;
+  if (outcome.action == sql::Action::retry) ++counters.retried;
+  if (outcome.action == sql::Action::fail) ++counters.failed;
+  if (outcome.cause == sql::Cause::signalled || outcome.cause == sql::Cause::exited) ++counters.crashed;
+}
+
+// --- idling ------------------------------------------------------------------------------------------------------
+
+void SubWorker::idle() {
+  show("idle");
+  slot_.enter(board::SlotState::idle);
+  kill_leftovers();
+  const auto until = Clock::now() + config_.supervisor.polling_interval;
+  while (Clock::now() < until && !leaving()) {
+    slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(kIdleSlice, until - Clock::now()));
+    tick();
+    const std::uint32_t rung = slot_.doorbell.answer();
+    if ((rung & board::kRungForPermit) != 0) session_.give_up_connection();
+    if ((rung & (board::kRungForWork | board::kRungForCommand)) != 0) return;
+  }
+}
+
+// What a job forked away and left behind is found when there is time to look for it, and when its task process ends.
+void SubWorker::kill_leftovers() {
+  if (!std::exchange(ran_something_, false)) return;
+  const auto orphans = sys::kill_orphans({task_->pid()}, 1s);
+  if (orphans.reaped > 0) spdlog::warn("killed {} process(es) that a job had left behind", orphans.reaped);
+}
+
+void SubWorker::tick() {
+  slot_.beat();
+  leaving();  // notes the moment
+}
+
+// --- leaving -----------------------------------------------------------------------------------------------------
+
+bool SubWorker::leaving() {
+  if (leaving_since_) return true;
+  const board::Command command = slot_.command.load();
+  const bool told = command == board::Command::drain || command == board::Command::stop_now;
+  if (!told && requests_to_leave() == 0 && !leash_.supervisor_gone()) return false;
+  leaving_since_ = Clock::now();
+  return true;
+}
+
+bool SubWorker::leaving_now() const {
+  return slot_.command.load() == board::Command::stop_now || requests_to_leave() > 1;
+}
+
+bool SubWorker::gives_up(bool pending) {
+  if (!leaving()) return false;
+  if (!pending) return true;
+  const auto limit = leaving_now() ? Clock::duration(kStoreNowLimit) : Clock::duration(config_.supervisor.shutdown_grace);
+  return Clock::now() - *leaving_since_ > limit;
+}
+
+board::SubWorkerExit SubWorker::leave() {
+  slot_.enter(board::SlotState::stopping);
+  show("leaving");
+  if (!kept_.empty()) exchange(0);
+  if (task_) task_->retire(kRetireGrace);
+  for (const sql::Outcome& outcome : outcomes_)
+    spdlog::error("job {} ended ({}: {}) and could not be recorded: it will be rescued as a stalled job", outcome.job_id,
+                  sql::to_string(outcome.cause), outcome.message);
+  if (!outcomes_.empty() || !session_.leave()) return board::SubWorkerExit::internal_error;
+  spdlog::debug("left");
+  return board::SubWorkerExit::drained;
+}
+
+void SubWorker::show(const std::string& activity) const {
+  sys::set_process_title(fmt::format("sub-worker {}: {}", identity_.name, activity));
+}
+
+}  // namespace postpone::subworker

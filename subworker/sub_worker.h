@@ -1,0 +1,78 @@
+// A sub-worker: fetches jobs, runs them in its task process, records their outcomes. One thread, straight-line code that
+// blocks; it holds one job at a time (its slot on the board has room for more).
+//
+//   start:   task process up and greeted ─▶ lease ─▶ first look for work answered ─▶ "ready" to the supervisor
+//   work:    answer the bell ─▶ finish(previous) + fetch(next) ─▶ run ─▶ …   until there is nothing
+//   idle:    wait at the doorbell, for the polling interval at most
+//   leave:   told by the board, a signal, or the supervisor's death: fetches nothing more; a job that runs is given the
+//            shutdown grace, then told to stop, then killed; its outcome is recorded, the lease deleted
+//
+// Between deciding an outcome and its commit the outcome stands on the board, so that a SIGKILL in between does not lose it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "board/board.h"
+#include "board/family.h"
+#include "config/config.h"
+#include "subworker/leash.h"
+#include "subworker/session.h"
+#include "subworker/task_process.h"
+
+namespace postpone::subworker {
+
+class SubWorker {
+ public:
+  SubWorker(const config::Config& config, const config::Group& group, const board::Board& board, Identity identity,
+            Leash leash);
+
+  // Works until told to leave. Errors that nobody can wait out end it with a status that tells the supervisor which.
+  board::SubWorkerExit run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void work();
+  bool task_is_fit() const;
+  void replace_task();
+  bool look_for_work();
+  std::optional<sql::FinishedAndFetched> exchange(int max_jobs);
+  void report(const std::vector<sql::Recorded>& recorded);
+  void refuse_kept(const std::string& reason);
+  void run_job(const sql::Job& job);
+  sql::Outcome execute(const sql::Job& job);
+  std::optional<RunHooks::Stop> on_run_tick(const sql::Job& job);
+  void keep(sql::Outcome outcome);
+  void write_on_board(std::size_t entry);
+  void count(const sql::Outcome& outcome);
+  void idle();
+  void kill_leftovers();
+  void on_output(Output::Stream stream, std::string_view line) const;
+  void tick();
+  bool leaving();
+  bool leaving_now() const;
+  bool gives_up(bool pending);
+  board::SubWorkerExit leave();
+  void show(const std::string& activity) const;
+
+  const config::Config& config_;
+  const config::Group& group_;
+  const board::Board& board_;
+  const Identity identity_;
+  const Leash leash_;
+  board::Slot& slot_;
+  Session session_;
+
+  std::optional<TaskProcess> task_;
+  int task_max_jobs_ = 0;
+  std::optional<sql::Job> current_;      // the job that runs
+  std::vector<sql::Outcome> outcomes_;   // decided and not known to be recorded; entry i of the slot tells of number i
+  std::vector<KeptOutcome> kept_;        // the same, as texts
+  bool ready_ = false;
+  bool ran_something_ = false;           // since processes left behind were looked for
+  std::optional<Clock::time_point> leaving_since_;
+};
+
+}  // namespace postpone::subworker

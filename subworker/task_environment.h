@@ -1,0 +1,15 @@
+// The environment of everything that is the user's program: this process's own, without the way into the database and without what is
+// meant for the supervisor alone, and with what the group's configuration adds.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/config.h"
+
+namespace postpone::subworker {
+
+std::vector<std::pair<std::string, std::string>> task_environment(const config::Group& group);
+
+}  // namespace postpone::subworker

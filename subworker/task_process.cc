@@ -1,0 +1,363 @@
+#include "subworker/task_process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+#include "subworker/task_environment.h"
+
+namespace postpone::subworker {
+namespace {
+
+using namespace std::chrono_literals;
+using libtask::wire::Frame;
+namespace wire = libtask::wire;
+
+constexpr auto kTick = 50ms;
+constexpr auto kFirstTick = 10ms;      // so that a connection that others wait for is given up early in a long job
+constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kMostDrained = 1024 * 1024;  // what a pipe is emptied of between two looks at the channel
+constexpr auto kBurialLimit = 5s;
+constexpr auto kDyingTime = 2s;  // between the end of its channel and the end of a process: exit handlers
+
+int to_poll_timeout(TaskProcess::Clock::duration wait) {
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
+  return static_cast<int>(std::clamp<std::int64_t>(ms, 0, 60'000));
+}
+
+}  // namespace
+
+TaskProcess::TaskProcess(const config::Group& group, Output::Sink sink) : group_(group), output_(std::move(sink)) {
+  spawn();
+}
+
+TaskProcess::~TaskProcess() {
+  if (alive()) kill_all();
+}
+
+void TaskProcess::spawn() {
+  sys::FdPair channel = sys::make_socketpair(SOCK_STREAM);
+  sys::FdPair out = sys::make_pipe();
+  sys::FdPair err = sys::make_pipe();
+  const sys::Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  sys::ProcessSpec spec;
+  spec.executable = group_.executable;
+  spec.arguments = group_.arguments;
+  spec.environment = task_environment(group_);
+  spec.environment.emplace_back(wire::kChannelVariable, std::to_string(wire::kChannelFd));
+  spec.descriptors = {{nothing.get(), STDIN_FILENO},
+                      {out.second.get(), STDOUT_FILENO},
+                      {err.second.get(), STDERR_FILENO},
+                      {channel.second.get(), wire::kChannelFd}};
+  spec.own_process_group = true;
+  spec.parent_death_signal = SIGKILL;
+  spec.oom_score_adj = 500;  // a job may be repeated, a sub-worker and the server beside it should live
+  process_ = sys::Process::spawn(spec);
+  channel_ = std::move(channel.first);
+  pipes_[0] = std::move(out.first);
+  pipes_[1] = std::move(err.first);
+  for (int fd : {channel_.get(), pipes_[0].get(), pipes_[1].get()}) sys::set_nonblocking(fd);
+  started_ = Clock::now();
+}
+
+// --- the greeting ------------------------------------------------------------------------------------------------
+
+void TaskProcess::greet(std::chrono::milliseconds limit, const std::function<void()>& waiting) {
+  if (greeted_) return;
+  try {
+    const auto frame = receive_hello(Clock::now() + limit, waiting);
+    if (!frame) give_up(fmt::format("no hello within {} ms: is it linked with libtask, and does main() call App::run()?", limit.count()));
+    const auto* hello = std::get_if<wire::Hello>(&*frame);
+    if (!hello) give_up("its first frame is no hello: is it linked with libtask?");
+    accept(*hello);
+  } catch (const wire::ProtocolError& error) {
+    give_up(fmt::format("{}: is it linked with libtask?", error.what()));
+  }
+}
+
+std::optional<Frame> TaskProcess::receive_hello(Clock::time_point deadline, const std::function<void()>& waiting) {
+  for (;;) {
+    if (auto frame = decoder_.next()) return frame;
+    if (Clock::now() >= deadline) return std::nullopt;
+    pollfd fds[] = {{channel_.get(), POLLIN, 0}, {pipes_[0].get(), POLLIN, 0}, {pipes_[1].get(), POLLIN, 0}};
+    ::poll(fds, std::size(fds), to_poll_timeout(std::min<Clock::duration>(kTick, deadline - Clock::now())));
+    waiting();
+    drain_output();
+    if (!read_channel()) {
+      if (auto frame = decoder_.next()) return frame;
+      const auto report = kill_all();
+      throw BadTask(fmt::format("task executable {}: it ended ({}) before its hello; run it with --describe to see why",
+                                group_.executable, sys::to_string(report)));
+    }
+  }
+}
+
+void TaskProcess::accept(const wire::Hello& hello) {
+  if (hello.protocol_version != wire::kProtocolVersion) {
+    const std::string reason =
+        fmt::format("it was built with libtask {} (protocol {}), this sub-worker speaks protocol {}: build it again",
+                    hello.libtask_version, hello.protocol_version, wire::kProtocolVersion);
+    send(wire::Refuse{reason});
+    give_up(reason);
+  }
+  try {
+    description_ = wire::parse_description(hello.description);
+  } catch (const std::runtime_error& error) {
+    send(wire::Refuse{error.what()});
+    give_up(fmt::format("its description is unreadable: {}", error.what()));
+  }
+  send(wire::Welcome{});
+  greeted_ = true;
+}
+
+void TaskProcess::give_up(const std::string& problem) {
+  kill_all();
+  throw BadTask(fmt::format("task executable {}: {}", group_.executable, problem));
+}
+
+// --- reading and writing -----------------------------------------------------------------------------------------
+
+// False at the end of the channel. What was read stands in the decoder.
+bool TaskProcess::read_channel() {
+  char bytes[kReadBytes];
+  for (;;) {
+    const ssize_t n = ::read(channel_.get(), bytes, sizeof bytes);
+    if (n > 0) decoder_.append({bytes, static_cast<std::size_t>(n)});
+    if (n == 0 || (n < 0 && errno == ECONNRESET)) return false;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < static_cast<ssize_t>(sizeof bytes)) return true;
+  }
+}
+
+// Reads what a pipe holds, at most `most` bytes. False when there may be more.
+bool TaskProcess::drain(Output::Stream stream, std::size_t most) {
+  sys::Fd& pipe = pipes_[static_cast<std::size_t>(stream)];
+  char bytes[kReadBytes];
+  for (std::size_t total = 0; pipe && total < most;) {
+    const ssize_t n = ::read(pipe.get(), bytes, sizeof bytes);
+    if (n == 0) pipe.reset();
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return true;
+    output_.append(stream, {bytes, static_cast<std::size_t>(n)});
+    total += static_cast<std::size_t>(n);
+  }
+  return !pipe;
+}
+
+void TaskProcess::drain_output() {
+  drain(Output::Stream::out, kMostDrained);
+  drain(Output::Stream::err, kMostDrained);
+}
+
+// A task process that does not read its channel is found out by its deadline; here a full channel only means that the frame
+// is late, so it is sent blocking in small steps. One that has gone is noticed by whoever reads next.
+void TaskProcess::send(const Frame& frame) {
+  const std::string bytes = wire::encode(frame);
+  std::string_view rest = bytes;
+  const auto deadline = Clock::now() + kBurialLimit;
+  while (!rest.empty()) {
+    const ssize_t n = ::send(channel_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (n > 0) {
+      rest.remove_prefix(static_cast<std::size_t>(n));
+      continue;
+    }
+    if (errno != EAGAIN && errno != EINTR) return;
+    if (Clock::now() > deadline) throw wire::ProtocolError("it does not read its channel");
+    pollfd fd{channel_.get(), POLLOUT, 0};
+    ::poll(&fd, 1, to_poll_timeout(kTick));
+    drain_output();
+  }
+}
+
+// --- a run -------------------------------------------------------------------------------------------------------
+
+// One job on its way through the task process: the poll loop and what it keeps.
+class TaskProcess::Run {
+ public:
+  Run(TaskProcess& owner, const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks)
+      : owner_(owner), job_(job), time_limit_(time_limit), hooks_(hooks), started_(Clock::now()) {}
+
+  Execution go() {
+    try {
+      start();
+      while (!end_) step();
+    } catch (const wire::ProtocolError& error) {
+      owner_.kill_all();
+      end_ = Garbled{error.what()};
+    }
+    return report();
+  }
+
+ private:
+  void start() {
+    owner_.drain_output();  // belongs to no job: it was written between two
+    owner_.output_.finish();
+    owner_.output_.start();
+    wire::Run run;
+    run.job_id = job_.id;
+    run.attempt = job_.attempts + 1;
+    run.task = job_.task;
+    run.queue = job_.queue;
+    run.priority = job_.priority;
+    run.lock = job_.lock.value_or("");
+    run.args = job_.args;
+    run.time_limit_ms = time_limit_.count();
+    owner_.send(run);
+  }
+
+  void step() {
+    wait();
+    const auto elapsed = Clock::now() - started_;
+    // The channel before the pipes: what a handler wrote before its result is in the pipes when the result is here.
+    const bool open = owner_.read_channel();
+    while (!end_) {
+      auto frame = owner_.decoder_.next();
+      if (!frame) break;
+      take(*frame);
+    }
+    owner_.drain_output();
+    if (end_) return;
+    if (!open) return died();
+    if (owner_.output_.bytes() > owner_.group_.max_output) return flooded();
+    watch(elapsed);
+  }
+
+  void wait() {
+    const auto elapsed = Clock::now() - started_;
+    const auto tick = elapsed < kFirstTick ? kFirstTick : kTick;
+    pollfd fds[] = {{owner_.channel_.get(), POLLIN, 0},
+                    {owner_.pipes_[0] ? owner_.pipes_[0].get() : -1, POLLIN, 0},
+                    {owner_.pipes_[1] ? owner_.pipes_[1].get() : -1, POLLIN, 0},
+                    {owner_.process_.pidfd(), POLLIN, 0}};
+    ::poll(fds, std::size(fds), to_poll_timeout(tick));
+    if (fds[3].revents != 0) process_ended_ = true;
+  }
+
+  void take(const Frame& frame) {
+    if (const auto* progress = std::get_if<wire::Progress>(&frame)) {
+      if (progress->job_id == job_.id && hooks_.on_progress) hooks_.on_progress(progress->done, progress->total);
+      return;
+    }
+    const auto* result = std::get_if<wire::Result>(&frame);
+    if (!result) throw wire::ProtocolError("a frame that only a sub-worker sends");
+    if (result->job_id != job_.id)
+      throw wire::ProtocolError(fmt::format("a result for job {} while job {} runs", result->job_id, job_.id));
+    end_ = Returned{*result};
+  }
+
+  // Asks the owner of the sub-worker, keeps the time limit, and carries out the stop.
+  void watch(std::chrono::nanoseconds elapsed) {
+    if (process_ended_) return died();  // it is gone, though something it forked holds the channel open
+    if (const auto stop = hooks_.on_tick(elapsed)) {
+      tell_to_stop(stop->reason);
+      if (stop->now) kill_at_ = Clock::now();
+    }
+    if (time_limit_.count() > 0 && elapsed > time_limit_) tell_to_stop(StopReason::time_limit);
+    if (!stop_ || Clock::now() < kill_at_ || killed_) return;
+    killed_ = true;
+    owner_.process_.signal_group(SIGKILL);
+  }
+
+  void tell_to_stop(StopReason reason) {
+    if (stop_) return;
+    stop_ = reason;
+    kill_at_ = Clock::now() + owner_.group_.abort_grace;
+    using Reason = wire::Abort::Reason;
+    const Reason said = reason == StopReason::requested    ? Reason::requested
+                        : reason == StopReason::time_limit ? Reason::time_limit
+                                                           : Reason::shutdown;
+    owner_.send(wire::Abort{job_.id, said});
+    owner_.process_.signal_group(SIGTERM);
+  }
+
+  // The channel has ended or the process has. A task that closed its channel and lives on is as good as garbled.
+  void died() {
+    pollfd fd{owner_.process_.pidfd(), POLLIN, 0};
+    const bool ended = process_ended_ || ::poll(&fd, 1, to_poll_timeout(kDyingTime)) > 0;
+    const auto report = owner_.kill_all();
+    if (!ended) {
+      end_ = Garbled{"it closed its channel and lived on"};
+      return;
+    }
+    cpu_of_dead_ = report.cpu_time;
+    rss_of_dead_ = report.max_rss_bytes;
+    end_ = Died{report};
+  }
+
+  void flooded() {
+    owner_.kill_all();
+    end_ = Flooded{owner_.group_.max_output};
+  }
+
+  Execution report() {
+    owner_.output_.finish();
+    ++owner_.jobs_served_;
+    Execution execution;
+    execution.stop = stop_;
+    execution.run_time = Clock::now() - started_;
+    execution.cpu_time = cpu_of_dead_;
+    execution.max_rss_bytes = rss_of_dead_;
+    if (const auto* returned = std::get_if<Returned>(&*end_)) {
+      execution.cpu_time = std::chrono::microseconds(returned->result.cpu_us);
+      execution.max_rss_bytes = static_cast<std::int64_t>(returned->result.max_rss_bytes);
+    }
+    execution.stderr_tail = owner_.output_.stderr_tail();
+    execution.end = std::move(*end_);
+    return execution;
+  }
+
+  using End = decltype(Execution::end);
+
+  TaskProcess& owner_;
+  const sql::Job& job_;
+  const std::chrono::milliseconds time_limit_;
+  const RunHooks& hooks_;
+  const Clock::time_point started_;
+  std::optional<End> end_;
+  std::optional<StopReason> stop_;
+  Clock::time_point kill_at_;
+  bool killed_ = false;
+  bool process_ended_ = false;
+  std::chrono::microseconds cpu_of_dead_{0};
+  std::int64_t rss_of_dead_ = 0;
+};
+
+Execution TaskProcess::run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks) {
+  return Run(*this, job, time_limit, hooks).go();
+}
+
+// --- the end -----------------------------------------------------------------------------------------------------
+
+void TaskProcess::retire(std::chrono::milliseconds grace) {
+  if (!alive()) return;
+  ::shutdown(channel_.get(), SHUT_WR);
+  pollfd fd{process_.pidfd(), POLLIN, 0};
+  ::poll(&fd, 1, to_poll_timeout(grace));
+  kill_all();
+}
+
+// The group first, while its leader is not reaped and its number therefore not recycled; then whatever left the group and was
+// handed to us, its subreaper. Nothing of the task process is left when this returns.
+sys::ExitReport TaskProcess::kill_all() {
+  process_.signal_group(SIGKILL);
+  const sys::ExitReport report = process_.reap();
+  const auto orphans = sys::kill_orphans({}, kBurialLimit);
+  for (pid_t left : orphans.left) spdlog::error("process {} of a task does not die", left);
+  drain_output();
+  channel_.reset();
+  return report;
+}
+
+std::chrono::milliseconds TaskProcess::age() const {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_);
+}
+
+}  // namespace postpone::subworker

@@ -1,0 +1,102 @@
+// The task process of a sub-worker: started, greeted, given one job after the other, stopped and buried.
+//
+// It runs in its own process group with no descriptor but its channel, no database credentials in its environment, and
+// stdout and stderr as pipes to here. It dies with the sub-worker (parent-death signal). A run ends in exactly one
+// Execution, whatever the task does; after one that leaves the channel in doubt, or no process at all, alive() is false and the
+// owner starts a fresh TaskProcess.
+//
+//   spawn() ──▶ greet() ──▶ run() … run() ──▶ retire()
+//                 │            └─ crash, garble, flood, stop: the whole group killed and reaped, alive() == false
+//                 └─ BadTask: nothing runs
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "config/config.h"
+#include "libtask/wire/description.h"
+#include "libtask/wire/frame.h"
+#include "sql/job.h"
+#include "subworker/execution.h"
+#include "subworker/output.h"
+#include "sys/process.h"
+
+namespace postpone::subworker {
+
+// The task executable cannot be started, or is none that this sub-worker understands. what() says what to do.
+class BadTask : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// What a run may ask while it waits.
+struct RunHooks {
+  // Called whenever the run has waited for at most 50 ms, at least once every 10 ms in its first moments. The first reason it
+  // returns makes the task stop; `now` means: kill it without grace.
+  struct Stop {
+    StopReason reason;
+    bool now = false;
+  };
+  std::function<std::optional<Stop>(std::chrono::nanoseconds elapsed)> on_tick;
+  std::function<void(std::uint64_t done, std::uint64_t total)> on_progress;
+};
+
+class TaskProcess {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // Starts the group's executable. Returns at once; the process gets ready on its own. Lines of its output go to `sink`.
+  // Throws sys::SpawnError.
+  TaskProcess(const config::Group& group, Output::Sink sink);
+  ~TaskProcess();
+  TaskProcess(const TaskProcess&) = delete;
+  TaskProcess& operator=(const TaskProcess&) = delete;
+
+  // Waits for its hello, checks it and answers. `waiting` is called every 50 ms at least and may throw. Does nothing when it
+  // was greeted before. Throws BadTask, and the process is dead then.
+  void greet(std::chrono::milliseconds limit, const std::function<void()>& waiting);
+
+  // REQUIRES: greeted.
+  const libtask::wire::Description& description() const { return description_; }
+
+  // Runs a job. REQUIRES: greeted, alive().
+  Execution run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks);
+
+  // Closes the channel, which tells it to go, gives it `grace`, then kills its group and what forked away from it.
+  void retire(std::chrono::milliseconds grace);
+
+  bool alive() const { return static_cast<bool>(process_); }
+  pid_t pid() const { return process_.pid(); }
+  int jobs_served() const { return jobs_served_; }
+  std::chrono::milliseconds age() const;
+
+ private:
+  class Run;
+
+  void spawn();
+  std::optional<libtask::wire::Frame> receive_hello(Clock::time_point deadline, const std::function<void()>& waiting);
+  void accept(const libtask::wire::Hello& hello);
+  [[noreturn]] void give_up(const std::string& problem);
+  bool read_channel();
+  bool drain(Output::Stream stream, std::size_t most);
+  void drain_output();
+  void send(const libtask::wire::Frame& frame);
+  sys::ExitReport kill_all();
+
+  const config::Group& group_;
+  Output output_;
+  sys::Process process_;
+  sys::Fd channel_;
+  sys::Fd pipes_[2];  // by Output::Stream
+  libtask::wire::Decoder decoder_;
+  libtask::wire::Description description_;
+  bool greeted_ = false;
+  Clock::time_point started_;
+  int jobs_served_ = 0;
+};
+
+}  // namespace postpone::subworker

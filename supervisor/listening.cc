@@ -1,0 +1,40 @@
+#include "supervisor/listening.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+namespace postpone::supervisor {
+
+Listening::Listening(Loop& loop, sql::ListenOptions options, Handlers handlers)
+    : loop_(loop), listener_(std::move(options)), handlers_(std::move(handlers)), timer_(loop) {
+  advance();
+}
+
+void Listening::advance() {
+  const auto notifications = listener_.advance(sql::Listener::Clock::now());
+  say_what_changed();
+  if (listener_.take_established()) handlers_.on_established();
+  for (const sql::Notification& notification : notifications) handlers_.on_notification(notification);
+  arm();
+}
+
+// Waits anew for whatever the listener wants next. The watch is a new one each time: libpq may have closed its socket and opened
+// another with the same number.
+void Listening::arm() {
+  socket_.reset();
+  if (listener_.socket() >= 0) {
+    socket_.emplace(loop_, listener_.socket());
+    if (listener_.wants().read) socket_->when_readable([this] { advance(); });
+    if (listener_.wants().write) socket_->when_writable([this] { advance(); });
+  }
+  timer_.set(listener_.deadline(), [this] { advance(); });
+}
+
+void Listening::say_what_changed() {
+  if (listener_.last_error() == said_error_) return;
+  said_error_ = listener_.last_error();
+  if (!said_error_.empty()) spdlog::warn("LISTEN connection: {}", said_error_);
+}
+
+}  // namespace postpone::supervisor

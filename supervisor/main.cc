@@ -1,0 +1,90 @@
+// postpone-supervisor: reads the configuration and runs the supervisor.
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <system_error>
+
+#include "config/config.h"
+#include "supervisor/supervisor.h"
+#include "sys/fd.h"
+#include "sys/log.h"
+#include "sys/process_title.h"
+
+namespace {
+
+using postpone::supervisor::Exit;
+namespace config = postpone::config;
+
+struct Arguments {
+  std::string config_path;
+  std::string database_url;
+  std::string log_level;
+  bool one_shot = false;
+};
+
+Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
+  Arguments arguments;
+  app.add_option("-c,--config", arguments.config_path, "The configuration file (TOML)")->required();
+  app.add_option("--database-url", arguments.database_url,
+                 "Instead of the configuration's [database] url; better in POSTPONE_DATABASE_URL, which ps does not show");
+  app.add_option("--log-level", arguments.log_level, "Instead of the configuration's [log] level")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}));
+  app.add_flag("--one-shot", arguments.one_shot, "Work off the jobs that can be run now, then exit");
+  app.set_version_flag("--version", POSTPONE_VERSION);
+  app.footer("Exit status: 0 drained after a signal or --one-shot, 1 failure, 2 usage, 3 configuration or task executable, 5 schema.\n"
+             "Signals: TERM, INT drain (twice: now), TSTP pauses, CONT resumes.");
+  app.parse(argc, argv);
+  return arguments;
+}
+
+config::Overrides overrides_of(const Arguments& arguments) {
+  config::Overrides overrides;
+  if (const char* url = std::getenv("POSTPONE_DATABASE_URL"); url && *url) overrides.database_url = url;
+  if (!arguments.database_url.empty()) overrides.database_url = arguments.database_url;
+  if (!arguments.log_level.empty()) overrides.log_level = arguments.log_level;
+  return overrides;
+}
+
+Exit run(const Arguments& arguments) {
+  postpone::supervisor::Options options;
+  options.config_path = arguments.config_path;
+  options.overrides = overrides_of(arguments);
+  options.one_shot = arguments.one_shot;
+  // The text is read once: what is checked here is what the sub-workers get, whatever happens to the file meanwhile.
+  options.config_text = postpone::sys::read_whole_file(arguments.config_path);
+  const auto slash = arguments.config_path.rfind('/');
+  const auto result = config::parse(options.config_text, slash == std::string::npos ? "." : arguments.config_path.substr(0, slash + 1));
+  for (const auto& problem : result.problems)
+    std::fprintf(stderr, "%s\n", config::to_string(problem, arguments.config_path).c_str());
+  if (!result.config) return Exit::configuration;
+  config::Config config = *result.config;
+  config::apply(options.overrides, config);
+  postpone::sys::init_log(
+      {config.log.level, config.log.format == config::LogFormat::json ? "json" : "text", "supervisor"});
+  return postpone::supervisor::Supervisor(std::move(config), options).run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Runs the sub-workers of a configuration: the parent process of Postpone, a PostgreSQL task queue",
+               "postpone-supervisor");
+  try {
+    const Arguments arguments = parse_arguments(app, argc, argv);
+    postpone::sys::init_process_title(argc, argv);
+    return static_cast<int>(run(arguments));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);
+  } catch (const std::system_error& error) {
+    std::fprintf(stderr, "postpone-supervisor: %s\n", error.what());
+    return error.code().category() == std::generic_category() ? static_cast<int>(Exit::configuration)
+                                                              : static_cast<int>(Exit::failure);
+  } catch (const std::exception& error) {
+    spdlog::critical("{}", error.what());
+    return static_cast<int>(Exit::failure);
+  }
+}

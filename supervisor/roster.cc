@@ -1,0 +1,64 @@
+#include "supervisor/roster.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+namespace postpone::supervisor {
+
+Roster::Roster(Member members, const RosterPolicy& policy, Clock::time_point now) : policy_(policy), retired_(members) {
+  seats_.assign(members, Seat{State::absent, 0, now, sys::Backoff(policy.backoff_first, policy.backoff_most)});
+}
+
+std::vector<Member> Roster::to_spawn(Clock::time_point now) const {
+  std::vector<Member> members;
+  for (Member m = 0; m < size(); ++m)
+    if (seats_[m].state == State::absent && !retired_[m] && seats_[m].since <= now) members.push_back(m);
+  return members;
+}
+
+std::optional<std::string> Roster::overdue(const Seat& seat, Clock::time_point now, Clock::time_point last_beat) const {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  // A heartbeat of the incarnation before does not count against this one.
+  const auto silent = duration_cast<milliseconds>(now - std::max(last_beat, seat.since));
+  if (silent > policy_.silence_limit) return fmt::format("no sign of life for {} ms", silent.count());
+  const auto age = duration_cast<milliseconds>(now - seat.since);
+  if (seat.state == State::starting && age > policy_.start_deadline) return fmt::format("not ready after {} ms", age.count());
+  return std::nullopt;
+}
+
+void Roster::spawned(Member member, Clock::time_point now) {
+  Seat& seat = seats_[member];
+  seat.state = State::starting;
+  seat.worker_id = 0;
+  seat.since = now;
+}
+
+void Roster::ready(Member member) {
+  Seat& seat = seats_[member];
+  if (seat.state != State::starting) return;
+  seat.state = State::serving;
+  seat.backoff.reset();
+}
+
+void Roster::ended(Member member, Clock::time_point now, double chance) {
+  Seat& seat = seats_[member];
+  const bool served = seat.state == State::serving;
+  seat.state = State::absent;
+  seat.worker_id = 0;
+  seat.since = served ? now : now + seat.backoff.next(chance);
+}
+
+std::optional<Clock::time_point> Roster::next_deadline() const {
+  std::optional<Clock::time_point> next;
+  for (Member m = 0; m < size(); ++m) {
+    const Seat& seat = seats_[m];
+    if (seat.state == State::absent && retired_[m]) continue;
+    const auto at = seat.state == State::starting ? seat.since + policy_.start_deadline : seat.since;
+    if (seat.state != State::serving && (!next || at < *next)) next = at;
+  }
+  return next;
+}
+
+}  // namespace postpone::supervisor

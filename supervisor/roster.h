@@ -1,0 +1,94 @@
+// Who sits where. The roster is passive: it is told what happened and what time it is, and answers what is to be done; it starts
+// nothing, signals nothing and knows no clock. Deciding when to spawn stands here, spawning itself in spawn.cc.
+//
+//   absent ──spawned──▶ starting ──ready──▶ serving
+//     ▲                    │ ended             │ ended
+//     │                    ▼ back-off          ▼ at once
+//     └────────────── (buried) ◀───────────────┘
+//   starting for longer than the deadline, or silent on the board for too long: to be killed, then `ended` follows
+//   after retire(): nobody is spawned again
+//
+// A member that dies before it was ready means a bad build or a bad host: it is started again with growing waits, so that there is no
+// respawn storm. One that had served is replaced at once.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sys/backoff.h"
+
+namespace postpone::supervisor {
+
+using Clock = std::chrono::steady_clock;
+using Member = std::uint32_t;  // 0 … n-1: the sub-worker of that slot; n: the housekeeper
+
+struct RosterPolicy {
+  std::chrono::milliseconds start_deadline{30'000};
+  std::chrono::milliseconds silence_limit{30'000};
+  std::chrono::milliseconds backoff_first{100};
+  std::chrono::milliseconds backoff_most{30'000};
+};
+
+class Roster {
+ public:
+  enum class State { absent, starting, serving };
+
+  Roster(Member members, const RosterPolicy& policy, Clock::time_point now);
+
+  Member size() const { return static_cast<Member>(seats_.size()); }
+  State state(Member member) const { return seats_[member].state; }
+  // The lease that the living incarnation last spoke of; 0 = none.
+  std::int64_t worker_id(Member member) const { return seats_[member].worker_id; }
+  int failures(Member member) const { return seats_[member].backoff.failures(); }
+
+  // Members that should live and do not, and whose wait is over.
+  std::vector<Member> to_spawn(Clock::time_point now) const;
+  // Members that take too long to get ready, or were silent too long. `last_beat` tells when each last showed that it lives.
+  struct Overdue {
+    Member member;
+    std::string why;
+  };
+  template <typename LastBeat>
+  std::vector<Overdue> to_kill(Clock::time_point now, LastBeat last_beat) const;
+
+  void spawned(Member member, Clock::time_point now);
+  // The spawn failed, or the member has ended and is buried. `chance` lies in [0, 1).
+  void ended(Member member, Clock::time_point now, double chance);
+  void ready(Member member);
+  void leased(Member member, std::int64_t worker_id) { seats_[member].worker_id = worker_id; }
+
+  // From now on nobody is spawned. With `member`: not that one.
+  void retire() { retired_.assign(seats_.size(), true); }
+  void retire(Member member) { retired_[member] = true; }
+
+  // When the next member is to be spawned or may be overdue.
+  std::optional<Clock::time_point> next_deadline() const;
+
+ private:
+  struct Seat {
+    State state = State::absent;
+    std::int64_t worker_id = 0;
+    Clock::time_point since;       // started, or (absent) when to spawn
+    sys::Backoff backoff;
+  };
+  std::optional<std::string> overdue(const Seat& seat, Clock::time_point now, Clock::time_point last_beat) const;
+
+  RosterPolicy policy_;
+  std::vector<Seat> seats_;
+  std::vector<bool> retired_;
+};
+
+template <typename LastBeat>
+std::vector<Roster::Overdue> Roster::to_kill(Clock::time_point now, LastBeat last_beat) const {
+  std::vector<Overdue> members;
+  for (Member m = 0; m < size(); ++m) {
+    if (seats_[m].state == State::absent) continue;
+    if (auto why = overdue(seats_[m], now, last_beat(m))) members.push_back({m, *why});
+  }
+  return members;
+}
+
+}  // namespace postpone::supervisor

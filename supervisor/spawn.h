@@ -1,0 +1,37 @@
+// How a member of the family is started: which program, which arguments, which descriptors. When is the roster's business.
+#pragma once
+
+#include <string>
+
+#include "board/board.h"
+#include "config/config.h"
+#include "sys/fd.h"
+#include "sys/process.h"
+
+namespace postpone::supervisor {
+
+// What all members inherit.
+struct Family {
+  std::string program;           // postpone-subworker
+  std::string supervisor;        // who we are, on the database
+  std::string config_directory;
+  int config_fd = -1;            // a sealed memfd with the text of the configuration
+  int board_fd = -1;
+  std::string database_url;      // overrides the configuration's; handed on in the environment, which ps does not show to others
+  std::string log_level;         // overrides the configuration's; empty = does not
+};
+
+struct Spawned {
+  sys::Process process;
+  sys::Fd leash;  // our end; non-blocking
+};
+
+// Each throws sys::SpawnError, and then nothing was started.
+Spawned spawn_sub_worker(const Family& family, const std::string& group, std::uint32_t slot, std::uint32_t generation);
+Spawned spawn_housekeeper(const Family& family);
+Spawned spawn_preflight(const Family& family);
+
+// The path of postpone-subworker: beside the program that runs. Throws std::system_error.
+std::string find_sub_worker_program();
+
+}  // namespace postpone::supervisor

@@ -1,0 +1,379 @@
+#include "supervisor/supervisor.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "board/wake.h"
+#include "sys/host.h"
+#include "sys/process_title.h"
+
+namespace postpone::supervisor {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kUpkeepInterval = 1s;   // heartbeats on the board are looked at so often
+constexpr auto kBurialRetry = 5ms;     // SIGKILL takes a moment; nobody waits for it here
+constexpr auto kOneShotInterval = 20ms;
+constexpr auto kKillMargin = 5s;       // beyond what the sub-workers grant themselves when draining
+
+std::string identity(const config::Config& config) {
+  const std::string name = config.supervisor.name.empty() ? sys::host_name() : config.supervisor.name;
+  return fmt::format("{}:{}:{}", name, ::getpid(), std::chrono::system_clock::now().time_since_epoch().count());
+}
+
+RosterPolicy policy(const config::Supervisor& s) {
+  return {s.start_deadline, s.subworker_timeout, s.respawn_backoff, s.respawn_backoff_max};
+}
+
+std::string directory_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+}  // namespace
+
+// A living child and what is waited for. Destroying it stops the waiting; the process must have been reaped.
+struct Supervisor::Child {
+  Child(Loop& loop, Member who, std::uint32_t which, Spawned spawned)
+      : member(who),
+        generation(which),
+        process(std::move(spawned.process)),
+        leash(std::move(spawned.leash)),
+        end(loop, process.pidfd()),
+        words(loop, leash.get()) {}
+
+  Member member;
+  std::uint32_t generation;
+  sys::Process process;
+  sys::Fd leash;
+  Watch end;    // readable when the process has ended
+  Watch words;  // readable when it has said something
+};
+
+Supervisor::Supervisor(config::Config config, const Options& options)
+    : config_(std::move(config)),
+      one_shot_(options.one_shot),
+      slots_(static_cast<std::uint32_t>(config_.total_subworkers())),
+      timer_(loop_),
+      board_(board::Board::create(slots_, static_cast<std::uint32_t>(config_.effective_pool_size()))),
+      config_memfd_(sys::make_sealed_memfd("postpone-config", options.config_text)),
+      roster_(slots_ + 1, policy(config_.supervisor), Clock::now()) {
+  for (std::uint32_t group = 0; group < config_.groups.size(); ++group)
+    group_of_.insert(group_of_.end(), static_cast<std::size_t>(config_.groups[group].count), group);
+  children_.resize(slots_ + 2);
+  family_.program = find_sub_worker_program();
+  family_.supervisor = identity(config_);
+  family_.config_directory = directory_of(options.config_path);
+  family_.config_fd = config_memfd_.get();
+  family_.board_fd = board_.fd();
+  family_.database_url = options.overrides.database_url.value_or("");
+  family_.log_level = options.overrides.log_level.value_or("");
+}
+
+Supervisor::~Supervisor() = default;
+
+Exit Supervisor::run() {
+  sys::become_subreaper();
+  loop_.on_signals({SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT}, [this](int signal_number) { on_signal(signal_number); });
+  spdlog::info("supervisor {} starts: {} sub-workers in {} groups, {} pooled connections", family_.supervisor, slots_,
+               config_.groups.size(), config_.effective_pool_size());
+  adopt(preflight(), spawn_preflight(family_));
+  show();
+  loop_.run();
+  spdlog::info("supervisor ends");
+  return exit_;
+}
+
+// --- children ----------------------------------------------------------------------------------------------------
+
+void Supervisor::adopt(Member member, Spawned spawned) {
+  const std::uint32_t generation = member < slots_ ? board_.slot(member).generation.load() : 1;
+  children_[member] = std::make_unique<Child>(loop_, member, generation, std::move(spawned));
+  await_end(*children_[member]);
+  await_words(*children_[member]);
+}
+
+void Supervisor::await_end(Child& child) {
+  child.end.when_readable([this, member = child.member] { on_end(member); });
+}
+
+void Supervisor::await_words(Child& child) {
+  child.words.when_readable([this, member = child.member] {
+    hear(*children_[member]);
+    upkeep();
+  });
+}
+
+// Takes all that the child has said. The end of the leash is no news: its death is noticed by pidfd.
+void Supervisor::hear(Child& child) {
+  board::LeashMessage message{};
+  ssize_t length = 0;
+  while ((length = ::recv(child.leash.get(), &message, sizeof message, MSG_DONTWAIT)) > 0) {
+    const bool ours = length == sizeof message && message.generation == child.generation;
+    if (!ours || child.member == preflight()) continue;
+    if (message.word == board::LeashWord::leased) roster_.leased(child.member, message.worker_id);
+    if (message.word == board::LeashWord::ready) {
+      roster_.ready(child.member);
+      spdlog::debug("{} (pid {}) is ready", name_of(child.member), child.process.pid());
+    }
+  }
+  if (length < 0 && (errno == EAGAIN || errno == EINTR)) await_words(child);
+}
+
+void Supervisor::on_end(Member member) {
+  Child& child = *children_[member];
+  hear(child);  // its last words, a lease perhaps
+  const auto report = child.process.try_reap();
+  if (!report) return await_end(child);
+  const auto pid = child.process.pid();
+  const auto generation = child.generation;
+  children_[member].reset();
+  if (member == preflight()) return on_preflight_end(*report);
+  const bool well = !report->signalled && report->code == 0;
+  if (!well || phase_ == Phase::working)
+    spdlog::log(well ? spdlog::level::info : spdlog::level::warn, "{} (pid {}) ended: {}", name_of(member), pid,
+                sys::to_string(*report));
+  // A sub-worker that ended well has deleted its lease itself; there is nothing to rescue.
+  burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation});
+  if (member < slots_) board_.slot(member).enter(board::SlotState::vacant);
+  upkeep();
+}
+
+void Supervisor::on_preflight_end(const sys::ExitReport& report) {
+  if (phase_ == Phase::draining) return upkeep();
+  const auto status = report.signalled ? board::SubWorkerExit::internal_error : board::SubWorkerExit(report.code);
+  if (status == board::SubWorkerExit::drained) return start_working();
+  spdlog::error("not started: see above");
+  exit_ = status == board::SubWorkerExit::bad_schema                                                  ? Exit::schema
+          : status == board::SubWorkerExit::bad_task || status == board::SubWorkerExit::usage ? Exit::configuration
+                                                                                              : Exit::failure;
+  loop_.stop();
+}
+
+std::vector<pid_t> Supervisor::living() const {
+  std::vector<pid_t> pids;
+  for (const auto& child : children_)
+    if (child) pids.push_back(child->process.pid());
+  return pids;
+}
+
+void Supervisor::bury(const Burial& burial) {
+  const Clock::time_point now = Clock::now();
+  if (burial.member < slots_) board::reclaim_permits(board_, burial.member, burial.generation);
+  roster_.ended(burial.member, now, sys::chance());
+  if (burial.member == housekeeper()) return;
+  // What it was rung for and did not answer is for somebody else to look at.
+  const std::uint32_t group = group_of_[burial.member];
+  if (board_.slot(burial.member).doorbell.is_rung_for(board::kRungForWork)) board::wake_sibling(board_, group);
+}
+
+// --- upkeep ------------------------------------------------------------------------------------------------------
+
+void Supervisor::upkeep() {
+  if (phase_ != Phase::preflight) {
+    finish_burials();
+    spawn_missing();
+    kill_overdue();
+    check_one_shot();
+  }
+  check_drained();
+  set_timer();
+  show();
+}
+
+// In this order, and not before the step in front is done: everything that a dead member had started is dead too; its jobs
+// are in a grave; its permits are free and its place is empty.
+void Supervisor::finish_burials() {
+  if (burials_.empty()) return;
+  const auto orphans = sys::kill_orphans(living(), 0ms);
+  if (!orphans.left.empty()) return;
+  std::erase_if(burials_, [&](const Burial& burial) {
+    const bool rescue = burial.member < slots_ && burial.worker_id != 0;
+    if (rescue && !board_.bury(burial.member, burial.worker_id)) return false;
+    bury(burial);
+    return true;
+  });
+}
+
+void Supervisor::spawn_missing() {
+  for (Member member : roster_.to_spawn(Clock::now())) {
+    const bool buried = std::none_of(burials_.begin(), burials_.end(), [&](const auto& b) { return b.member == member; });
+    if (!buried) continue;
+    try {
+      roster_.spawned(member, Clock::now());
+      if (member == housekeeper()) {
+        adopt(member, spawn_housekeeper(family_));
+        continue;
+      }
+      const std::uint32_t generation = board_.reset_slot(member, group_of_[member]);
+      adopt(member, spawn_sub_worker(family_, config_.groups[group_of_[member]].name, member, generation));
+    } catch (const sys::SpawnError& error) {
+      spdlog::error("{}: {}", name_of(member), error.what());
+      roster_.ended(member, Clock::now(), sys::chance());
+    }
+  }
+}
+
+void Supervisor::kill_overdue() {
+  const auto overdue = roster_.to_kill(Clock::now(), [this](Member member) { return last_beat(member); });
+  for (const auto& [member, why] : overdue) {
+    if (!children_[member]) continue;
+    spdlog::warn("{} (pid {}) is killed: {}", name_of(member), children_[member]->process.pid(), why);
+    children_[member]->process.signal(SIGKILL);
+  }
+}
+
+// Everything is worked off when everybody is idle, and is still idle, without a fetched job in between, after everybody was rung once more.
+void Supervisor::check_one_shot() {
+  if (!one_shot_ || phase_ != Phase::working) return;
+  if (!everybody_idle()) return;
+  std::uint64_t fetched = 0;
+  for (std::uint32_t i = 0; i < slots_; ++i) fetched += board_.slot(i).counters.fetched.load();
+  if (fetched_when_idle_ == fetched) return drain(board::Command::drain);
+  fetched_when_idle_ = fetched;
+  ring_everybody(board::kRungForWork);
+}
+
+bool Supervisor::everybody_idle() const {
+  const auto views = board::view(board_);
+  return views.size() == slots_ && std::all_of(views.begin(), views.end(), [&](const board::SlotView& v) {
+           return roster_.state(v.slot) == Roster::State::serving && v.state == board::SlotState::idle && !v.rung;
+         });
+}
+
+void Supervisor::check_drained() {
+  if (phase_ != Phase::draining) return;
+  const bool sub_workers_gone =
+      burials_.empty() && std::none_of(children_.begin(), children_.begin() + slots_, [](const auto& c) { return c != nullptr; });
+  if (sub_workers_gone && children_[housekeeper()]) {
+    board_.header().housekeeper_command.store(board::Command::drain);
+    board_.header().housekeeper_doorbell.ring(board::kRungForCommand);
+  }
+  if (burials_.empty() && living().empty()) {
+    sys::kill_orphans({}, 1s);
+    return loop_.stop();
+  }
+  if (Clock::now() < drain_limit_) return;
+  for (const auto& child : children_)
+    if (child) child->process.signal(SIGKILL);
+}
+
+void Supervisor::set_timer() {
+  auto at = Clock::now() + kUpkeepInterval;
+  if (const auto deadline = roster_.next_deadline()) at = std::min(at, *deadline);
+  if (one_shot_ && phase_ == Phase::working) at = std::min(at, Clock::now() + kOneShotInterval);
+  if (!burials_.empty()) at = std::min(at, Clock::now() + kBurialRetry);
+  timer_.set(std::max(at, Clock::now() + 1ms), [this] { upkeep(); });
+}
+
+// --- waking ------------------------------------------------------------------------------------------------------
+
+void Supervisor::start_working() {
+  phase_ = Phase::working;
+  upkeep();
+  if (!config_.database.listen) return;
+  sql::ListenOptions options;
+  options.url = config_.database.listen_url.empty() ? config_.database.url : config_.database.listen_url;
+  options.application_name = "postpone supervisor";
+  options.connect_timeout = config_.database.connect_timeout;
+  for (const config::Group& group : config_.groups) {
+    if (group.queues.empty()) {
+      options.queues.clear();
+      break;
+    }
+    options.queues.insert(options.queues.end(), group.queues.begin(), group.queues.end());
+  }
+  listening_.emplace(loop_, std::move(options),
+                     Listening::Handlers{[this](const auto& notification) { on_notification(notification); },
+                                         [this] {
+                                           spdlog::info("listening");
+                                           ring_everybody(board::kRungForWork);
+                                         }});
+}
+
+void Supervisor::on_notification(const sql::Notification& notification) {
+  if (notification.type == sql::Notification::Type::abort_job_requested) return pass_on_abort(notification.job_id);
+  if (notification.scheduled) board_.header().housekeeper_doorbell.ring(board::kRungForWork);
+  if (notification.count > 0) board::wake(board_, config_.groups_serving(notification.queue), notification.count);
+}
+
+void Supervisor::pass_on_abort(std::int64_t job_id) {
+  for (std::uint32_t i = 0; i < slots_; ++i) {
+    board::Slot& slot = board_.slot(i);
+    for (const board::JobEntry& entry : slot.jobs)
+      if (entry.job_id.load() == job_id && entry.phase.load() == board::JobPhase::running) slot.abort_job_id.store(job_id);
+  }
+}
+
+void Supervisor::ring_everybody(std::uint32_t reasons) {
+  for (std::uint32_t i = 0; i < slots_; ++i)
+    if (board_.slot(i).generation.load() != 0) board_.slot(i).doorbell.ring(reasons);
+  board_.header().housekeeper_doorbell.ring(reasons);
+}
+
+// --- signals -----------------------------------------------------------------------------------------------------
+
+void Supervisor::on_signal(int signal_number) {
+  switch (signal_number) {
+    case SIGHUP: spdlog::warn("SIGHUP: the configuration is read at the start only; restart to change it"); return;
+    case SIGTSTP:
+    case SIGCONT: {
+      if (phase_ == Phase::draining) return;
+      const bool pause = signal_number == SIGTSTP;
+      spdlog::info(pause ? "paused: no further jobs are fetched until SIGCONT" : "resumed");
+      return command_all(pause ? board::Command::pause : board::Command::run);
+    }
+    default: break;
+  }
+  const bool again = phase_ == Phase::draining;
+  spdlog::info("signal {}: {}", signal_number, again ? "stopping now" : "draining; a second signal means now");
+  drain(again ? board::Command::stop_now : board::Command::drain);
+}
+
+void Supervisor::drain(board::Command command) {
+  const bool now = command == board::Command::stop_now;
+  phase_ = Phase::draining;
+  const auto grace = now ? 0ms : config_.supervisor.shutdown_grace;
+  auto longest_abort = 0ms;
+  for (const config::Group& group : config_.groups) longest_abort = std::max(longest_abort, group.abort_grace);
+  drain_limit_ = Clock::now() + 2 * grace + (now ? 0ms : longest_abort) + kKillMargin;
+  for (Member member = 0; member < roster_.size(); ++member)
+    if (member != housekeeper() || now) roster_.retire(member);
+  if (children_[preflight()]) children_[preflight()]->process.signal(SIGTERM);
+  command_all(command);
+  timer_.set(Clock::now(), [this] { upkeep(); });
+}
+
+void Supervisor::command_all(board::Command command) {
+  for (std::uint32_t i = 0; i < slots_; ++i)
+    if (board_.slot(i).generation.load() != 0) board_.slot(i).command.store(command);
+  ring_everybody(board::kRungForCommand);
+}
+
+// --- telling -----------------------------------------------------------------------------------------------------
+
+std::string Supervisor::name_of(Member member) const {
+  if (member == preflight()) return "preflight";
+  if (member == housekeeper()) return "housekeeper";
+  return fmt::format("sub-worker {}/{}", config_.groups[group_of_[member]].name, member);
+}
+
+Clock::time_point Supervisor::last_beat(Member member) const {
+  const auto& beat = member < slots_ ? board_.slot(member).heartbeat_ns : board_.header().housekeeper_heartbeat_ns;
+  return Clock::time_point(std::chrono::nanoseconds(beat.load()));
+}
+
+void Supervisor::show() const {
+  const char* phase = phase_ == Phase::preflight ? "waiting for the preflight"
+                      : phase_ == Phase::working ? "working"
+                                                 : "draining";
+  sys::set_process_title(fmt::format("supervisor: {}, {} sub-workers", phase, slots_));
+}
+
+}  // namespace postpone::supervisor

@@ -1,0 +1,123 @@
+// The supervisor: one process, one thread, one event loop. It listens, wakes, spawns, buries and tells, and is meant to be the most
+// boring process of the family.
+//
+// What it deliberately never does: run SQL (but LISTEN and its probe), wait for anything but the event loop, take a lock in shared
+// memory, or believe the board about who exists. That it knows from its own children: pid, pidfd, leash.
+//
+// Start-up: a preflight process checks task executables and schema, and waits for the database; nothing else is started before it
+// ended well. Then sub-workers, housekeeper and the LISTEN connection, side by side.
+//
+// Wake-up: a notification names a queue and how many jobs; as many idle sub-workers are rung (board/wake.h). After every
+// new LISTEN everybody is rung once, since what was notified meanwhile is lost.
+//
+// Crash of a sub-worker: its pidfd becomes readable. In this order: reap it; kill and reap what it had started (we are its subreaper); only
+// then free its permits and bury it, which rings the housekeeper to rescue its jobs: no lock is free while a task that held it
+// lives. Then the slot is given to the next incarnation.
+//
+// Shutdown: SIGTERM or SIGINT tells all to drain; each sub-worker counts the grace itself. A second signal means now. The housekeeper
+// goes last.
+//
+// Upkeep is level-triggered: after every event a short list of "if X should be and is not, try" is walked (upkeep()), so that a failed fork
+// heals at the next tick.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "board/board.h"
+#include "board/family.h"
+#include "config/config.h"
+#include "supervisor/listening.h"
+#include "supervisor/loop.h"
+#include "supervisor/roster.h"
+#include "supervisor/spawn.h"
+
+namespace postpone::supervisor {
+
+// How the program ends. Documented in docs/cli.md.
+enum class Exit : int { ok = 0, failure = 1, usage = 2, configuration = 3, schema = 5 };
+
+struct Options {
+  std::string config_path;
+  std::string config_text;  // as it was read and checked
+  config::Overrides overrides;
+  bool one_shot = false;    // work off what is there, then exit
+};
+
+class Supervisor {
+ public:
+  // Throws std::system_error when memory or descriptors cannot be had.
+  Supervisor(config::Config config, const Options& options);
+  ~Supervisor();
+
+  // Runs until told to stop.
+  Exit run();
+
+ private:
+  struct Child;
+  struct Burial {
+    Member member;
+    std::int64_t worker_id;
+    std::uint32_t generation;
+  };
+  enum class Phase { preflight, working, draining };
+
+  // Children.
+  void adopt(Member member, Spawned spawned);
+  void await_end(Child& child);
+  void await_words(Child& child);
+  void hear(Child& child);
+  void on_end(Member member);
+  void on_preflight_end(const sys::ExitReport& report);
+  void bury(const Burial& burial);
+  std::vector<pid_t> living() const;
+
+  // Upkeep.
+  void upkeep();
+  void spawn_missing();
+  void kill_overdue();
+  void finish_burials();
+  void check_one_shot();
+  void check_drained();
+  void set_timer();
+
+  // Waking.
+  void start_working();
+  void on_notification(const sql::Notification& notification);
+  void pass_on_abort(std::int64_t job_id);
+  void ring_everybody(std::uint32_t reasons);
+  bool everybody_idle() const;
+
+  // Signals.
+  void on_signal(int signal_number);
+  void drain(board::Command command);
+  void command_all(board::Command command);
+
+  Member housekeeper() const { return static_cast<Member>(slots_); }
+  Member preflight() const { return static_cast<Member>(slots_) + 1; }
+  std::string name_of(Member member) const;
+  Clock::time_point last_beat(Member member) const;
+  void show() const;
+
+  const config::Config config_;
+  const bool one_shot_;
+  const std::uint32_t slots_;
+  Loop loop_;
+  Timer timer_;
+  board::Board board_;
+  sys::Fd config_memfd_;
+  Family family_;
+  Roster roster_;
+  std::vector<std::uint32_t> group_of_;            // by slot
+  std::vector<std::unique_ptr<Child>> children_;   // by member; the preflight last
+  std::vector<Burial> burials_;                    // reaped, what they left behind is not dead yet or not buried
+  std::optional<Listening> listening_;
+  Phase phase_ = Phase::preflight;
+  Exit exit_ = Exit::ok;
+  Clock::time_point drain_limit_;                  // when whoever still lives is killed
+  std::optional<std::uint64_t> fetched_when_idle_;  // --one-shot: the count at the last look, when everybody was idle
+};
+
+}  // namespace postpone::supervisor
