@@ -8,7 +8,7 @@
 #include <string>
 
 #include "cli/exit_code.h"
-#include "sql/connect_options.h"
+#include "sql/job_manager.h"
 
 namespace CLI {
 class App;
@@ -25,6 +25,10 @@ struct Invocation {
 // The database that was asked for: --database-url, else POSTPONE_DATABASE_URL, else [database].url of
 // --config, else libpq's own defaults. Throws Failure (configuration) when the file is needed and wrong.
 sql::ConnectOptions connect_options(const Invocation& invocation);
+
+// Connects to it. Throws Failure (configuration) when the url is not valid, DatabaseError when the server
+// cannot be reached.
+sql::JobManager connect(const Invocation& invocation);
 
 // The `invocation` must outlive the parser and all that it runs.
 void add_schema_commands(CLI::App& app, Invocation& invocation);

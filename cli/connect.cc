@@ -31,4 +31,14 @@ sql::ConnectOptions connect_options(const Invocation& invocation) {
   return options;
 }
 
+sql::JobManager connect(const Invocation& invocation) {
+  try {
+    return sql::JobManager::connect(connect_options(invocation));
+  } catch (const sql::DatabaseError& error) {
+    // Not what the server said, and not that there is none: libpq does not understand what we told it.
+    if (error.remedy() != sql::Remedy::bug || !error.sqlstate().empty()) throw;
+    throw Failure(ExitCode::configuration, error.what());
+  }
+}
+
 }  // namespace postpone::cli

@@ -38,7 +38,7 @@ ExitCode defer(const Invocation& invocation, DeferOptions& options) {
   read_arguments(options.request.args);
   options.request.scheduled_at = options.moment.at;
   options.request.scheduled_in = options.moment.in;
-  sql::JobManager jobs = sql::JobManager::connect(connect_options(invocation));
+  sql::JobManager jobs = connect(invocation);
   try {
     std::cout << jobs.defer({options.request}).front() << '\n';
     return ExitCode::done;
@@ -58,9 +58,9 @@ void add_defer_command(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand("defer", "Create a job, and print its id");
   const auto options = std::make_shared<DeferOptions>();
   sql::DeferRequest& request = options->request;
-  command->add_option("task", request.task, "The task's name")->type_name("TASK")->required();
-  command->add_option("arguments", request.args, "Its arguments, a JSON object; - reads standard input")
-      ->type_name("JSON")
+  command->add_option("TASK", request.task, "The task's name")->type_name("")->required();
+  command->add_option("JSON", request.args, "Its arguments, a JSON object; - reads standard input")
+      ->type_name("")
       ->capture_default_str();
   command->add_option("--queue", request.queue, "Where the job awaits execution")
       ->type_name("NAME")

@@ -33,7 +33,7 @@ Change cancel(sql::JobManager& jobs, sql::JobId id, const CancelOptions& options
 }
 
 ExitCode cancel(const Invocation& invocation, const CancelOptions& options) {
-  sql::JobManager jobs = sql::JobManager::connect(connect_options(invocation));
+  sql::JobManager jobs = connect(invocation);
   std::vector<sql::JobStatus> statuses = {sql::JobStatus::todo};
   if (options.abort) statuses.push_back(sql::JobStatus::doing);
   std::vector<Change> changes;

@@ -50,10 +50,10 @@ void add_filter_options(CLI::App& command, sql::JobFilter& filter) {
 }
 
 void add_selection(CLI::App& command, Selection& selection) {
-  command.add_option("id", selection.ids, "Jobs by their id")->type_name("ID");
+  command.add_option("ID", selection.ids, "Jobs by their id")->type_name("");
   add_filter_options(command, selection.filter);
   command.parse_complete_callback([&command] {
-    const bool by_id = command.count("id") > 0;
+    const bool by_id = command.count("ID") > 0;
     bool by_filter = false;
     for (const char* option : {"--queue", "--task", "--lock", "--queueing-lock", "--status"}) {
       by_filter = by_filter || command.count(option) > 0;

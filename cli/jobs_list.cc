@@ -69,7 +69,7 @@ Table table_of(const std::vector<sql::Job>& jobs) {
 }
 
 ExitCode list(const Invocation& invocation, const ListOptions& options) {
-  sql::JobManager manager = sql::JobManager::connect(connect_options(invocation));
+  sql::JobManager manager = connect(invocation);
   const Listing listing = fetch(manager, options);
   if (options.as_json) {
     auto jobs = Json::array();

@@ -53,7 +53,7 @@ Change retry(sql::JobManager& jobs, sql::JobId id, const RetryCommandOptions& op
 }
 
 ExitCode retry(const Invocation& invocation, RetryCommandOptions& options) {
-  sql::JobManager jobs = sql::JobManager::connect(connect_options(invocation));
+  sql::JobManager jobs = connect(invocation);
   options.changes.at = options.moment.at;
   if (options.moment.in) options.changes.at = jobs.server_time() + *options.moment.in;
   std::vector<Change> changes;

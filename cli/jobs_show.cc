@@ -79,7 +79,7 @@ Json as_json(const sql::Job& job, const std::vector<sql::Event>& events,
 }
 
 ExitCode show(const Invocation& invocation, const ShowOptions& options) {
-  sql::JobManager jobs = sql::JobManager::connect(connect_options(invocation));
+  sql::JobManager jobs = connect(invocation);
   const std::optional<sql::Job> job = find(jobs, options.id);
   if (!job) throw Failure(ExitCode::not_done, "there is no job " + std::to_string(options.id));
   const std::vector<sql::Event> events = jobs.events(job->id);
@@ -102,7 +102,7 @@ void add_jobs_show(CLI::App& jobs, Invocation& invocation) {
       "show",
       "Show a job, its events, and how each of its attempts ended: cause, message, last lines of stderr");
   const auto options = std::make_shared<ShowOptions>();
-  command->add_option("id", options->id, "The job's id")->type_name("ID")->required();
+  command->add_option("ID", options->id, "The job's id")->type_name("")->required();
   command->add_flag("--json", options->as_json, "Print JSON");
   command->final_callback([&invocation, options] {
     invocation.run = [&invocation, options] { return show(invocation, *options); };

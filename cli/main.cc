@@ -22,7 +22,7 @@ Exit codes: 0 done, 1 not done (no such job, already enqueued, refused), 2 wrong
 
 void set_up(CLI::App& app, Invocation& invocation) {
   app.name("postpone");
-  app.footer(kFooter);
+  app.footer("`postpone --help` tells which database is meant, and the exit codes.");  // of each subcommand
   app.set_version_flag("--version", "postpone " POSTPONE_VERSION, "Print the version");
   app.add_option("--database-url", invocation.database_url, "A libpq connection string or URI")
       ->type_name("URL");
@@ -34,6 +34,7 @@ void set_up(CLI::App& app, Invocation& invocation) {
   add_defer_command(app, invocation);
   add_jobs_commands(app, invocation);
   add_config_commands(app, invocation);
+  app.footer(kFooter);
 }
 
 int fail(ExitCode code, const std::string& message) {
@@ -68,7 +69,6 @@ bool is_unreachable(const sql::DatabaseError& error) {
 // there.
 int report_database_error(const Invocation& invocation, const sql::DatabaseError& error) {
   if (is_unreachable(error)) return fail(ExitCode::unreachable, error.what());
-  if (error.sqlstate().empty()) return fail(ExitCode::configuration, error.what());
   if (error.sqlstate().starts_with("42")) {
     const std::string explanation = sql::explain(sql::check_schema(connect_options(invocation)));
     if (!explanation.empty()) return fail(ExitCode::schema, explanation);

@@ -8,8 +8,15 @@
 namespace postpone::cli {
 namespace {
 
+// After a first connection has shown that the url makes sense and the server lets us in: what goes wrong from
+// here on is the schema's.
+sql::ConnectOptions reachable(const Invocation& invocation) {
+  connect(invocation);
+  return connect_options(invocation);
+}
+
 ExitCode apply(const Invocation& invocation) {
-  const sql::ConnectOptions options = connect_options(invocation);
+  const sql::ConnectOptions options = reachable(invocation);
   const std::vector<std::string> applied = sql::apply_schema(options);
   for (const std::string& migration : applied) std::cout << "applied " << migration << '\n';
   if (applied.empty()) {
@@ -39,7 +46,7 @@ const char* describe(sql::SchemaReport::State state) {
 }
 
 ExitCode check(const Invocation& invocation) {
-  const sql::SchemaReport report = sql::check_schema(connect_options(invocation));
+  const sql::SchemaReport report = sql::check_schema(reachable(invocation));
   std::cout << "state      " << describe(report.state) << '\n'
             << "installed  version " << report.installed_version << " of " << report.current_version
             << " in schema " << report.schema << ", PostgreSQL " << report.server_version << '\n';

@@ -122,10 +122,14 @@ TEST(CliUsage, ASilentServerIsReportedAsUnreachable) {
 }
 
 TEST(CliUsage, AWrongUrlIsReportedWithoutItsSecrets) {
-  const ProgramRun run = postpone_without_database(
-      {"--database-url", "postgresql://me:sesame@host:port/x?nonsense=1", "jobs", "list"});
-  EXPECT_EQ(run.exit_status, kConfiguration);
-  EXPECT_THAT(run.errors, AllOf(IsOneLine(), Not(HasSubstr("sesame"))));
+  for (const std::vector<std::string>& line :
+       {std::vector<std::string>{"jobs", "list"}, {"schema", "check"}}) {
+    std::vector<std::string> arguments = {"--database-url", "postgresql://me:sesame@host:port/x?nonsense=1"};
+    arguments.insert(arguments.end(), line.begin(), line.end());
+    const ProgramRun run = postpone_without_database(arguments);
+    EXPECT_EQ(run.exit_status, kConfiguration);
+    EXPECT_THAT(run.errors, AllOf(IsOneLine(), Not(HasSubstr("sesame"))));
+  }
 }
 
 // --- schema
@@ -207,9 +211,9 @@ TEST_F(Cli, ASecondWaitingJobIsRefusedUnlessThatIsFine) {
 }
 
 TEST_F(Cli, WhatTheDatabaseRefusesIsOneLine) {
-  const ProgramRun run_ = run({"defer", "wash", "--queue", std::string(200, 'q')});
-  EXPECT_EQ(run_.exit_status, kNotDone);
-  EXPECT_THAT(run_.errors, IsOneLine());
+  const ProgramRun result = run({"defer", "wash", "--queue", std::string(200, 'q')});
+  EXPECT_EQ(result.exit_status, kNotDone);
+  EXPECT_THAT(result.errors, IsOneLine());
 }
 
 // --- jobs
@@ -224,7 +228,8 @@ TEST_F(Cli, ListShowsWhatTheFiltersChoose) {
   const auto ids = [this](std::vector<std::string> filter) {
     filter.insert(filter.begin(), {"jobs", "list"});
     std::vector<std::string> found;
-    for (const auto& job : json(filter)["jobs"]) found.push_back(job["id"].dump());
+    const nlohmann::json list = json(filter);
+    for (const auto& job : list["jobs"]) found.push_back(job["id"].dump());
     return found;
   };
   EXPECT_THAT(ids({}), ElementsAre(cup, towel, plate));
