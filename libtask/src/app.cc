@@ -46,9 +46,9 @@ Task Task::retry(RetryOptions options) {
 App::App() : registry_(std::make_unique<detail::Registry>()) {}
 App::~App() = default;
 
-Task App::add(std::string name, Handler handler, std::vector<std::string> parameters) {
+Task App::add(std::string_view name, Handler handler, std::vector<std::string> parameters) {
   return Task(registry_->tasks.emplace_back(detail::TaskEntry{
-      .name = std::move(name), .handler = std::move(handler), .parameters = std::move(parameters)}));
+      .name = std::string(name), .handler = std::move(handler), .parameters = std::move(parameters)}));
 }
 
 void App::periodic(std::string cron, std::string task, PeriodicOptions options) {

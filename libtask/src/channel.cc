@@ -66,7 +66,7 @@ std::optional<wire::Frame> Channel::poll() {
 }
 
 std::optional<wire::Frame> Channel::read(int flags) {
-  std::array<char, 16 * 1024> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): recv fills it
+  std::array<char, 16'384> bytes;  // left uninitialised: recv fills it
   while (true) {
     if (auto frame = decoder_.next()) return frame;
     if (closed_) return std::nullopt;

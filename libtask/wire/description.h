@@ -1,5 +1,5 @@
-// What a task executable says of itself (--describe, and in its hello), read by the supervisor's side. Not part of what task
-// authors link.
+// What a task executable says of itself (--describe, and in its hello), read by the supervisor's side. Not
+// part of what task authors link.
 #pragma once
 
 #include <chrono>
@@ -10,15 +10,15 @@
 
 namespace libtask::wire {
 
-// total wait = wait + linear_wait * attempts + exponential_wait ^ (attempts + 1), in seconds, where `attempts` counts
-// those before this one: Procrastinate's rule, and so is that a job whose attempts have reached max_attempts is not
-// retried (so it runs at most max_attempts + 1 times; nothing = no limit).
+// total wait = wait + linear_wait * attempts + exponential_wait ^ (attempts + 1), in seconds, where
+// `attempts` counts those before this one: Procrastinate's rule, and so is that a job whose attempts have
+// reached max_attempts is not retried (so it runs at most max_attempts + 1 times; nothing = no limit).
 struct RetryStrategy {
   std::optional<int> max_attempts;
   std::chrono::duration<double> wait{0};
   std::chrono::duration<double> linear_wait{0};
   std::chrono::duration<double> exponential_wait{0};  // its count of seconds is the base; 0 = none
-  bool on_crash = true;  // a crash, a time limit and a lost worker count as failures to be retried too
+  bool on_crash = true;         // a crash, a time limit and a lost worker count as failures to be retried too
   std::optional<int> priority;  // what a retry changes
   std::optional<std::string> queue;
   std::optional<std::string> lock;
@@ -37,7 +37,7 @@ struct TaskDescription {
 struct PeriodicDescription {
   std::string cron;  // five fields, or six with seconds first
   std::string task;
-  std::string id;    // tells several schedules of one task apart
+  std::string id;  // tells several schedules of one task apart
   std::string args = "{}";
 };
 

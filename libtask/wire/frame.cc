@@ -73,22 +73,19 @@ class Reader {
   // A byte from 0 to `highest`.
   std::uint8_t one_of(std::uint8_t highest, std::string_view what) {
     const auto value = integer<std::uint8_t>();
-    if (value > highest) {
-      throw ProtocolError("a " + std::string(frame_name_) + " frame has " + std::to_string(value) +
-                          " as its " + std::string(what));
-    }
+    if (value > highest) fail(" has " + std::to_string(value) + " as its " + std::string(what));
     return value;
   }
   void expect_end() const {
-    if (!rest_.empty()) {
-      throw ProtocolError("a " + std::string(frame_name_) + " frame has " + std::to_string(rest_.size()) +
-                          " bytes too many");
-    }
+    if (!rest_.empty()) fail(" has " + std::to_string(rest_.size()) + " bytes too many");
   }
 
  private:
+  [[noreturn]] void fail(const std::string& problem) const {
+    throw ProtocolError("the body of " + std::string(frame_name_) + problem);
+  }
   std::string_view take(std::size_t size) {
-    if (size > rest_.size()) throw ProtocolError("a " + std::string(frame_name_) + " frame is too short");
+    if (size > rest_.size()) fail(" is too short");
     const std::string_view taken = rest_.substr(0, size);
     rest_.remove_prefix(size);
     return taken;
@@ -267,7 +264,7 @@ Frame decode(std::uint8_t type, std::string_view body) {
 }
 
 std::uint32_t read_length(std::string_view bytes) {
-  const auto length = Reader("first", bytes.substr(0, kLengthBytes)).integer<std::uint32_t>();
+  const auto length = Reader("a frame", bytes.substr(0, kLengthBytes)).integer<std::uint32_t>();
   if (length == 0) throw ProtocolError("a frame has the length 0");
   if (length > kMaxFrameBytes) {
     throw ProtocolError("a frame has the length " + std::to_string(length) + ", more than the allowed " +

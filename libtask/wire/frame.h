@@ -1,7 +1,8 @@
-// The channel between a sub-worker and its task process: frames over a Unix stream socket. docs/protocol.md is the
-// specification; this page is its code. Standard library only: libtask is built from it.
+// The channel between a sub-worker and its task process: frames over a Unix stream socket. docs/protocol.md
+// is the specification; this page is its code. Standard library only: libtask is built from it.
 //
-// A frame is: length (u32, of what follows), type (u8), body. Integers are little-endian; a text is a u32 length and its bytes.
+// A frame is: length (u32, of what follows), type (u8), body. Integers are little-endian; a text is a u32
+// length and its bytes.
 //
 //   task process ──▶ sub-worker          sub-worker ──▶ task process
 //   hello (once, first)                  welcome | refuse (once, the answer to hello)
@@ -20,30 +21,32 @@
 
 namespace libtask::wire {
 
-inline constexpr std::uint32_t kMagic = 0x5050544b;     // "PPTK"
-inline constexpr std::uint16_t kProtocolVersion = 1;    // raised by any change that an older reader would misread
-inline constexpr int kChannelFd = 3;                    // the descriptor that a task process inherits
-inline constexpr const char* kChannelVariable = "POSTPONE_TASK_CHANNEL";  // "3": you are served by a sub-worker
+inline constexpr std::uint32_t kMagic = 0x5050544b;  // "PPTK"
+inline constexpr std::uint16_t kProtocolVersion =
+    1;                                // raised by any change that an older reader would misread
+inline constexpr int kChannelFd = 3;  // the descriptor that a task process inherits
+inline constexpr const char* kChannelVariable =
+    "POSTPONE_TASK_CHANNEL";  // "3": you are served by a sub-worker
 inline constexpr std::uint32_t kMaxFrameBytes = 16 * 1024 * 1024;
 
 struct Hello {
   std::uint32_t magic = kMagic;
   std::uint16_t protocol_version = kProtocolVersion;
-  std::string libtask_version;
-  std::string description;  // the JSON text of --describe
+  std::string libtask_version{};
+  std::string description{};  // the JSON text of --describe
 };
 struct Welcome {};
 struct Refuse {
-  std::string reason;
+  std::string reason{};
 };
 struct Run {
   std::int64_t job_id = 0;
   std::int32_t attempt = 1;  // 1 = the first
-  std::string task;
-  std::string queue;
+  std::string task{};
+  std::string queue{};
   std::int32_t priority = 0;
-  std::string lock;        // empty = none
-  std::string args;        // JSON text
+  std::string lock{};              // empty = none
+  std::string args{};              // JSON text
   std::int64_t time_limit_ms = 0;  // 0 = none
 };
 struct Abort {
@@ -56,25 +59,27 @@ struct Progress {
   std::uint64_t total = 0;  // 0 = unknown
 };
 struct DeferredJob {
-  std::string task;
-  std::string args;  // JSON text
-  std::string queue;
+  std::string task{};
+  std::string args{};  // JSON text
+  std::string queue{};
   std::int32_t priority = 0;
-  std::optional<std::string> lock;
-  std::optional<std::string> queueing_lock;
+  std::optional<std::string> lock{};
+  std::optional<std::string> queueing_lock{};
   std::int64_t delay_us = 0;  // scheduled so long after now
 };
 enum class ResultStatus : std::uint8_t { succeeded, exception, bad_arguments, unknown_task, aborted };
 struct Result {
   std::int64_t job_id = 0;
   ResultStatus status = ResultStatus::succeeded;
-  std::string exception_type;  // with `exception`: the demangled type
-  std::string message;
-  bool retryable = true;  // with `exception`: false when the retry strategy names exception types and this is none of them
-  std::optional<std::int64_t> retry_in_us;  // the handler asked for a retry after that time (libtask::Retry), whatever the strategy says
-  std::uint64_t cpu_us = 0;         // used by this job
-  std::uint64_t max_rss_bytes = 0;  // peak while this job ran
-  std::vector<DeferredJob> defers;  // with `succeeded`: to be created together with the success
+  std::string exception_type{};  // with `exception`: the demangled type
+  std::string message{};
+  bool retryable =
+      true;  // with `exception`: false when the retry strategy names exception types and this is none of them
+  std::optional<std::int64_t> retry_in_us{};  // the handler asked for a retry after that time
+                                              // (libtask::Retry), whatever the strategy says
+  std::uint64_t cpu_us = 0;                   // used by this job
+  std::uint64_t max_rss_bytes = 0;            // peak while this job ran
+  std::vector<DeferredJob> defers{};          // with `succeeded`: to be created together with the success
 };
 
 using Frame = std::variant<Hello, Welcome, Refuse, Run, Abort, Progress, Result>;
@@ -88,9 +93,9 @@ class ProtocolError : public std::runtime_error {
 // The bytes of a frame, length included.
 std::string encode(const Frame& frame);
 
-// Cuts a stream of bytes into frames. append() what was read, then take next() until it returns nothing. next() throws
-// ProtocolError for a length, type or body that cannot be; the decoder is then of no more use. Memory is bounded
-// by kMaxFrameBytes.
+// Cuts a stream of bytes into frames. append() what was read, then take next() until it returns nothing.
+// next() throws ProtocolError for a length, type or body that cannot be; the decoder is then of no more use.
+// Memory is bounded by kMaxFrameBytes.
 class Decoder {
  public:
   void append(std::string_view bytes) { buffer_.append(bytes); }

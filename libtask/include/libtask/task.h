@@ -372,17 +372,17 @@ class App {
   // The handler takes Context&, and the arguments as JSON text from it; or nothing, and then the job must
   // have no arguments.
   template <class F>
-  Task task(std::string name, F handler) {
-    return add(std::move(name), detail::untyped(std::move(handler)), {});
+  Task task(std::string_view name, F handler) {
+    return add(name, detail::untyped(std::move(handler)), {});
   }
 
   // The handler takes one parameter for each name, and may take Context& before them. Needs <libtask/json.h>,
   // which tells the types a parameter may have and what becomes of arguments that do not fit.
   template <class F, std::size_t N>
-  Task task(std::string name, F handler, const char* const (&parameters)[N]) {
+  Task task(std::string_view name, F handler, const char* const (&parameters)[N]) {
     static_assert(detail::Defined<detail::TypedHandler<F, N>>,
                   "typed parameters need #include <libtask/json.h>");
-    return add(std::move(name), detail::TypedHandler<F, N>(std::move(handler), parameters),
+    return add(name, detail::TypedHandler<F, N>(std::move(handler), parameters),
                {std::begin(parameters), std::end(parameters)});
   }
 
@@ -398,7 +398,7 @@ class App {
   int run(int argc, char** argv);
 
  private:
-  Task add(std::string name, Handler handler, std::vector<std::string> parameters);
+  Task add(std::string_view name, Handler handler, std::vector<std::string> parameters);
 
   std::unique_ptr<detail::Registry> registry_;
 };

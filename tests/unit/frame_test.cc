@@ -1,0 +1,226 @@
+#include "libtask/wire/frame.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <random>
+#include <string>
+
+namespace libtask::wire {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+std::string bytes(std::initializer_list<int> values) {
+  std::string text;
+  for (const int value : values) text += static_cast<char>(value);
+  return text;
+}
+
+Frame decode_one(std::string_view encoded) {
+  Decoder decoder;
+  decoder.append(encoded);
+  auto frame = decoder.next();
+  if (!frame) throw std::logic_error("the frame is not complete");
+  if (decoder.next()) throw std::logic_error("there is more than one frame");
+  return *frame;
+}
+
+// What a decoder says of a frame with this type and body.
+auto decoding(int type, const std::string& body) {
+  const auto length = static_cast<std::uint32_t>(body.size() + 1);
+  std::string encoded;
+  for (int shift = 0; shift < 32; shift += 8) encoded += static_cast<char>(length >> shift);
+  encoded += static_cast<char>(type);
+  return [encoded = encoded + body] { decode_one(encoded); };
+}
+
+Result full_result() {
+  return {
+      .job_id = std::numeric_limits<std::int64_t>::max(),
+      .status = ResultStatus::exception,
+      .exception_type = "std::runtime_error",
+      .message = std::string("with a \0 in it", 14),
+      .retryable = false,
+      .retry_in_us = 1'500'000,
+      .cpu_us = 12,
+      .max_rss_bytes = 1ULL << 40U,
+      .defers = {{.task = "mail.send",
+                  .args = R"({"to":"Zoë"})",
+                  .queue = "mail",
+                  .priority = -3,
+                  .lock = "",
+                  .queueing_lock = std::nullopt,
+                  .delay_us = 5},
+                 {.task = "t", .args = "{}", .queue = "q", .lock = std::nullopt, .queueing_lock = "once"}}};
+}
+
+TEST(Frames, HelloComesBack) {
+  const auto hello =
+      std::get<Hello>(decode_one(encode(Hello{.libtask_version = "1.2.3", .description = "{}"})));
+  EXPECT_EQ(hello.magic, kMagic);
+  EXPECT_EQ(hello.protocol_version, kProtocolVersion);
+  EXPECT_EQ(hello.libtask_version, "1.2.3");
+  EXPECT_EQ(hello.description, "{}");
+}
+
+TEST(Frames, AnswersComeBack) {
+  EXPECT_TRUE(std::holds_alternative<Welcome>(decode_one(encode(Welcome{}))));
+  EXPECT_EQ(std::get<Refuse>(decode_one(encode(Refuse{.reason = "too old"}))).reason, "too old");
+}
+
+TEST(Frames, RunComesBack) {
+  const auto run =
+      std::get<wire::Run>(decode_one(encode(wire::Run{.job_id = -1,
+                                                      .attempt = 3,
+                                                      .task = "dishes.wash",
+                                                      .queue = "kitchen",
+                                                      .priority = std::numeric_limits<std::int32_t>::min(),
+                                                      .lock = "sink",
+                                                      .args = R"({"times":2})",
+                                                      .time_limit_ms = 30'000})));
+  EXPECT_EQ(run.job_id, -1);
+  EXPECT_EQ(run.attempt, 3);
+  EXPECT_EQ(run.task, "dishes.wash");
+  EXPECT_EQ(run.queue, "kitchen");
+  EXPECT_EQ(run.priority, std::numeric_limits<std::int32_t>::min());
+  EXPECT_EQ(run.lock, "sink");
+  EXPECT_EQ(run.args, R"({"times":2})");
+  EXPECT_EQ(run.time_limit_ms, 30'000);
+}
+
+TEST(Frames, AbortAndProgressComeBack) {
+  const auto abort =
+      std::get<Abort>(decode_one(encode(Abort{.job_id = 7, .reason = Abort::Reason::shutdown})));
+  EXPECT_EQ(abort.job_id, 7);
+  EXPECT_EQ(abort.reason, Abort::Reason::shutdown);
+  const auto progress =
+      std::get<Progress>(decode_one(encode(Progress{.job_id = 7, .done = 1, .total = ~0ULL})));
+  EXPECT_EQ(progress.job_id, 7);
+  EXPECT_EQ(progress.done, 1U);
+  EXPECT_EQ(progress.total, ~0ULL);
+}
+
+TEST(Frames, ResultComesBackWithWhatItDefers) {
+  const Result sent = full_result();
+  const auto result = std::get<Result>(decode_one(encode(sent)));
+  EXPECT_EQ(result.job_id, sent.job_id);
+  EXPECT_EQ(result.status, sent.status);
+  EXPECT_EQ(result.exception_type, sent.exception_type);
+  EXPECT_EQ(result.message, sent.message);
+  EXPECT_EQ(result.retryable, sent.retryable);
+  EXPECT_EQ(result.retry_in_us, sent.retry_in_us);
+  EXPECT_EQ(result.cpu_us, sent.cpu_us);
+  EXPECT_EQ(result.max_rss_bytes, sent.max_rss_bytes);
+  ASSERT_EQ(result.defers.size(), 2U);
+  EXPECT_EQ(result.defers[0].args, sent.defers[0].args);
+  EXPECT_EQ(result.defers[0].priority, -3);
+  EXPECT_EQ(result.defers[0].lock, "");
+  EXPECT_EQ(result.defers[0].queueing_lock, std::nullopt);
+  EXPECT_EQ(result.defers[0].delay_us, 5);
+  EXPECT_EQ(result.defers[1].lock, std::nullopt);
+  EXPECT_EQ(result.defers[1].queueing_lock, "once");
+}
+
+TEST(Frames, BytesAreThoseOfTheSpecification) {
+  EXPECT_EQ(encode(Welcome{}), bytes({1, 0, 0, 0, 2}));
+  EXPECT_EQ(encode(Refuse{.reason = "no"}), bytes({7, 0, 0, 0, 3, 2, 0, 0, 0, 'n', 'o'}));
+  EXPECT_EQ(encode(Abort{.job_id = 258, .reason = Abort::Reason::time_limit}),
+            bytes({10, 0, 0, 0, 5, 2, 1, 0, 0, 0, 0, 0, 0, 1}));
+  EXPECT_EQ(encode(Hello{}).substr(0, 11), bytes({15, 0, 0, 0, 1, 'K', 'T', 'P', 'P', 1, 0}));
+}
+
+TEST(Frames, StreamMayBeCutAnywhere) {
+  const std::string stream = encode(Progress{.job_id = 1}) + encode(full_result()) + encode(Welcome{});
+  for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
+    Decoder decoder;
+    std::vector<std::size_t> kinds;
+    for (const std::string& part : {stream.substr(0, cut), stream.substr(cut)}) {
+      decoder.append(part);
+      while (const auto frame = decoder.next()) kinds.push_back(frame->index());
+    }
+    EXPECT_THAT(kinds, ::testing::ElementsAre(5U, 6U, 1U)) << "cut at " << cut;
+  }
+}
+
+TEST(Frames, ImpossibleLengthsAreRefusedBeforeTheBodyComes) {
+  const auto decode = [](std::string header) {
+    return [header] {
+      Decoder decoder;
+      decoder.append(header);
+      decoder.next();
+    };
+  };
+  EXPECT_THAT(decode(bytes({0, 0, 0, 0})), ThrowsMessage<ProtocolError>(HasSubstr("the length 0")));
+  EXPECT_THAT(decode(bytes({1, 0, 0, 1})), ThrowsMessage<ProtocolError>(HasSubstr("the length 16777217")));
+  EXPECT_THAT(decode("junk"), ThrowsMessage<ProtocolError>(HasSubstr("more than the allowed")));
+}
+
+TEST(Frames, UnknownTypesAreRefused) {
+  EXPECT_THAT(decoding(0, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 0")));
+  EXPECT_THAT(decoding(8, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 8")));
+  EXPECT_THAT(decoding(255, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 255")));
+}
+
+TEST(Frames, BodiesOfTheWrongSizeAreRefused) {
+  EXPECT_THAT(decoding(5, bytes({1, 2, 3})), ThrowsMessage<ProtocolError>("the body of abort is too short"));
+  EXPECT_THAT(decoding(3, bytes({200, 0, 0, 0, 'x'})), ThrowsMessage<ProtocolError>(HasSubstr("too short")));
+  EXPECT_THAT(decoding(2, "xx"), ThrowsMessage<ProtocolError>("the body of welcome has 2 bytes too many"));
+}
+
+TEST(Frames, BytesThatAreNoEnumeratorAreRefused) {
+  std::string abort = encode(Abort{.job_id = 1}).substr(5);
+  abort.back() = 3;
+  EXPECT_THAT(decoding(5, abort), ThrowsMessage<ProtocolError>("the body of abort has 3 as its reason"));
+  std::string result = encode(Result{}).substr(5);
+  result[8] = 5;
+  EXPECT_THAT(decoding(7, result), ThrowsMessage<ProtocolError>("the body of result has 5 as its status"));
+}
+
+TEST(Frames, CountThatPromisesMoreThanThereIsIsRefused) {
+  std::string result = encode(Result{}).substr(5);
+  result.replace(result.size() - 4, 4, bytes({255, 255, 255, 255}));
+  EXPECT_THAT(decoding(7, result), ThrowsMessage<ProtocolError>(HasSubstr("too short")));
+}
+
+TEST(Frames, StrangerIsRecognisedByTheMagicNumber) {
+  EXPECT_THAT(decoding(1, "GET / HTTP/1.1\r\n"), ThrowsMessage<ProtocolError>(HasSubstr("magic number")));
+}
+
+TEST(Frames, HelloOfAnotherVersionCanStillBeRead) {
+  std::string body = encode(Hello{.libtask_version = "9.0"}).substr(5);
+  body[4] = 9;  // the protocol's version
+  const std::string future = body.substr(0, 4 + 2 + 4 + 3) + "fields that nobody here knows";
+  std::string frame = bytes({static_cast<int>(future.size() + 1), 0, 0, 0, 1}) + future;
+  const auto hello = std::get<Hello>(decode_one(frame));
+  EXPECT_EQ(hello.protocol_version, 9);
+  EXPECT_EQ(hello.libtask_version, "9.0");
+}
+
+TEST(Frames, FrameThatWouldBeTooLongIsNotMade) {
+  EXPECT_THROW(encode(Refuse{.reason = std::string(kMaxFrameBytes, 'x')}), std::length_error);
+  EXPECT_EQ(encode(Refuse{.reason = std::string(kMaxFrameBytes - 5, 'x')}).size(), kMaxFrameBytes + 4U);
+}
+
+// Whatever a task process writes, the sub-worker gets frames or a ProtocolError.
+TEST(Frames, NoiseIsRefusedAndNeverMisread) {
+  std::mt19937 random(20240229);
+  const std::string stream = encode(full_result()) + encode(Progress{.job_id = 1}) + encode(Hello{});
+  for (int round = 0; round < 5000; ++round) {
+    std::string noisy = stream;
+    for (int change = 0; change < 3; ++change) noisy[random() % noisy.size()] = static_cast<char>(random());
+    Decoder decoder;
+    decoder.append(noisy);
+    try {
+      while (decoder.next()) {
+      }
+    } catch (const ProtocolError& error) {
+      EXPECT_STRNE(error.what(), "");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace libtask::wire

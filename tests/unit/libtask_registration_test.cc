@@ -1,0 +1,177 @@
+// What an App is told, what it makes of mistakes, and how it describes itself.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <libtask/json.h>
+
+#include <string>
+#include <vector>
+
+#include "libtask/src/registry.h"
+#include "libtask/wire/description.h"
+#include "libtask/wire/frame.h"
+
+namespace libtask {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+struct Said {
+  int status;
+  std::string out;
+  std::string err;
+};
+
+Said run(App& app, std::vector<std::string> arguments) {
+  std::string program = "/opt/kitchen/dishes";
+  std::vector<char*> argv{program.data()};
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  const int status = app.run(static_cast<int>(argv.size()) - 1, argv.data());
+  std::string out = ::testing::internal::GetCapturedStdout();
+  return {status, std::move(out), ::testing::internal::GetCapturedStderr()};
+}
+
+void nothing(Context&) {}
+
+TEST(Registration, DescribeTellsWhatWasRegistered) {
+  App app;
+  app.task("dishes.wash", [](const std::string&, int) {}, {"dish", "times"})
+      .queue("kitchen")
+      .priority(5)
+      .lock("sink")
+      .queueing_lock("once")
+      .time_limit(30s)
+      .retry({.max_attempts = 5,
+              .wait = 1s,
+              .linear_wait = 500ms,
+              .exponential_wait = 2s,
+              .on_crash = false,
+              .priority = 1,
+              .queue = "slow",
+              .lock = "other"});
+  app.task("cache.sweep", nothing);
+  app.periodic("*/5 * * * *", "cache.sweep");
+  app.periodic("0 3 * * *", "cache.sweep", {.args = {{"deep", true}}, .id = "nightly"});
+  const Said said = run(app, {"--describe"});
+  EXPECT_EQ(said.status, 0);
+  EXPECT_EQ(said.err, "");
+
+  const wire::Description description = wire::parse_description(said.out);
+  EXPECT_EQ(description.libtask_version, POSTPONE_VERSION);
+  EXPECT_EQ(description.protocol_version, wire::kProtocolVersion);
+  ASSERT_EQ(description.tasks.size(), 2U);
+  const wire::TaskDescription& task = description.tasks[0];
+  EXPECT_EQ(task.name, "dishes.wash");
+  EXPECT_EQ(task.queue, "kitchen");
+  EXPECT_EQ(task.priority, 5);
+  EXPECT_EQ(task.lock, "sink");
+  EXPECT_EQ(task.queueing_lock, "once");
+  EXPECT_EQ(task.time_limit, 30s);
+  ASSERT_TRUE(task.retry);
+  EXPECT_EQ(task.retry->max_attempts, 5);
+  EXPECT_EQ(task.retry->wait, 1s);
+  EXPECT_EQ(task.retry->linear_wait, 0.5s);
+  EXPECT_EQ(task.retry->exponential_wait, 2s);
+  EXPECT_FALSE(task.retry->on_crash);
+  EXPECT_EQ(task.retry->priority, 1);
+  EXPECT_EQ(task.retry->queue, "slow");
+  EXPECT_EQ(task.retry->lock, "other");
+  EXPECT_EQ(description.tasks[1].queue, "default");
+  EXPECT_FALSE(description.tasks[1].retry);
+  ASSERT_EQ(description.periodic.size(), 2U);
+  EXPECT_EQ(description.periodic[0].cron, "*/5 * * * *");
+  EXPECT_EQ(description.periodic[1].id, "nightly");
+  EXPECT_EQ(description.periodic[1].args, R"({"deep":true})");
+}
+
+TEST(Registration, EveryMistakeIsReportedOnALineOfItsOwn) {
+  App app;
+  app.task("a", nothing);
+  app.task("a", nothing).queue("");
+  app.task("", nothing);
+  app.task("b", nothing).time_limit(0s).retry({.max_attempts = -1, .wait = -1s, .queue = ""});
+  app.task("c", [](int, int) {}, {"x", "x"});
+  app.task("d", nothing).lock("caf\xe9");
+  app.task(std::string(129, 'e'), nothing);
+  app.periodic("* * * *", "a");
+  app.periodic("0 0 * * *", "z");
+  app.periodic("0 1 * * *", "a");
+  const Said said = run(app, {"--describe"});
+  EXPECT_EQ(said.status, 2);
+  EXPECT_EQ(said.out, "");
+  EXPECT_EQ(
+      said.err,
+      "dishes: task \"a\": its queue is empty\n"
+      "dishes: task \"\": its name is empty\n"
+      "dishes: task \"b\": its time limit is not above 0\n"
+      "dishes: task \"b\": its max_attempts is negative\n"
+      "dishes: task \"b\": its wait is not a time span from 0 up\n"
+      "dishes: task \"b\": the queue of its retries is empty\n"
+      "dishes: task \"c\": it has two parameters called \"x\"\n"
+      "dishes: task \"d\": its lock is not UTF-8 or has a NUL\n"
+      "dishes: task \"" +
+          std::string(129, 'e') +
+          "\": its name is longer than 128 bytes\n"
+          "dishes: schedule \"* * * *\" of task \"a\": it needs five fields (or six, seconds first), not 4\n"
+          "dishes: schedule \"0 0 * * *\" of task \"z\": no such task is registered\n"
+          "dishes: task \"a\": it is registered more than once\n"
+          "dishes: schedule \"0 1 * * *\" of task \"a\": another schedule of this task has the same id; give "
+          "each an id of its own\n");
+}
+
+TEST(Registration, AppWithoutTasksIsAMistake) {
+  App app;
+  const Said said = run(app, {"--list"});
+  EXPECT_EQ(said.status, 2);
+  EXPECT_EQ(said.err, "dishes: no task is registered\n");
+}
+
+TEST(Registration, EmptyFunctionIsAMistake) {
+  App app;
+  app.task("a", Handler());
+  EXPECT_EQ(run(app, {"run", "a"}).err, "dishes: task \"a\": its handler is an empty function\n");
+}
+
+TEST(Registration, ListTellsTasksAndTheirArguments) {
+  App app;
+  app.task("dishes.wash", [](const std::string&, int) {}, {"dish", "times"});
+  app.task("cache.sweep", nothing);
+  EXPECT_EQ(run(app, {"--list"}).out, "dishes.wash dish times\ncache.sweep\n");
+}
+
+TEST(Registration, KnownTasksAreShownUpToEight) {
+  detail::Registry registry;
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g", "h"})
+    registry.tasks.push_back({.name = name, .handler = {}});
+  EXPECT_EQ(registry.known_tasks(), "a, b, c, d, e, f, g, h");
+  registry.tasks.push_back({.name = "i", .handler = {}});
+  EXPECT_EQ(registry.known_tasks(), "a, b, c, d, e, f, g, h, …");
+}
+
+TEST(CommandLine, WithoutSenseGetsTheHelpOnStderr) {
+  App app;
+  app.task("a", nothing);
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{}, {"run"}, {"run", "a", "{}", "more"}, {"--describe", "x"}, {"walk"}}) {
+    const Said said = run(app, arguments);
+    EXPECT_EQ(said.status, 2);
+    EXPECT_EQ(said.out, "");
+    EXPECT_THAT(said.err, HasSubstr("dishes run TASK [JSON]"));
+  }
+}
+
+TEST(CommandLine, HelpThatWasAskedForGoesToStdout) {
+  App app;
+  app.task("a", nothing);
+  const Said said = run(app, {"--help"});
+  EXPECT_EQ(said.status, 0);
+  EXPECT_THAT(said.out, HasSubstr("dishes --describe"));
+  EXPECT_EQ(said.err, "");
+}
+
+}  // namespace
+}  // namespace libtask
