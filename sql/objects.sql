@@ -12,8 +12,8 @@ FROM (
     FROM tables JOIN pg_attribute ON attrelid = tables.oid
     WHERE attnum > 0 AND NOT attisdropped
     UNION ALL
-    SELECT CASE WHEN indisunique THEN 'unique index ' ELSE 'index ' END || indexrelid::regclass::name
-    FROM tables JOIN pg_index ON indrelid = tables.oid
+    SELECT CASE WHEN indisunique THEN 'unique index ' ELSE 'index ' END || pg_class.relname
+    FROM tables JOIN pg_index ON indrelid = tables.oid JOIN pg_class ON pg_class.oid = indexrelid
     WHERE indisvalid
     UNION ALL
     SELECT 'constraint ' || conname

@@ -81,12 +81,14 @@ std::set<int> installed_versions(Connection& connection) {
 
 // Where unqualified names lead: to the schema that holds the jobs table, or where a new table would go.
 std::string find_schema(Connection& connection) {
-  const auto schema = connection
-                          .query(
-                              "SELECT coalesce((SELECT relnamespace::regnamespace::name FROM pg_class"
-                              " WHERE oid = to_regclass('procrastinate_jobs')), current_schema())::text")
-                          .only()
-                          .get<std::optional<std::string>>(0);
+  const auto schema =
+      connection
+          .query(
+              "SELECT coalesce((SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = "
+              "relnamespace"
+              " WHERE pg_class.oid = to_regclass('procrastinate_jobs')), current_schema())::text")
+          .only()
+          .get<std::optional<std::string>>(0);
   if (schema) return *schema;
   throw DatabaseError(Remedy::bug,
                       "search_path names no schema that exists: create the schema, or correct search_path");

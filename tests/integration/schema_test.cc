@@ -1,0 +1,313 @@
+// What `postpone schema check` and `apply` find and do, on real databases.
+#include "sql/schema.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <future>
+#include <sstream>
+
+#include "sql/embedded.h"
+#include "sql/error.h"
+#include "tests/integration/session.h"
+#include "tests/support/database.h"
+
+namespace postpone::tests {
+namespace {
+
+using sql::SchemaReport;
+using State = sql::SchemaReport::State;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+sql::ConnectOptions options_for(const TestDatabase& database, const std::string& search_path = "") {
+  sql::ConnectOptions options;
+  options.url = database.url();
+  if (!search_path.empty()) options.url += " options='-csearch_path=" + search_path + "'";
+  return options;
+}
+
+std::string procrastinate() {
+  std::ifstream file(POSTPONE_SOURCE_DIR "/tests/support/procrastinate_39.sql");
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST(Schema, EmptyDatabaseIsAbsentAndTheLineNamesTheCommand) {
+  const TestDatabase database(Schema::none);
+  const SchemaReport report = sql::check_schema(options_for(database));
+  EXPECT_EQ(report.state, State::absent);
+  EXPECT_EQ(report.installed_version, 0);
+  EXPECT_EQ(report.current_version, sql::migrations().back().version);
+  EXPECT_EQ(sql::explain(report),
+            "Postpone is not installed in schema \"public\": run: postpone schema apply");
+}
+
+TEST(Schema, AppliesOnceAndIsCurrentAfterwards) {
+  const TestDatabase database(Schema::none);
+  EXPECT_THAT(sql::apply_schema(options_for(database)), SizeIs(sql::migrations().size()));
+  const SchemaReport report = sql::check_schema(options_for(database));
+  EXPECT_EQ(report.state, State::current);
+  EXPECT_EQ(report.installed_version, report.current_version);
+  EXPECT_EQ(sql::explain(report), "");
+  EXPECT_THAT(sql::apply_schema(options_for(database)), IsEmpty());
+}
+
+TEST(Schema, ManyAtOnceApplyOnce) {
+  const TestDatabase database(Schema::none);
+  std::vector<std::future<std::size_t>> runs;
+  for (int i = 0; i < 6; ++i) {
+    runs.push_back(
+        std::async(std::launch::async, [&] { return sql::apply_schema(options_for(database)).size(); }));
+  }
+  std::size_t applied = 0;
+  for (auto& run : runs) applied += run.get();
+  EXPECT_EQ(applied, sql::migrations().size());
+  EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
+}
+
+TEST(Schema, EveryObjectOfAFreshSchemaIsExpected) {
+  const TestDatabase database;
+  Session session(database);
+  std::string found;
+  for (const std::string& object : session.rows(std::string(sql::objects_query()), {untyped("public")})) {
+    found += object + "\n";
+  }
+  EXPECT_EQ(found, sql::expected_objects())
+      << "sql/objects.txt is to be brought up to date with the migrations";
+}
+
+TEST(Schema, ScriptDoesWhatApplyDoes) {
+  const TestDatabase database(Schema::none);
+  Session session(database);
+  for (int run = 0; run < 2; ++run) session.rows(sql::schema_script());
+  EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
+  EXPECT_THAT(sql::apply_schema(options_for(database)), IsEmpty());
+}
+
+TEST(Schema, LivesInTheSchemaThatSearchPathNames) {
+  const TestDatabase database(Schema::none);
+  Session session(database);
+  session.rows("CREATE SCHEMA \"Work queue\"; SET search_path = \"Work queue\"");
+  const sql::ConnectOptions options = options_for(database, R"("Work\\ queue")");
+  EXPECT_EQ(sql::check_schema(options).schema, "Work queue");
+  sql::apply_schema(options);
+  EXPECT_EQ(sql::check_schema(options).state, State::current);
+  EXPECT_EQ(sql::check_schema(options_for(database)).state, State::absent);  // public is empty
+  EXPECT_EQ(session.value("SELECT postpone_defer('wash')"), "1");
+  EXPECT_EQ(session.value("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"), "0");
+}
+
+TEST(Schema, OneSchemaDoesNotHideAnother) {
+  const TestDatabase database;
+  Session session(database);
+  session.rows("CREATE SCHEMA other");
+  sql::apply_schema(options_for(database, "other"));
+  EXPECT_EQ(session.value("SELECT count(*) FROM pg_class WHERE relname = 'procrastinate_jobs'"), "2");
+  EXPECT_EQ(session.value("SELECT count(*) FROM pg_type WHERE typname = 'postpone_cause'"), "2");
+}
+
+TEST(Schema, IsFoundBehindOtherSchemasOfThePath) {
+  const TestDatabase database;
+  Session session(database);
+  session.rows("CREATE SCHEMA application; DROP FUNCTION postpone_heartbeat");
+  const sql::ConnectOptions options = options_for(database, "application,public");
+  EXPECT_EQ(sql::check_schema(options).schema, "public");
+  sql::apply_schema(options);
+  EXPECT_EQ(sql::check_schema(options).state, State::current);
+  EXPECT_EQ(session.value("SELECT count(*) FROM pg_proc WHERE pronamespace = 'application'::regnamespace"),
+            "0");
+}
+
+TEST(Schema, SearchPathThatLeadsNowhereIsSaidSo) {
+  const TestDatabase database(Schema::none);
+  try {
+    sql::check_schema(options_for(database, "nowhere"));
+    FAIL();
+  } catch (const sql::DatabaseError& error) {
+    EXPECT_EQ(error.remedy(), sql::Remedy::bug);
+    EXPECT_THAT(error.what(), HasSubstr("search_path"));
+  }
+}
+
+TEST(Schema, MissingMigrationIsAppliedAlone) {
+  const TestDatabase database;
+  Session session(database);
+  session.rows("DELETE FROM postpone_migrations WHERE version = 4; DROP FUNCTION postpone_heartbeat");
+  const SchemaReport report = sql::check_schema(options_for(database));
+  EXPECT_EQ(report.state, State::outdated);
+  EXPECT_THAT(report.missing, ElementsAre("migration 0004_workers"));
+  EXPECT_EQ(
+      sql::explain(report),
+      "schema \"public\" is at version 3, this program at 4, without migration 0004_workers: run: postpone "
+      "schema apply");
+  EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("0004_workers"));
+  EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
+}
+
+TEST(Schema, NewerSchemaIsLeftAlone) {
+  const TestDatabase database;
+  Session session(database);
+  session.rows("INSERT INTO postpone_migrations (version, name) VALUES (9000, 'from_the_future')");
+  const SchemaReport report = sql::check_schema(options_for(database));
+  EXPECT_EQ(report.state, State::newer);
+  EXPECT_THAT(sql::explain(report), HasSubstr("is at version 9000, this program at 4: upgrade this program"));
+  EXPECT_THROW(sql::apply_schema(options_for(database)), sql::DatabaseError);
+}
+
+struct Damage {
+  std::string name, done, reported;
+};
+void PrintTo(const Damage& damage, std::ostream* out) {
+  *out << damage.name;
+}
+
+class DamagedSchema : public ::testing::TestWithParam<Damage> {};
+
+TEST_P(DamagedSchema, IsNamedAndMended) {
+  const TestDatabase database;
+  Session session(database);
+  session.rows("SELECT postpone_defer('wash')");
+  session.rows(GetParam().done);
+  const SchemaReport report = sql::check_schema(options_for(database));
+  EXPECT_EQ(report.state, State::damaged);
+  EXPECT_THAT(report.missing, ElementsAre(HasSubstr(GetParam().reported)));
+  EXPECT_THAT(sql::explain(report), HasSubstr(GetParam().reported));
+  EXPECT_THAT(sql::explain(report), HasSubstr(": run: postpone schema apply"));
+  sql::apply_schema(options_for(database));
+  EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
+  EXPECT_EQ(session.value("SELECT count(*) FROM procrastinate_jobs"), "1");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , DamagedSchema,
+    ::testing::Values(
+        Damage{"TriggerGone", "DROP TRIGGER postpone_jobs_updated ON procrastinate_jobs",
+               "trigger postpone_jobs_updated"},
+        Damage{"TriggerDisabled", "ALTER TABLE procrastinate_jobs DISABLE TRIGGER postpone_jobs_inserted",
+               "trigger postpone_jobs_inserted"},
+        Damage{"FunctionGone", "DROP FUNCTION procrastinate_fetch_job_v2",
+               "function procrastinate_fetch_job_v2("},
+        Damage{"UniqueIndexGone", "DROP INDEX procrastinate_jobs_lock_idx_v1",
+               "unique index procrastinate_jobs_lock_idx_v1"},
+        Damage{"IndexGone", "DROP INDEX postpone_jobs_due_idx", "index postpone_jobs_due_idx"},
+        Damage{
+            "ProcrastinatesTriggerIsBack",
+            "CREATE FUNCTION procrastinate_old() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+            "CREATE TRIGGER procrastinate_old AFTER INSERT ON procrastinate_jobs FOR EACH ROW EXECUTE "
+            "FUNCTION "
+            "procrastinate_old()",
+            "no other trigger procrastinate_old"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(Schema, OverloadedFunctionIsLeftToPeople) {
+  const TestDatabase database;
+  Session session(database);
+  session.rows("CREATE FUNCTION procrastinate_update_heartbeat_v1(integer) RETURNS void LANGUAGE sql AS ''");
+  const SchemaReport report = sql::check_schema(options_for(database));
+  EXPECT_EQ(report.state, State::damaged);
+  EXPECT_THAT(sql::explain(report),
+              HasSubstr("no other function procrastinate_update_heartbeat_v1(integer)"));
+  EXPECT_THROW(sql::apply_schema(options_for(database)), sql::DatabaseError);
+}
+
+// ------------------------------------------------------------------------------------------------- adoption
+
+class Adoption : public ::testing::Test {
+ protected:
+  Adoption() : session(database) { session.rows(procrastinate()); }
+  const TestDatabase database{Schema::none};
+  Session session;
+};
+
+TEST_F(Adoption, IsOfferedThenDone) {
+  const SchemaReport report = sql::check_schema(options_for(database));
+  EXPECT_EQ(report.state, State::adoptable);
+  EXPECT_EQ(sql::explain(report),
+            "schema \"public\" holds Procrastinate's tables, which Postpone has not adopted yet: run: "
+            "postpone schema "
+            "apply");
+  EXPECT_THAT(sql::apply_schema(options_for(database)), SizeIs(sql::migrations().size()));
+  EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
+}
+
+TEST_F(Adoption, KeepsEveryRow) {
+  const std::string all =
+      "SELECT j::text FROM procrastinate_jobs j UNION ALL SELECT e::text FROM procrastinate_events e UNION "
+      "ALL"
+      " SELECT p::text FROM procrastinate_periodic_defers p UNION ALL SELECT w::text FROM "
+      "procrastinate_workers w";
+  const Values before = session.rows(all);
+  sql::apply_schema(options_for(database));
+  EXPECT_EQ(session.rows(all), before);
+}
+
+TEST_F(Adoption, WorkGoesOnWhereItWas) {
+  sql::apply_schema(options_for(database));
+  EXPECT_EQ(session.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 1)"), "8");  // priority 5
+  EXPECT_EQ(session.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 1)"), "∅");  // 6 waits for `disk`
+  EXPECT_EQ(session.value("SELECT procrastinate_finish_job_v1(5, 'aborted', false)"), "");
+  EXPECT_EQ(session.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 1)"), "6");
+  EXPECT_EQ(session.value("SELECT status FROM postpone_retry_job(2)"), "todo");
+  EXPECT_EQ(
+      session.value("SELECT procrastinate_defer_periodic_job_v2('default', NULL, NULL, 'app.sweep', 0, '',"
+                    " 1700000000, '{}')"),
+      "∅");
+}
+
+TEST_F(Adoption, ReplacesTheTriggersSoThatNoEventIsWrittenTwice) {
+  sql::apply_schema(options_for(database));
+  const std::string id = session.value("SELECT postpone_defer('app.mail')");
+  EXPECT_EQ(session.rows("SELECT type FROM procrastinate_events WHERE job_id = " + id), (Values{"deferred"}));
+  session.rows("DELETE FROM procrastinate_jobs WHERE id = 9");
+  EXPECT_EQ(session.value("SELECT job_id FROM procrastinate_periodic_defers"), "∅");
+}
+
+TEST_F(Adoption, LeavesOlderFunctionsToWhoeverCallsThem) {
+  sql::apply_schema(options_for(database));
+  EXPECT_EQ(session.value("SELECT id FROM procrastinate_fetch_job_v1(NULL)"), "∅");
+}
+
+TEST_F(Adoption, EndsALeaseWithoutReadingAllJobs) {
+  sql::apply_schema(options_for(database));
+  session.rows("SET enable_seqscan = off");
+  EXPECT_THAT(session.rows("EXPLAIN UPDATE procrastinate_jobs SET worker_id = NULL WHERE worker_id = 1"),
+              Contains(HasSubstr("idx_procrastinate_jobs_worker_not_null")));
+}
+
+TEST_F(Adoption, LetsItsRolesWorkAsBefore) {
+  const std::string role = database.name() + "_app";
+  session.rows("CREATE ROLE " + role +
+               "; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO " + role +
+               "; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO " + role);
+  sql::apply_schema(options_for(database));
+  session.rows("SET ROLE " + role);
+  EXPECT_EQ(session.value("SELECT postpone_defer('app.mail', queueing_lock => 'once')"), "11");
+  EXPECT_EQ(session.value("SELECT postpone_register_worker('s', 'h', 'w', 1)"), "3");
+  session.rows("SELECT FROM postpone_fetch_jobs('{default}', 3, 2)");
+  EXPECT_EQ(session.value("SELECT postpone_defer('app.mail', queueing_lock => 'once')"), "12");
+  session.rows("SELECT procrastinate_retry_job_v2(11, now(), NULL, NULL, NULL)");
+  EXPECT_EQ(session.value("SELECT cause FROM postpone_attempts WHERE job_id = 11"), "superseded");
+  EXPECT_EQ(session.value("SELECT count(*) FROM postpone_migrations"),
+            std::to_string(sql::migrations().size()));
+  session.rows("RESET ROLE; DROP OWNED BY " + role + "; DROP ROLE " + role);
+}
+
+TEST_F(Adoption, OlderThanItsWorkersTableIsRefused) {
+  session.rows("ALTER TABLE procrastinate_jobs DROP COLUMN worker_id");
+  try {
+    sql::apply_schema(options_for(database));
+    FAIL();
+  } catch (const sql::DatabaseError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("older than 3.2"));
+  }
+  EXPECT_EQ(session.value("SELECT to_regclass('postpone_migrations')"), "∅");
+}
+
+}  // namespace
+}  // namespace postpone::tests
