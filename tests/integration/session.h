@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -52,6 +53,9 @@ struct Note {
   std::string channel, payload;
   bool operator==(const Note&) const = default;
 };
+inline void PrintTo(const Note& note, std::ostream* out) {
+  *out << note.channel << ": " << note.payload;
+}
 
 using Values = std::vector<std::string>;  // NULL = "∅"
 
