@@ -21,12 +21,12 @@ struct Field {
 constexpr std::array<std::string_view, 12> kMonths{"jan", "feb", "mar", "apr", "may", "jun",
                                                    "jul", "aug", "sep", "oct", "nov", "dec"};
 constexpr std::array<std::string_view, 7> kDays{"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
-constexpr std::array<Field, 6> kFields{{{"second", 0, 59, {}},
-                                        {"minute", 0, 59, {}},
+constexpr std::array<Field, 6> kFields{{{"minute", 0, 59, {}},
                                         {"hour", 0, 23, {}},
                                         {"day of month", 1, 31, {}},
                                         {"month", 1, 12, kMonths},
-                                        {"day of week", 0, 7, kDays}}};  // 7 is Sunday too
+                                        {"day of week", 0, 7, kDays},  // 7 is Sunday too
+                                        {"second", 0, 59, {}}}};
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -83,9 +83,9 @@ bool is_item(std::string_view text, const Field& field) {
 std::string cron_fault(std::string_view cron) {
   const std::vector<std::string_view> words = words_of(cron);
   if (words.size() != 5 && words.size() != 6) {
-    return "it needs five fields (or six, seconds first), not " + std::to_string(words.size());
+    return "it needs five fields (or six, seconds last), not " + std::to_string(words.size());
   }
-  const auto fields = std::span(kFields).last(words.size());
+  const auto fields = std::span(kFields).first(words.size());
   for (std::size_t i = 0; i < words.size(); ++i) {
     for (const std::string_view item : split(words[i], ',')) {
       if (is_item(item, fields[i])) continue;

@@ -35,7 +35,7 @@ struct TaskDescription {
 };
 
 struct PeriodicDescription {
-  std::string cron;  // five fields, or six with seconds first
+  std::string cron;  // five fields, or six with seconds last
   std::string task;
   std::string id;  // tells several schedules of one task apart
   std::string args = "{}";

@@ -116,7 +116,7 @@ TEST(Registration, EveryMistakeIsReportedOnALineOfItsOwn) {
       "dishes: task \"" +
           std::string(129, 'e') +
           "\": its name is longer than 128 bytes\n"
-          "dishes: schedule \"* * * *\" of task \"a\": it needs five fields (or six, seconds first), not 4\n"
+          "dishes: schedule \"* * * *\" of task \"a\": it needs five fields (or six, seconds last), not 4\n"
           "dishes: schedule \"0 0 * * *\" of task \"z\": no such task is registered\n"
           "dishes: task \"a\": it is registered more than once\n"
           "dishes: schedule \"0 1 * * *\" of task \"a\": another schedule of this task has the same id; give "

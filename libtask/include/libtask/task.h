@@ -387,7 +387,7 @@ class App {
   }
 
   // Defers a job of a registered task at each tick of `cron`: minute, hour, day of month, month, day of week,
-  // with seconds before them if six fields are given. The supervisor's housekeeper keeps the time.
+  // with seconds after them if six fields are given. The supervisor's housekeeper keeps the time.
   void periodic(std::string cron, std::string task, PeriodicOptions options = {});
 
   // Does what the environment and the arguments ask for, and returns the exit status for main():
