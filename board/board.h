@@ -45,7 +45,7 @@ inline constexpr std::uint32_t kLayoutVersion = 1;   // any change of a struct b
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
 inline constexpr std::uint32_t kJobsPerSlot = 32;  // the most jobs that one sub-worker may hold at a time
-inline constexpr std::size_t kMaxOutcomeBytes = 16 * 1024;
+inline constexpr std::size_t kMaxOutcomeBytes = 16'384;
 
 using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC: the same for all processes of a host
 

@@ -42,7 +42,7 @@ namespace {
 using Semaphore = boost::interprocess::interprocess_semaphore;
 
 // Boost's semaphore is a sem_t and nothing else, so that a pointer to one is a pointer to the other.
-static_assert(sizeof(Semaphore) == sizeof(sem_t) && alignof(Semaphore) == alignof(sem_t));
+static_assert(sizeof(Semaphore) == sizeof(sem_t));
 static_assert(std::is_standard_layout_v<Semaphore>);
 
 Semaphore& semaphore_at(std::byte* memory) noexcept {

@@ -79,7 +79,7 @@ class Capture {
 
   // Takes what is there now; the stream is closed at its end.
   void drain(Stream& stream) {
-    std::array<char, 16 * 1024> chunk;
+    std::array<char, 16'384> chunk;
     while (stream.fd) {
       const ssize_t got = ::read(stream.fd.get(), chunk.data(), chunk.size());
       if (got < 0 && errno == EINTR) continue;

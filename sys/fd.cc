@@ -26,7 +26,7 @@ void write_whole(int fd, std::string_view text, const char* what) {
 
 std::string read_to_end(int fd, const std::string& what) {
   std::string text;
-  std::array<char, 16 * 1024> chunk;
+  std::array<char, 16'384> chunk;
   for (;;) {
     const ssize_t got = ::pread(fd, chunk.data(), chunk.size(), static_cast<off_t>(text.size()));
     if (got == 0) return text;

@@ -97,7 +97,10 @@ Plan::Plan(const ProcessSpec& wanted) : spec(wanted) {
 
   environment_strings.reserve(spec.environment.size());
   for (const auto& [name, value] : spec.environment) {
-    environment.push_back(argument(environment_strings.emplace_back(name + "=" + value)));
+    std::string& text = environment_strings.emplace_back(name);
+    text += '=';
+    text += value;
+    environment.push_back(argument(text));
   }
   environment.push_back(nullptr);
 

@@ -21,7 +21,6 @@ namespace postpone::sys {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::HasSubstr;
 
 constexpr auto kGenerous = 30s;
 constexpr std::size_t kPlenty = 1 << 20;
