@@ -1,0 +1,44 @@
+// A task executable for libtask_channel_test: handlers that look at the channel from the inside.
+#include <libtask/json.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+namespace {
+
+void run_in_a_shell(const std::string& command) {
+  std::cout << std::flush;
+  if (std::system(command.c_str()) != 0) throw std::runtime_error("the command failed");
+}
+
+// Text in the buffers of both C and C++, with no end of line that would flush it.
+void write_without_flushing() {
+  std::cout << "from C++ ";
+  std::printf("and from C");
+}
+
+// The child makes the mistake; the parent waits for it, so that whatever it says is said before the result.
+void let_a_child_return() {
+  const pid_t child = fork();
+  if (child > 0) waitpid(child, nullptr, 0);
+}
+
+void count_to(libtask::Context& job, int last) {
+  for (int i = 1; i <= last; ++i)
+    job.progress(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(last));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  libtask::App app;
+  app.task("channel.shell", run_in_a_shell, {"command"});
+  app.task("channel.write", write_without_flushing);
+  app.task("channel.fork", let_a_child_return);
+  app.task("channel.count", count_to, {"last"});
+  return app.run(argc, argv);
+}
