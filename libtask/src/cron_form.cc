@@ -28,6 +28,9 @@ constexpr std::array<Field, 6> kFields{{{"minute", 0, 59, {}},
                                         {"day of week", 0, 7, kDays},  // 7 is Sunday too
                                         {"second", 0, 59, {}}}};
 
+constexpr std::array<std::string_view, 7> kAliases{"@hourly",  "@daily",  "@midnight", "@weekly",
+                                                   "@monthly", "@yearly", "@annually"};
+
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   while (true) {
@@ -81,6 +84,7 @@ bool is_item(std::string_view text, const Field& field) {
 }  // namespace
 
 std::string cron_fault(std::string_view cron) {
+  if (std::find(kAliases.begin(), kAliases.end(), cron) != kAliases.end()) return "";
   const std::vector<std::string_view> words = words_of(cron);
   if (words.size() != 5 && words.size() != 6) {
     return "it needs five fields (or six, seconds last), not " + std::to_string(words.size());

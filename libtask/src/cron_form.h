@@ -7,8 +7,8 @@
 namespace libtask::detail {
 
 // Empty when `cron` has five fields (minute, hour, day of month, month, day of week) or six (seconds after
-// them), each a list of "*", numbers, names (jan, mon), ranges and steps within the field's bounds; else what
-// is wrong with it.
+// them), each a list of "*", numbers, names (jan, mon), ranges and steps within the field's bounds, or is
+// one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually; else what is wrong with it.
 std::string cron_fault(std::string_view cron);
 
 }  // namespace libtask::detail

@@ -33,6 +33,19 @@ std::string_view words(std::optional<AbortReason> reason) {
   return "";
 }
 
+std::optional<wire::Abort::Reason> on_the_wire(std::optional<AbortReason> reason) {
+  if (!reason) return std::nullopt;
+  switch (*reason) {
+    case AbortReason::requested:
+      return wire::Abort::Reason::requested;
+    case AbortReason::time_limit:
+      return wire::Abort::Reason::time_limit;
+    case AbortReason::shutdown:
+      return wire::Abort::Reason::shutdown;
+  }
+  return std::nullopt;
+}
+
 std::int64_t wait_us(std::chrono::duration<double> wait) {
   const auto bounded = std::isnan(wait.count())
                            ? std::chrono::duration<double>(0)
@@ -53,6 +66,7 @@ void tell_exception(wire::Result& result, const TaskEntry& task, const RunningJo
   } catch (const Aborted&) {
     result.status = wire::ResultStatus::aborted;
     result.message = words(job.abort_reason());
+    result.abort_reason = on_the_wire(job.abort_reason());
   } catch (const Retry& retry) {
     result.status = wire::ResultStatus::exception;
     result.exception_type = "libtask::Retry";

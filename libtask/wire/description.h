@@ -14,30 +14,30 @@ namespace libtask::wire {
 // `attempts` counts those before this one: Procrastinate's rule, and so is that a job whose attempts have
 // reached max_attempts is not retried (so it runs at most max_attempts + 1 times; nothing = no limit).
 struct RetryStrategy {
-  std::optional<int> max_attempts;
+  std::optional<int> max_attempts{};
   std::chrono::duration<double> wait{0};
   std::chrono::duration<double> linear_wait{0};
   std::chrono::duration<double> exponential_wait{0};  // its count of seconds is the base; 0 = none
-  bool on_crash = true;         // a crash, a time limit and a lost worker count as failures to be retried too
-  std::optional<int> priority;  // what a retry changes
-  std::optional<std::string> queue;
-  std::optional<std::string> lock;
+  bool on_crash = true;  // a crash, a time limit and a lost worker count as failures to be retried too
+  std::optional<int> priority{};  // what a retry changes
+  std::optional<std::string> queue{};
+  std::optional<std::string> lock{};
 };
 
 struct TaskDescription {
-  std::string name;
+  std::string name{};
   std::string queue = "default";
   int priority = 0;
-  std::optional<std::string> lock;
-  std::optional<std::string> queueing_lock;
+  std::optional<std::string> lock{};
+  std::optional<std::string> queueing_lock{};
   std::chrono::milliseconds time_limit{0};  // 0 = the group's
-  std::optional<RetryStrategy> retry;       // nothing = a failure is final
+  std::optional<RetryStrategy> retry{};     // nothing = a failure is final
 };
 
 struct PeriodicDescription {
-  std::string cron;  // five fields, or six with seconds last
-  std::string task;
-  std::string id;  // tells several schedules of one task apart
+  std::string cron{};  // five fields, or six with seconds last
+  std::string task{};
+  std::string id{};  // tells several schedules of one task apart
   std::string args = "{}";
 };
 

@@ -158,11 +158,14 @@ void write(Writer& out, const Abort& abort) {
   out.integer(static_cast<std::uint8_t>(abort.reason));
 }
 
+Abort::Reason read_abort_reason(Reader& in) {
+  return static_cast<Abort::Reason>(in.one_of(static_cast<std::uint8_t>(Abort::Reason::shutdown), "reason"));
+}
+
 Abort read_abort(Reader& in) {
   Abort abort;
   abort.job_id = in.integer<std::int64_t>();
-  abort.reason =
-      static_cast<Abort::Reason>(in.one_of(static_cast<std::uint8_t>(Abort::Reason::shutdown), "reason"));
+  abort.reason = read_abort_reason(in);
   return abort;
 }
 
@@ -207,6 +210,8 @@ void write(Writer& out, const Result& result) {
   out.integer(static_cast<std::uint8_t>(result.status));
   out.text(result.exception_type);
   out.text(result.message);
+  out.flag(result.abort_reason.has_value());
+  if (result.abort_reason) out.integer(static_cast<std::uint8_t>(*result.abort_reason));
   out.flag(result.retryable);
   out.flag(result.retry_in_us.has_value());
   if (result.retry_in_us) out.integer(*result.retry_in_us);
@@ -223,6 +228,7 @@ Result read_result(Reader& in) {
       static_cast<ResultStatus>(in.one_of(static_cast<std::uint8_t>(ResultStatus::aborted), "status"));
   result.exception_type = in.text();
   result.message = in.text();
+  if (in.flag()) result.abort_reason = read_abort_reason(in);
   result.retryable = in.flag();
   if (in.flag()) result.retry_in_us = in.integer<std::int64_t>();
   result.cpu_us = in.integer<std::uint64_t>();

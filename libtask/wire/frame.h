@@ -73,13 +73,17 @@ struct Result {
   ResultStatus status = ResultStatus::succeeded;
   std::string exception_type{};  // with `exception`: the demangled type
   std::string message{};
-  bool retryable =
-      true;  // with `exception`: false when the retry strategy names exception types and this is none of them
-  std::optional<std::int64_t> retry_in_us{};  // the handler asked for a retry after that time
-                                              // (libtask::Retry), whatever the strategy says
-  std::uint64_t cpu_us = 0;                   // used by this job
-  std::uint64_t max_rss_bytes = 0;            // peak while this job ran
-  std::vector<DeferredJob> defers{};          // with `succeeded`: to be created together with the success
+  // With `aborted`: what the handler had been told, by an abort, by its time limit or (shutdown) by a
+  // SIGTERM; nothing when it gave up by itself.
+  std::optional<Abort::Reason> abort_reason{};
+  // With `exception`: false when the retry strategy names exception types and this is none of them.
+  bool retryable = true;
+  // With `exception`: the handler asked for a retry after that time (libtask::Retry), whatever the strategy
+  // says.
+  std::optional<std::int64_t> retry_in_us{};
+  std::uint64_t cpu_us = 0;           // used by this job
+  std::uint64_t max_rss_bytes = 0;    // peak while this job ran
+  std::vector<DeferredJob> defers{};  // with `succeeded`: to be created together with the success
 };
 
 using Frame = std::variant<Hello, Welcome, Refuse, Run, Abort, Progress, Result>;

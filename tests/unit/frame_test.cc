@@ -110,6 +110,7 @@ TEST(Frames, ResultComesBackWithWhatItDefers) {
   EXPECT_EQ(result.status, sent.status);
   EXPECT_EQ(result.exception_type, sent.exception_type);
   EXPECT_EQ(result.message, sent.message);
+  EXPECT_EQ(result.abort_reason, sent.abort_reason);
   EXPECT_EQ(result.retryable, sent.retryable);
   EXPECT_EQ(result.retry_in_us, sent.retry_in_us);
   EXPECT_EQ(result.cpu_us, sent.cpu_us);

@@ -151,8 +151,16 @@ TEST(Execute, AbortedSaysWhy) {
   task.giver.wish = AbortReason::requested;
   EXPECT_EQ(task.run().status, ResultStatus::aborted);
   EXPECT_EQ(task.run().message, "aborted on request");
+  EXPECT_EQ(task.run().abort_reason, wire::Abort::Reason::requested);
   task.giver.wish = AbortReason::shutdown;
   EXPECT_EQ(task.run().message, "stopped because its process had to end");
+  EXPECT_EQ(task.run().abort_reason, wire::Abort::Reason::shutdown);
+}
+
+TEST(Execute, HandlerThatGivesUpByItselfWasToldNothing) {
+  OneTask task([](Context&) { throw Aborted{}; });
+  EXPECT_EQ(task.run().status, ResultStatus::aborted);
+  EXPECT_EQ(task.run().abort_reason, std::nullopt);
 }
 
 TEST(Execute, AbortIsAWishThatAHandlerMayOutrun) {
@@ -171,6 +179,7 @@ TEST(Execute, TimeLimitShowsAsTimeLeftAndAsAbort) {
   });
   const wire::Result result = task.run(wire::Run{.task = "dishes.wash", .time_limit_ms = 5});
   EXPECT_EQ(result.message, "stopped at its time limit");
+  EXPECT_EQ(result.abort_reason, wire::Abort::Reason::time_limit);
 }
 
 TEST(Execute, TerminationSignalIsAWishToStop) {
