@@ -217,7 +217,8 @@ class Board {
   std::uint32_t reset_slot(std::uint32_t index, std::uint32_t group);
 
   // By the supervisor, when an incarnation has ended: copies what it held into a free grave and rings the
-  // housekeeper. False when no grave is free (try again later: nothing was changed).
+  // housekeeper. False when no grave is free (try again later: nothing was changed). REQUIRES: worker_id is the
+  // lease of that incarnation, not 0, and was not buried before.
   bool bury(std::uint32_t index, std::int64_t worker_id);
 
  private:

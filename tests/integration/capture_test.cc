@@ -73,7 +73,8 @@ TEST(Capture, WhatItLeavesBehindIsNotWaitedFor) {
 
 TEST(Capture, ADaemonThatHoldsThePipeIsNotWaitedFor) {
   become_subreaper();
-  const Captured captured = run("setsid sleep 1000 & sleep 0.1; echo done");
+  const Captured captured =
+      run("setsid sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; echo done");
   EXPECT_EQ(captured.output, "done\n");
   EXPECT_EQ(captured.problem, "");
   kill_orphans({}, kGenerous);

@@ -40,7 +40,7 @@ TEST_F(Orphans, ADoubleForkedDaemonIsFound) {
   EXPECT_THAT(children_of(::getpid()), IsEmpty());
 }
 
-// Each dies only when its child's parent is dead: they come to us generation by generation.
+// Each generation comes to us only when the one before it is dead.
 TEST_F(Orphans, AWholeLineageIsFound) {
   Process parent = Process::spawn(
       shell("setsid sh -c 'setsid sh -c \"setsid sleep 1000 & wait\" & wait' >/dev/null 2>&1 & exit 0"));
