@@ -56,14 +56,20 @@ std::string lower(string_view text) {
   return result;
 }
 
+// Nothing when the text is no number.
+std::optional<int> parse_number(string_view text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
 int parse_value(string_view text, const Field& field) {
   const auto name = std::find(field.names.begin(), field.names.end(), lower(text));
   if (name != field.names.end()) return field.least + static_cast<int>(name - field.names.begin());
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < field.least || value > field.most)
-    refuse(field, text);
-  return value;
+  const auto value = parse_number(text);
+  if (!value || *value < field.least || *value > field.most) refuse(field, text);
+  return *value;
 }
 
 // One element of a list: *, a, a-b, each with an optional /step; "a/step" means from a to the end.
@@ -72,7 +78,8 @@ void parse_element(string_view element, const Field& field, std::bitset<N>& bits
   const auto parts = split(element, "/");
   if (parts.size() > 2 || parts[0].empty()) refuse(field, element);
   const bool stepped = parts.size() == 2;
-  const int step = stepped ? parse_value(parts[1], {field.name, 1, field.most, {}}) : 1;
+  const int step = stepped ? parse_number(parts[1]).value_or(0) : 1;
+  if (step < 1) refuse(field, element);
   int first = field.least;
   int last = field.most;
   if (parts[0] != "*") {
@@ -82,7 +89,7 @@ void parse_element(string_view element, const Field& field, std::bitset<N>& bits
     last = range.size() == 2 ? parse_value(range[1], field) : stepped ? field.most : first;
     if (last < first) refuse(field, element);
   }
-  for (int value = first; value <= last; value += step) bits.set(static_cast<std::size_t>(value));
+  for (int value = first; value <= last; value += std::min(step, field.most + 1)) bits.set(static_cast<std::size_t>(value));
 }
 
 template <std::size_t N>
@@ -117,8 +124,8 @@ Cron Cron::parse(string_view expression) {
   cron.weekdays_ = parse_field<8>(fields[4], kWeekday);
   cron.seconds_ = parse_field<60>(fields.size() == 6 ? fields[5] : "0", kSecond);
   if (cron.weekdays_.test(7)) cron.weekdays_.set(0);
-  cron.any_day_ = fields[2].front() == '*';
-  cron.any_weekday_ = fields[4].front() == '*';
+  cron.any_day_ = fields[2] == "*";
+  cron.any_weekday_ = fields[4] == "*";
   return cron;
 }
 

@@ -31,7 +31,7 @@ class Cron {
   std::bitset<32> days_;      // 1-31
   std::bitset<13> months_;    // 1-12
   std::bitset<8> weekdays_;   // 0-6, Sunday first
-  bool any_day_ = false;      // the field begins with a star
+  bool any_day_ = false;      // the field is a star
   bool any_weekday_ = false;
 };
 

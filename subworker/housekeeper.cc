@@ -189,13 +189,21 @@ Cron::Time Housekeeper::server_now() const {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now() + server_offset_);
 }
 
+// A tick leaves the list when the database has answered for it. One that an error of the connection came between is deferred
+// again, and counts once all the same.
 void Housekeeper::defer_periodic() {
-  for (const sql::PeriodicDefer& defer : periodic_.take_due(server_now())) {
+  for (sql::PeriodicDefer& tick : periodic_.take_due(server_now())) ticks_.push_back(std::move(tick));
+  for (; !ticks_.empty(); ticks_.pop_front()) {
+    const sql::PeriodicDefer& defer = ticks_.front();
     try {
       if (const auto id = manager_->defer_periodic(defer))
         spdlog::info("deferred periodic task {} as job {}", defer.job.task, *id);
     } catch (const sql::AlreadyEnqueued& error) {
       spdlog::info("periodic task {}: {}", defer.job.task, error.what());
+    } catch (const sql::DatabaseError& error) {
+      const bool passing = error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict;
+      if (passing) throw;
+      spdlog::error("periodic task {} is not deferred: {}", defer.job.task, error.what());
     }
   }
 }

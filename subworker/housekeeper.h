@@ -11,6 +11,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -67,6 +68,7 @@ class Housekeeper {
   std::optional<sql::JobManager> manager_;
   sys::Backoff backoff_;
   Periodic periodic_;
+  std::deque<sql::PeriodicDefer> ticks_;  // taken from periodic_, not yet in the database
   std::chrono::system_clock::duration server_offset_{0};  // the server's clock less ours, as of the last connect
   Clock::time_point next_heartbeat_;
   Clock::time_point next_abort_poll_;

@@ -87,6 +87,28 @@ std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::Defe
   return requests;
 }
 
+// What is impossible in that which the task asked for, a job to be deferred or a changed retry. Empty when nothing.
+std::string fault_of_wishes(const sql::Outcome& outcome, const std::string& task) {
+  if (outcome.action == sql::Action::retry) {
+    sql::DeferRequest next;
+    next.task = task;
+    next.queue = outcome.new_queue.value_or(next.queue);
+    next.lock = outcome.new_lock;
+    return sql::fault_of(next);
+  }
+  for (const sql::DeferRequest& request : outcome.defers)
+    if (std::string fault = sql::fault_of(request); !fault.empty()) return fault;
+  return "";
+}
+
+// It would spoil the whole statement in which it is stored, so it costs this job.
+void refuse_wishes(sql::Outcome& outcome, const std::string& fault) {
+  outcome.action = sql::Action::fail;
+  if (outcome.cause == sql::Cause::succeeded) outcome.cause = sql::Cause::exception;
+  outcome.message += (outcome.message.empty() ? "it asked for the impossible: " : "; it asked for the impossible: ") + fault;
+  outcome.defers.clear();
+}
+
 // One overload for each way a run can end; each completes `outcome`.
 struct Decision {
   sql::Outcome& outcome;
@@ -166,6 +188,7 @@ sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskD
   outcome.max_rss_bytes = execution.max_rss_bytes;
   outcome.stderr_tail = execution.stderr_tail;
   std::visit(Decision{outcome, execution.stop, task}, execution.end);
+  if (const std::string fault = fault_of_wishes(outcome, job.task); !fault.empty()) refuse_wishes(outcome, fault);
   outcome.delete_job = may_delete(outcome.action, delete_jobs);
   return outcome;
 }

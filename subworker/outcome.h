@@ -15,7 +15,8 @@ namespace postpone::subworker {
 // one that just failed. The rule is Procrastinate's: see libtask::wire::RetryStrategy. Waits longer than a year are cut to one.
 std::optional<sql::Seconds> retry_wait(const libtask::wire::RetryStrategy& strategy, int attempts);
 
-// The outcome of a run. `task` is what the task executable says of the job's task.
+// The outcome of a run. `task` is what the task executable says of the job's task. A job that asked for what the database cannot
+// store (a queue name too long) has failed, so that the outcome is one that sql::to_json() takes.
 sql::Outcome decide(const sql::Job& job, const Execution& execution, const libtask::wire::TaskDescription& task,
                     config::DeleteJobs delete_jobs);
 

@@ -13,9 +13,8 @@ void Output::append(Stream stream, std::string_view bytes) {
     const std::size_t length = std::min({end, bytes.size(), room});
     partial.append(bytes.substr(0, length));
     bytes.remove_prefix(length);
-    const bool complete = !bytes.empty() && bytes.front() == '\n';
-    if (!complete && partial.size() < kMaxLineBytes) return;
-    if (complete) bytes.remove_prefix(1);
+    if (bytes.empty()) return;  // a full line too: its end may be the next byte
+    if (bytes.front() == '\n') bytes.remove_prefix(1);
     emit(stream, partial);
     partial.clear();
   }
@@ -41,7 +40,7 @@ void Output::emit(Stream stream, std::string_view line) {
   if (tail_.size() <= kTailBytes) return;
   // Cut at the beginning of a line, or inside the one line that is longer than the tail.
   const std::size_t excess = tail_.size() - kTailBytes;
-  const std::size_t line_end = tail_.find('\n', excess);
+  const std::size_t line_end = tail_.find('\n', excess - 1);
   tail_.erase(0, line_end + 1 < tail_.size() ? line_end + 1 : excess);
 }
 

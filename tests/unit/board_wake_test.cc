@@ -1,0 +1,88 @@
+#include "board/wake.h"
+
+#include <gmock/gmock.h>
+
+#include <array>
+
+namespace postpone::board {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr std::array<std::uint32_t, 1> kKitchen{0};
+constexpr std::array<std::uint32_t, 1> kOffice{1};
+constexpr std::array<std::uint32_t, 2> kBoth{0, 1};
+
+SlotView kitchen(std::uint32_t slot, SlotState state, std::int64_t since_ns = 0) {
+  return {.slot = slot, .group = kKitchen[0], .state = state, .since_ns = since_ns};
+}
+SlotView office(std::uint32_t slot, SlotState state, std::int64_t since_ns = 0) {
+  return {.slot = slot, .group = kOffice[0], .state = state, .since_ns = since_ns};
+}
+SlotView rung(SlotView view) {
+  view.rung = true;
+  return view;
+}
+
+TEST(Wake, MostRecentlyIdleGoesFirst) {
+  const std::vector<SlotView> slots{kitchen(0, SlotState::idle, 10), kitchen(1, SlotState::idle, 30),
+                                    kitchen(2, SlotState::idle, 20)};
+  EXPECT_THAT(choose(slots, kKitchen, 1), ElementsAre(1));
+  EXPECT_THAT(choose(slots, kKitchen, 2), ElementsAre(1, 2));
+  EXPECT_THAT(choose(slots, kKitchen, 3), ElementsAre(1, 2, 0));
+}
+
+TEST(Wake, NoMoreAreWokenThanThereAreJobs) {
+  std::vector<SlotView> slots;
+  for (std::uint32_t i = 0; i < 100; ++i) slots.push_back(kitchen(i, SlotState::idle, i));
+  EXPECT_EQ(choose(slots, kKitchen, 7).size(), 7U);
+  EXPECT_THAT(choose(slots, kKitchen, 0), IsEmpty());
+}
+
+TEST(Wake, MoreJobsThanSlotsWakeAllOfThem) {
+  EXPECT_THAT(choose(std::vector{kitchen(0, SlotState::idle)}, kKitchen, 1'000'000), ElementsAre(0));
+  EXPECT_THAT(choose(std::vector<SlotView>{}, kKitchen, 5), IsEmpty());
+}
+
+TEST(Wake, WhoIsRungAlreadyIsPassedOver) {
+  const std::vector<SlotView> slots{kitchen(0, SlotState::idle, 10), rung(kitchen(1, SlotState::idle, 30)),
+                                    rung(kitchen(2, SlotState::looking))};
+  EXPECT_THAT(choose(slots, kKitchen, 5), ElementsAre(0));
+}
+
+TEST(Wake, WhoIsLookingIsRungOnlyWhenTheIdleDoNotSuffice) {
+  const std::vector<SlotView> slots{kitchen(0, SlotState::looking), kitchen(1, SlotState::idle),
+                                    kitchen(2, SlotState::starting)};
+  EXPECT_THAT(choose(slots, kKitchen, 1), ElementsAre(1));
+  EXPECT_THAT(choose(slots, kKitchen, 2), ElementsAre(1, 0, 2));
+}
+
+TEST(Wake, EveryoneWhoIsLookingIsRungBecauseAnyLookMayHaveMissedTheJob) {
+  const std::vector<SlotView> slots{kitchen(0, SlotState::looking), kitchen(1, SlotState::looking),
+                                    kitchen(2, SlotState::looking)};
+  EXPECT_THAT(choose(slots, kKitchen, 1), ElementsAre(0, 1, 2));
+}
+
+TEST(Wake, TheBusyAndTheLeavingStayUntouched) {
+  const std::vector<SlotView> slots{kitchen(0, SlotState::running), kitchen(1, SlotState::stopping),
+                                    kitchen(2, SlotState::vacant), kitchen(3, SlotState::waiting_for_permit)};
+  EXPECT_THAT(choose(slots, kKitchen, 4), IsEmpty());
+}
+
+TEST(Wake, OtherGroupsSleepOn) {
+  const std::vector<SlotView> slots{kitchen(0, SlotState::idle, 10), office(1, SlotState::idle, 30),
+                                    office(2, SlotState::looking), office(3, SlotState::idle, 20)};
+  EXPECT_THAT(choose(slots, kKitchen, 4), ElementsAre(0));
+  EXPECT_THAT(choose(slots, kOffice, 2), ElementsAre(1, 3));
+  EXPECT_THAT(choose(slots, std::span<const std::uint32_t>(), 4), IsEmpty());
+}
+
+TEST(Wake, GroupsOfTheSameQueueShareTheJobsByRecencyAlone) {
+  const std::vector<SlotView> slots{kitchen(0, SlotState::idle, 10), office(1, SlotState::idle, 30),
+                                    kitchen(2, SlotState::idle, 20)};
+  EXPECT_THAT(choose(slots, kBoth, 2), ElementsAre(1, 2));
+}
+
+}  // namespace
+}  // namespace postpone::board

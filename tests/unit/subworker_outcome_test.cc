@@ -1,0 +1,386 @@
+#include "subworker/outcome.h"
+
+#include <gmock/gmock.h>
+
+#include <csignal>
+#include <string>
+#include <vector>
+
+namespace postpone::subworker {
+namespace {
+
+using namespace std::chrono_literals;
+using libtask::wire::Result;
+using libtask::wire::ResultStatus;
+using libtask::wire::RetryStrategy;
+using libtask::wire::TaskDescription;
+using sql::Action;
+using sql::Cause;
+using sql::Seconds;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr Seconds kYear = std::chrono::hours(24 * 365);
+
+// --- how long a retry waits --------------------------------------------------------------------------------
+
+TEST(RetryWait, StrategyThatSaysNothingRetriesAtOnceForever) {
+  EXPECT_EQ(retry_wait({}, 0), 0s);
+  EXPECT_EQ(retry_wait({}, 1'000'000), 0s);
+}
+
+TEST(RetryWait, ConstantWaitStays) {
+  const RetryStrategy strategy{.wait = 7s};
+  for (int attempts : {0, 1, 50}) EXPECT_EQ(retry_wait(strategy, attempts), 7s);
+}
+
+TEST(RetryWait, LinearWaitGrowsWithTheAttemptsBefore) {
+  const RetryStrategy strategy{.linear_wait = 3s};
+  EXPECT_EQ(retry_wait(strategy, 0), 0s);
+  EXPECT_EQ(retry_wait(strategy, 1), 3s);
+  EXPECT_EQ(retry_wait(strategy, 10), 30s);
+}
+
+TEST(RetryWait, ExponentialWaitIsAPowerOfOneMoreThanTheAttemptsBefore) {
+  const RetryStrategy strategy{.exponential_wait = 2s};
+  EXPECT_EQ(retry_wait(strategy, 0), 2s);
+  EXPECT_EQ(retry_wait(strategy, 1), 4s);
+  EXPECT_EQ(retry_wait(strategy, 9), 1024s);
+}
+
+TEST(RetryWait, TheThreePartsAddUp) {
+  const RetryStrategy strategy{.wait = 5s, .linear_wait = 3s, .exponential_wait = 2s};
+  EXPECT_EQ(retry_wait(strategy, 0), 5s + 0s + 2s);
+  EXPECT_EQ(retry_wait(strategy, 4), 5s + 12s + 32s);
+}
+
+TEST(RetryWait, ABaseBelowOneSecondShrinks) {
+  EXPECT_EQ(retry_wait({.exponential_wait = 500ms}, 1), 250ms);
+}
+
+TEST(RetryWait, NoWaitIsLongerThanAYear) {
+  EXPECT_EQ(retry_wait({.exponential_wait = 2s}, 30), kYear);
+  EXPECT_EQ(retry_wait({.exponential_wait = 1000s}, 100'000), kYear);  // infinity
+  EXPECT_EQ(retry_wait({.wait = 2 * kYear}, 0), kYear);
+}
+
+TEST(RetryWait, NoWaitIsNegative) {
+  EXPECT_EQ(retry_wait({.wait = -5s}, 0), 0s);
+}
+
+TEST(RetryWait, JobRunsOnceMoreThanMaxAttempts) {
+  const RetryStrategy strategy{.max_attempts = 2, .wait = 1s};
+  EXPECT_EQ(retry_wait(strategy, 0), 1s);
+  EXPECT_EQ(retry_wait(strategy, 1), 1s);
+  EXPECT_EQ(retry_wait(strategy, 2), std::nullopt);
+  EXPECT_EQ(retry_wait(strategy, 3), std::nullopt);
+  EXPECT_EQ(retry_wait({.max_attempts = 0}, 0), std::nullopt);
+}
+
+// --- what becomes of a job ---------------------------------------------------------------------------------
+
+sql::Job job_after(int attempts) {
+  sql::Job job;
+  job.id = 42;
+  job.task = "dishes.wash";
+  job.attempts = attempts;
+  return job;
+}
+
+TaskDescription task_with(std::optional<RetryStrategy> retry) {
+  TaskDescription task;
+  task.name = "dishes.wash";
+  task.retry = std::move(retry);
+  return task;
+}
+
+Execution ended(decltype(Execution::end) end, std::optional<StopReason> stop = std::nullopt) {
+  Execution execution;
+  execution.end = std::move(end);
+  execution.stop = stop;
+  return execution;
+}
+
+Returned returned(ResultStatus status, const std::string& message = "") {
+  return {Result{.job_id = 42, .status = status, .message = message}};
+}
+
+Returned threw(bool retryable = true) {
+  Returned end = returned(ResultStatus::exception, "the sink is full");
+  end.result.exception_type = "std::runtime_error";
+  end.result.retryable = retryable;
+  return end;
+}
+
+Died died_by(int signal) {
+  return {{.signalled = true, .code = signal}};
+}
+
+Died died_with(int status) {
+  return {{.signalled = false, .code = status}};
+}
+
+sql::Outcome decide_first(const Execution& execution, std::optional<RetryStrategy> retry = std::nullopt) {
+  return decide(job_after(0), execution, task_with(std::move(retry)), config::DeleteJobs::never);
+}
+
+// Every way a run can end, before and after each reason to stop, and what follows from it without a retry
+// strategy, with one, and with one that leaves crashes alone.
+struct Story {
+  const char* name;
+  Execution execution;
+  Cause cause;
+  Action without_retry;
+  Action with_retry;
+  Action without_retry_on_crash;
+};
+
+std::vector<Story> stories() {
+  constexpr auto requested = StopReason::requested;
+  constexpr auto time_limit = StopReason::time_limit;
+  constexpr auto shutdown = StopReason::shutdown;
+  constexpr auto succeed = Action::succeed;
+  constexpr auto fail = Action::fail;
+  constexpr auto abort = Action::abort;
+  constexpr auto retry = Action::retry;
+  const Returned done = returned(ResultStatus::succeeded);
+  const Returned gave_up = returned(ResultStatus::aborted);
+  const Returned bad_arguments = returned(ResultStatus::bad_arguments);
+  const Returned unknown = returned(ResultStatus::unknown_task);
+  return {
+      // What the handler says of itself counts, whatever it was told meanwhile.
+      {"succeeded", ended(done), Cause::succeeded, succeed, succeed, succeed},
+      {"succeeded though asked to abort", ended(done, requested), Cause::succeeded, succeed, succeed,
+       succeed},
+      {"succeeded past its limit", ended(done, time_limit), Cause::succeeded, succeed, succeed, succeed},
+      {"succeeded in the shutdown", ended(done, shutdown), Cause::succeeded, succeed, succeed, succeed},
+      {"threw", ended(threw()), Cause::exception, fail, retry, retry},
+      {"threw when asked to abort", ended(threw(), requested), Cause::exception, fail, retry, retry},
+      {"threw past its limit", ended(threw(), time_limit), Cause::exception, fail, retry, retry},
+      {"threw what is not retried", ended(threw(false)), Cause::exception, fail, fail, fail},
+      {"bad arguments", ended(bad_arguments), Cause::bad_arguments, fail, fail, fail},
+      {"unknown task", ended(unknown), Cause::unknown_task, fail, fail, fail},
+
+      {"aborted itself", ended(gave_up), Cause::aborted, abort, abort, abort},
+      {"aborted on request", ended(gave_up, requested), Cause::aborted, abort, abort, abort},
+      {"stopped at its limit", ended(gave_up, time_limit), Cause::timed_out, fail, retry, fail},
+      {"stopped in the shutdown", ended(gave_up, shutdown), Cause::aborted, retry, retry, retry},
+
+      {"segfault", ended(died_by(SIGSEGV)), Cause::signalled, fail, retry, fail},
+      {"exit", ended(died_with(0)), Cause::exited, fail, retry, fail},
+      {"killed on request", ended(died_by(SIGKILL), requested), Cause::aborted, abort, abort, abort},
+      {"killed at its limit", ended(died_by(SIGKILL), time_limit), Cause::timed_out, fail, retry, fail},
+      {"killed in the shutdown", ended(died_by(SIGKILL), shutdown), Cause::aborted, retry, retry, retry},
+      {"exit when asked to abort", ended(died_with(3), requested), Cause::aborted, abort, abort, abort},
+
+      // Misbehaviour stays what it is: being told to stop is no excuse.
+      {"garbled", ended(Garbled{"x"}), Cause::protocol_error, fail, retry, fail},
+      {"garbled when asked to abort", ended(Garbled{"x"}, requested), Cause::protocol_error, fail, retry,
+       fail},
+      {"flooded", ended(Flooded{10}), Cause::output_flood, fail, retry, fail},
+      {"flooded past its limit", ended(Flooded{10}, time_limit), Cause::output_flood, fail, retry, fail},
+  };
+}
+
+TEST(Outcome, FollowsFromTheEndTheStopAndTheStrategy) {
+  for (const Story& story : stories()) {
+    SCOPED_TRACE(story.name);
+    const auto plain = decide_first(story.execution);
+    EXPECT_EQ(plain.job_id, 42);
+    EXPECT_EQ(plain.attempt, 1);
+    EXPECT_EQ(plain.cause, story.cause);
+    EXPECT_EQ(plain.action, story.without_retry);
+    const auto retried = decide_first(story.execution, RetryStrategy{});
+    EXPECT_EQ(retried.cause, story.cause);
+    EXPECT_EQ(retried.action, story.with_retry);
+    EXPECT_EQ(decide_first(story.execution, RetryStrategy{.on_crash = false}).action,
+              story.without_retry_on_crash);
+  }
+}
+
+TEST(Outcome, DeletedAreOnlyJobsThatHaveEnded) {
+  for (const Story& story : stories()) {
+    SCOPED_TRACE(story.name);
+    const auto task = task_with(RetryStrategy{});
+    const Action action = story.with_retry;
+    const auto deleted = [&](config::DeleteJobs when) {
+      return decide(job_after(0), story.execution, task, when).delete_job;
+    };
+    EXPECT_FALSE(deleted(config::DeleteJobs::never));
+    EXPECT_EQ(deleted(config::DeleteJobs::successful), action == Action::succeed);
+    EXPECT_EQ(deleted(config::DeleteJobs::always), action != Action::retry);
+  }
+}
+
+TEST(Outcome, ExhaustedStrategyFailsTheJobForGood) {
+  const RetryStrategy strategy{.max_attempts = 2, .wait = 9s};
+  const auto second = decide(job_after(1), ended(threw()), task_with(strategy), config::DeleteJobs::never);
+  EXPECT_EQ(second.action, Action::retry);
+  EXPECT_EQ(second.attempt, 2);
+  EXPECT_EQ(second.retry_in, 9s);
+  const auto third = decide(job_after(2), ended(threw()), task_with(strategy), config::DeleteJobs::never);
+  EXPECT_EQ(third.action, Action::fail);
+  EXPECT_EQ(third.attempt, 3);
+}
+
+TEST(Outcome, ShutdownRetriesAtOnceEvenAnExhaustedJob) {
+  const RetryStrategy strategy{.max_attempts = 0, .wait = 9s, .priority = -5};
+  for (const auto& end : {ended(died_by(SIGKILL), StopReason::shutdown),
+                          ended(returned(ResultStatus::aborted), StopReason::shutdown)}) {
+    const auto outcome = decide(job_after(7), end, task_with(strategy), config::DeleteJobs::always);
+    EXPECT_EQ(outcome.action, Action::retry);
+    EXPECT_EQ(outcome.retry_in, 0s);
+    EXPECT_EQ(outcome.new_priority, std::nullopt);
+    EXPECT_EQ(outcome.message, "interrupted: its sub-worker was shut down");
+  }
+}
+
+TEST(Outcome, HandlerThatAsksForARetryGetsItWhateverTheStrategySays) {
+  Returned asked = threw(false);
+  asked.result.retry_in_us = 1'500'000;
+  const auto without = decide_first(ended(asked));
+  EXPECT_EQ(without.action, Action::retry);
+  EXPECT_EQ(without.retry_in, 1500ms);
+  const RetryStrategy exhausted{.max_attempts = 0, .wait = 60s, .queue = "later"};
+  const auto with = decide_first(ended(asked), exhausted);
+  EXPECT_EQ(with.action, Action::retry);
+  EXPECT_EQ(with.retry_in, 1500ms);
+  EXPECT_EQ(with.new_queue, "later");
+}
+
+TEST(Outcome, RetryChangesPriorityQueueAndLock) {
+  const RetryStrategy strategy{.priority = 0, .queue = "later", .lock = ""};
+  const auto outcome = decide_first(ended(threw()), strategy);
+  EXPECT_EQ(outcome.new_priority, 0);
+  EXPECT_EQ(outcome.new_queue, "later");
+  EXPECT_EQ(outcome.new_lock, "");
+  const auto plain = decide_first(ended(threw()), RetryStrategy{});
+  EXPECT_EQ(plain.new_priority, std::nullopt);
+  EXPECT_EQ(plain.new_queue, std::nullopt);
+  EXPECT_EQ(plain.new_lock, std::nullopt);
+}
+
+TEST(Outcome, KeepsWhatTheRunCost) {
+  Execution execution = ended(threw());
+  execution.run_time = 1500ms;
+  execution.cpu_time = 200ms;
+  execution.max_rss_bytes = 4096;
+  execution.stderr_tail = "last words\n";
+  const auto outcome = decide_first(execution);
+  EXPECT_EQ(outcome.run_time, 1500ms);
+  EXPECT_EQ(outcome.cpu_time, 200ms);
+  EXPECT_EQ(outcome.max_rss_bytes, 4096);
+  EXPECT_EQ(outcome.stderr_tail, "last words\n");
+  EXPECT_EQ(outcome.exception_type, "std::runtime_error");
+  EXPECT_EQ(outcome.message, "the sink is full");
+}
+
+TEST(Outcome, CrashTellsItsSignalAndExitItsStatus) {
+  const auto crash = decide_first(ended(died_by(SIGSEGV)));
+  EXPECT_EQ(crash.signal, SIGSEGV);
+  EXPECT_EQ(crash.exit_status, std::nullopt);
+  EXPECT_EQ(crash.message, "the task process ended without a result: signal 11 (Segmentation fault)");
+  const auto exit = decide_first(ended(died_with(3)));
+  EXPECT_EQ(exit.signal, std::nullopt);
+  EXPECT_EQ(exit.exit_status, 3);
+  EXPECT_EQ(exit.message, "the task process ended without a result: exit status 3");
+}
+
+TEST(Outcome, SigkillThatNobodyHereSentHintsAtMemory) {
+  EXPECT_THAT(decide_first(ended(died_by(SIGKILL))).message,
+              HasSubstr("perhaps the kernel for want of memory"));
+  const auto ours = decide_first(ended(died_by(SIGKILL), StopReason::time_limit));
+  EXPECT_EQ(ours.message, "time limit exceeded; the task process ended with signal 9 (Killed)");
+}
+
+TEST(Outcome, MisbehaviourIsDescribed) {
+  EXPECT_EQ(decide_first(ended(Garbled{"a frame of 4 GiB"})).message,
+            "the task process garbled its channel: a frame of 4 GiB");
+  EXPECT_EQ(decide_first(ended(Flooded{1024})).message,
+            "wrote more than max_output (1024 bytes) to stdout and stderr");
+}
+
+// --- jobs that the handler deferred ------------------------------------------------------------------------
+
+Returned deferring(const libtask::wire::DeferredJob& job) {
+  Returned end = returned(ResultStatus::succeeded);
+  end.result.defers.push_back(job);
+  return end;
+}
+
+libtask::wire::DeferredJob mail() {
+  return {.task = "mail.send", .args = R"({"to": "ann"})", .queue = "mail"};
+}
+
+TEST(Outcome, SuccessCarriesTheDeferredJobs) {
+  auto job = mail();
+  job.priority = 3;
+  job.lock = "ann";
+  job.queueing_lock = "mail-ann";
+  job.delay_us = 2'500'000;
+  Returned end = deferring(job);
+  end.result.defers.push_back(mail());
+  const auto outcome = decide_first(ended(end));
+  ASSERT_EQ(outcome.defers.size(), 2U);
+  const sql::DeferRequest& first = outcome.defers[0];
+  EXPECT_EQ(first.task, "mail.send");
+  EXPECT_EQ(first.args, R"({"to": "ann"})");
+  EXPECT_EQ(first.queue, "mail");
+  EXPECT_EQ(first.priority, 3);
+  EXPECT_EQ(first.lock, "ann");
+  EXPECT_EQ(first.queueing_lock, "mail-ann");
+  EXPECT_EQ(first.scheduled_in, 2500ms);
+  EXPECT_EQ(outcome.defers[1].scheduled_in, std::nullopt);
+}
+
+TEST(Outcome, FailureDefersNothing) {
+  Returned end = threw();
+  end.result.defers.push_back(mail());
+  EXPECT_THAT(decide_first(ended(end)).defers, IsEmpty());
+}
+
+TEST(Outcome, DeferredJobThatCannotBeStoredFailsTheJobThatDeferredIt) {
+  auto job = mail();
+  job.queue = std::string(129, 'q');
+  const auto outcome =
+      decide(job_after(0), ended(deferring(job)), task_with({}), config::DeleteJobs::successful);
+  EXPECT_EQ(outcome.action, Action::fail);
+  EXPECT_EQ(outcome.cause, Cause::exception);
+  EXPECT_EQ(
+      outcome.message,
+      "it asked for the impossible: job of task \"mail.send\": the queue name is longer than 128 characters");
+  EXPECT_FALSE(outcome.delete_job);
+  EXPECT_NO_THROW(sql::to_json(outcome));
+}
+
+TEST(Outcome, RetryIntoAQueueThatCannotBeIsAFailure) {
+  const auto outcome = decide_first(ended(threw()), RetryStrategy{.queue = std::string(129, 'q')});
+  EXPECT_EQ(outcome.action, Action::fail);
+  EXPECT_EQ(outcome.cause, Cause::exception);
+  EXPECT_THAT(outcome.message, HasSubstr("the sink is full; it asked for the impossible: "));
+  EXPECT_NO_THROW(sql::to_json(outcome));
+}
+
+// --- jobs that were not run --------------------------------------------------------------------------------
+
+TEST(Outcome, UnknownTaskFailsAndTellsWhatThereIs) {
+  libtask::wire::Description description;
+  description.tasks = {TaskDescription{.name = "mail.send"}, TaskDescription{.name = "mail.sort"}};
+  const auto outcome = unknown_task(job_after(1), description, "/opt/mail", config::DeleteJobs::always);
+  EXPECT_EQ(outcome.job_id, 42);
+  EXPECT_EQ(outcome.attempt, 2);
+  EXPECT_EQ(outcome.action, Action::fail);
+  EXPECT_EQ(outcome.cause, Cause::unknown_task);
+  EXPECT_EQ(outcome.message, "/opt/mail has no task \"dishes.wash\"; it has: mail.send, mail.sort");
+  EXPECT_TRUE(outcome.delete_job);
+}
+
+TEST(Outcome, ReleasedJobGoesBackAsItWas) {
+  const auto outcome = release(job_after(3));
+  EXPECT_EQ(outcome.job_id, 42);
+  EXPECT_EQ(outcome.action, Action::release);
+  EXPECT_FALSE(outcome.delete_job);
+}
+
+}  // namespace
+}  // namespace postpone::subworker
