@@ -141,7 +141,6 @@ bool Session::take_permit(bool pending) {
     hooks_.on_tick();
     if (hooks_.gives_up(pending)) return false;
   }
-  slot_.holds_permit.store(1);
   return true;
 }
 
@@ -157,7 +156,6 @@ void Session::connect() {
 
 void Session::give_up_connection() {
   manager_.reset();
-  slot_.holds_permit.store(0);
   permit_.reset();
 }
 

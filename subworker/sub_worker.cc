@@ -230,6 +230,8 @@ void SubWorker::count(const sql::Outcome& outcome) {
 void SubWorker::idle() {
   show("idle");
   slot_.enter(board::SlotState::idle);
+  // After that, and not before: who waits for a permit asks those that are idle, and did not find us among them until now.
+  if (session_.connected() && board::someone_waits_for_permit(board_)) session_.give_up_connection();
   kill_leftovers();
   const auto until = Clock::now() + config_.supervisor.polling_interval;
   while (Clock::now() < until && !leaving()) {

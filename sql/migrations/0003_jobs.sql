@@ -239,8 +239,9 @@ BEGIN
         FROM outcome
         WHERE job.id = outcome.job_id AND job.attempts = outcome.attempt - 1
           -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since the table
-          -- was vacuumed, has left an entry.
-          AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
+          -- was vacuumed, has left an entry. A running job without a worker was this worker's, whose row another client (Python's
+          -- workers do so) has pruned: it runs nowhere else.
+          AND job.status::text = 'doing' AND coalesce(job.worker_id, p_worker_id) = p_worker_id
         RETURNING outcome.ordinality, job.id, job.status
     ), kept AS (
         INSERT INTO postpone_attempts (

@@ -1,0 +1,40 @@
+// What all benchmarks share: a client on bare libpq, and how figures are printed.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace postpone::bench {
+
+using Clock = std::chrono::steady_clock;
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
+// A client's session. Throws std::runtime_error for whatever fails.
+class Client {
+ public:
+  explicit Client(const std::string& url);
+  // The first column of the first row; empty when there is none.
+  std::string execute(const std::string& sql);
+  int socket() const { return PQsocket(connection_.get()); }
+  // Waits until a notification is there.
+  void wait_for_notification();
+
+ private:
+  std::unique_ptr<PGconn, decltype(&PQfinish)> connection_;
+};
+
+// "  <what>: min … median … p99 … max … ms (n = …)".
+void print_times(const std::string& what, std::vector<double> milliseconds);
+double median(std::vector<double> values);
+
+// Each measures one thing on a database and a family of its own, and prints it.
+void latency(int jobs);                  // defer to start on an idle system, beside the bare NOTIFY round trip
+void locks(int rounds);                  // four jobs of one lock, retries without wait, lateness of scheduled jobs
+void throughput(int jobs, int rounds);   // no-op jobs under 8 sub-workers, and that each ran exactly once
+void rest(std::chrono::seconds length);  // processor time and private memory of an idle family
+
+}  // namespace postpone::bench

@@ -1,0 +1,129 @@
+// How soon jobs start, and how many can be run. The journal that the tasks write and the clients' clocks are CLOCK_MONOTONIC both.
+#include <cstdio>
+#include <stdexcept>
+
+#include "bench/figures.h"
+#include "tests/support/database.h"
+#include "tests/support/eventually.h"
+#include "tests/support/family.h"
+
+namespace postpone::bench {
+namespace {
+
+using namespace std::chrono_literals;
+using tests::eventually;
+
+const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
+const std::string kNoPolling = "[supervisor]\npolling_interval = \"1h\"\n[log]\nlevel = \"warning\"\n";
+
+double ms_between(std::int64_t from_ns, std::int64_t to_ns) { return static_cast<double>(to_ns - from_ns) / 1e6; }
+std::int64_t now_ns() { return Clock::now().time_since_epoch().count(); }
+
+// A database, a family of 8 sub-workers that never polls, a client, and the journal of its jobs.
+struct Stage {
+  Stage() : family(database.url(), kNoPolling + tests::group("m", kMisbehave, 8)), client(database.url()) {
+    family.wait_until_ready(8);
+  }
+
+  std::string journal() const { return files.file("journal"); }
+  std::string defer(const std::string& more = "") {
+    return client.execute("SELECT postpone_defer('misbehave.journal', queue => 'm', args => '{\"file\": \"" + journal() +
+                          "\"}'" + more + ")");
+  }
+  void wait_until_all_ended() {
+    const bool ended = eventually([&] {
+      return client.execute("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')") == "0";
+    }, 300s);
+    if (!ended) throw std::runtime_error("jobs do not end:\n" + family.log());
+  }
+  std::vector<std::int64_t> times_of(const std::string& what) const {
+    std::vector<std::int64_t> times;
+    for (const auto& line : tests::read_journal(journal()))
+      if (line.what == what) times.push_back(line.at_ns);
+    return times;
+  }
+
+  tests::TestDatabase database;
+  tests::TemporaryDirectory files;
+  tests::Family family;
+  Client client;
+};
+
+}  // namespace
+
+void latency(int jobs) {
+  std::printf("latency: from the answer to the defer (the commit) to the first instruction of the handler, 8 idle sub-workers\n");
+  Stage stage;
+  Client listener(stage.database.url());
+  listener.execute("LISTEN bare");
+  std::vector<double> starts, notifications;
+  std::vector<std::int64_t> committed;
+  for (int i = 0; i < jobs; ++i) {
+    stage.defer();
+    committed.push_back(now_ns());
+    stage.wait_until_all_ended();
+    const auto sent = now_ns();
+    stage.client.execute("NOTIFY bare");
+    listener.wait_for_notification();
+    notifications.push_back(ms_between(sent, now_ns()));
+  }
+  const auto started = stage.times_of("start");
+  for (std::size_t i = 0; i < committed.size(); ++i) starts.push_back(ms_between(committed[i], started.at(i)));
+  print_times("defer committed to handler started", starts);
+  print_times("bare NOTIFY sent to received", notifications);
+  std::printf("  ratio of the medians: %.2f\n", median(starts) / median(notifications));
+}
+
+void locks(int rounds) {
+  std::printf("locks: four no-op jobs of one lock under 8 idle sub-workers, from the commit of the last defer\n");
+  Stage stage;
+  std::vector<double> chains, late;
+  for (int i = 0; i < rounds; ++i) {
+    stage.client.execute("SELECT count(postpone_defer('misbehave.journal', queue => 'm', lock => 'l', args => '{\"file\": \"" +
+                         stage.journal() + "\"}')) FROM generate_series(1, 4)");
+    const auto committed = now_ns();
+    stage.wait_until_all_ended();
+    chains.push_back(ms_between(committed, stage.times_of("end").back()));
+  }
+  print_times("all four ended", chains);
+
+  std::vector<double> retries;
+  for (int i = 0; i < rounds; ++i) {
+    const auto id = stage.client.execute("SELECT postpone_defer('misbehave.once', queue => 'm')");
+    stage.wait_until_all_ended();
+    retries.push_back(std::stod(stage.client.execute(
+        "SELECT 1000 * extract(epoch FROM max(at) FILTER (WHERE type = 'started') - max(at) FILTER (WHERE type = "
+        "'deferred_for_retry')) FROM procrastinate_events WHERE job_id = " + id)));
+  }
+  print_times("retry without wait, recorded to started again", retries);
+
+  for (int i = 0; i < rounds; ++i) {
+    const auto id = stage.defer(", scheduled_at => clock_timestamp() + interval '150 ms'");
+    stage.wait_until_all_ended();
+    late.push_back(std::stod(stage.client.execute(
+        "SELECT 1000 * extract(epoch FROM max(e.at) FILTER (WHERE e.type = 'started') - max(j.scheduled_at)) FROM "
+        "procrastinate_events e JOIN procrastinate_jobs j ON j.id = e.job_id WHERE j.id = " + id)));
+  }
+  print_times("scheduled job, due to started", late);
+}
+
+void throughput(int jobs, int rounds) {
+  std::printf("throughput: %d no-op jobs under 8 sub-workers, %d rounds\n", jobs, rounds);
+  Stage stage;
+  for (int round = 1; round <= rounds; ++round) {
+    stage.client.execute("TRUNCATE procrastinate_jobs CASCADE");
+    stage.client.execute("SELECT count(postpone_defer('misbehave.noop', queue => 'm')) FROM generate_series(1, " +
+                         std::to_string(jobs) + ")");
+    const auto begin = Clock::now();
+    stage.wait_until_all_ended();
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    const auto once = stage.client.execute(
+        "SELECT count(*) FROM (SELECT job_id FROM procrastinate_events GROUP BY job_id HAVING array_agg(type::text ORDER BY id) = "
+        "'{deferred,started,succeeded}') once");
+    std::printf("  round %2d: %6.0f jobs/s, %s of %d ran exactly once%s\n", round, jobs / seconds, once.c_str(), jobs,
+                once == std::to_string(jobs) ? "" : "  WRONG");
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace postpone::bench

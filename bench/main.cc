@@ -1,0 +1,36 @@
+// postpone_bench [NAME…]: prints figures; see docs/benchmarks.md. Run it through scripts/bench, which builds preset `release` and starts a
+// private server.
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "bench/figures.h"
+
+int main(int argc, char** argv) {
+  using namespace postpone::bench;
+  const std::map<std::string, std::function<void()>> benchmarks = {
+      {"latency", [] { latency(300); }},
+      {"locks", [] { locks(30); }},
+      {"rest", [] { rest(std::chrono::seconds(30)); }},
+      {"throughput", [] { throughput(20'000, 3); }},
+      {"soak", [] { throughput(20'000, 20); }},
+  };
+  std::vector<std::string> names(argv + 1, argv + argc);
+  if (names.empty()) names = {"latency", "locks", "rest", "throughput"};
+  try {
+    for (const std::string& name : names) {
+      const auto benchmark = benchmarks.find(name);
+      if (benchmark == benchmarks.end()) {
+        std::fprintf(stderr, "postpone_bench: no benchmark \"%s\"; there are latency, locks, rest, throughput, soak\n", name.c_str());
+        return 2;
+      }
+      benchmark->second();
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "postpone_bench: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,282 @@
+// What happens when processes die, hang, or lose the database: one job at most is hit, none is lost, and nothing is left behind.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <set>
+#include <string>
+
+#include "tests/support/database.h"
+#include "tests/support/eventually.h"
+#include "tests/support/family.h"
+#include "tests/support/private_server.h"
+#include "tests/support/program.h"
+
+namespace postpone::tests {
+namespace {
+
+using testing::HasSubstr;
+using namespace std::chrono_literals;
+
+const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
+const std::string kTestTasks = POSTPONE_TEST_TASKS;
+
+std::string supervisor_keys(const std::string& more = "") { return "[supervisor]\npolling_interval = \"1h\"\n" + more + "\n"; }
+
+class Crash : public testing::Test {
+ protected:
+  std::string sql(const std::string& statement) const { return database_.execute(statement); }
+  std::string defer(const std::string& task, const std::string& args = "{}", const std::string& more = "") const {
+    return sql("SELECT postpone_defer(task => '" + task + "', queue => 'q', args => '" + args + "'" + more + ")");
+  }
+  std::string status(const std::string& id) const { return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id); }
+  bool becomes(const std::string& id, const std::string& wanted) const {
+    return eventually([&] { return status(id) == wanted; });
+  }
+  std::string causes(const std::string& id) const {
+    return sql("SELECT string_agg(cause::text, ' ' ORDER BY attempt) FROM postpone_attempts WHERE job_id = " + id);
+  }
+  std::string file_argument(const std::string& name) const { return R"({"file": ")" + files_.file(name) + R"("})"; }
+  void touch(const std::string& name) const { std::fclose(std::fopen(files_.file(name).c_str(), "w")); }
+  // The sub-worker that runs a job of this task, and its task process.
+  static pid_t runner_of(const Family& family, const std::string& task) {
+    for (const auto& [pid, title] : family.processes())
+      if (title.find(": running " + task) != std::string::npos) return pid;
+    return 0;
+  }
+
+  TestDatabase database_;
+  TemporaryDirectory files_;
+};
+
+TEST_F(Crash, AKilledTaskProcessCostsItsJobAndNoMore) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  const auto sub_workers = family.processes("postpone: sub-worker");
+  const auto id = defer("test.until", file_argument("never"));
+  ASSERT_TRUE(becomes(id, "doing"));
+  const auto tasks = family.processes(kTestTasks);
+  ASSERT_EQ(tasks.size(), 1u);
+  ::kill(tasks.front(), SIGSEGV);
+  EXPECT_TRUE(becomes(id, "failed"));
+  EXPECT_EQ(causes(id), "signalled");
+  EXPECT_EQ(sql("SELECT signal FROM postpone_attempts"), "11");
+  EXPECT_TRUE(becomes(defer("test.tick"), "succeeded"));
+  EXPECT_EQ(family.processes("postpone: sub-worker"), sub_workers);
+}
+
+TEST_F(Crash, TheJobOfAKilledSubWorkerRunsAgainWhenItsTaskIsDead) {
+  Family family(database_.url(), supervisor_keys() + group("q", kMisbehave, 2));
+  family.wait_until_ready(2);
+  const auto id = defer("misbehave.journal", R"({"ms": 3000, "file": ")" + files_.file("journal") + R"("})", ", lock => 'l'");
+  ASSERT_TRUE(eventually([&] { return read_journal(files_.file("journal")).size() == 1; }));
+  ::kill(runner_of(family, "misbehave.journal"), SIGKILL);
+  EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
+  EXPECT_EQ(causes(id), "worker_lost succeeded");
+  const auto journal = read_journal(files_.file("journal"));
+  ASSERT_EQ(journal.size(), 3u) << "the first run never ended";
+  EXPECT_NE(journal[0].pid, journal[1].pid);
+  EXPECT_TRUE(eventually([&] { return family.processes("postpone: sub-worker").size() == 2; }));
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "2") << "the dead one's lease is gone";
+}
+
+TEST_F(Crash, AJobThatKillsItsSubWorkerEachTimeIsGivenUp) {
+  Family family(database_.url(), supervisor_keys("max_stalled = 2") + group("q", kTestTasks, 2));
+  family.wait_until_ready(2);
+  const auto id = defer("test.until", file_argument("never"));
+  EXPECT_TRUE(eventually([&] {
+    if (const pid_t runner = runner_of(family, "test.until")) ::kill(runner, SIGKILL);
+    return status(id) == "failed";
+  })) << family.log();
+  EXPECT_EQ(causes(id), "worker_lost worker_lost poison");
+}
+
+TEST_F(Crash, AStoppedSubWorkerIsKilledAndReplaced) {
+  Family family(database_.url(), supervisor_keys("subworker_timeout = \"2s\"") + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  const auto id = defer("test.until", file_argument("go"));
+  ASSERT_TRUE(eventually([&] { return runner_of(family, "test.until") != 0; }));
+  ::kill(runner_of(family, "test.until"), SIGSTOP);
+  touch("go");
+  EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
+  EXPECT_EQ(causes(id), "worker_lost succeeded");
+  EXPECT_THAT(family.log(), HasSubstr("no sign of life"));
+}
+
+TEST_F(Crash, DrainingLetsTheRunningJobEnd) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 2));
+  family.wait_until_ready(2);
+  const auto id = defer("test.until", file_argument("go"));
+  ASSERT_TRUE(becomes(id, "doing"));
+  family.signal(SIGTERM);
+  ASSERT_TRUE(eventually([&] { return family.processes("postpone: sub-worker").size() == 1; })) << "the idle one has left";
+  const auto late = defer("test.tick");
+  touch("go");
+  EXPECT_EQ(family.wait().code, 0);
+  EXPECT_EQ(status(id), "succeeded");
+  EXPECT_EQ(status(late), "todo");
+  EXPECT_TRUE(family.processes().empty());
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "0");
+}
+
+TEST_F(Crash, ASecondSignalMeansNowAndTheJobWaitsAgain) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 2));
+  family.wait_until_ready(2);
+  const auto id = defer("test.until", file_argument("never"));
+  ASSERT_TRUE(becomes(id, "doing"));
+  family.signal(SIGTERM);
+  ASSERT_TRUE(eventually([&] { return family.log().find("draining") != std::string::npos; }));
+  family.signal(SIGTERM);
+  EXPECT_EQ(family.wait().code, 0) << family.log();
+  EXPECT_EQ(status(id), "todo");
+  EXPECT_EQ(causes(id), "aborted");
+  EXPECT_TRUE(family.processes().empty());
+}
+
+TEST_F(Crash, WhenTheGraceIsOverAJobIsToldToStopAndWaitsAgain) {
+  Family family(database_.url(), supervisor_keys("shutdown_grace = \"200ms\"") + group("q", kMisbehave, 1));
+  family.wait_until_ready(1);
+  const auto id = defer("misbehave.wait", R"({"ms": 600000})");
+  ASSERT_TRUE(becomes(id, "doing"));
+  EXPECT_EQ(family.stop().code, 0) << family.log();
+  EXPECT_EQ(status(id), "todo");
+  EXPECT_THAT(sql("SELECT message FROM postpone_attempts"), HasSubstr("shut down"));
+}
+
+TEST_F(Crash, NothingOfAKilledSupervisorsFamilyRunsOn) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 3));
+  family.wait_until_ready(3);
+  const auto id = defer("test.until", file_argument("go"));
+  ASSERT_TRUE(becomes(id, "doing"));
+  family.signal(SIGKILL);
+  ASSERT_TRUE(eventually([&] { return family.processes("postpone: sub-worker").size() == 1; })) << "idle ones leave at once";
+  const auto late = defer("test.tick");
+  touch("go");
+  EXPECT_TRUE(becomes(id, "succeeded")) << "what ran is finished and recorded";
+  EXPECT_TRUE(eventually([&] { return family.processes().empty(); }));
+  EXPECT_EQ(status(late), "todo");
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "0");
+}
+
+TEST_F(Crash, AKilledHousekeeperIsReplacedAndKnowsWhatIsScheduled) {
+  Family family(database_.url(), supervisor_keys() + group("q", kMisbehave, 1));
+  family.wait_until_ready(1);
+  const auto id = defer("misbehave.noop", "{}", ", scheduled_at => now() + interval '2 s'");
+  const auto housekeeper = family.processes("postpone: housekeeper");
+  ASSERT_EQ(housekeeper.size(), 1u);
+  ::kill(housekeeper.front(), SIGKILL);
+  EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
+}
+
+TEST_F(Crash, ADaemonThatAJobForkedAwayDoesNotSurvive) {
+  Family family(database_.url(), supervisor_keys() + group("q", kMisbehave, 1));
+  family.wait_until_ready(1);
+  const auto before = family.processes().size();
+  EXPECT_TRUE(becomes(defer("misbehave.forkaway"), "succeeded"));
+  EXPECT_TRUE(eventually([&] { return family.log().find("had left behind") != std::string::npos; })) << family.log();
+  EXPECT_TRUE(eventually([&] { return family.processes().size() == before; }));
+}
+
+TEST_F(Crash, LostConnectionsCostNoJobAndRunNoneTwice) {
+  Family family(database_.url(), supervisor_keys() + group("q", kMisbehave, 4));
+  family.wait_until_ready(4);
+  constexpr int kJobs = 600;
+  sql("SELECT count(postpone_defer('misbehave.journal', queue => 'q', args => '" +
+      (R"({"ms": 2, "file": ")" + files_.file("journal") + R"("})") + "')) FROM generate_series(1, " + std::to_string(kJobs) + ")");
+  EXPECT_TRUE(eventually([&] {
+    sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+        "pg_backend_pid() AND random() < 0.3");
+    return sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'") == std::to_string(kJobs);
+  }, 100s)) << family.log();
+  std::multiset<std::int64_t> started;
+  for (const auto& line : read_journal(files_.file("journal")))
+    if (line.what == "start") started.insert(line.job_id);
+  EXPECT_EQ(started.size(), static_cast<std::size_t>(kJobs)) << "each ran exactly once";
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_jobs WHERE attempts = 1"), std::to_string(kJobs));
+  EXPECT_TRUE(becomes(defer("misbehave.noop"), "succeeded")) << "and it listens again";
+}
+
+TEST_F(Crash, ALeaseThatAnotherClientPrunedIsReplaced) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  const auto id = defer("test.until", file_argument("go"));
+  ASSERT_TRUE(becomes(id, "doing"));
+  sql("SELECT count(*) FROM procrastinate_prune_stalled_workers_v1(-60)");
+  touch("go");
+  EXPECT_TRUE(becomes(id, "succeeded")) << "the outcome is recorded all the same\n" << family.log();
+  EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
+}
+
+// A minute as it is: the outcome has to outlast every wait and limit that is shorter.
+TEST(Outage, TheFinishOfAJobSurvivesAMinuteWithoutAServer) {
+  PrivateServer server;
+  const TemporaryDirectory files;
+  const auto postpone = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), POSTPONE_CLI);
+    return run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", server.url()}}});
+  };
+  const auto shows = [&](const std::string& text) {
+    return eventually([&] { return postpone({"jobs", "list"}).output.find(text) != std::string::npos; });
+  };
+  ASSERT_EQ(postpone({"schema", "apply"}).exit_status, 0);
+  Family family(server.url(), supervisor_keys() + group("q", kTestTasks, 2));
+  family.wait_until_ready(2);
+  const auto deferred =
+      postpone({"defer", "test.until", R"({"file": ")" + files.file("go") + R"("})", "--queue", "q"});
+  ASSERT_EQ(deferred.exit_status, 0) << deferred.errors;
+  ASSERT_TRUE(shows("doing"));
+  const auto before = family.processes("postpone: sub-worker");
+  server.stop("immediate");
+  std::fclose(std::fopen(files.file("go").c_str(), "w"));
+  std::this_thread::sleep_for(60s);
+  server.start();
+  EXPECT_TRUE(shows("succeeded")) << family.log();
+  EXPECT_EQ(family.processes("postpone: sub-worker"), before) << "no process has exited meanwhile\n" << family.log();
+  postpone({"defer", "test.tick", "--queue", "q"});
+  EXPECT_TRUE(eventually([&] {
+    const auto list = postpone({"jobs", "list", "--status", "succeeded"}).output;
+    return list.find("test.until") != std::string::npos && list.find("test.tick") != std::string::npos;
+  })) << "and work goes on\n" << family.log();
+}
+
+// --- refusing to start -------------------------------------------------------------------------------------------
+
+class Start : public testing::Test {
+ protected:
+  // Runs the supervisor to its end.
+  ProgramRun run(const std::string& config, const TestDatabase& database) {
+    const std::string path = files_.file("bad.toml");
+    std::FILE* file = std::fopen(path.c_str(), "w");
+    std::fputs(config.c_str(), file);
+    std::fclose(file);
+    return run_program({POSTPONE_SUPERVISOR, "--config", path}, {.environment = {{"POSTPONE_DATABASE_URL", database.url()}}});
+  }
+  TemporaryDirectory files_;
+};
+
+TEST_F(Start, WithoutASchemaItSaysWhichCommandToRun) {
+  const TestDatabase empty(Schema::none);
+  const auto ended = run(group("q", kMisbehave, 2), empty);
+  EXPECT_EQ(ended.exit_status, 5);
+  EXPECT_THAT(ended.errors, HasSubstr("postpone schema apply"));
+}
+
+TEST_F(Start, AProgramThatIsNoTaskExecutableIsNamed) {
+  const TestDatabase database;
+  const auto ended = run(group("q", "/bin/true", 2), database);
+  EXPECT_EQ(ended.exit_status, 3);
+  EXPECT_THAT(ended.errors, HasSubstr("/bin/true"));
+}
+
+TEST_F(Start, EveryMistakeInTheConfigurationIsReportedWithItsPlace) {
+  const TestDatabase database;
+  const auto ended = run(group("q", kMisbehave, 2, "coutn = 3") + group("q", "/no/such/file", 1), database);
+  EXPECT_EQ(ended.exit_status, 3);
+  EXPECT_THAT(ended.errors, HasSubstr("bad.toml:6:1: "));
+  EXPECT_THAT(ended.errors, HasSubstr("/no/such/file"));
+}
+
+}  // namespace
+}  // namespace postpone::tests

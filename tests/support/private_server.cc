@@ -1,0 +1,44 @@
+#include "tests/support/private_server.h"
+
+#include <unistd.h>
+
+#include <stdexcept>
+
+#include "tests/support/program.h"
+
+namespace postpone::tests {
+
+PrivateServer::PrivateServer() {
+  // PostgreSQL refuses to run as root, so the directory is the user postgres's then.
+  if (::geteuid() == 0) run_program({"chown", "postgres:", directory_.file("")});
+  pg("initdb", "--auth=trust --username=postgres --no-sync -D " + directory_.file("data"));
+  start();
+}
+
+PrivateServer::~PrivateServer() {
+  try {
+    stop("immediate");
+  } catch (const std::exception&) {  // it was stopped already
+  }
+}
+
+void PrivateServer::start() {
+  pg("pg_ctl", "start --wait --silent -D " + directory_.file("data") + " -l " + directory_.file("log") + " -o \"-k " +
+                   directory_.file("") + " -c listen_addresses='' -c fsync=off\"");
+}
+
+void PrivateServer::stop(const std::string& mode) {
+  pg("pg_ctl", "stop --wait --silent -D " + directory_.file("data") + " -m " + mode);
+}
+
+std::string PrivateServer::url() const { return "host=" + directory_.file("") + " user=postgres dbname=postgres"; }
+
+void PrivateServer::pg(const std::string& program, const std::string& arguments) const {
+  const std::string as_postgres = ::geteuid() == 0 ? "exec setpriv --reuid=postgres --regid=postgres --init-groups " : "exec ";
+  const auto run = run_program({"bash", "-c",
+                                "cd / && " + as_postgres + "$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)/" +
+                                    program + " " + arguments + " > /dev/null"});
+  if (run.exit_status != 0) throw std::runtime_error(program + ": " + run.errors);
+}
+
+}  // namespace postpone::tests

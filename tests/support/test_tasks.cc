@@ -1,0 +1,71 @@
+// A task executable for tests: what a task process sees of its surroundings, and every kind of retry.
+#include <fcntl.h>
+#include <libtask/json.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Flaky : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Environment and open descriptors, a line each.
+void surroundings(const std::string& file) {
+  std::ofstream out(file);
+  for (char** entry = environ; *entry; ++entry) out << *entry << '\n';
+  for (const auto& fd : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code ignored;
+    out << "fd " << fd.path().filename().string() << ' ' << std::filesystem::read_symlink(fd, ignored).string() << '\n';
+  }
+}
+
+void append(const std::string& file, const std::string& text) {
+  const int fd = open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0 || write(fd, text.data(), text.size()) < 0) throw std::runtime_error("cannot append to " + file);
+  close(fd);
+}
+
+// Waits until a file is there, so that a test decides how long the job runs.
+void until(const std::string& file) {
+  while (!std::filesystem::exists(file)) std::this_thread::sleep_for(2ms);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  libtask::App app;
+  app.task("test.surroundings", surroundings, {"file"});
+  app.task("test.append", append, {"file", "text"});
+  app.task("test.until", until, {"file"});
+  app.task("test.flaky", [](libtask::Context& job) {
+     if (job.attempt() < 3) throw Flaky("not yet");
+   }).retry({.max_attempts = 5, .on = libtask::exceptions<Flaky>()});
+  app.task("test.other_error", [] { throw std::logic_error("not of the kind"); })
+      .retry({.max_attempts = 5, .on = libtask::exceptions<Flaky>()});
+  app.task("test.demoted", [](libtask::Context& job) {
+     if (job.attempt() == 1) throw Flaky("elsewhere, please");
+   }).retry({.max_attempts = 1, .priority = -7, .queue = "elsewhere", .lock = "narrow"});
+  app.task("test.hopeless", [] { throw Flaky("never"); }).retry({.max_attempts = 2});
+  app.task("test.later", [](libtask::Context& job) {
+     if (job.attempt() == 1) throw Flaky("in a second");
+   }).retry({.max_attempts = 1, .wait = 1s});
+  app.task("test.defers", [](libtask::Context& job, const std::string& file, bool fails) {
+    job.defer("test.append", {{"file", file}, {"text", "deferred"}}, {.queue = job.queue()});
+    if (fails) throw Flaky("so nothing is deferred");
+  }, {"file", "fails"});
+  app.task("test.impossible_defer", [](libtask::Context& job) {
+    job.defer("test.append", {}, {.queue = std::string(200, 'q')});
+  });
+  app.task("test.tick", [] {});
+  app.periodic("* * * * * *", "test.tick");
+  return app.run(argc, argv);
+}
