@@ -90,6 +90,12 @@ ServerError error_of(const PGresult* result) {
           .line = 0};
 }
 
+void throw_lost(const pg_conn* connection) {
+  ServerError lost;
+  lost.message = PQerrorMessage(connection);
+  throw_server_error(lost);
+}
+
 std::string to_parameter(int value) {
   return std::to_string(value);
 }
@@ -219,17 +225,19 @@ void Connection::tick() {
   next_tick_ = Clock::now() + kTickInterval;
 }
 
-// The events that came, 0 when `until` is over. A signal ticks at once: it may be what on_tick looks for.
+// The events that came, 0 when `until` is over. It looks at the socket before it looks at the clock: we may
+// have been stopped for longer than the server was given. A signal ticks at once: it may be what on_tick
+// looks for.
 short Connection::wait_for(int socket, short events, Clock::time_point until) {
   for (;;) {
-    const auto now = Clock::now();
-    if (now >= until) return 0;
-    const auto slice = std::chrono::ceil<milliseconds>(std::min(next_tick_, until) - now);
+    const auto slice = std::chrono::ceil<milliseconds>(std::min(next_tick_, until) - Clock::now());
     pollfd one{.fd = socket, .events = events, .revents = 0};
     const int ready = poll(&one, 1, static_cast<int>(std::max(slice, milliseconds(0)).count()));
     if (ready < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
-    if (ready < 0 || Clock::now() >= next_tick_) tick();
+    const auto now = Clock::now();
+    if (ready < 0 || now >= next_tick_) tick();
     if (ready > 0) return one.revents;
+    if (now >= until) return 0;
   }
 }
 
@@ -281,12 +289,6 @@ pg_conn* Connection::begin_work() {
   return handle_.get();
 }
 
-void Connection::throw_lost() const {
-  ServerError lost;
-  lost.message = PQerrorMessage(handle_.get());
-  throw_server_error(lost);
-}
-
 void Connection::send(const Statement& statement) {
   std::vector<const char*> values;
   values.reserve(statement.parameters.size());
@@ -296,7 +298,7 @@ void Connection::send(const Statement& statement) {
   constexpr int kText = 0;
   const int sent = PQsendQueryParams(handle_.get(), statement.sql.c_str(), static_cast<int>(values.size()),
                                      nullptr, values.data(), nullptr, nullptr, kText);
-  if (sent == 0) throw_lost();
+  if (sent == 0) throw_lost(handle_.get());
 }
 
 // Nothing at the end of a statement's results. A lost connection throws, with the server's last words if
@@ -307,7 +309,7 @@ ResultHandle Connection::next_result(const std::optional<ServerError>& last_word
   if (received) result.reset(PQgetResult(handle_.get()));
   if (received && (result || PQstatus(handle_.get()) == CONNECTION_OK)) return result;
   if (last_words) throw_server_error(*last_words);
-  throw_lost();
+  throw_lost(handle_.get());
 }
 
 // Reads to the end of the pipeline even after an error, so that the connection can go on.
@@ -348,15 +350,15 @@ Result Connection::query(std::string sql, std::vector<Parameter> parameters) {
 std::vector<Result> Connection::pipeline(const std::vector<Statement>& statements) {
   refuse_nul(statements);
   pg_conn* connection = begin_work();
-  if (PQenterPipelineMode(connection) == 0) throw_lost();
+  if (PQenterPipelineMode(connection) == 0) throw_lost(handle_.get());
   for (const Statement& statement : statements) send(statement);
-  if (PQpipelineSync(connection) == 0) throw_lost();
+  if (PQpipelineSync(connection) == 0) throw_lost(handle_.get());
   return results_until_sync();
 }
 
 void Connection::script(const std::string& sql) {
   pg_conn* connection = begin_work();
-  if (PQsendQuery(connection, sql.c_str()) == 0) throw_lost();
+  if (PQsendQuery(connection, sql.c_str()) == 0) throw_lost(handle_.get());
   std::optional<ServerError> error;
   while (const ResultHandle result = next_result(error)) {
     const ExecStatusType status = PQresultStatus(result.get());

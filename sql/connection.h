@@ -37,6 +37,9 @@ using ResultHandle = std::unique_ptr<pg_result, ClearResult>;
 // What the server said in a result that is an error.
 ServerError error_of(const pg_result* result);
 
+// Throws the DatabaseError (reconnect) of a connection that broke.
+[[noreturn]] void throw_lost(const pg_conn* connection);
+
 // A parameter in text form; nothing = NULL. Cast it in the statement: $1::bigint.
 using Parameter = std::optional<std::string>;
 
@@ -171,7 +174,6 @@ class Connection {
   ResultHandle next_result(const std::optional<ServerError>& last_words);
   void send(const Statement& statement);
   std::vector<Result> results_until_sync();
-  [[noreturn]] void throw_lost() const;
 
   ConnectOptions options_;
   ConnectionHandle handle_;

@@ -47,6 +47,15 @@ bool is_configuration_mistake(std::string_view message) {
                      [message](std::string_view beginning) { return message.starts_with(beginning); });
 }
 
+// PgBouncer has one SQLSTATE for all that it has to say.
+bool is_pgbouncers_refusal(std::string_view sqlstate, std::string_view message) {
+  static constexpr std::array<std::string_view, 3> kTexts = {"authentication failed", "no such user",
+                                                             "no such database"};
+  return sqlstate == "08P01" && std::any_of(kTexts.begin(), kTexts.end(), [message](std::string_view text) {
+           return message.find(text) != std::string_view::npos;
+         });
+}
+
 struct ConnectMessage {
   std::string text;
   std::string sqlstate;  // of the last host that sent one: libpq goes on after those that it takes for
@@ -105,10 +114,9 @@ void throw_server_error(const ServerError& error) {
 DatabaseError connect_failure(std::string_view libpq_message, bool password_missing) {
   const ConnectMessage message = tidy(libpq_message);
   const std::string text = "cannot connect to the database: " + message.text;
-  if (password_missing || (message.sqlstate.empty() && is_configuration_mistake(message.text))) {
-    return {Remedy::bug, text, message.sqlstate};
-  }
-  return {remedy_for(message.sqlstate), text, message.sqlstate};
+  const bool hopeless = password_missing || is_pgbouncers_refusal(message.sqlstate, message.text) ||
+                        (message.sqlstate.empty() && is_configuration_mistake(message.text));
+  return {hopeless ? Remedy::bug : remedy_for(message.sqlstate), text, message.sqlstate};
 }
 
 std::string one_line(std::string_view text) {

@@ -115,7 +115,6 @@ class Session {
   bool wants_write() const { return unsent_; }
 
  private:
-  [[noreturn]] void throw_lost() const;
   void flush();
 
   ConnectionHandle connection_;
@@ -123,27 +122,21 @@ class Session {
   bool unsent_ = false;  // libpq holds output that the socket did not take
 };
 
-void Session::throw_lost() const {
-  ServerError lost;
-  lost.message = PQerrorMessage(handle());
-  throw_server_error(lost);
-}
-
 void Session::flush() {
   const int left = PQflush(handle());
-  if (left < 0) throw_lost();
+  if (left < 0) throw_lost(handle());
   unsent_ = left > 0;
 }
 
 void Session::send(const std::string& command) {
-  if (PQsendQuery(handle(), command.c_str()) == 0) throw_lost();
+  if (PQsendQuery(handle(), command.c_str()) == 0) throw_lost(handle());
   busy_ = true;
   flush();
 }
 
 void Session::exchange() {
   flush();
-  if (PQconsumeInput(handle()) == 0) throw_lost();
+  if (PQconsumeInput(handle()) == 0) throw_lost(handle());
   while (busy_ && PQisBusy(handle()) == 0) {
     const ResultHandle result(PQgetResult(handle()));
     if (!result) {

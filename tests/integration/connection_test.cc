@@ -120,8 +120,7 @@ TEST_F(AConnection, APipelineIsOneTransaction) {
 
 TEST_F(AConnection, APipelineCarriesMoreThanTheSocketHolds) {
   const std::string large(3'000'000, 'x');
-  std::vector<Statement> statements;
-  for (int i = 0; i < 5; ++i) statements.push_back({"select $1::text", {large}});
+  const std::vector<Statement> statements(5, {"select $1::text", {large}});
   for (const Result& result : connection.pipeline(statements))
     EXPECT_EQ(result.only().text(0).size(), large.size());
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/database.h"
@@ -67,8 +68,8 @@ Outcome outcome_of(const Job& job, Action action) {
 }
 
 std::vector<JobId> ids_of(const std::vector<Job>& jobs) {
-  std::vector<JobId> ids;
-  for (const Job& job : jobs) ids.push_back(job.id);
+  std::vector<JobId> ids(jobs.size());
+  std::transform(jobs.begin(), jobs.end(), ids.begin(), [](const Job& job) { return job.id; });
   return ids;
 }
 
@@ -133,8 +134,8 @@ TEST_F(AJobManager, StoresEveryFieldOfAJob) {
 }
 
 TEST_F(AJobManager, DefersManyInTheOrderOfTheRequests) {
-  std::vector<DeferRequest> requests;
-  for (int i = 0; i < 300; ++i) requests.push_back(request_of("task" + std::to_string(i)));
+  std::vector<DeferRequest> requests(300);
+  for (std::size_t i = 0; i < requests.size(); ++i) requests[i].task = "task" + std::to_string(i);
   const std::vector<JobId> ids = manager.defer(requests);
   ASSERT_EQ(ids.size(), requests.size());
   const std::vector<Job> jobs = manager.list({});

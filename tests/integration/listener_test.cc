@@ -18,7 +18,6 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using tests::FrozenProcess;
-using tests::Schema;
 using tests::SilentPort;
 using tests::TestDatabase;
 

@@ -197,6 +197,7 @@ TEST_F(ThroughPgBouncer, AWrongPasswordIsRefusedAndNotShown) {
     JobManager::connect(options);
     FAIL() << "nothing was thrown";
   } catch (const DatabaseError& error) {
+    EXPECT_EQ(error.remedy(), Remedy::bug) << error.what();
     EXPECT_THAT(error.what(), AllOf(HasSubstr("cannot connect to the database"), Not(HasSubstr("hunter2"))));
   }
 }

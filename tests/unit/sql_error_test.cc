@@ -139,6 +139,16 @@ TEST(ConnectFailures, AWrongPasswordIsNoUseTryingAgain) {
       "password authentication failed for user \"cook\" (SQLSTATE 28P01)");
 }
 
+TEST(ConnectFailures, PgBouncersOneSqlstateIsReadByItsText) {
+  const auto refused = [](const std::string& text) {
+    return connect_failure("connection to server failed: FATAL:  08P01: " + text + "\n", false).remedy();
+  };
+  EXPECT_EQ(refused("password authentication failed"), Remedy::bug);
+  EXPECT_EQ(refused("no such database: kitchen"), Remedy::bug);
+  EXPECT_EQ(refused("no such user: cook"), Remedy::bug);
+  EXPECT_EQ(refused("query_wait_timeout"), Remedy::reconnect);
+}
+
 TEST(ConnectFailures, AMissingPasswordIsNoUseTryingAgain) {
   const auto error =
       connect_failure("connection to server failed: fe_sendauth: no password supplied\n", true);
