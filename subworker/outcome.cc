@@ -71,6 +71,16 @@ void stopped(sql::Outcome& outcome, StopReason reason, const TaskDescription& ta
   }
 }
 
+StopReason to_stop_reason(libtask::wire::Abort::Reason reason) {
+  using Reason = libtask::wire::Abort::Reason;
+  switch (reason) {
+    case Reason::requested: return StopReason::requested;
+    case Reason::time_limit: return StopReason::time_limit;
+    case Reason::shutdown: break;
+  }
+  return StopReason::shutdown;
+}
+
 std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::DeferredJob>& deferred) {
   std::vector<sql::DeferRequest> requests;
   for (const auto& job : deferred) {
@@ -129,12 +139,16 @@ struct Decision {
         outcome.cause = sql::Cause::bad_arguments;
         return;
       case ResultStatus::unknown_task: outcome.cause = sql::Cause::unknown_task; return;
-      case ResultStatus::aborted:
-        if (stop) return stopped(outcome, *stop, task, "");
-        outcome.cause = sql::Cause::aborted;
-        outcome.action = sql::Action::abort;
-        return;
+      case ResultStatus::aborted: return gave_up(result);
     }
+  }
+
+  // Told by us, or by a SIGTERM from elsewhere (a service manager that stops the whole family at once), or by itself.
+  void gave_up(const libtask::wire::Result& result) const {
+    if (stop) return stopped(outcome, *stop, task, "");
+    if (result.abort_reason) return stopped(outcome, to_stop_reason(*result.abort_reason), task, "");
+    outcome.cause = sql::Cause::aborted;
+    outcome.action = sql::Action::abort;
   }
 
   void threw(const libtask::wire::Result& result) const {

@@ -162,7 +162,7 @@ TEST(Cron, FieldThatIsWrongIsNamed) {
 TEST(Cron, WhatCannotBeRegisteredCannotBeReadEither) {
   for (const char* good :
        {"* * * * *", "*/5 * * * *", "0 3 1,15 * *", "0 9-17/2 * jan-mar mon-FRI", "5/10 * * * *",
-        "0 0 1 1 7 59", "*/90 * * * *", "*/2147483647 * * * *", "0 0 31 dec sun"}) {
+        "0 0 1 1 7 59", "*/90 * * * *", "*/2147483647 * * * *", "0 0 31 dec sun", "@weekly"}) {
     EXPECT_EQ(libtask::detail::cron_fault(good), "") << good;
     EXPECT_EQ(fault(good), "") << good;
   }

@@ -112,6 +112,12 @@ Returned threw(bool retryable = true) {
   return end;
 }
 
+Returned told(libtask::wire::Abort::Reason reason) {
+  Returned end = returned(ResultStatus::aborted);
+  end.result.abort_reason = reason;
+  return end;
+}
+
 Died died_by(int signal) {
   return {{.signalled = true, .code = signal}};
 }
@@ -136,6 +142,7 @@ struct Story {
 };
 
 std::vector<Story> stories() {
+  using Reason = libtask::wire::Abort::Reason;
   constexpr auto requested = StopReason::requested;
   constexpr auto time_limit = StopReason::time_limit;
   constexpr auto shutdown = StopReason::shutdown;
@@ -165,6 +172,12 @@ std::vector<Story> stories() {
       {"aborted on request", ended(gave_up, requested), Cause::aborted, abort, abort, abort},
       {"stopped at its limit", ended(gave_up, time_limit), Cause::timed_out, fail, retry, fail},
       {"stopped in the shutdown", ended(gave_up, shutdown), Cause::aborted, retry, retry, retry},
+
+      // Told by somebody else; what the sub-worker said counts more.
+      {"saw its limit before us", ended(told(Reason::time_limit)), Cause::timed_out, fail, retry, fail},
+      {"SIGTERM from elsewhere", ended(told(Reason::shutdown)), Cause::aborted, retry, retry, retry},
+      {"aborted and told so", ended(told(Reason::requested)), Cause::aborted, abort, abort, abort},
+      {"SIGTERM of an abort", ended(told(Reason::shutdown), requested), Cause::aborted, abort, abort, abort},
 
       {"segfault", ended(died_by(SIGSEGV)), Cause::signalled, fail, retry, fail},
       {"exit", ended(died_with(0)), Cause::exited, fail, retry, fail},
