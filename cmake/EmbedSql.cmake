@@ -1,7 +1,8 @@
 # Builds SQL into the program, so that a binary needs no files beside it.
 #
-# postpone_embed_sql(<output.cc> MIGRATIONS <NNNN_name.sql> … OBJECTS_QUERY <file> EXPECTED_OBJECTS <file>): a source that
-# defines what sql/embedded.h declares. It is written again whenever one of the files changes, by this file in script mode.
+# postpone_embed_sql(<output.cc> MIGRATIONS <NNNN_name.sql> … OBJECTS_QUERY <file> EXPECTED_OBJECTS <file>): a
+# source that defines what sql/embedded.h declares. It is written again whenever one of the files changes, by this
+# file in script mode.
 if(CMAKE_SCRIPT_MODE_FILE)
   function(read_literal file variable)
     file(READ ${file} text)

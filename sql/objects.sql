@@ -1,5 +1,5 @@
--- What stands in the schema $1 under our names, one object a row, described in words. sql/objects.txt is what this gives
--- right after `postpone schema apply`.
+-- What stands in the schema $1 under our names, one object a row, described in words. sql/objects.txt is what this
+-- gives right after `postpone schema apply`.
 WITH tables AS (
     SELECT oid, relname
     FROM pg_class
@@ -33,8 +33,10 @@ FROM (
     FROM pg_type JOIN pg_enum ON enumtypid = pg_type.oid
     WHERE typnamespace = quote_ident($1)::regnamespace AND typname ~ '^(procrastinate|postpone)_'
     UNION ALL
-    SELECT 'type ' || typname
-    FROM pg_type
+    SELECT 'type ' || typname || ' ('
+           || string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) || ')'
+    FROM pg_type JOIN pg_attribute ON attrelid = typrelid
     WHERE typnamespace = quote_ident($1)::regnamespace AND typname = 'procrastinate_job_to_defer_v1'
+    GROUP BY typname
 ) AS object (description)
 ORDER BY description COLLATE "C"

@@ -1,8 +1,8 @@
 -- Types, tables and indexes.
 --
--- Everything named procrastinate_* is the contract with Procrastinate 3.x: Python programs rely on these names, types and
--- labels. Everything named postpone_* is our own. This migration works on an empty schema and on one in which
--- Procrastinate 3.2 to 3.9 is installed and in use; there it keeps all rows and adds what is missing.
+-- Everything named procrastinate_* is the contract with Procrastinate 3.x: Python programs rely on these names,
+-- types and labels. Everything named postpone_* is our own. This migration works on an empty schema and on one in
+-- which Procrastinate 3.2 to 3.9 is installed and in use; there it keeps all rows and adds what is missing.
 --
 -- Rules for every migration: one transaction runs them all; each may be run again without harm; no name is
 -- qualified, so that whichever schema comes first in search_path receives the objects.
@@ -15,13 +15,13 @@ BEGIN
                           AND attname = 'worker_id' AND NOT attisdropped)
     THEN
         RAISE EXCEPTION 'schema % holds a Procrastinate older than 3.2, which cannot be adopted', current_schema()
-            USING HINT = 'Upgrade it with Procrastinate''s own migrations up to 3.2 or later, then run: postpone schema apply';
+            USING HINT = 'Bring it to 3.2 or later with Procrastinate''s own migrations, then run: postpone schema apply';
     END IF;
 END
 $$;
 
--- Types. PostgreSQL has no CREATE TYPE IF NOT EXISTS. The labels of the status enum are compared one by one by Python
--- clients: none may be added. Its label `aborting` is a legacy that nothing writes.
+-- Types. PostgreSQL has no CREATE TYPE IF NOT EXISTS. The labels of the status enum are compared one by one by
+-- Python clients: none may be added. Its label `aborting` is a legacy that nothing writes.
 DO $$
 DECLARE
     here text := quote_ident(current_schema());
@@ -32,8 +32,8 @@ BEGIN
     END IF;
     IF to_regtype(here || '.procrastinate_job_event_type') IS NULL THEN
         CREATE TYPE procrastinate_job_event_type AS ENUM (
-            'deferred', 'started', 'deferred_for_retry', 'failed', 'succeeded', 'cancelled', 'abort_requested', 'aborted',
-            'scheduled', 'retried');
+            'deferred', 'started', 'deferred_for_retry', 'failed', 'succeeded', 'cancelled', 'abort_requested',
+            'aborted', 'scheduled', 'retried');
     END IF;
     IF to_regtype(here || '.procrastinate_job_to_defer_v1') IS NULL THEN
         CREATE TYPE procrastinate_job_to_defer_v1 AS (
@@ -43,8 +43,8 @@ BEGIN
     IF to_regtype(here || '.postpone_cause') IS NULL THEN
         -- Why an attempt ended. The same closed set as sql/job.h, Cause.
         CREATE TYPE postpone_cause AS ENUM (
-            'succeeded', 'exception', 'bad_arguments', 'unknown_task', 'exited', 'signalled', 'memory_limit', 'timed_out',
-            'aborted', 'protocol_error', 'output_flood', 'worker_lost', 'poison', 'superseded');
+            'succeeded', 'exception', 'bad_arguments', 'unknown_task', 'exited', 'signalled', 'memory_limit',
+            'timed_out', 'aborted', 'protocol_error', 'output_flood', 'worker_lost', 'poison', 'superseded');
     END IF;
     IF to_regtype(here || '.postpone_action') IS NULL THEN
         -- What is to become of a job that was run. The same closed set as sql/job.h, Action.
@@ -88,8 +88,8 @@ CREATE TABLE IF NOT EXISTS procrastinate_periodic_defers (
     CONSTRAINT procrastinate_periodic_defers_unique UNIQUE (task_name, periodic_id, defer_timestamp)
 );
 
--- Deleting a job sets job_id of its periodic rows to null. Procrastinate does it with a row trigger beside a foreign key
--- without action; here the foreign key says so itself.
+-- Deleting a job sets job_id of its periodic rows to null. Procrastinate does it with a row trigger beside a
+-- foreign key without action; here the foreign key says so itself.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_constraint
@@ -147,8 +147,8 @@ CREATE TABLE IF NOT EXISTS postpone_attempts (
     PRIMARY KEY (job_id, attempt)
 );
 
--- Indexes whose names clients match on: a violation of the first means "already enqueued"; the second is the last line of
--- defence for locks.
+-- Indexes whose names clients match on: a violation of the first means "already enqueued"; the second is the last
+-- line of defence for locks.
 CREATE UNIQUE INDEX IF NOT EXISTS procrastinate_jobs_queueing_lock_idx_v1
     ON procrastinate_jobs (queueing_lock) WHERE status = 'todo';
 CREATE UNIQUE INDEX IF NOT EXISTS procrastinate_jobs_lock_idx_v1
@@ -171,12 +171,13 @@ CREATE INDEX IF NOT EXISTS procrastinate_events_job_id_fkey_v1 ON procrastinate_
 CREATE INDEX IF NOT EXISTS procrastinate_periodic_defers_job_id_fkey_v1 ON procrastinate_periodic_defers (job_id);
 CREATE INDEX IF NOT EXISTS idx_procrastinate_workers_last_heartbeat ON procrastinate_workers (last_heartbeat);
 
--- Procrastinate limits this index to jobs in `doing`. The foreign key's ON DELETE SET NULL asks for worker_id alone and
--- cannot use it then: each worker that leaves would scan all jobs.
+-- Procrastinate limits this index to jobs in `doing`. The foreign key's ON DELETE SET NULL asks for worker_id alone
+-- and cannot use it then: each worker that leaves would scan all jobs.
 DO $$
 BEGIN
-    IF pg_get_expr((SELECT indpred FROM pg_index WHERE indexrelid = to_regclass('idx_procrastinate_jobs_worker_not_null')),
-                   'procrastinate_jobs'::regclass) LIKE '%status%'
+    IF EXISTS (SELECT FROM pg_index
+               WHERE indexrelid = to_regclass('idx_procrastinate_jobs_worker_not_null')
+                 AND pg_get_expr(indpred, indrelid) LIKE '%status%')
     THEN
         DROP INDEX idx_procrastinate_jobs_worker_not_null;
     END IF;
@@ -191,11 +192,12 @@ DECLARE
     allowed record;
 BEGIN
     FOR allowed IN
-        SELECT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS grantee, acl.privilege_type
+        SELECT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS grantee,
+               acl.privilege_type AS privilege
         FROM pg_class, aclexplode(relacl) AS acl
         WHERE pg_class.oid = 'procrastinate_jobs'::regclass AND acl.grantee <> relowner
     LOOP
-        EXECUTE format('GRANT %s ON postpone_attempts, postpone_workers TO %s', allowed.privilege_type, allowed.grantee);
+        EXECUTE format('GRANT %s ON postpone_attempts, postpone_workers TO %s', allowed.privilege, allowed.grantee);
     END LOOP;
 END
 $$;

@@ -1,14 +1,15 @@
 -- What happens by itself when jobs change, whoever changes them: event rows, and notifications.
 --
--- Triggers are at statement level with transition tables: a statement that touches ten thousand jobs writes their events as one
--- set and sends one notification per queue. A transition table's plan is cached after a statement of one row, yet it may
--- be run on many: the functions that join two of them forbid nested loops, which would be quadratic then.
+-- Triggers are at statement level with transition tables: a statement that touches ten thousand jobs writes their
+-- events as one set and sends one notification per queue. A transition table's plan is cached after a statement of
+-- one row, yet it may be run on many: the functions that join two of them forbid nested loops, which would be
+-- quadratic then.
 --
 -- Notifications travel at commit. On procrastinate_queue_v1#<queue> and procrastinate_any_queue_v1, JSON text:
---   {"type": "job_inserted", "job_id": N, "queue": Q, "count": K}     K jobs of Q can be looked for now, N is the first
---          … "scheduled": true                                        (also) jobs of Q that wait for a time to come
---          … "freed_lock": true                                       among them one whose lock has become free
---   {"type": "abort_job_requested", "job_id": N}                      N is running and ought to stop
+--   {"type": "job_inserted", "job_id": N, "queue": Q, "count": K}   K jobs of Q can be looked for now, N is the first
+--       and "scheduled": true                                       (also) jobs of Q that wait for a time to come
+--       and "freed_lock": true                                      among them one whose lock has become free
+--   {"type": "abort_job_requested", "job_id": N}                    N is running and ought to stop
 -- Python's workers look at type, and at job_id of the second; they ignore the rest.
 
 -- Procrastinate's own triggers, whatever their version called them.
@@ -26,8 +27,8 @@ BEGIN
 END
 $$;
 
--- Sends a payload to whoever serves this queue. A channel's name has at most 63 bytes, of which the prefix takes 23: listeners
--- for queues with longer names listen for any queue.
+-- Sends a payload to whoever serves this queue. A channel's name has at most 63 bytes, of which the prefix takes
+-- 23: listeners for queues with longer names listen for any queue.
 CREATE OR REPLACE FUNCTION postpone_notify(queue_name varchar, payload text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -49,7 +50,8 @@ BEGIN
 END
 $$;
 
--- The jobs that may run next, for locks that have just become free: the first that waits of each, if none is running.
+-- The jobs that may run next, for locks that have just become free: the first that waits of each, if none is
+-- running.
 CREATE OR REPLACE FUNCTION postpone_successors(locks text[])
 RETURNS TABLE (id bigint, queue_name varchar, scheduled_at timestamptz)
 LANGUAGE plpgsql AS $$
@@ -144,7 +146,8 @@ BEGIN
         ) AS event (type, at)
         WHERE event.type IS NOT NULL
     )
-    SELECT array_agg(id) FILTER (WHERE is_ready), array_agg(DISTINCT lock) FILTER (WHERE frees_lock), bool_or(is_to_abort)
+    SELECT array_agg(id) FILTER (WHERE is_ready), array_agg(DISTINCT lock) FILTER (WHERE frees_lock),
+           bool_or(is_to_abort)
     INTO ready_ids, freed_locks, aborts
     FROM change;
 
@@ -161,7 +164,8 @@ BEGIN
     END IF;
 
     IF aborts THEN
-        PERFORM postpone_notify(after.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', id)::text)
+        PERFORM postpone_notify(
+            after.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', id)::text)
         FROM before JOIN after USING (id)
         WHERE after.status = 'doing' AND after.abort_requested AND NOT before.abort_requested;
     END IF;

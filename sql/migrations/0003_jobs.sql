@@ -1,10 +1,12 @@
--- Jobs: defer, fetch, finish, retry, cancel. For Python's workers (procrastinate_*) and for ours (postpone_*), on the same code.
+-- Jobs: defer, fetch, finish, retry, cancel. For Python's workers (procrastinate_*) and for ours (postpone_*), on
+-- the same code.
 --
 -- Functions that are called for every job pin their plans to index probes:
 --     SET plan_cache_mode = force_generic_plan    never planned again, however LIMIT or the arrays vary
 --     SET enable_seqscan / bitmapscan / hashjoin / mergejoin / sort = off
--- The table's statistics are always out of date here (it was empty at the last analyze, and holds 300,000 waiting jobs
--- now); a planner that believes them once sorts or scans the whole table at each fetch from then on.
+--     SET jit = off                               what is switched off counts as so expensive that it would be compiled
+-- The table's statistics are always out of date here (it was empty at the last analyze, and holds 300,000 waiting
+-- jobs now); a planner that believes them once sorts or scans the whole table at each fetch from then on.
 
 -- ----------------------------------------------------------------------------------------------------- defer
 
@@ -29,8 +31,8 @@ $$;
 
 -- The form for applications: SELECT postpone_defer('mail.send', '{"to": "ann"}', queue => 'mail').
 CREATE OR REPLACE FUNCTION postpone_defer(
-    task text, args jsonb DEFAULT '{}', queue text DEFAULT 'default', priority integer DEFAULT 0, lock text DEFAULT NULL,
-    queueing_lock text DEFAULT NULL, scheduled_at timestamptz DEFAULT NULL)
+    task text, args jsonb DEFAULT '{}', queue text DEFAULT 'default', priority integer DEFAULT 0,
+    lock text DEFAULT NULL, queueing_lock text DEFAULT NULL, scheduled_at timestamptz DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -70,7 +72,8 @@ $$;
 -- Jobs that nobody else holds go to `doing`, leased to this worker.
 CREATE OR REPLACE FUNCTION postpone_start_jobs(job_ids bigint[], p_worker_id bigint) RETURNS SETOF procrastinate_jobs
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 BEGIN
     RETURN QUERY
@@ -83,17 +86,19 @@ BEGIN
 END
 $$;
 
--- The one selection of jobs to run: up to max_jobs that wait in these queues (null or empty: in any), are due, and are not held by
--- others, by priority, then id. Of a lock, at most the first that waits, whatever its queue or schedule, and only
--- while none of that lock is running.
+-- The one selection of jobs to run: up to max_jobs that wait in these queues (null or empty: in any), are due, and
+-- are not held by others, by priority, then id. Of a lock, at most the first that waits, whatever its queue or
+-- schedule, and only while none of that lock is running.
 --
--- Fetchers do not wait for each other (SKIP LOCKED), so a snapshot may show a lock free whose elder job came in, and was
--- started, since. The unique index on running locks finds that out; then we look again. The rows passed over then stay
--- locked until we commit, invisible to others, who may have been told of them meanwhile: so they are announced again.
+-- Fetchers do not wait for each other (SKIP LOCKED), so a snapshot may show a lock free whose elder job came in,
+-- and was started, since. The unique index on running locks finds that out; then we look again. The rows passed
+-- over then stay locked until we commit, invisible to others, who may have been told of them meanwhile: so they are
+-- announced again.
 CREATE OR REPLACE FUNCTION postpone_take_jobs(target_queue_names varchar[], p_worker_id bigint, max_jobs integer)
 RETURNS SETOF procrastinate_jobs
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
@@ -101,7 +106,8 @@ DECLARE
     with_lock boolean;
     violated text;
 BEGIN
-    -- One round, nearly always; under REPEATABLE READ, where a second look sees no more than the first, it must end.
+    -- One round, nearly always; under REPEATABLE READ, where a second look sees no more than the first, it must
+    -- end.
     FOR round IN 1 .. 10 LOOP
         SELECT array_agg(candidate.id), bool_or(candidate.lock IS NOT NULL) INTO job_ids, with_lock
         FROM (
@@ -160,13 +166,15 @@ BEGIN
 END
 $$;
 
--- Our fetch. `more` tells, on every row, whether it is worth it to wake somebody: another job is due, and does not wait for
--- one of these. It may be wrong about locks of others, and looks only so far: to be exact would cost another fetch.
+-- Our fetch. `more` tells, on every row, whether it is worth it to wake somebody: another job is due, and does not
+-- wait for one of these. It may be wrong about locks of others, and looks only so far: to be exact would cost
+-- another fetch.
 CREATE OR REPLACE FUNCTION postpone_fetch_jobs(target_queue_names varchar[], p_worker_id bigint, max_jobs integer)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
                args jsonb, scheduled_at timestamptz, attempts integer, more boolean)
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -198,13 +206,14 @@ $$;
 
 -- ---------------------------------------------------------------------------------------------------- finish
 
--- Applies outcomes (see postpone_finish_jobs) as one set, and says what became of each, in their order. Only jobs that this worker
--- holds, in the attempt that the outcome speaks of, are touched. A job that goes back to waiting may violate the
--- queueing lock's unique index: that is for the caller.
+-- Applies outcomes (see postpone_finish_jobs) as one set, and says what became of each, in their order. Only jobs
+-- that this worker holds, in the attempt that the outcome speaks of, are touched. A job that goes back to waiting
+-- may violate the queueing lock's unique index: that is for the caller.
 CREATE OR REPLACE FUNCTION postpone_apply_outcomes(p_worker_id bigint, outcomes jsonb)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
@@ -229,7 +238,9 @@ BEGIN
             END::procrastinate_job_status,
             attempts = CASE outcome.action WHEN 'release' THEN job.attempts ELSE job.attempts + 1 END,
             scheduled_at = CASE outcome.action
-                WHEN 'retry' THEN now() + make_interval(secs => coalesce(outcome.retry_in, 0)) ELSE job.scheduled_at END,
+                WHEN 'retry' THEN now() + make_interval(secs => coalesce(outcome.retry_in, 0))
+                ELSE job.scheduled_at
+            END,
             priority = coalesce(outcome.new_priority, job.priority),
             queue_name = coalesce(outcome.new_queue, job.queue_name),
             lock = coalesce(outcome.new_lock, job.lock),
@@ -238,15 +249,15 @@ BEGIN
             worker_id = NULL
         FROM outcome
         WHERE job.id = outcome.job_id AND job.attempts = outcome.attempt - 1
-          -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since the table
-          -- was vacuumed, has left an entry. A running job without a worker was this worker's, whose row another client (Python's
-          -- workers do so) has pruned: it runs nowhere else.
+          -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since
+          -- the table was vacuumed, has left an entry. A running job without a worker was this worker's, whose row
+          -- another client (Python's workers do so) has pruned: it runs nowhere else.
           AND job.status::text = 'doing' AND coalesce(job.worker_id, p_worker_id) = p_worker_id
         RETURNING outcome.ordinality, job.id, job.status
     ), kept AS (
         INSERT INTO postpone_attempts (
-            job_id, attempt, cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time, max_rss,
-            worker_id, worker_name, superseded_by)
+            job_id, attempt, cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time,
+            max_rss, worker_id, worker_name, superseded_by)
         SELECT outcome.job_id, outcome.attempt,
                coalesce(outcome.cause, CASE outcome.action
                    WHEN 'succeed' THEN 'succeeded' WHEN 'abort' THEN 'aborted' ELSE 'exception' END::postpone_cause),
@@ -299,7 +310,8 @@ BEGIN
     SELECT coalesce(queue, 'default'), task, coalesce(priority, 0), lock, queueing_lock, coalesce(args, '{}'),
            CASE WHEN delay > 0 THEN now() + make_interval(secs => delay) END
     FROM jsonb_to_recordset(defers) AS job (
-        task varchar, args jsonb, queue varchar, priority integer, lock text, queueing_lock text, delay double precision)
+        task varchar, args jsonb, queue varchar, priority integer, lock text, queueing_lock text,
+        delay double precision)
     ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING;
 END
 $$;
@@ -310,14 +322,25 @@ LANGUAGE plpgsql AS $$
 BEGIN
     RETURN (SELECT waiting.id
             FROM procrastinate_jobs AS job
-            JOIN procrastinate_jobs AS waiting ON waiting.queueing_lock = job.queueing_lock AND waiting.status = 'todo'
+            JOIN procrastinate_jobs AS waiting
+                ON waiting.queueing_lock = job.queueing_lock AND waiting.status = 'todo'
             WHERE job.id = p_job_id);
 END
 $$;
 
--- Applies one outcome for which that may take a second try: it asks for a place among the waiting jobs that another one has under
--- the same queueing lock, or for jobs that the database refuses. The unique index is the only check, so there is no
--- gap between check and act; the waiting job is looked up afterwards, and may have left by then: try again.
+-- Under REPEATABLE READ the job that holds the queueing lock may stay invisible: the transaction is to be tried again.
+CREATE OR REPLACE FUNCTION postpone_refuse_to_wait(p_job_id bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'job % cannot go back to waiting: who holds its queueing lock is not visible', p_job_id
+        USING ERRCODE = 'serialization_failure';
+END
+$$;
+
+-- Applies one outcome for which that may take a second try: it asks for a place among the waiting jobs that another
+-- one has under the same queueing lock, or for jobs that the database refuses. The unique index is the only check,
+-- so there is no gap between check and act; the waiting job is looked up afterwards, and may have left by then: try
+-- again.
 CREATE OR REPLACE FUNCTION postpone_apply_outcome(p_worker_id bigint, outcome jsonb)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
 LANGUAGE plpgsql AS $$
@@ -342,29 +365,33 @@ BEGIN
                 END IF;
                 waiting_id := postpone_waiting_instead_of((outcome ->> 'job_id')::bigint);
                 IF waiting_id IS NOT NULL THEN
-                    outcome := outcome - ARRAY['retry_in', 'new_priority', 'new_queue', 'new_lock'] || jsonb_build_object(
-                        'action', 'fail', 'cause', 'superseded', 'superseded_by', waiting_id, 'message',
-                        concat_ws(': ', 'superseded by job ' || waiting_id, nullif(outcome ->> 'message', '')));
+                    outcome := outcome - ARRAY['retry_in', 'new_priority', 'new_queue', 'new_lock', 'delete_job']
+                        || jsonb_build_object(
+                            'action', 'fail', 'cause', 'superseded', 'superseded_by', waiting_id, 'message',
+                            concat_ws(': ', 'superseded by job ' || waiting_id, nullif(outcome ->> 'message', '')));
                 END IF;
             WHEN data_exception OR not_null_violation THEN
-                -- A success whose deferred jobs cannot be stored is none. Without defers the outcome itself is wrong.
+                -- A success whose deferred jobs cannot be stored is none. Without defers the outcome itself is
+                -- wrong.
                 IF NOT outcome ? 'defers' THEN
                     RAISE;
                 END IF;
                 outcome := outcome - 'defers' || jsonb_build_object(
-                    'action', 'fail', 'cause', 'exception', 'message', 'the jobs it deferred were refused: ' || sqlerrm);
+                    'action', 'fail', 'cause', 'exception',
+                    'message', 'the jobs it deferred were refused: ' || sqlerrm);
         END;
     END LOOP;
-    RAISE EXCEPTION 'job % cannot go back to waiting: the job that holds its queueing lock is not visible', outcome ->> 'job_id'
-        USING ERRCODE = 'serialization_failure';
+    PERFORM postpone_refuse_to_wait((outcome ->> 'job_id')::bigint);
 END
 $$;
 
--- Records how jobs ended. `outcomes` is an array of objects, one per job; docs/sql.md lists their fields. One row for each,
--- in their order: recorded; superseded (it asked to wait again, but job `by_job_id` waits under its queueing lock: it
--- ended as failed); already_recorded (an earlier commit whose answer was lost); gone (no longer this worker's).
+-- Records how jobs ended. `outcomes` is an array of objects, one per job; docs/sql.md lists their fields. One row
+-- for each, in their order: recorded; superseded (it asked to wait again, but job `by_job_id` waits under its
+-- queueing lock: it ended as failed); already_recorded (an earlier commit whose answer was lost); gone (no longer
+-- this worker's).
 --
--- The worker's row is locked before its jobs, as postpone_rescue_worker does, which is what keeps the two from a deadlock.
+-- The worker's row is locked before its jobs, as postpone_rescue_worker does, which is what keeps the two from a
+-- deadlock.
 CREATE OR REPLACE FUNCTION postpone_finish_jobs(p_worker_id bigint, outcomes jsonb)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
 LANGUAGE plpgsql AS $$
@@ -430,9 +457,9 @@ BEGIN
 END
 $$;
 
--- Makes a job that is in one of these states wait again; it keeps worker_id, which the next fetch replaces. A running job that
--- was to be aborted fails instead. So does one whose place another job has taken under the same queueing lock; a
--- job that had ended before stays as it is then. Never a unique violation.
+-- Makes a job that is in one of these states wait again; it keeps worker_id, which the next fetch replaces. A
+-- running job that was to be aborted fails instead. So does one whose place another job has taken under the same
+-- queueing lock; a job that had ended before stays as it is then. Never a unique violation.
 CREATE OR REPLACE FUNCTION postpone_requeue_job(
     p_job_id bigint, from_statuses procrastinate_job_status[], retry_at timestamptz, new_priority integer,
     new_queue_name varchar, new_lock text)
@@ -479,11 +506,15 @@ BEGIN
         END;
         EXIT WHEN waiting_id IS NOT NULL;
     END LOOP;
+    IF waiting_id IS NULL THEN
+        PERFORM postpone_refuse_to_wait(p_job_id);
+    END IF;
 
     IF before.status = 'doing' THEN
         PERFORM postpone_fail_running_job(p_job_id);
         INSERT INTO postpone_attempts AS known (job_id, attempt, cause, message, worker_id, superseded_by)
-        VALUES (p_job_id, before.attempts + 1, 'superseded', 'superseded by job ' || waiting_id, before.worker_id, waiting_id)
+        VALUES (p_job_id, before.attempts + 1, 'superseded', 'superseded by job ' || waiting_id, before.worker_id,
+                waiting_id)
         ON CONFLICT ON CONSTRAINT postpone_attempts_pkey DO UPDATE
         SET (cause, message, superseded_by) = (excluded.cause, excluded.message, excluded.superseded_by);
         before.status := 'failed';
@@ -523,7 +554,8 @@ END
 $$;
 
 -- The id when the job was cancelled (or deleted), or asked to stop; null when neither applies.
-CREATE OR REPLACE FUNCTION procrastinate_cancel_job_v1(job_id bigint, abort boolean, delete_job boolean) RETURNS bigint
+CREATE OR REPLACE FUNCTION procrastinate_cancel_job_v1(job_id bigint, abort boolean, delete_job boolean)
+RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     found_id bigint;
@@ -531,10 +563,12 @@ BEGIN
     IF delete_job THEN
         DELETE FROM procrastinate_jobs WHERE id = job_id AND status = 'todo' RETURNING id INTO found_id;
     ELSE
-        UPDATE procrastinate_jobs SET status = 'cancelled' WHERE id = job_id AND status = 'todo' RETURNING id INTO found_id;
+        UPDATE procrastinate_jobs SET status = 'cancelled' WHERE id = job_id AND status = 'todo'
+        RETURNING id INTO found_id;
     END IF;
     IF found_id IS NULL AND abort THEN
-        UPDATE procrastinate_jobs SET abort_requested = true WHERE id = job_id AND status = 'doing' RETURNING id INTO found_id;
+        UPDATE procrastinate_jobs SET abort_requested = true WHERE id = job_id AND status = 'doing'
+        RETURNING id INTO found_id;
     END IF;
     RETURN found_id;
 END

@@ -38,7 +38,8 @@ DECLARE
     new_id bigint;
 BEGIN
     INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id INTO new_id;
-    INSERT INTO postpone_workers (worker_id, supervisor, host, name, pid) VALUES (new_id, supervisor, host, name, pid);
+    INSERT INTO postpone_workers (worker_id, supervisor, host, name, pid)
+    VALUES (new_id, supervisor, host, name, pid);
     RETURN new_id;
 END
 $$;
@@ -71,13 +72,13 @@ BEGIN
 END
 $$;
 
--- Ends the lease of a worker that is dead, in one transaction. Locking its row waits for a fetch of the dead one that is still
--- in flight (it holds the row by the foreign key); deleting it makes any later fetch fail and any later finish match
--- nothing. In between all its jobs are decided:
+-- Ends the lease of a worker that is dead, in one transaction. Locking its row waits for a fetch of the dead one
+-- that is still in flight (it holds the row by the foreign key); deleting it makes any later fetch fail and any
+-- later finish match nothing. In between all its jobs are decided:
 --   by `outcomes`, where it is known how they ended (as postpone_finish_jobs);
 --   released, when `running` is given and they are not among it: they were never started;
---   else by stalled_action: `retry` (waits again at once; failed when it has lost max_stalled workers before), `fail`, or
---   `report` (stays in `doing`, without a worker, for people to decide).
+--   else by stalled_action: `retry` (waits again at once; failed when it has lost max_stalled workers before),
+--   `fail`, or `report` (stays in `doing`, without a worker, for people to decide).
 -- No rows when somebody else was faster.
 CREATE OR REPLACE FUNCTION postpone_rescue_worker(
     p_worker_id bigint, outcomes jsonb, stalled_action text, max_stalled integer, message text,

@@ -15,13 +15,10 @@
 namespace postpone::tests {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::Contains;
-using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
@@ -438,6 +435,24 @@ TEST_F(Queue, ASnapshotThatIsTooOldIsTakenAgain) {
               Contains(Note{kAnyQueue, R"({"type":"job_inserted","job_id":1,"queue":"default","count":1})"}));
 }
 
+// There a second look sees no more than the first.
+TEST_F(Queue, UnderRepeatableReadNothingLoopsForEver) {
+  defer("lock => 'sink'");
+  defer("queueing_lock => 'once', queue => 'floors'");
+  fetch(1, 1, "'{floors}'");
+  two.rows("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM procrastinate_jobs");
+  defer("lock => 'sink', priority => 9");
+  defer("queueing_lock => 'once', queue => 'floors'");
+  fetch(1, 1, "'{default}'");
+  EXPECT_THAT(two.rows(fetch_sql(2)), IsEmpty());
+  try {
+    two.rows(finish_sql(1, outcome(2, "retry")));
+    FAIL();
+  } catch (const SqlError& error) {
+    EXPECT_EQ(error.sqlstate, "40001");
+  }
+}
+
 TEST_F(Queue, NeverTwoOfOneLockUnderManyFetchers) {
   app.rows(
       "SELECT postpone_defer('wash', lock => 'l' || i % 3, priority => i % 5) FROM generate_series(1, 240) "
@@ -463,6 +478,7 @@ TEST_F(Queue, NeverTwoOfOneLockUnderManyFetchers) {
     return done;
   };
   std::vector<std::future<Values>> workers;
+  workers.reserve(6);
   for (int i = 0; i < 6; ++i) workers.push_back(std::async(std::launch::async, work, 1 + i % 2));
   Values all;
   for (auto& worker : workers) std::ranges::copy(worker.get(), std::back_inserter(all));

@@ -61,6 +61,7 @@ TEST(Schema, AppliesOnceAndIsCurrentAfterwards) {
 TEST(Schema, ManyAtOnceApplyOnce) {
   const TestDatabase database(Schema::none);
   std::vector<std::future<std::size_t>> runs;
+  runs.reserve(6);
   for (int i = 0; i < 6; ++i) {
     runs.push_back(
         std::async(std::launch::async, [&] { return sql::apply_schema(options_for(database)).size(); }));

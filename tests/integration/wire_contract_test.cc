@@ -13,13 +13,9 @@
 namespace postpone::tests {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::AnyOf;
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 using ::testing::SizeIs;
 
 const std::string any_queue = "procrastinate_any_queue_v1";
@@ -143,7 +139,7 @@ TEST_F(PythonClient, DefersToAQueueWithALongName) {
 }
 
 TEST_F(PythonClient, DefersAPeriodicJobOnce) {
-  const auto tick = [&](long long timestamp) {
+  const auto tick = [&](int timestamp) {
     return one("SELECT procrastinate_defer_periodic_job_v2($1, $2, $3, $4, $5, $6, $7, $8) AS id",
                {untyped("q"), null(), null(), untyped("app.sweep"), smallint(2), untyped(""),
                 integer(timestamp), jsonb("{\"timestamp\": 1700000000}")});

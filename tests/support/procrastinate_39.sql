@@ -1,5 +1,6 @@
--- A database as Procrastinate 3.9 leaves it after some use, in our own words: its names, types and signatures, row-level triggers,
--- and jobs in every state. The bodies of the functions are stand-ins; only that they are replaced matters.
+-- A database as Procrastinate 3.9 leaves it after some use, in our own words: its names, types and signatures,
+-- row-level triggers, and jobs in every state. The bodies of the functions are stand-ins; only that they are
+-- replaced matters.
 
 CREATE TYPE procrastinate_job_status AS ENUM (
     'todo', 'doing', 'succeeded', 'failed', 'cancelled', 'aborting', 'aborted');
