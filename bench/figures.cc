@@ -9,13 +9,15 @@
 namespace postpone::bench {
 
 Client::Client(const std::string& url) : connection_(PQconnectdb(url.c_str()), PQfinish) {
-  if (PQstatus(connection_.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(connection_.get()));
+  if (PQstatus(connection_.get()) != CONNECTION_OK)
+    throw std::runtime_error(PQerrorMessage(connection_.get()));
 }
 
 std::string Client::execute(const std::string& sql) {
   const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection_.get(), sql.c_str()), PQclear);
   const auto status = PQresultStatus(result.get());
-  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) throw std::runtime_error(PQerrorMessage(connection_.get()));
+  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+    throw std::runtime_error(PQerrorMessage(connection_.get()));
   return PQntuples(result.get()) > 0 && PQnfields(result.get()) > 0 ? PQgetvalue(result.get(), 0, 0) : "";
 }
 
@@ -37,9 +39,11 @@ double median(std::vector<double> values) {
 void print_times(const std::string& what, std::vector<double> milliseconds) {
   if (milliseconds.empty()) throw std::runtime_error(what + ": nothing was measured");
   std::sort(milliseconds.begin(), milliseconds.end());
-  const auto at = [&](double share) { return milliseconds[static_cast<std::size_t>(share * static_cast<double>(milliseconds.size() - 1))]; };
-  std::printf("  %-44s min %8.3f  median %8.3f  p99 %8.3f  max %8.3f ms  (n = %zu)\n", what.c_str(), at(0), at(0.5), at(0.99),
-              at(1), milliseconds.size());
+  const auto at = [&](double share) {
+    return milliseconds[static_cast<std::size_t>(share * static_cast<double>(milliseconds.size() - 1))];
+  };
+  std::printf("  %-44s min %8.3f  median %8.3f  p99 %8.3f  max %8.3f ms  (n = %zu)\n", what.c_str(), at(0),
+              at(0.5), at(0.99), at(1), milliseconds.size());
   std::fflush(stdout);
 }
 

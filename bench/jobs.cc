@@ -1,8 +1,13 @@
-// How soon jobs start, and how many can be run. The journal that the tasks write and the clients' clocks are CLOCK_MONOTONIC both.
+// How soon jobs start, and how many can be run. The journal that the tasks write and the clients' clocks are
+// CLOCK_MONOTONIC both.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <stdexcept>
 
 #include "bench/figures.h"
+#include "sys/fd.h"
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
@@ -16,8 +21,12 @@ using tests::eventually;
 const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
 const std::string kNoPolling = "[supervisor]\npolling_interval = \"1h\"\n[log]\nlevel = \"warning\"\n";
 
-double ms_between(std::int64_t from_ns, std::int64_t to_ns) { return static_cast<double>(to_ns - from_ns) / 1e6; }
-std::int64_t now_ns() { return Clock::now().time_since_epoch().count(); }
+double ms_between(std::int64_t from_ns, std::int64_t to_ns) {
+  return static_cast<double>(to_ns - from_ns) / 1e6;
+}
+std::int64_t now_ns() {
+  return Clock::now().time_since_epoch().count();
+}
 
 // A database, a family of 8 sub-workers that never polls, a client, and the journal of its jobs.
 struct Stage {
@@ -27,13 +36,16 @@ struct Stage {
 
   std::string journal() const { return files.file("journal"); }
   std::string defer(const std::string& more = "") {
-    return client.execute("SELECT postpone_defer('misbehave.journal', queue => 'm', args => '{\"file\": \"" + journal() +
-                          "\"}'" + more + ")");
+    return client.execute("SELECT postpone_defer('misbehave.journal', queue => 'm', args => '{\"file\": \"" +
+                          journal() + "\"}'" + more + ")");
   }
   void wait_until_all_ended() {
-    const bool ended = eventually([&] {
-      return client.execute("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')") == "0";
-    }, 300s);
+    const bool ended = eventually(
+        [&] {
+          return client.execute(
+                     "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')") == "0";
+        },
+        300s);
     if (!ended) throw std::runtime_error("jobs do not end:\n" + family.log());
   }
   std::vector<std::int64_t> times_of(const std::string& what) const {
@@ -49,10 +61,27 @@ struct Stage {
   Client client;
 };
 
+// A fetch is committed, and so on disk, before its job runs: where the disk is slow, this is most of the latency.
+void print_flush_time() {
+  tests::TemporaryDirectory directory;
+  const sys::Fd file(::open(directory.file("flush").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  std::vector<double> flushes;
+  for (int i = 0; i < 100; ++i) {
+    const char block[8192] = {};
+    if (::pwrite(file.get(), block, sizeof block, 0) < 0) sys::throw_errno("pwrite");
+    const auto begin = now_ns();
+    ::fdatasync(file.get());
+    flushes.push_back(ms_between(begin, now_ns()));
+  }
+  print_times("one flush of this disk (fdatasync)", flushes);
+}
+
 }  // namespace
 
 void latency(int jobs) {
-  std::printf("latency: from the answer to the defer (the commit) to the first instruction of the handler, 8 idle sub-workers\n");
+  std::printf(
+      "latency: from the answer to the defer (the commit) to the first instruction of the handler, 8 idle "
+      "sub-workers\n");
   Stage stage;
   Client listener(stage.database.url());
   listener.execute("LISTEN bare");
@@ -68,19 +97,23 @@ void latency(int jobs) {
     notifications.push_back(ms_between(sent, now_ns()));
   }
   const auto started = stage.times_of("start");
-  for (std::size_t i = 0; i < committed.size(); ++i) starts.push_back(ms_between(committed[i], started.at(i)));
+  for (std::size_t i = 0; i < committed.size(); ++i)
+    starts.push_back(ms_between(committed[i], started.at(i)));
   print_times("defer committed to handler started", starts);
   print_times("bare NOTIFY sent to received", notifications);
+  print_flush_time();
   std::printf("  ratio of the medians: %.2f\n", median(starts) / median(notifications));
 }
 
 void locks(int rounds) {
-  std::printf("locks: four no-op jobs of one lock under 8 idle sub-workers, from the commit of the last defer\n");
+  std::printf(
+      "locks: four no-op jobs of one lock under 8 idle sub-workers, from the commit of the last defer\n");
   Stage stage;
   std::vector<double> chains, late;
   for (int i = 0; i < rounds; ++i) {
-    stage.client.execute("SELECT count(postpone_defer('misbehave.journal', queue => 'm', lock => 'l', args => '{\"file\": \"" +
-                         stage.journal() + "\"}')) FROM generate_series(1, 4)");
+    stage.client.execute(
+        "SELECT count(postpone_defer('misbehave.journal', queue => 'm', lock => 'l', args => '{\"file\": \"" +
+        stage.journal() + "\"}')) FROM generate_series(1, 4)");
     const auto committed = now_ns();
     stage.wait_until_all_ended();
     chains.push_back(ms_between(committed, stage.times_of("end").back()));
@@ -91,9 +124,11 @@ void locks(int rounds) {
   for (int i = 0; i < rounds; ++i) {
     const auto id = stage.client.execute("SELECT postpone_defer('misbehave.once', queue => 'm')");
     stage.wait_until_all_ended();
-    retries.push_back(std::stod(stage.client.execute(
-        "SELECT 1000 * extract(epoch FROM max(at) FILTER (WHERE type = 'started') - max(at) FILTER (WHERE type = "
-        "'deferred_for_retry')) FROM procrastinate_events WHERE job_id = " + id)));
+    retries.push_back(
+        std::stod(stage.client.execute("SELECT 1000 * extract(epoch FROM max(at) FILTER (WHERE type = "
+                                       "'started') - max(at) FILTER (WHERE type = "
+                                       "'deferred_for_retry')) FROM procrastinate_events WHERE job_id = " +
+                                       id)));
   }
   print_times("retry without wait, recorded to started again", retries);
 
@@ -101,8 +136,10 @@ void locks(int rounds) {
     const auto id = stage.defer(", scheduled_at => clock_timestamp() + interval '150 ms'");
     stage.wait_until_all_ended();
     late.push_back(std::stod(stage.client.execute(
-        "SELECT 1000 * extract(epoch FROM max(e.at) FILTER (WHERE e.type = 'started') - max(j.scheduled_at)) FROM "
-        "procrastinate_events e JOIN procrastinate_jobs j ON j.id = e.job_id WHERE j.id = " + id)));
+        "SELECT 1000 * extract(epoch FROM max(e.at) FILTER (WHERE e.type = 'started') - max(j.scheduled_at)) "
+        "FROM "
+        "procrastinate_events e JOIN procrastinate_jobs j ON j.id = e.job_id WHERE j.id = " +
+        id)));
   }
   print_times("scheduled job, due to started", late);
 }
@@ -112,16 +149,18 @@ void throughput(int jobs, int rounds) {
   Stage stage;
   for (int round = 1; round <= rounds; ++round) {
     stage.client.execute("TRUNCATE procrastinate_jobs CASCADE");
-    stage.client.execute("SELECT count(postpone_defer('misbehave.noop', queue => 'm')) FROM generate_series(1, " +
-                         std::to_string(jobs) + ")");
+    stage.client.execute(
+        "SELECT count(postpone_defer('misbehave.noop', queue => 'm')) FROM generate_series(1, " +
+        std::to_string(jobs) + ")");
     const auto begin = Clock::now();
     stage.wait_until_all_ended();
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     const auto once = stage.client.execute(
-        "SELECT count(*) FROM (SELECT job_id FROM procrastinate_events GROUP BY job_id HAVING array_agg(type::text ORDER BY id) = "
+        "SELECT count(*) FROM (SELECT job_id FROM procrastinate_events GROUP BY job_id HAVING "
+        "array_agg(type::text ORDER BY id) = "
         "'{deferred,started,succeeded}') once");
-    std::printf("  round %2d: %6.0f jobs/s, %s of %d ran exactly once%s\n", round, jobs / seconds, once.c_str(), jobs,
-                once == std::to_string(jobs) ? "" : "  WRONG");
+    std::printf("  round %2d: %6.0f jobs/s, %s of %d ran exactly once%s\n", round, jobs / seconds,
+                once.c_str(), jobs, once == std::to_string(jobs) ? "" : "  WRONG");
     std::fflush(stdout);
   }
 }

@@ -1,5 +1,5 @@
-// postpone_bench [NAME…]: prints figures; see docs/benchmarks.md. Run it through scripts/bench, which builds preset `release` and starts a
-// private server.
+// postpone_bench [NAME…]: prints figures; see docs/benchmarks.md. Run it through scripts/bench, which builds
+// preset `release` and starts a private server.
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -24,7 +24,9 @@ int main(int argc, char** argv) {
     for (const std::string& name : names) {
       const auto benchmark = benchmarks.find(name);
       if (benchmark == benchmarks.end()) {
-        std::fprintf(stderr, "postpone_bench: no benchmark \"%s\"; there are latency, locks, rest, throughput, soak\n", name.c_str());
+        std::fprintf(
+            stderr, "postpone_bench: no benchmark \"%s\"; there are latency, locks, rest, throughput, soak\n",
+            name.c_str());
         return 2;
       }
       benchmark->second();

@@ -33,7 +33,8 @@ double private_mib(pid_t pid) {
   std::istringstream lines(tests::read_file("/proc/" + std::to_string(pid) + "/smaps_rollup"));
   double kib = 0;
   for (std::string line; std::getline(lines, line);)
-    if (line.starts_with("Private_Clean:") || line.starts_with("Private_Dirty:")) kib += std::stod(line.substr(14));
+    if (line.starts_with("Private_Clean:") || line.starts_with("Private_Dirty:"))
+      kib += std::stod(line.substr(14));
   return kib / 1024;
 }
 
@@ -69,7 +70,8 @@ void rest(std::chrono::seconds length) {
   }
   const double seconds = static_cast<double>(length.count());
   std::printf("  processor: %.3f %% of a core in all\n", 100 * cpu / seconds);
-  std::printf("  transactions: %.2f a second in all (8 sub-workers polling every 5 s are 1.6)\n", transactions / seconds);
+  std::printf("  transactions: %.2f a second in all (8 sub-workers polling every 5 s are 1.6)\n",
+              transactions / seconds);
 }
 
 }  // namespace postpone::bench

@@ -53,8 +53,9 @@ using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC: the same for all p
 std::int64_t now_ns();
 
 // Why a doorbell was rung: bits, because several ringers may have several reasons before one answer.
-inline constexpr std::uint32_t kRungForWork = 1;     // there may be a job
-inline constexpr std::uint32_t kRungForPermit = 2;   // a permit is free, or (to an idle holder) somebody wants one
+inline constexpr std::uint32_t kRungForWork = 1;  // there may be a job
+inline constexpr std::uint32_t kRungForPermit =
+    2;  // a permit is free, or (to an idle holder) somebody wants one
 inline constexpr std::uint32_t kRungForCommand = 4;  // read `command`, or a signal came
 
 // A semaphore used as a latch: rung any number of times before it is answered, it counts once. What it keeps
@@ -126,7 +127,8 @@ enum class JobPhase : std::uint32_t {
 struct JobEntry {
   std::atomic<std::int64_t> job_id;
   std::atomic<JobPhase> phase;
-  std::atomic<std::uint32_t> outcome_bytes;  // 0 with `ended`: the outcome did not fit, only its owner knows it
+  std::atomic<std::uint32_t>
+      outcome_bytes;  // 0 with `ended`: the outcome did not fit, only its owner knows it
   char outcome[kMaxOutcomeBytes];
 };
 
@@ -217,8 +219,8 @@ class Board {
   std::uint32_t reset_slot(std::uint32_t index, std::uint32_t group);
 
   // By the supervisor, when an incarnation has ended: copies what it held into a free grave and rings the
-  // housekeeper. False when no grave is free (try again later: nothing was changed). REQUIRES: worker_id is the
-  // lease of that incarnation, not 0, and was not buried before.
+  // housekeeper. False when no grave is free (try again later: nothing was changed). REQUIRES: worker_id is
+  // the lease of that incarnation, not 0, and was not buried before.
   bool bury(std::uint32_t index, std::int64_t worker_id);
 
  private:

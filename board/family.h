@@ -1,5 +1,5 @@
-// The contract between the supervisor and the processes it starts: which descriptors they inherit, how they end, and what they say
-// over the leash. Both sides include this page and nothing else of each other.
+// The contract between the supervisor and the processes it starts: which descriptors they inherit, how they
+// end, and what they say over the leash. Both sides include this page and nothing else of each other.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +7,14 @@
 namespace postpone::board {
 
 // Descriptors of a sub-worker and of the housekeeper.
-inline constexpr int kLeashFd = 3;   // a SOCK_SEQPACKET socket to the supervisor; its end of file means: the supervisor is gone
-inline constexpr int kBoardFd = 4;   // the board's memfd
-inline constexpr int kConfigFd = 5;  // a sealed memfd with the text of the configuration file as the supervisor read it
+inline constexpr int kLeashFd =
+    3;  // a SOCK_SEQPACKET socket to the supervisor; its end of file means: the supervisor is gone
+inline constexpr int kBoardFd = 4;  // the board's memfd
+inline constexpr int kConfigFd =
+    5;  // a sealed memfd with the text of the configuration file as the supervisor read it
 
-// What a sub-worker says over the leash. The supervisor believes these words, not the board, about who leases what.
+// What a sub-worker says over the leash. The supervisor believes these words, not the board, about who leases
+// what.
 enum class LeashWord : std::uint32_t {
   leased,  // I have registered: worker_id is my row, rescue it when I die
   ready,   // my task process answers, my first fetch was answered
@@ -25,12 +28,12 @@ struct LeashMessage {
 
 // How a sub-worker ends when it is not killed.
 enum class SubWorkerExit : int {
-  drained = 0,          // did what it was told and has nothing left
-  internal_error = 1,   // an error nobody expected; stands in the log
-  usage = 2,            // cannot make sense of its arguments, the board or the configuration
-  bad_task = 3,         // the task executable cannot be started or fails the handshake
-  bad_schema = 4,       // the database's schema is missing or too old
-  recycled = 5,         // asks to be started afresh
+  drained = 0,         // did what it was told and has nothing left
+  internal_error = 1,  // an error nobody expected; stands in the log
+  usage = 2,           // cannot make sense of its arguments, the board or the configuration
+  bad_task = 3,        // the task executable cannot be started or fails the handshake
+  bad_schema = 4,      // the database's schema is missing or too old
+  recycled = 5,        // asks to be started afresh
 };
 
 }  // namespace postpone::board

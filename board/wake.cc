@@ -9,12 +9,14 @@ bool is_one_of(std::uint32_t group, std::span<const std::uint32_t> groups) {
   return std::find(groups.begin(), groups.end(), group) != groups.end();
 }
 
-std::vector<SlotView> idle_by_recency(std::span<const SlotView> slots, std::span<const std::uint32_t> groups) {
+std::vector<SlotView> idle_by_recency(std::span<const SlotView> slots,
+                                      std::span<const std::uint32_t> groups) {
   std::vector<SlotView> idle;
   std::copy_if(slots.begin(), slots.end(), std::back_inserter(idle), [&](const SlotView& s) {
     return is_one_of(s.group, groups) && s.state == SlotState::idle && !s.rung;
   });
-  std::sort(idle.begin(), idle.end(), [](const SlotView& a, const SlotView& b) { return a.since_ns > b.since_ns; });
+  std::sort(idle.begin(), idle.end(),
+            [](const SlotView& a, const SlotView& b) { return a.since_ns > b.since_ns; });
   return idle;
 }
 
@@ -26,12 +28,14 @@ std::vector<SlotView> view(const Board& board) {
   for (std::uint32_t i = 0; i < slots; ++i) {
     const Slot& slot = board.slot(i);
     if (slot.generation.load() == 0) continue;
-    views.push_back({i, slot.group.load(), slot.state.load(), slot.doorbell.is_rung_for(kRungForWork), slot.since_ns.load()});
+    views.push_back({i, slot.group.load(), slot.state.load(), slot.doorbell.is_rung_for(kRungForWork),
+                     slot.since_ns.load()});
   }
   return views;
 }
 
-std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<const std::uint32_t> groups, int count) {
+std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<const std::uint32_t> groups,
+                                  int count) {
   std::vector<std::uint32_t> chosen;
   for (const SlotView& idle : idle_by_recency(slots, groups)) {
     if (static_cast<int>(chosen.size()) == count) return chosen;

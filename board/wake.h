@@ -1,5 +1,5 @@
-// Whom to wake for new work. The choice is a pure function of a picture of the board; supervisor, housekeeper and
-// sub-workers all use it.
+// Whom to wake for new work. The choice is a pure function of a picture of the board; supervisor, housekeeper
+// and sub-workers all use it.
 #pragma once
 
 #include <cstdint>
@@ -23,17 +23,18 @@ struct SlotView {
 // The slots in use, as the board tells at this moment.
 std::vector<SlotView> view(const Board& board);
 
-// Which slots of these groups to ring for `count` new jobs: the idle ones that are not rung yet, most recently idle first (its
-// caches are warm), never more than there are jobs. When there are fewer than `count` of them, also everyone who is looking: its
-// look may have begun before the jobs were there, and it would lie down without having seen them. Who runs a job
-// looks when that has ended and needs no bell.
-std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<const std::uint32_t> groups, int count);
+// Which slots of these groups to ring for `count` new jobs: the idle ones that are not rung yet, most
+// recently idle first (its caches are warm), never more than there are jobs. When there are fewer than
+// `count` of them, also everyone who is looking: its look may have begun before the jobs were there, and it
+// would lie down without having seen them. Who runs a job looks when that has ended and needs no bell.
+std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<const std::uint32_t> groups,
+                                  int count);
 
 // Rings those that choose() names.
 void wake(const Board& board, std::span<const std::uint32_t> groups, int count);
 
-// Rings the most recently idle slot of `group`, if there is one: the chain by which a sub-worker that found work, and saw
-// that there may be more, lets one sibling look.
+// Rings the most recently idle slot of `group`, if there is one: the chain by which a sub-worker that found
+// work, and saw that there may be more, lets one sibling look.
 void wake_sibling(const Board& board, std::uint32_t group);
 
 }  // namespace postpone::board

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cctype>
+#include <charconv>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -36,8 +36,9 @@ const Field kMonth = {"month", 1, 12, kMonths};
 const Field kWeekday = {"day of week", 0, 7, kWeekdays};
 
 [[noreturn]] void refuse(const Field& field, string_view text) {
-  throw std::invalid_argument(fmt::format("cron: \"{}\" is no {}: expected {}-{}, *, a range a-b, a step /n, or a list of these",
-                                          text, field.name, field.least, field.most));
+  throw std::invalid_argument(
+      fmt::format("cron: \"{}\" is no {}: expected {}-{}, *, a range a-b, a step /n, or a list of these",
+                  text, field.name, field.least, field.most));
 }
 
 std::vector<string_view> split(string_view text, string_view separators) {
@@ -52,7 +53,8 @@ std::vector<string_view> split(string_view text, string_view separators) {
 
 std::string lower(string_view text) {
   std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return result;
 }
 
@@ -89,7 +91,8 @@ void parse_element(string_view element, const Field& field, std::bitset<N>& bits
     last = range.size() == 2 ? parse_value(range[1], field) : stepped ? field.most : first;
     if (last < first) refuse(field, element);
   }
-  for (int value = first; value <= last; value += std::min(step, field.most + 1)) bits.set(static_cast<std::size_t>(value));
+  for (int value = first; value <= last; value += std::min(step, field.most + 1))
+    bits.set(static_cast<std::size_t>(value));
 }
 
 template <std::size_t N>
@@ -114,8 +117,8 @@ Cron Cron::parse(string_view expression) {
   auto fields = split(expand_alias(expression), " \t");
   std::erase(fields, string_view());
   if (fields.size() != 5 && fields.size() != 6)
-    throw std::invalid_argument(fmt::format("cron: \"{}\" has {} fields: expected five, or six with seconds last",
-                                            expression, fields.size()));
+    throw std::invalid_argument(fmt::format(
+        "cron: \"{}\" has {} fields: expected five, or six with seconds last", expression, fields.size()));
   Cron cron;
   cron.minutes_ = parse_field<60>(fields[0], kMinute);
   cron.hours_ = parse_field<24>(fields[1], kHour);

@@ -16,7 +16,9 @@ constexpr std::chrono::seconds kLimit{30};
 constexpr std::size_t kMostBytes = 4 * 1024 * 1024;
 
 // The first line, for a message of one line.
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
 
 }  // namespace
 
@@ -34,9 +36,9 @@ libtask::wire::Description describe(const config::Group& group) {
   try {
     auto description = libtask::wire::parse_description(captured.output);
     if (description.protocol_version == libtask::wire::kProtocolVersion) return description;
-    throw std::runtime_error(fmt::format("it was built with libtask {} (protocol {}), this is protocol {}: build it again",
-                                         description.libtask_version, description.protocol_version,
-                                         libtask::wire::kProtocolVersion));
+    throw std::runtime_error(fmt::format(
+        "it was built with libtask {} (protocol {}), this is protocol {}: build it again",
+        description.libtask_version, description.protocol_version, libtask::wire::kProtocolVersion));
   } catch (const std::runtime_error& error) {
     throw BadTask(fmt::format("task executable {} --describe: {}", group.executable, error.what()));
   }

@@ -16,18 +16,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kSlice = 1s;          // the heartbeat on the board; bounds what a step of the wall clock can cost
-constexpr auto kLateCommit = 5s;     // a transaction may commit so long after it scheduled a job, and the job is not overlooked
+constexpr auto kSlice = 1s;  // the heartbeat on the board; bounds what a step of the wall clock can cost
+constexpr auto kLateCommit =
+    5s;  // a transaction may commit so long after it scheduled a job, and the job is not overlooked
 constexpr auto kLeavingSlice = 100ms;
 
 }  // namespace
 
 Housekeeper::Housekeeper(const config::Config& config, const board::Board& board, Leash leash)
-    : config_(config),
-      board_(board),
-      leash_(std::move(leash)),
-      header_(board.header()),
-      backoff_(50ms, 1s) {}
+    : config_(config), board_(board), leash_(std::move(leash)), header_(board.header()), backoff_(50ms, 1s) {}
 
 board::SubWorkerExit Housekeeper::run() {
   learn_schedules();
@@ -50,8 +47,8 @@ board::SubWorkerExit Housekeeper::run() {
   return board::SubWorkerExit::drained;
 }
 
-// The supervisor has checked the task executables before anything was started; what goes wrong now costs the schedules of that
-// executable, and is said.
+// The supervisor has checked the task executables before anything was started; what goes wrong now costs the
+// schedules of that executable, and is said.
 void Housekeeper::learn_schedules() {
   for (const config::Group& group : config_.groups) {
     try {
@@ -91,7 +88,8 @@ void Housekeeper::round() {
   pass_on_aborts();
 }
 
-// --- heartbeats --------------------------------------------------------------------------------------------------
+// --- heartbeats
+// --------------------------------------------------------------------------------------------------
 
 std::vector<sql::WorkerId> Housekeeper::leases() const {
   std::vector<sql::WorkerId> ids;
@@ -107,11 +105,12 @@ void Housekeeper::keep_heartbeats() {
   const auto alive = ids.empty() ? ids : manager_->heartbeat(ids);
   next_heartbeat_ = Clock::now() + config_.supervisor.heartbeat_interval;
   if (alive.size() < ids.size())
-    spdlog::warn("{} of {} leases are gone from the database: their sub-workers take new ones", ids.size() - alive.size(),
-                 ids.size());
+    spdlog::warn("{} of {} leases are gone from the database: their sub-workers take new ones",
+                 ids.size() - alive.size(), ids.size());
 }
 
-// --- graves ------------------------------------------------------------------------------------------------------
+// --- graves
+// ------------------------------------------------------------------------------------------------------
 
 bool Housekeeper::open_graves() const {
   for (std::uint32_t i = 0; i < board::kMaxGraves; ++i) {
@@ -135,7 +134,8 @@ void Housekeeper::settle(board::Grave& grave) {
   sql::RescueRequest rescue;
   rescue.worker_id = grave.worker_id.load();
   rescue.max_stalled = config_.supervisor.max_stalled;
-  rescue.message = fmt::format("its sub-worker (slot {}, lease {}) died", grave.slot.load(), rescue.worker_id);
+  rescue.message =
+      fmt::format("its sub-worker (slot {}, lease {}) died", grave.slot.load(), rescue.worker_id);
   rescue.running.emplace();
   for (const board::JobEntry& entry : grave.jobs) {
     const auto phase = entry.phase.load();
@@ -149,12 +149,15 @@ void Housekeeper::settle(board::Grave& grave) {
     spdlog::warn("rescued job {} of dead lease {}: {}", r.job_id, rescue.worker_id, sql::to_string(r.status));
 }
 
-// --- scheduled jobs ----------------------------------------------------------------------------------------------
+// --- scheduled jobs
+// ----------------------------------------------------------------------------------------------
 
-// A job becomes due without anybody saying so: the housekeeper knows the earliest due time and sleeps until then. It asks anew when
-// that time has come, and when the supervisor heard that a job was scheduled. A transaction may commit after the time for which it
-// scheduled a job, so that question looks back a little.
-void Housekeeper::look_for_due(std::chrono::seconds back) { look_back_ = std::max(look_back_.value_or(back), back); }
+// A job becomes due without anybody saying so: the housekeeper knows the earliest due time and sleeps until
+// then. It asks anew when that time has come, and when the supervisor heard that a job was scheduled. A
+// transaction may commit after the time for which it scheduled a job, so that question looks back a little.
+void Housekeeper::look_for_due(std::chrono::seconds back) {
+  look_back_ = std::max(look_back_.value_or(back), back);
+}
 
 void Housekeeper::watch_due_jobs() {
   if (next_due_ && Clock::now() >= next_due_at_) {
@@ -176,21 +179,23 @@ void Housekeeper::watch_due_jobs() {
 }
 
 void Housekeeper::wake_everybody() {
-  for (std::uint32_t group = 0; group < config_.groups.size(); ++group) board::wake(board_, std::span(&group, 1), 1);
+  for (std::uint32_t group = 0; group < config_.groups.size(); ++group)
+    board::wake(board_, std::span(&group, 1), 1);
 }
 
 void Housekeeper::wake_for(const std::vector<std::string>& queues) {
   for (const std::string& queue : queues) board::wake(board_, config_.groups_serving(queue), 1);
 }
 
-// --- periodic tasks ----------------------------------------------------------------------------------------------
+// --- periodic tasks
+// ----------------------------------------------------------------------------------------------
 
 Cron::Time Housekeeper::server_now() const {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now() + server_offset_);
 }
 
-// A tick leaves the list when the database has answered for it. One that an error of the connection came between is deferred
-// again, and counts once all the same.
+// A tick leaves the list when the database has answered for it. One that an error of the connection came
+// between is deferred again, and counts once all the same.
 void Housekeeper::defer_periodic() {
   for (sql::PeriodicDefer& tick : periodic_.take_due(server_now())) ticks_.push_back(std::move(tick));
   for (; !ticks_.empty(); ticks_.pop_front()) {
@@ -208,7 +213,8 @@ void Housekeeper::defer_periodic() {
   }
 }
 
-// --- aborts ------------------------------------------------------------------------------------------------------
+// --- aborts
+// ------------------------------------------------------------------------------------------------------
 
 void Housekeeper::pass_on_aborts() {
   if (Clock::now() < next_abort_poll_) return;
@@ -223,11 +229,13 @@ void Housekeeper::pass_on_abort(sql::JobId job_id) {
   for (std::uint32_t i = 0; i < slots; ++i) {
     board::Slot& slot = board_.slot(i);
     for (const board::JobEntry& entry : slot.jobs)
-      if (entry.job_id.load() == job_id && entry.phase.load() == board::JobPhase::running) slot.abort_job_id.store(job_id);
+      if (entry.job_id.load() == job_id && entry.phase.load() == board::JobPhase::running)
+        slot.abort_job_id.store(job_id);
   }
 }
 
-// --- waiting -----------------------------------------------------------------------------------------------------
+// --- waiting
+// -----------------------------------------------------------------------------------------------------
 
 Housekeeper::Clock::duration Housekeeper::until_next_round() const {
   const auto now = Clock::now();
@@ -250,7 +258,9 @@ void Housekeeper::wait(Clock::duration limit) {
   } while (Clock::now() < until && told_to_leave() == told);
 }
 
-void Housekeeper::tick() { header_.housekeeper_heartbeat_ns.store(board::now_ns()); }
+void Housekeeper::tick() {
+  header_.housekeeper_heartbeat_ns.store(board::now_ns());
+}
 
 bool Housekeeper::told_to_leave() {
   if (leaving_since_) return true;
@@ -261,10 +271,12 @@ bool Housekeeper::told_to_leave() {
   return true;
 }
 
-// Last of all: as long as a sub-worker holds a lease, somebody has to keep it alive, and what the dead left wants settling.
+// Last of all: as long as a sub-worker holds a lease, somebody has to keep it alive, and what the dead left
+// wants settling.
 bool Housekeeper::may_leave() {
   if (!told_to_leave()) return false;
-  return (leases().empty() && !open_graves()) || Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace;
+  return (leases().empty() && !open_graves()) ||
+         Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace;
 }
 
 void Housekeeper::show(const std::string& activity) const {

@@ -1,13 +1,14 @@
-// The housekeeper keeps time for a supervisor and its sub-workers, so that the supervisor needs no SQL and the sub-workers no clock:
+// The housekeeper keeps time for a supervisor and its sub-workers, so that the supervisor needs no SQL and
+// the sub-workers no clock:
 //
 //   heartbeats   of all their leases, in one statement
-//   graves       what dead sub-workers left on the board: outcomes recorded, unstarted jobs put back, the running one decided
-//   due jobs     rings sub-workers at the moment when a scheduled job becomes due
+//   graves       what dead sub-workers left on the board: outcomes recorded, unstarted jobs put back, the
+//   running one decided due jobs     rings sub-workers at the moment when a scheduled job becomes due
 //   periodic     defers the jobs of periodic tasks at their ticks
 //   aborts       passes on abort requests whose notification did not come (or is not listened to)
 //
-// One connection of its own, one thread. Each duty is level-triggered: it looks what is to be done and does it; a
-// duty that failed is done at the next round. Errors of the database cost time, never the process.
+// One connection of its own, one thread. Each duty is level-triggered: it looks what is to be done and does
+// it; a duty that failed is done at the next round. Errors of the database cost time, never the process.
 #pragma once
 
 #include <chrono>
@@ -69,13 +70,16 @@ class Housekeeper {
   sys::Backoff backoff_;
   Periodic periodic_;
   std::deque<sql::PeriodicDefer> ticks_;  // taken from periodic_, not yet in the database
-  std::chrono::system_clock::duration server_offset_{0};  // the server's clock less ours, as of the last connect
+  std::chrono::system_clock::duration server_offset_{
+      0};  // the server's clock less ours, as of the last connect
   Clock::time_point next_heartbeat_;
   Clock::time_point next_abort_poll_;
-  std::optional<sql::NextDue> next_due_;             // the next scheduled job, to be woken for at next_due_at_
+  std::optional<sql::NextDue> next_due_;  // the next scheduled job, to be woken for at next_due_at_
   Clock::time_point next_due_at_;
-  std::optional<sql::SystemTime> due_seen_;          // jobs due up to here were woken for; nothing = never connected yet
-  std::optional<std::chrono::seconds> look_back_;    // ask for the next scheduled job, from so long before due_seen_ on
+  std::optional<sql::SystemTime>
+      due_seen_;  // jobs due up to here were woken for; nothing = never connected yet
+  std::optional<std::chrono::seconds>
+      look_back_;  // ask for the next scheduled job, from so long before due_seen_ on
   bool ready_ = false;
   std::optional<Clock::time_point> leaving_since_;
 };

@@ -1,6 +1,6 @@
-// postpone-subworker: one process of the family that a supervisor starts. Its role is an argument: a sub-worker (--group), the
-// housekeeper (--housekeeper) or the check before the start (--preflight). With --config FILE a sub-worker runs alone, on a board of
-// its own, for instance under a debugger.
+// postpone-subworker: one process of the family that a supervisor starts. Its role is an argument: a
+// sub-worker (--group), the housekeeper (--housekeeper) or the check before the start (--preflight). With
+// --config FILE a sub-worker runs alone, on a board of its own, for instance under a debugger.
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -50,7 +50,8 @@ config::Config read_config(const Arguments& arguments) {
                           ? config::load(arguments.config_file)
                           : config::parse(sys::read_whole(board::kConfigFd), arguments.config_directory);
   for (const config::Problem& problem : result.problems)
-    spdlog::error("{}", config::to_string(problem, arguments.by_hand() ? arguments.config_file : "the configuration"));
+    spdlog::error(
+        "{}", config::to_string(problem, arguments.by_hand() ? arguments.config_file : "the configuration"));
   if (!result.config) throw UsageError();
   config::Config config = *result.config;
   config::Overrides overrides;
@@ -72,7 +73,8 @@ std::uint32_t find_group(const config::Config& config, const std::string& name) 
 
 board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Config& config) {
   const std::uint32_t group = find_group(config, arguments.group);
-  auto board = arguments.by_hand() ? board::Board::create(1, 1) : board::Board::attach(sys::Fd(board::kBoardFd));
+  auto board =
+      arguments.by_hand() ? board::Board::create(1, 1) : board::Board::attach(sys::Fd(board::kBoardFd));
   if (arguments.by_hand()) board.reset_slot(0, group);
   Leash leash = arguments.by_hand() ? Leash() : Leash(sys::Fd(board::kLeashFd), arguments.generation);
   install_signal_handlers(board.slot(arguments.slot).doorbell);
@@ -120,10 +122,12 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   app.add_flag("--housekeeper", arguments.housekeeper, "Keep time for a supervisor");
   app.add_flag("--preflight", arguments.preflight, "Check task executables and schema, then exit");
   app.add_option("--config", arguments.config_file, "Run one sub-worker alone, with this configuration file");
-  app.add_option("--config-directory", arguments.config_directory, "What the inherited configuration's paths are relative to");
+  app.add_option("--config-directory", arguments.config_directory,
+                 "What the inherited configuration's paths are relative to");
   app.add_option("--group", arguments.group, "The group to belong to");
   app.add_option("--supervisor", arguments.supervisor, "Whose sub-worker this is");
-  app.add_option("--slot", arguments.slot, "Its place on the board")->check(CLI::Range(0U, board::kMaxSlots - 1));
+  app.add_option("--slot", arguments.slot, "Its place on the board")
+      ->check(CLI::Range(0U, board::kMaxSlots - 1));
   app.add_option("--generation", arguments.generation, "Which incarnation of the slot");
   app.add_option("--log-level", arguments.log_level, "Instead of the configuration's");
   app.parse(argc, argv);

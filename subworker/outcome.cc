@@ -45,7 +45,8 @@ void fail_or_retry(sql::Outcome& outcome, const TaskDescription& task, bool stra
   if (auto wait = retry_wait(*task.retry, outcome.attempt - 1)) retry_in(outcome, *wait, task.retry);
 }
 
-// A job that stopped because this sub-worker has to go: nobody's fault, so it waits again whatever its strategy says.
+// A job that stopped because this sub-worker has to go: nobody's fault, so it waits again whatever its
+// strategy says.
 void interrupted(sql::Outcome& outcome) {
   outcome.cause = sql::Cause::aborted;
   outcome.message = "interrupted: its sub-worker was shut down";
@@ -74,9 +75,12 @@ void stopped(sql::Outcome& outcome, StopReason reason, const TaskDescription& ta
 StopReason to_stop_reason(libtask::wire::Abort::Reason reason) {
   using Reason = libtask::wire::Abort::Reason;
   switch (reason) {
-    case Reason::requested: return StopReason::requested;
-    case Reason::time_limit: return StopReason::time_limit;
-    case Reason::shutdown: break;
+    case Reason::requested:
+      return StopReason::requested;
+    case Reason::time_limit:
+      return StopReason::time_limit;
+    case Reason::shutdown:
+      break;
   }
   return StopReason::shutdown;
 }
@@ -97,7 +101,8 @@ std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::Defe
   return requests;
 }
 
-// What is impossible in that which the task asked for, a job to be deferred or a changed retry. Empty when nothing.
+// What is impossible in that which the task asked for, a job to be deferred or a changed retry. Empty when
+// nothing.
 std::string fault_of_wishes(const sql::Outcome& outcome, const std::string& task) {
   if (outcome.action == sql::Action::retry) {
     sql::DeferRequest next;
@@ -115,7 +120,8 @@ std::string fault_of_wishes(const sql::Outcome& outcome, const std::string& task
 void refuse_wishes(sql::Outcome& outcome, const std::string& fault) {
   outcome.action = sql::Action::fail;
   if (outcome.cause == sql::Cause::succeeded) outcome.cause = sql::Cause::exception;
-  outcome.message += (outcome.message.empty() ? "it asked for the impossible: " : "; it asked for the impossible: ") + fault;
+  outcome.message +=
+      (outcome.message.empty() ? "it asked for the impossible: " : "; it asked for the impossible: ") + fault;
   outcome.defers.clear();
 }
 
@@ -134,16 +140,21 @@ struct Decision {
         outcome.cause = sql::Cause::succeeded;
         outcome.defers = to_requests(result.defers);
         return;
-      case ResultStatus::exception: return threw(result);
+      case ResultStatus::exception:
+        return threw(result);
       case ResultStatus::bad_arguments:  // they will be as bad next time: no retry
         outcome.cause = sql::Cause::bad_arguments;
         return;
-      case ResultStatus::unknown_task: outcome.cause = sql::Cause::unknown_task; return;
-      case ResultStatus::aborted: return gave_up(result);
+      case ResultStatus::unknown_task:
+        outcome.cause = sql::Cause::unknown_task;
+        return;
+      case ResultStatus::aborted:
+        return gave_up(result);
     }
   }
 
-  // Told by us, or by a SIGTERM from elsewhere (a service manager that stops the whole family at once), or by itself.
+  // Told by us, or by a SIGTERM from elsewhere (a service manager that stops the whole family at once), or by
+  // itself.
   void gave_up(const libtask::wire::Result& result) const {
     if (stop) return stopped(outcome, *stop, task, "");
     if (result.abort_reason) return stopped(outcome, to_stop_reason(*result.abort_reason), task, "");
@@ -154,7 +165,8 @@ struct Decision {
   void threw(const libtask::wire::Result& result) const {
     outcome.cause = sql::Cause::exception;
     outcome.exception_type = result.exception_type;
-    if (result.retry_in_us) return retry_in(outcome, std::chrono::microseconds(*result.retry_in_us), task.retry);
+    if (result.retry_in_us)
+      return retry_in(outcome, std::chrono::microseconds(*result.retry_in_us), task.retry);
     fail_or_retry(outcome, task, result.retryable);
   }
 
@@ -177,7 +189,8 @@ struct Decision {
 
   void operator()(const Flooded& flooded) const {
     outcome.cause = sql::Cause::output_flood;
-    outcome.message = fmt::format("wrote more than max_output ({} bytes) to stdout and stderr", flooded.max_output);
+    outcome.message =
+        fmt::format("wrote more than max_output ({} bytes) to stdout and stderr", flooded.max_output);
     crashed();
   }
 
@@ -202,7 +215,8 @@ sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskD
   outcome.max_rss_bytes = execution.max_rss_bytes;
   outcome.stderr_tail = execution.stderr_tail;
   std::visit(Decision{outcome, execution.stop, task}, execution.end);
-  if (const std::string fault = fault_of_wishes(outcome, job.task); !fault.empty()) refuse_wishes(outcome, fault);
+  if (const std::string fault = fault_of_wishes(outcome, job.task); !fault.empty())
+    refuse_wishes(outcome, fault);
   outcome.delete_job = may_delete(outcome.action, delete_jobs);
   return outcome;
 }

@@ -1,4 +1,5 @@
-// What becomes of a job after a run: pure functions from what happened and what the task wants to what the database is told.
+// What becomes of a job after a run: pure functions from what happened and what the task wants to what the
+// database is told.
 #pragma once
 
 #include <optional>
@@ -11,14 +12,16 @@
 
 namespace postpone::subworker {
 
-// How long a job waits before its next attempt; nothing when the strategy gives it up. `attempts` counts those before the
-// one that just failed. The rule is Procrastinate's: see libtask::wire::RetryStrategy. Waits longer than a year are cut to one.
+// How long a job waits before its next attempt; nothing when the strategy gives it up. `attempts` counts
+// those before the one that just failed. The rule is Procrastinate's: see libtask::wire::RetryStrategy. Waits
+// longer than a year are cut to one.
 std::optional<sql::Seconds> retry_wait(const libtask::wire::RetryStrategy& strategy, int attempts);
 
-// The outcome of a run. `task` is what the task executable says of the job's task. A job that asked for what the database cannot
-// store (a queue name too long) has failed, so that the outcome is one that sql::to_json() takes.
-sql::Outcome decide(const sql::Job& job, const Execution& execution, const libtask::wire::TaskDescription& task,
-                    config::DeleteJobs delete_jobs);
+// The outcome of a run. `task` is what the task executable says of the job's task. A job that asked for what
+// the database cannot store (a queue name too long) has failed, so that the outcome is one that
+// sql::to_json() takes.
+sql::Outcome decide(const sql::Job& job, const Execution& execution,
+                    const libtask::wire::TaskDescription& task, config::DeleteJobs delete_jobs);
 
 // The outcome of a job whose task this executable does not have: failed, without a run.
 sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,

@@ -1,5 +1,5 @@
-// What a job writes to stdout and stderr: cut into lines of bounded length, counted against what it may write, and the last
-// lines of stderr kept for the attempts table. Passive: whoever reads the pipes feeds it.
+// What a job writes to stdout and stderr: cut into lines of bounded length, counted against what it may
+// write, and the last lines of stderr kept for the attempts table. Passive: whoever reads the pipes feeds it.
 #pragma once
 
 #include <array>
@@ -23,7 +23,8 @@ class Output {
   // Takes what was read from a stream and hands on the lines that it completes.
   void append(Stream stream, std::string_view bytes);
 
-  // A new job: forgets the tail and the count. An unfinished line of the job before was handed on by finish().
+  // A new job: forgets the tail and the count. An unfinished line of the job before was handed on by
+  // finish().
   void start();
   // The job has ended: hands on lines without an end.
   void finish();

@@ -13,7 +13,8 @@ void Periodic::add(const libtask::wire::Description& description) {
   for (const auto& periodic : description.periodic) {
     const auto* task = description.find(periodic.task);
     if (!task)
-      throw std::runtime_error(fmt::format("periodic \"{}\": there is no task \"{}\"", periodic.cron, periodic.task));
+      throw std::runtime_error(
+          fmt::format("periodic \"{}\": there is no task \"{}\"", periodic.cron, periodic.task));
     const bool known = std::any_of(schedules_.begin(), schedules_.end(), [&](const Schedule& schedule) {
       return schedule.description.task == periodic.task && schedule.description.id == periodic.id;
     });
@@ -45,7 +46,8 @@ std::vector<sql::PeriodicDefer> Periodic::take_due(Cron::Time now) {
       last = schedule.next;
     if (last) due.push_back(defer(schedule, *last));
   }
-  std::stable_sort(due.begin(), due.end(), [](const auto& a, const auto& b) { return a.timestamp < b.timestamp; });
+  std::stable_sort(due.begin(), due.end(),
+                   [](const auto& a, const auto& b) { return a.timestamp < b.timestamp; });
   return due;
 }
 

@@ -12,18 +12,16 @@
 
 namespace postpone::subworker {
 
-// The schedules of all task executables of a configuration. A tick is deferred once in the database however many
-// supervisors keep time (procrastinate_defer_periodic_job_v2); a tick that passed while nobody kept time is made up for when it is
-// no more than ten minutes old, as Procrastinate does.
+// The schedules of all task executables of a configuration. A tick is deferred once in the database however
+// many supervisors keep time (procrastinate_defer_periodic_job_v2); a tick that passed while nobody kept time
+// is made up for when it is no more than ten minutes old, as Procrastinate does.
 class Periodic {
  public:
   static constexpr std::chrono::minutes kMostLate{10};
 
-  // Adds the schedules of one task executable; the same schedule of two groups counts once. Throws std::runtime_error that names
-  // the schedule when its cron expression or its task is wrong.
+  // Adds the schedules of one task executable; the same schedule of two groups counts once. Throws
+  // std::runtime_error that names the schedule when its cron expression or its task is wrong.
   void add(const libtask::wire::Description& description);
-
-  bool empty() const { return schedules_.empty(); }
 
   // Sets the time from which ticks count. Called once the database's clock is known, and not again.
   void start(Cron::Time now);
@@ -31,8 +29,8 @@ class Periodic {
   // The next tick of any schedule; nothing when there is none to come.
   std::optional<Cron::Time> next_tick() const;
 
-  // The ticks up to `now`, as the job manager takes them, oldest first; each is handed out once. A schedule that fell behind by several
-  // ticks gives the last of them only.
+  // The ticks up to `now`, as the job manager takes them, oldest first; each is handed out once. A schedule
+  // that fell behind by several ticks gives the last of them only.
   std::vector<sql::PeriodicDefer> take_due(Cron::Time now);
 
  private:

@@ -1,5 +1,6 @@
-// What is checked before the supervisor starts anything, in a process of its own, so that the supervisor stays without SQL: every task
-// executable describes itself, and the database has the schema that this program needs.
+// What is checked before the supervisor starts anything, in a process of its own, so that the supervisor
+// stays without SQL: every task executable describes itself, and the database has the schema that this
+// program needs.
 #pragma once
 
 #include "board/family.h"
@@ -8,8 +9,8 @@
 
 namespace postpone::subworker {
 
-// Waits for a database that cannot be reached, and says so; gives up when told to leave. Everything else that is wrong stands in the
-// log, one line each, when this returns a status other than `drained`.
+// Waits for a database that cannot be reached, and says so; gives up when told to leave. Everything else that
+// is wrong stands in the log, one line each, when this returns a status other than `drained`.
 board::SubWorkerExit preflight(const config::Config& config, const Leash& leash);
 
 }  // namespace postpone::subworker

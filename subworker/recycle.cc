@@ -8,7 +8,8 @@ namespace postpone::subworker {
 
 std::string reason_to_recycle(const TaskProcessAge& process, const config::Group& group, int max_jobs) {
   if (group.fresh_process_per_job) return "fresh_process_per_job";
-  if (max_jobs > 0 && process.jobs_served >= max_jobs) return fmt::format("max_jobs: served {}", process.jobs_served);
+  if (max_jobs > 0 && process.jobs_served >= max_jobs)
+    return fmt::format("max_jobs: served {}", process.jobs_served);
   if (group.max_rss > 0 && process.rss_bytes > group.max_rss)
     return fmt::format("max_rss: {} bytes resident, {} allowed", process.rss_bytes, group.max_rss);
   if (group.max_age.count() > 0 && process.age > group.max_age)

@@ -18,8 +18,8 @@ struct TaskProcessAge {
 // Empty = it goes on. `max_jobs` is the group's, less this process's share of the jitter.
 std::string reason_to_recycle(const TaskProcessAge& process, const config::Group& group, int max_jobs);
 
-// The group's max_jobs for one process: less a random part of max_jobs_jitter, so that not all are replaced at the same time; 0 = no
-// limit. `chance` lies in [0, 1).
+// The group's max_jobs for one process: less a random part of max_jobs_jitter, so that not all are replaced
+// at the same time; 0 = no limit. `chance` lies in [0, 1).
 int max_jobs_with_jitter(const config::Group& group, double chance);
 
 }  // namespace postpone::subworker

@@ -12,7 +12,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kShortestWait = 50ms;
-constexpr auto kLongestWait = 1s;   // so that the first job starts within a second or so of the server's return
+constexpr auto kLongestWait =
+    1s;  // so that the first job starts within a second or so of the server's return
 constexpr auto kWaitSlice = 200ms;
 constexpr const char* kForeignKeyViolation = "23503";
 
@@ -38,7 +39,8 @@ Session::Session(const config::Config& config, const config::Group& group, const
       slot_(board.slot(identity_.slot)),
       backoff_(kShortestWait, kLongestWait) {}
 
-std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutcome>& outcomes, int max_jobs) {
+std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutcome>& outcomes,
+                                                      int max_jobs) {
   std::vector<KeptOutcome> left = outcomes;
   std::vector<sql::Recorded> settled;
   for (;;) {
@@ -51,7 +53,8 @@ std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutc
         left.clear();
       }
       ensure_lease();
-      auto answer = manager_->finish_and_fetch(worker_id_, texts(left), {group_.queues, worker_id_, max_jobs});
+      auto answer =
+          manager_->finish_and_fetch(worker_id_, texts(left), {group_.queues, worker_id_, max_jobs});
       answer.recorded.insert(answer.recorded.begin(), settled.begin(), settled.end());
       backoff_.reset();
       return answer;
@@ -62,8 +65,8 @@ std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutc
   }
 }
 
-// Settles a doubtful lease and the outcomes that belong to it. Safe to be repeated at every point: a rescue that was done before
-// finds no row, and outcomes that were recorded before are recognised.
+// Settles a doubtful lease and the outcomes that belong to it. Safe to be repeated at every point: a rescue
+// that was done before finds no row, and outcomes that were recorded before are recognised.
 std::vector<sql::Recorded> Session::settle(const std::vector<KeptOutcome>& outcomes) {
   sql::RescueRequest rescue;
   rescue.worker_id = *doubtful_lease_;
@@ -98,12 +101,15 @@ void Session::handle(const sql::DatabaseError& error, bool outcomes_sent, int ma
       give_up_connection();
       break;
     case sql::Remedy::retry:
-    case sql::Remedy::wait: break;
+    case sql::Remedy::wait:
+      break;
     case sql::Remedy::conflict:
     case sql::Remedy::bug:
-      // Our worker's row is gone: somebody held us for dead. What we have done since is settled under the old lease.
+      // Our worker's row is gone: somebody held us for dead. What we have done since is settled under the old
+      // lease.
       if (error.sqlstate() == kForeignKeyViolation && worker_id_ != 0) {
-        spdlog::warn("lease {} is gone (somebody held this sub-worker for dead): taking a new one", worker_id_);
+        spdlog::warn("lease {} is gone (somebody held this sub-worker for dead): taking a new one",
+                     worker_id_);
         doubtful_lease_ = worker_id_;
         return;
       }

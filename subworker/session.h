@@ -1,15 +1,17 @@
-// A sub-worker's way to the database: permit, connection and lease, and the promise that a finished outcome is kept until it is
-// stored.
+// A sub-worker's way to the database: permit, connection and lease, and the promise that a finished outcome
+// is kept until it is stored.
 //
-//   visit():  permit ─▶ connection ─▶ lease ─▶ finish(previous) + fetch(next), one transaction, one round trip
+//   visit():  permit ─▶ connection ─▶ lease ─▶ finish(previous) + fetch(next), one transaction, one round
+//   trip
 //
-// Whatever the database does, visit() tries again, with growing waits, until it was answered; it gives up only when the
-// sub-worker is leaving and has nothing (or no more time) to store.
+// Whatever the database does, visit() tries again, with growing waits, until it was answered; it gives up
+// only when the sub-worker is leaving and has nothing (or no more time) to store.
 //
-// A lost answer to a fetch is the one dangerous case: a job may be leased to us that we do not know, now or, when the server is
-// slow, later. Looking for it proves nothing. So the lease itself is given up, with the rescue that the housekeeper
-// would use: it waits for the transaction that may be in flight, settles what we know, puts everything else back, and deletes
-// the lease, after which nothing of it can come true any more. Then we take a new one.
+// A lost answer to a fetch is the one dangerous case: a job may be leased to us that we do not know, now or,
+// when the server is slow, later. Looking for it proves nothing. So the lease itself is given up, with the
+// rescue that the housekeeper would use: it waits for the transaction that may be in flight, settles what we
+// know, puts everything else back, and deletes the lease, after which nothing of it can come true any more.
+// Then we take a new one.
 #pragma once
 
 #include <functional>
@@ -24,7 +26,8 @@
 
 namespace postpone::subworker {
 
-// The database refused an outcome itself (a deferred job with an impossible queue name, say): trying again will not help.
+// The database refused an outcome itself (a deferred job with an impossible queue name, say): trying again
+// will not help.
 class OutcomeRefused : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -40,7 +43,7 @@ struct KeptOutcome {
 struct Identity {
   std::string supervisor;  // see sql::WorkerDescription
   std::string host;
-  std::string name;        // "kitchen/3"
+  std::string name;  // "kitchen/3"
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
 };
@@ -48,16 +51,18 @@ struct Identity {
 class Session {
  public:
   struct Hooks {
-    std::function<void()> on_tick;                 // at least twice a second, while waiting for anything
-    std::function<bool(bool pending)> gives_up;    // is there no point in waiting on? `pending`: outcomes are not stored yet
-    std::function<void(sql::WorkerId)> on_lease;   // a new lease
+    std::function<void()> on_tick;  // at least twice a second, while waiting for anything
+    std::function<bool(bool pending)>
+        gives_up;  // is there no point in waiting on? `pending`: outcomes are not stored yet
+    std::function<void(sql::WorkerId)> on_lease;  // a new lease
   };
 
-  Session(const config::Config& config, const config::Group& group, const board::Board& board, Identity identity,
-          Hooks hooks);
+  Session(const config::Config& config, const config::Group& group, const board::Board& board,
+          Identity identity, Hooks hooks);
 
-  // Records the outcomes and fetches up to `max_jobs`. Nothing when it gave up. Throws OutcomeRefused, and DatabaseError only for
-  // mistakes that no waiting heals (a missing schema). REQUIRES: every job that this sub-worker still holds is among `outcomes`.
+  // Records the outcomes and fetches up to `max_jobs`. Nothing when it gave up. Throws OutcomeRefused, and
+  // DatabaseError only for mistakes that no waiting heals (a missing schema). REQUIRES: every job that this
+  // sub-worker still holds is among `outcomes`.
   std::optional<sql::FinishedAndFetched> visit(const std::vector<KeptOutcome>& outcomes, int max_jobs);
 
   // Gives connection and permit away, to whoever waits for one; the next visit() takes them again.

@@ -32,6 +32,8 @@ void install_signal_handlers(board::Doorbell& doorbell) {
   ::sigaction(SIGPIPE, &action, nullptr);
 }
 
-int requests_to_leave() { return g_requests.load(); }
+int requests_to_leave() {
+  return g_requests.load();
+}
 
 }  // namespace postpone::subworker

@@ -18,11 +18,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kIdleSlice = 1s;     // the heartbeat on the board; also bounds what a step of the wall clock can cost
+constexpr auto kIdleSlice =
+    1s;  // the heartbeat on the board; also bounds what a step of the wall clock can cost
 constexpr auto kRetireGrace = 1s;
-constexpr auto kStoreNowLimit = 2s; // told to stop now: how long an outcome may still take to be stored
+constexpr auto kStoreNowLimit = 2s;  // told to stop now: how long an outcome may still take to be stored
 
-double to_ms(sql::Seconds seconds) { return seconds.count() * 1000; }
+double to_ms(sql::Seconds seconds) {
+  return seconds.count() * 1000;
+}
 
 }  // namespace
 
@@ -59,7 +62,8 @@ board::SubWorkerExit SubWorker::run() {
 void SubWorker::work() {
   while (!leaving()) {
     if (!task_is_fit()) {
-      // First what has ended: its lock is free at once, and the next job stays where others can take it meanwhile.
+      // First what has ended: its lock is free at once, and the next job stays where others can take it
+      // meanwhile.
       if (!kept_.empty()) exchange(0);
       replace_task();
     }
@@ -67,13 +71,15 @@ void SubWorker::work() {
   }
 }
 
-// --- the task process --------------------------------------------------------------------------------------------
+// --- the task process
+// --------------------------------------------------------------------------------------------
 
 bool SubWorker::task_is_fit() const {
   if (!task_ || !task_->alive()) return false;
   if (task_->jobs_served() == 0) return true;
   const std::int64_t rss = group_.max_rss > 0 ? sys::resident_bytes(task_->pid()) : 0;
-  const std::string reason = reason_to_recycle({task_->jobs_served(), task_->age(), rss}, group_, task_max_jobs_);
+  const std::string reason =
+      reason_to_recycle({task_->jobs_served(), task_->age(), rss}, group_, task_max_jobs_);
   if (!reason.empty()) spdlog::debug("task process {} is replaced: {}", task_->pid(), reason);
   return reason.empty();
 }
@@ -95,7 +101,8 @@ void SubWorker::on_output(Output::Stream stream, std::string_view line) const {
     spdlog::info("task process {}: {}", name, line);
 }
 
-// --- looking for work --------------------------------------------------------------------------------------------
+// --- looking for work
+// --------------------------------------------------------------------------------------------
 
 // Records what is kept, fetches and runs. False when there was nothing to run.
 bool SubWorker::look_for_work() {
@@ -128,17 +135,21 @@ std::optional<sql::FinishedAndFetched> SubWorker::exchange(int max_jobs) {
 void SubWorker::report(const std::vector<sql::Recorded>& recorded) {
   for (const sql::Recorded& r : recorded) {
     if (r.disposition == sql::Disposition::superseded)
-      spdlog::warn("job {} could not wait again: superseded by job {}, which has the same queueing lock", r.job_id,
-                   r.by.value_or(0));
+      spdlog::warn("job {} could not wait again: superseded by job {}, which has the same queueing lock",
+                   r.job_id, r.by.value_or(0));
     if (r.disposition == sql::Disposition::gone)
-      spdlog::warn("job {} was no longer ours when it ended (rescued, finished by hand or deleted): outcome dropped", r.job_id);
+      spdlog::warn(
+          "job {} was no longer ours when it ended (rescued, finished by hand or deleted): outcome dropped",
+          r.job_id);
   }
-  for (std::size_t entry = 0; entry < kept_.size(); ++entry) slot_.jobs[entry].phase.store(board::JobPhase::none);
+  for (std::size_t entry = 0; entry < kept_.size(); ++entry)
+    slot_.jobs[entry].phase.store(board::JobPhase::none);
   kept_.clear();
   outcomes_.clear();
 }
 
-// What a job asked for (a deferred job, a new queue) was impossible. That is the job's fault: it fails, with the database's words.
+// What a job asked for (a deferred job, a new queue) was impossible. That is the job's fault: it fails, with
+// the database's words.
 void SubWorker::refuse_kept(const std::string& reason) {
   spdlog::error("the database refuses an outcome: {}", reason);
   auto refused = std::exchange(outcomes_, {});
@@ -155,7 +166,8 @@ void SubWorker::refuse_kept(const std::string& reason) {
   }
 }
 
-// --- running -----------------------------------------------------------------------------------------------------
+// --- running
+// -----------------------------------------------------------------------------------------------------
 
 void SubWorker::run_job(const sql::Job& job) {
   board::JobEntry& entry = slot_.jobs[outcomes_.size()];
@@ -197,7 +209,8 @@ std::optional<RunHooks::Stop> SubWorker::on_run_tick(const sql::Job& job) {
   if (slot_.abort_job_id.load() == job.id) return RunHooks::Stop{StopReason::requested};
   if (!leaving()) return std::nullopt;
   if (leaving_now()) return RunHooks::Stop{StopReason::shutdown, true};
-  if (Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace) return RunHooks::Stop{StopReason::shutdown};
+  if (Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace)
+    return RunHooks::Stop{StopReason::shutdown};
   return std::nullopt;
 }
 
@@ -225,12 +238,14 @@ void SubWorker::count(const sql::Outcome& outcome) {
   if (outcome.cause == sql::Cause::signalled || outcome.cause == sql::Cause::exited) ++counters.crashed;
 }
 
-// --- idling ------------------------------------------------------------------------------------------------------
+// --- idling
+// ------------------------------------------------------------------------------------------------------
 
 void SubWorker::idle() {
   show("idle");
   slot_.enter(board::SlotState::idle);
-  // After that, and not before: who waits for a permit asks those that are idle, and did not find us among them until now.
+  // After that, and not before: who waits for a permit asks those that are idle, and did not find us among
+  // them until now.
   if (session_.connected() && board::someone_waits_for_permit(board_)) session_.give_up_connection();
   kill_leftovers();
   const auto until = Clock::now() + config_.supervisor.polling_interval;
@@ -243,7 +258,8 @@ void SubWorker::idle() {
   }
 }
 
-// What a job forked away and left behind is found when there is time to look for it, and when its task process ends.
+// What a job forked away and left behind is found when there is time to look for it, and when its task
+// process ends.
 void SubWorker::kill_leftovers() {
   if (!std::exchange(ran_something_, false)) return;
   const auto orphans = sys::kill_orphans({task_->pid()}, 1s);
@@ -255,7 +271,8 @@ void SubWorker::tick() {
   leaving();  // notes the moment
 }
 
-// --- leaving -----------------------------------------------------------------------------------------------------
+// --- leaving
+// -----------------------------------------------------------------------------------------------------
 
 bool SubWorker::leaving() {
   if (leaving_since_) return true;
@@ -273,7 +290,8 @@ bool SubWorker::leaving_now() const {
 bool SubWorker::gives_up(bool pending) {
   if (!leaving()) return false;
   if (!pending) return true;
-  const auto limit = leaving_now() ? Clock::duration(kStoreNowLimit) : Clock::duration(config_.supervisor.shutdown_grace);
+  const auto limit =
+      leaving_now() ? Clock::duration(kStoreNowLimit) : Clock::duration(config_.supervisor.shutdown_grace);
   return Clock::now() - *leaving_since_ > limit;
 }
 
@@ -283,8 +301,8 @@ board::SubWorkerExit SubWorker::leave() {
   if (!kept_.empty()) exchange(0);
   if (task_) task_->retire(kRetireGrace);
   for (const sql::Outcome& outcome : outcomes_)
-    spdlog::error("job {} ended ({}: {}) and could not be recorded: it will be rescued as a stalled job", outcome.job_id,
-                  sql::to_string(outcome.cause), outcome.message);
+    spdlog::error("job {} ended ({}: {}) and could not be recorded: it will be rescued as a stalled job",
+                  outcome.job_id, sql::to_string(outcome.cause), outcome.message);
   if (!outcomes_.empty() || !session_.leave()) return board::SubWorkerExit::internal_error;
   spdlog::debug("left");
   return board::SubWorkerExit::drained;

@@ -1,13 +1,14 @@
-// A sub-worker: fetches jobs, runs them in its task process, records their outcomes. One thread, straight-line code that
-// blocks; it holds one job at a time (its slot on the board has room for more).
+// A sub-worker: fetches jobs, runs them in its task process, records their outcomes. One thread,
+// straight-line code that blocks; it holds one job at a time (its slot on the board has room for more).
 //
-//   start:   task process up and greeted ─▶ lease ─▶ first look for work answered ─▶ "ready" to the supervisor
-//   work:    answer the bell ─▶ finish(previous) + fetch(next) ─▶ run ─▶ …   until there is nothing
-//   idle:    wait at the doorbell, for the polling interval at most
-//   leave:   told by the board, a signal, or the supervisor's death: fetches nothing more; a job that runs is given the
+//   start:   task process up and greeted ─▶ lease ─▶ first look for work answered ─▶ "ready" to the
+//   supervisor work:    answer the bell ─▶ finish(previous) + fetch(next) ─▶ run ─▶ …   until there is
+//   nothing idle:    wait at the doorbell, for the polling interval at most leave:   told by the board, a
+//   signal, or the supervisor's death: fetches nothing more; a job that runs is given the
 //            shutdown grace, then told to stop, then killed; its outcome is recorded, the lease deleted
 //
-// Between deciding an outcome and its commit the outcome stands on the board, so that a SIGKILL in between does not lose it.
+// Between deciding an outcome and its commit the outcome stands on the board, so that a SIGKILL in between
+// does not lose it.
 #pragma once
 
 #include <optional>
@@ -25,10 +26,11 @@ namespace postpone::subworker {
 
 class SubWorker {
  public:
-  SubWorker(const config::Config& config, const config::Group& group, const board::Board& board, Identity identity,
-            Leash leash);
+  SubWorker(const config::Config& config, const config::Group& group, const board::Board& board,
+            Identity identity, Leash leash);
 
-  // Works until told to leave. Errors that nobody can wait out end it with a status that tells the supervisor which.
+  // Works until told to leave. Errors that nobody can wait out end it with a status that tells the supervisor
+  // which.
   board::SubWorkerExit run();
 
  private:
@@ -67,11 +69,12 @@ class SubWorker {
 
   std::optional<TaskProcess> task_;
   int task_max_jobs_ = 0;
-  std::optional<sql::Job> current_;      // the job that runs
-  std::vector<sql::Outcome> outcomes_;   // decided and not known to be recorded; entry i of the slot tells of number i
-  std::vector<KeptOutcome> kept_;        // the same, as texts
+  std::optional<sql::Job> current_;  // the job that runs
+  std::vector<sql::Outcome>
+      outcomes_;  // decided and not known to be recorded; entry i of the slot tells of number i
+  std::vector<KeptOutcome> kept_;  // the same, as texts
   bool ready_ = false;
-  bool ran_something_ = false;           // since processes left behind were looked for
+  bool ran_something_ = false;  // since processes left behind were looked for
   std::optional<Clock::time_point> leaving_since_;
 };
 

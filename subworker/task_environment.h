@@ -1,5 +1,5 @@
-// The environment of everything that is the user's program: this process's own, without the way into the database and without what is
-// meant for the supervisor alone, and with what the group's configuration adds.
+// The environment of everything that is the user's program: this process's own, without the way into the
+// database and without what is meant for the supervisor alone, and with what the group's configuration adds.
 #pragma once
 
 #include <string>

@@ -22,9 +22,11 @@ using libtask::wire::Frame;
 namespace wire = libtask::wire;
 
 constexpr auto kTick = 50ms;
-constexpr auto kFirstTick = 10ms;      // so that a connection that others wait for is given up early in a long job
+constexpr auto kFirstTick =
+    10ms;  // so that a connection that others wait for is given up early in a long job
 constexpr std::size_t kReadBytes = 64 * 1024;
-constexpr std::size_t kMostDrained = 1024 * 1024;  // what a pipe is emptied of between two looks at the channel
+constexpr std::size_t kMostDrained =
+    1024 * 1024;  // what a pipe is emptied of between two looks at the channel
 constexpr auto kBurialLimit = 5s;
 constexpr auto kDyingTime = 2s;  // between the end of its channel and the end of a process: exit handlers
 
@@ -35,7 +37,8 @@ int to_poll_timeout(TaskProcess::Clock::duration wait) {
 
 }  // namespace
 
-TaskProcess::TaskProcess(const config::Group& group, Output::Sink sink) : group_(group), output_(std::move(sink)) {
+TaskProcess::TaskProcess(const config::Group& group, Output::Sink sink)
+    : group_(group), output_(std::move(sink)) {
   spawn();
 }
 
@@ -68,13 +71,17 @@ void TaskProcess::spawn() {
   started_ = Clock::now();
 }
 
-// --- the greeting ------------------------------------------------------------------------------------------------
+// --- the greeting
+// ------------------------------------------------------------------------------------------------
 
 void TaskProcess::greet(std::chrono::milliseconds limit, const std::function<void()>& waiting) {
   if (greeted_) return;
   try {
     const auto frame = receive_hello(Clock::now() + limit, waiting);
-    if (!frame) give_up(fmt::format("no hello within {} ms: is it linked with libtask, and does main() call App::run()?", limit.count()));
+    if (!frame)
+      give_up(
+          fmt::format("no hello within {} ms: is it linked with libtask, and does main() call App::run()?",
+                      limit.count()));
     const auto* hello = std::get_if<wire::Hello>(&*frame);
     if (!hello) give_up("its first frame is no hello: is it linked with libtask?");
     accept(*hello);
@@ -83,7 +90,8 @@ void TaskProcess::greet(std::chrono::milliseconds limit, const std::function<voi
   }
 }
 
-std::optional<Frame> TaskProcess::receive_hello(Clock::time_point deadline, const std::function<void()>& waiting) {
+std::optional<Frame> TaskProcess::receive_hello(Clock::time_point deadline,
+                                                const std::function<void()>& waiting) {
   for (;;) {
     if (auto frame = decoder_.next()) return frame;
     if (Clock::now() >= deadline) return std::nullopt;
@@ -94,17 +102,18 @@ std::optional<Frame> TaskProcess::receive_hello(Clock::time_point deadline, cons
     if (!read_channel()) {
       if (auto frame = decoder_.next()) return frame;
       const auto report = kill_all();
-      throw BadTask(fmt::format("task executable {}: it ended ({}) before its hello; run it with --describe to see why",
-                                group_.executable, sys::to_string(report)));
+      throw BadTask(
+          fmt::format("task executable {}: it ended ({}) before its hello; run it with --describe to see why",
+                      group_.executable, sys::to_string(report)));
     }
   }
 }
 
 void TaskProcess::accept(const wire::Hello& hello) {
   if (hello.protocol_version != wire::kProtocolVersion) {
-    const std::string reason =
-        fmt::format("it was built with libtask {} (protocol {}), this sub-worker speaks protocol {}: build it again",
-                    hello.libtask_version, hello.protocol_version, wire::kProtocolVersion);
+    const std::string reason = fmt::format(
+        "it was built with libtask {} (protocol {}), this sub-worker speaks protocol {}: build it again",
+        hello.libtask_version, hello.protocol_version, wire::kProtocolVersion);
     send(wire::Refuse{reason});
     give_up(reason);
   }
@@ -123,7 +132,8 @@ void TaskProcess::give_up(const std::string& problem) {
   throw BadTask(fmt::format("task executable {}: {}", group_.executable, problem));
 }
 
-// --- reading and writing -----------------------------------------------------------------------------------------
+// --- reading and writing
+// -----------------------------------------------------------------------------------------
 
 // False at the end of the channel. What was read stands in the decoder.
 bool TaskProcess::read_channel() {
@@ -157,8 +167,9 @@ void TaskProcess::drain_output() {
   drain(Output::Stream::err, kMostDrained);
 }
 
-// A task process that does not read its channel is found out by its deadline; here a full channel only means that the frame
-// is late, so it is sent blocking in small steps. One that has gone is noticed by whoever reads next.
+// A task process that does not read its channel is found out by its deadline; here a full channel only means
+// that the frame is late, so it is sent blocking in small steps. One that has gone is noticed by whoever
+// reads next.
 void TaskProcess::send(const Frame& frame) {
   const std::string bytes = wire::encode(frame);
   std::string_view rest = bytes;
@@ -177,7 +188,8 @@ void TaskProcess::send(const Frame& frame) {
   }
 }
 
-// --- a run -------------------------------------------------------------------------------------------------------
+// --- a run
+// -------------------------------------------------------------------------------------------------------
 
 // One job on its way through the task process: the poll loop and what it keeps.
 class TaskProcess::Run {
@@ -216,7 +228,8 @@ class TaskProcess::Run {
   void step() {
     wait();
     const auto elapsed = Clock::now() - started_;
-    // The channel before the pipes: what a handler wrote before its result is in the pipes when the result is here.
+    // The channel before the pipes: what a handler wrote before its result is in the pipes when the result is
+    // here.
     const bool open = owner_.read_channel();
     while (!end_) {
       auto frame = owner_.decoder_.next();
@@ -243,13 +256,15 @@ class TaskProcess::Run {
 
   void take(const Frame& frame) {
     if (const auto* progress = std::get_if<wire::Progress>(&frame)) {
-      if (progress->job_id == job_.id && hooks_.on_progress) hooks_.on_progress(progress->done, progress->total);
+      if (progress->job_id == job_.id && hooks_.on_progress)
+        hooks_.on_progress(progress->done, progress->total);
       return;
     }
     const auto* result = std::get_if<wire::Result>(&frame);
     if (!result) throw wire::ProtocolError("a frame that only a sub-worker sends");
     if (result->job_id != job_.id)
-      throw wire::ProtocolError(fmt::format("a result for job {} while job {} runs", result->job_id, job_.id));
+      throw wire::ProtocolError(
+          fmt::format("a result for job {} while job {} runs", result->job_id, job_.id));
     end_ = Returned{*result};
   }
 
@@ -278,7 +293,8 @@ class TaskProcess::Run {
     owner_.process_.signal_group(SIGTERM);
   }
 
-  // The channel has ended or the process has. A task that closed its channel and lives on is as good as garbled.
+  // The channel has ended or the process has. A task that closed its channel and lives on is as good as
+  // garbled.
   void died() {
     pollfd fd{owner_.process_.pidfd(), POLLIN, 0};
     const bool ended = process_ended_ || ::poll(&fd, 1, to_poll_timeout(kDyingTime)) > 0;
@@ -334,7 +350,8 @@ Execution TaskProcess::run(const sql::Job& job, std::chrono::milliseconds time_l
   return Run(*this, job, time_limit, hooks).go();
 }
 
-// --- the end -----------------------------------------------------------------------------------------------------
+// --- the end
+// -----------------------------------------------------------------------------------------------------
 
 void TaskProcess::retire(std::chrono::milliseconds grace) {
   if (!alive()) return;
@@ -344,8 +361,8 @@ void TaskProcess::retire(std::chrono::milliseconds grace) {
   kill_all();
 }
 
-// The group first, while its leader is not reaped and its number therefore not recycled; then whatever left the group and was
-// handed to us, its subreaper. Nothing of the task process is left when this returns.
+// The group first, while its leader is not reaped and its number therefore not recycled; then whatever left
+// the group and was handed to us, its subreaper. Nothing of the task process is left when this returns.
 sys::ExitReport TaskProcess::kill_all() {
   process_.signal_group(SIGKILL);
   const sys::ExitReport report = process_.reap();

@@ -1,13 +1,13 @@
 // The task process of a sub-worker: started, greeted, given one job after the other, stopped and buried.
 //
-// It runs in its own process group with no descriptor but its channel, no database credentials in its environment, and
-// stdout and stderr as pipes to here. It dies with the sub-worker (parent-death signal). A run ends in exactly one
-// Execution, whatever the task does; after one that leaves the channel in doubt, or no process at all, alive() is false and the
-// owner starts a fresh TaskProcess.
+// It runs in its own process group with no descriptor but its channel, no database credentials in its
+// environment, and stdout and stderr as pipes to here. It dies with the sub-worker (parent-death signal). A
+// run ends in exactly one Execution, whatever the task does; after one that leaves the channel in doubt, or
+// no process at all, alive() is false and the owner starts a fresh TaskProcess.
 //
 //   spawn() ──▶ greet() ──▶ run() … run() ──▶ retire()
-//                 │            └─ crash, garble, flood, stop: the whole group killed and reaped, alive() == false
-//                 └─ BadTask: nothing runs
+//                 │            └─ crash, garble, flood, stop: the whole group killed and reaped, alive() ==
+//                 false └─ BadTask: nothing runs
 #pragma once
 
 #include <chrono>
@@ -35,8 +35,8 @@ class BadTask : public std::runtime_error {
 
 // What a run may ask while it waits.
 struct RunHooks {
-  // Called whenever the run has waited for at most 50 ms, at least once every 10 ms in its first moments. The first reason it
-  // returns makes the task stop; `now` means: kill it without grace.
+  // Called whenever the run has waited for at most 50 ms, at least once every 10 ms in its first moments. The
+  // first reason it returns makes the task stop; `now` means: kill it without grace.
   struct Stop {
     StopReason reason;
     bool now = false;
@@ -49,15 +49,15 @@ class TaskProcess {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Starts the group's executable. Returns at once; the process gets ready on its own. Lines of its output go to `sink`.
-  // Throws sys::SpawnError.
+  // Starts the group's executable. Returns at once; the process gets ready on its own. Lines of its output go
+  // to `sink`. Throws sys::SpawnError.
   TaskProcess(const config::Group& group, Output::Sink sink);
   ~TaskProcess();
   TaskProcess(const TaskProcess&) = delete;
   TaskProcess& operator=(const TaskProcess&) = delete;
 
-  // Waits for its hello, checks it and answers. `waiting` is called every 50 ms at least and may throw. Does nothing when it
-  // was greeted before. Throws BadTask, and the process is dead then.
+  // Waits for its hello, checks it and answers. `waiting` is called every 50 ms at least and may throw. Does
+  // nothing when it was greeted before. Throws BadTask, and the process is dead then.
   void greet(std::chrono::milliseconds limit, const std::function<void()>& waiting);
 
   // REQUIRES: greeted.
@@ -66,7 +66,8 @@ class TaskProcess {
   // Runs a job. REQUIRES: greeted, alive().
   Execution run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks);
 
-  // Closes the channel, which tells it to go, gives it `grace`, then kills its group and what forked away from it.
+  // Closes the channel, which tells it to go, gives it `grace`, then kills its group and what forked away
+  // from it.
   void retire(std::chrono::milliseconds grace);
 
   bool alive() const { return static_cast<bool>(process_); }
@@ -78,7 +79,8 @@ class TaskProcess {
   class Run;
 
   void spawn();
-  std::optional<libtask::wire::Frame> receive_hello(Clock::time_point deadline, const std::function<void()>& waiting);
+  std::optional<libtask::wire::Frame> receive_hello(Clock::time_point deadline,
+                                                    const std::function<void()>& waiting);
   void accept(const libtask::wire::Hello& hello);
   [[noreturn]] void give_up(const std::string& problem);
   bool read_channel();

@@ -19,8 +19,8 @@ void Listening::advance() {
   arm();
 }
 
-// Waits anew for whatever the listener wants next. The watch is a new one each time: libpq may have closed its socket and opened
-// another with the same number.
+// Waits anew for whatever the listener wants next. The watch is a new one each time: libpq may have closed
+// its socket and opened another with the same number.
 void Listening::arm() {
   socket_.reset();
   if (listener_.socket() >= 0) {

@@ -21,8 +21,9 @@ int duplicate(int fd) {
   return copy;
 }
 
-// An Asio handler that keeps the promise of loop.h. An operation that is cancelled after its event came in is completed without an error,
-// so the error code alone does not tell; that `alive` is gone, or holds another number, does.
+// An Asio handler that keeps the promise of loop.h. An operation that is cancelled after its event came in is
+// completed without an error, so the error code alone does not tell; that `alive` is gone, or holds another
+// number, does.
 class Guard {
  public:
   Callback guard(Callback callback) {
@@ -61,8 +62,12 @@ struct Loop::Impl {
 
 Loop::Loop() : impl_(std::make_unique<Impl>()) {}
 Loop::~Loop() = default;
-void Loop::run() { impl_->context.run(); }
-void Loop::stop() { impl_->context.stop(); }
+void Loop::run() {
+  impl_->context.run();
+}
+void Loop::stop() {
+  impl_->context.stop();
+}
 
 void Loop::on_signals(std::initializer_list<int> signals, std::function<void(int)> callback) {
   for (int signal_number : signals) impl_->signals.add(signal_number);

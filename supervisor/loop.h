@@ -1,4 +1,5 @@
-// The event loop: descriptors, timers and signals call back, one at a time, in the one thread that runs it. Boost.Asio stays inside.
+// The event loop: descriptors, timers and signals call back, one at a time, in the one thread that runs it.
+// Boost.Asio stays inside.
 //
 // A callback that is cancelled or replaced is never called, not even when its event had come in already.
 #pragma once

@@ -30,13 +30,16 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   Arguments arguments;
   app.add_option("-c,--config", arguments.config_path, "The configuration file (TOML)")->required();
   app.add_option("--database-url", arguments.database_url,
-                 "Instead of the configuration's [database] url; better in POSTPONE_DATABASE_URL, which ps does not show");
+                 "Instead of the configuration's [database] url; better in POSTPONE_DATABASE_URL, which ps "
+                 "does not show");
   app.add_option("--log-level", arguments.log_level, "Instead of the configuration's [log] level")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}));
   app.add_flag("--one-shot", arguments.one_shot, "Work off the jobs that can be run now, then exit");
   app.set_version_flag("--version", POSTPONE_VERSION);
-  app.footer("Exit status: 0 drained after a signal or --one-shot, 1 failure, 2 usage, 3 configuration or task executable, 5 schema.\n"
-             "Signals: TERM, INT drain (twice: now), TSTP pauses, CONT resumes.");
+  app.footer(
+      "Exit status: 0 drained after a signal or --one-shot, 1 failure, 2 usage, 3 configuration or task "
+      "executable, 5 schema.\n"
+      "Signals: TERM, INT drain (twice: now), TSTP pauses, CONT resumes.");
   app.parse(argc, argv);
   return arguments;
 }
@@ -54,10 +57,12 @@ Exit run(const Arguments& arguments) {
   options.config_path = arguments.config_path;
   options.overrides = overrides_of(arguments);
   options.one_shot = arguments.one_shot;
-  // The text is read once: what is checked here is what the sub-workers get, whatever happens to the file meanwhile.
+  // The text is read once: what is checked here is what the sub-workers get, whatever happens to the file
+  // meanwhile.
   options.config_text = postpone::sys::read_whole_file(arguments.config_path);
   const auto slash = arguments.config_path.rfind('/');
-  const auto result = config::parse(options.config_text, slash == std::string::npos ? "." : arguments.config_path.substr(0, slash + 1));
+  const auto result = config::parse(
+      options.config_text, slash == std::string::npos ? "." : arguments.config_path.substr(0, slash + 1));
   for (const auto& problem : result.problems)
     std::fprintf(stderr, "%s\n", config::to_string(problem, arguments.config_path).c_str());
   if (!result.config) return Exit::configuration;
@@ -71,8 +76,9 @@ Exit run(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Runs the sub-workers of a configuration: the parent process of Postpone, a PostgreSQL task queue",
-               "postpone-supervisor");
+  CLI::App app(
+      "Runs the sub-workers of a configuration: the parent process of Postpone, a PostgreSQL task queue",
+      "postpone-supervisor");
   try {
     const Arguments arguments = parse_arguments(app, argc, argv);
     postpone::sys::init_process_title(argc, argv);

@@ -6,8 +6,10 @@
 
 namespace postpone::supervisor {
 
-Roster::Roster(Member members, const RosterPolicy& policy, Clock::time_point now) : policy_(policy), retired_(members) {
-  seats_.assign(members, Seat{State::absent, 0, now, sys::Backoff(policy.backoff_first, policy.backoff_most)});
+Roster::Roster(Member members, const RosterPolicy& policy, Clock::time_point now)
+    : policy_(policy), retired_(members) {
+  seats_.assign(members,
+                Seat{State::absent, 0, now, sys::Backoff(policy.backoff_first, policy.backoff_most)});
 }
 
 std::vector<Member> Roster::to_spawn(Clock::time_point now) const {
@@ -17,14 +19,16 @@ std::vector<Member> Roster::to_spawn(Clock::time_point now) const {
   return members;
 }
 
-std::optional<std::string> Roster::overdue(const Seat& seat, Clock::time_point now, Clock::time_point last_beat) const {
+std::optional<std::string> Roster::overdue(const Seat& seat, Clock::time_point now,
+                                           Clock::time_point last_beat) const {
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
   // A heartbeat of the incarnation before does not count against this one.
   const auto silent = duration_cast<milliseconds>(now - std::max(last_beat, seat.since));
   if (silent > policy_.silence_limit) return fmt::format("no sign of life for {} ms", silent.count());
   const auto age = duration_cast<milliseconds>(now - seat.since);
-  if (seat.state == State::starting && age > policy_.start_deadline) return fmt::format("not ready after {} ms", age.count());
+  if (seat.state == State::starting && age > policy_.start_deadline)
+    return fmt::format("not ready after {} ms", age.count());
   return std::nullopt;
 }
 

@@ -1,15 +1,16 @@
-// Who sits where. The roster is passive: it is told what happened and what time it is, and answers what is to be done; it starts
-// nothing, signals nothing and knows no clock. Deciding when to spawn stands here, spawning itself in spawn.cc.
+// Who sits where. The roster is passive: it is told what happened and what time it is, and answers what is to
+// be done; it starts nothing, signals nothing and knows no clock. Deciding when to spawn stands here,
+// spawning itself in spawn.cc.
 //
 //   absent ──spawned──▶ starting ──ready──▶ serving
 //     ▲                    │ ended             │ ended
 //     │                    ▼ back-off          ▼ at once
 //     └────────────── (buried) ◀───────────────┘
-//   starting for longer than the deadline, or silent on the board for too long: to be killed, then `ended` follows
-//   after retire(): nobody is spawned again
+//   starting for longer than the deadline, or silent on the board for too long: to be killed, then `ended`
+//   follows after retire(): nobody is spawned again
 //
-// A member that dies before it was ready means a bad build or a bad host: it is started again with growing waits, so that there is no
-// respawn storm. One that had served is replaced at once.
+// A member that dies before it was ready means a bad build or a bad host: it is started again with growing
+// waits, so that there is no respawn storm. One that had served is replaced at once.
 #pragma once
 
 #include <chrono>
@@ -46,7 +47,8 @@ class Roster {
 
   // Members that should live and do not, and whose wait is over.
   std::vector<Member> to_spawn(Clock::time_point now) const;
-  // Members that take too long to get ready, or were silent too long. `last_beat` tells when each last showed that it lives.
+  // Members that take too long to get ready, or were silent too long. `last_beat` tells when each last showed
+  // that it lives.
   struct Overdue {
     Member member;
     std::string why;
@@ -71,10 +73,11 @@ class Roster {
   struct Seat {
     State state = State::absent;
     std::int64_t worker_id = 0;
-    Clock::time_point since;       // started, or (absent) when to spawn
+    Clock::time_point since;  // started, or (absent) when to spawn
     sys::Backoff backoff;
   };
-  std::optional<std::string> overdue(const Seat& seat, Clock::time_point now, Clock::time_point last_beat) const;
+  std::optional<std::string> overdue(const Seat& seat, Clock::time_point now,
+                                     Clock::time_point last_beat) const;
 
   RosterPolicy policy_;
   std::vector<Seat> seats_;

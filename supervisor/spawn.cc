@@ -19,13 +19,17 @@ Spawned spawn(const Family& family, std::vector<std::string> role) {
   spec.arguments = std::move(role);
   spec.arguments.insert(spec.arguments.end(),
                         {"--supervisor", family.supervisor, "--config-directory", family.config_directory});
-  if (!family.log_level.empty()) spec.arguments.insert(spec.arguments.end(), {"--log-level", family.log_level});
-  spec.environment = sys::current_environment([](const std::string& name) { return name == "POSTPONE_DATABASE_URL"; });
-  if (!family.database_url.empty()) spec.environment.emplace_back("POSTPONE_DATABASE_URL", family.database_url);
+  if (!family.log_level.empty())
+    spec.arguments.insert(spec.arguments.end(), {"--log-level", family.log_level});
+  spec.environment =
+      sys::current_environment([](const std::string& name) { return name == "POSTPONE_DATABASE_URL"; });
+  if (!family.database_url.empty())
+    spec.environment.emplace_back("POSTPONE_DATABASE_URL", family.database_url);
   spec.descriptors = {{leash.second.get(), board::kLeashFd},
                       {family.board_fd, board::kBoardFd},
                       {family.config_fd, board::kConfigFd}};
-  // A group of its own: what a terminal sends (Ctrl-C, Ctrl-Z) is for the supervisor, who passes on what it means.
+  // A group of its own: what a terminal sends (Ctrl-C, Ctrl-Z) is for the supervisor, who passes on what it
+  // means.
   spec.own_process_group = true;
   spec.parent_death_signal = SIGTERM;
   Spawned spawned{sys::Process::spawn(spec), std::move(leash.first)};
@@ -35,14 +39,19 @@ Spawned spawn(const Family& family, std::vector<std::string> role) {
 
 }  // namespace
 
-Spawned spawn_sub_worker(const Family& family, const std::string& group, std::uint32_t slot, std::uint32_t generation) {
-  return spawn(family,
-               {"--group", group, "--slot", std::to_string(slot), "--generation", std::to_string(generation)});
+Spawned spawn_sub_worker(const Family& family, const std::string& group, std::uint32_t slot,
+                         std::uint32_t generation) {
+  return spawn(
+      family, {"--group", group, "--slot", std::to_string(slot), "--generation", std::to_string(generation)});
 }
 
-Spawned spawn_housekeeper(const Family& family) { return spawn(family, {"--housekeeper"}); }
+Spawned spawn_housekeeper(const Family& family) {
+  return spawn(family, {"--housekeeper"});
+}
 
-Spawned spawn_preflight(const Family& family) { return spawn(family, {"--preflight"}); }
+Spawned spawn_preflight(const Family& family) {
+  return spawn(family, {"--preflight"});
+}
 
 std::string find_sub_worker_program() {
   char path[PATH_MAX];

@@ -1,4 +1,5 @@
-// How a member of the family is started: which program, which arguments, which descriptors. When is the roster's business.
+// How a member of the family is started: which program, which arguments, which descriptors. When is the
+// roster's business.
 #pragma once
 
 #include <string>
@@ -12,13 +13,14 @@ namespace postpone::supervisor {
 
 // What all members inherit.
 struct Family {
-  std::string program;           // postpone-subworker
-  std::string supervisor;        // who we are, on the database
+  std::string program;     // postpone-subworker
+  std::string supervisor;  // who we are, on the database
   std::string config_directory;
-  int config_fd = -1;            // a sealed memfd with the text of the configuration
+  int config_fd = -1;  // a sealed memfd with the text of the configuration
   int board_fd = -1;
-  std::string database_url;      // overrides the configuration's; handed on in the environment, which ps does not show to others
-  std::string log_level;         // overrides the configuration's; empty = does not
+  std::string database_url;  // overrides the configuration's; handed on in the environment, which ps does not
+                             // show to others
+  std::string log_level;     // overrides the configuration's; empty = does not
 };
 
 struct Spawned {
@@ -27,7 +29,8 @@ struct Spawned {
 };
 
 // Each throws sys::SpawnError, and then nothing was started.
-Spawned spawn_sub_worker(const Family& family, const std::string& group, std::uint32_t slot, std::uint32_t generation);
+Spawned spawn_sub_worker(const Family& family, const std::string& group, std::uint32_t slot,
+                         std::uint32_t generation);
 Spawned spawn_housekeeper(const Family& family);
 Spawned spawn_preflight(const Family& family);
 

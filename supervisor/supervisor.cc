@@ -17,14 +17,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kUpkeepInterval = 1s;   // heartbeats on the board are looked at so often
-constexpr auto kBurialRetry = 5ms;     // SIGKILL takes a moment; nobody waits for it here
+constexpr auto kUpkeepInterval = 1s;  // heartbeats on the board are looked at so often
+constexpr auto kBurialRetry = 5ms;    // SIGKILL takes a moment; nobody waits for it here
 constexpr auto kOneShotInterval = 20ms;
-constexpr auto kKillMargin = 5s;       // beyond what the sub-workers grant themselves when draining
+constexpr auto kKillMargin = 5s;  // beyond what the sub-workers grant themselves when draining
 
 std::string identity(const config::Config& config) {
   const std::string name = config.supervisor.name.empty() ? sys::host_name() : config.supervisor.name;
-  return fmt::format("{}:{}:{}", name, ::getpid(), std::chrono::system_clock::now().time_since_epoch().count());
+  return fmt::format("{}:{}:{}", name, ::getpid(),
+                     std::chrono::system_clock::now().time_since_epoch().count());
 }
 
 RosterPolicy policy(const config::Supervisor& s) {
@@ -80,9 +81,10 @@ Supervisor::~Supervisor() = default;
 
 Exit Supervisor::run() {
   sys::become_subreaper();
-  loop_.on_signals({SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT}, [this](int signal_number) { on_signal(signal_number); });
-  spdlog::info("supervisor {} starts: {} sub-workers in {} groups, {} pooled connections", family_.supervisor, slots_,
-               config_.groups.size(), config_.effective_pool_size());
+  loop_.on_signals({SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT},
+                   [this](int signal_number) { on_signal(signal_number); });
+  spdlog::info("supervisor {} starts: {} sub-workers in {} groups, {} pooled connections", family_.supervisor,
+               slots_, config_.groups.size(), config_.effective_pool_size());
   adopt(preflight(), spawn_preflight(family_));
   show();
   loop_.run();
@@ -90,7 +92,8 @@ Exit Supervisor::run() {
   return exit_;
 }
 
-// --- children ----------------------------------------------------------------------------------------------------
+// --- children
+// ----------------------------------------------------------------------------------------------------
 
 void Supervisor::adopt(Member member, Spawned spawned) {
   const std::uint32_t generation = member < slots_ ? board_.slot(member).generation.load() : 1;
@@ -137,8 +140,8 @@ void Supervisor::on_end(Member member) {
   if (member == preflight()) return on_preflight_end(*report);
   const bool well = !report->signalled && report->code == 0;
   if (!well || phase_ == Phase::working)
-    spdlog::log(well ? spdlog::level::info : spdlog::level::warn, "{} (pid {}) ended: {}", name_of(member), pid,
-                sys::to_string(*report));
+    spdlog::log(well ? spdlog::level::info : spdlog::level::warn, "{} (pid {}) ended: {}", name_of(member),
+                pid, sys::to_string(*report));
   // A sub-worker that ended well has deleted its lease itself; there is nothing to rescue.
   burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation});
   if (member < slots_) board_.slot(member).enter(board::SlotState::vacant);
@@ -147,12 +150,14 @@ void Supervisor::on_end(Member member) {
 
 void Supervisor::on_preflight_end(const sys::ExitReport& report) {
   if (phase_ == Phase::draining) return upkeep();
-  const auto status = report.signalled ? board::SubWorkerExit::internal_error : board::SubWorkerExit(report.code);
+  const auto status =
+      report.signalled ? board::SubWorkerExit::internal_error : board::SubWorkerExit(report.code);
   if (status == board::SubWorkerExit::drained) return start_working();
   spdlog::error("not started: see above");
-  exit_ = status == board::SubWorkerExit::bad_schema                                                  ? Exit::schema
-          : status == board::SubWorkerExit::bad_task || status == board::SubWorkerExit::usage ? Exit::configuration
-                                                                                              : Exit::failure;
+  exit_ = status == board::SubWorkerExit::bad_schema ? Exit::schema
+          : status == board::SubWorkerExit::bad_task || status == board::SubWorkerExit::usage
+              ? Exit::configuration
+              : Exit::failure;
   loop_.stop();
 }
 
@@ -170,10 +175,12 @@ void Supervisor::bury(const Burial& burial) {
   if (burial.member == housekeeper()) return;
   // What it was rung for and did not answer is for somebody else to look at.
   const std::uint32_t group = group_of_[burial.member];
-  if (board_.slot(burial.member).doorbell.is_rung_for(board::kRungForWork)) board::wake_sibling(board_, group);
+  if (board_.slot(burial.member).doorbell.is_rung_for(board::kRungForWork))
+    board::wake_sibling(board_, group);
 }
 
-// --- upkeep ------------------------------------------------------------------------------------------------------
+// --- upkeep
+// ------------------------------------------------------------------------------------------------------
 
 void Supervisor::upkeep() {
   if (phase_ != Phase::preflight) {
@@ -187,8 +194,8 @@ void Supervisor::upkeep() {
   show();
 }
 
-// In this order, and not before the step in front is done: everything that a dead member had started is dead too; its jobs
-// are in a grave; its permits are free and its place is empty.
+// In this order, and not before the step in front is done: everything that a dead member had started is dead
+// too; its jobs are in a grave; its permits are free and its place is empty.
 void Supervisor::finish_burials() {
   if (burials_.empty()) return;
   const auto orphans = sys::kill_orphans(living(), 0ms);
@@ -203,7 +210,8 @@ void Supervisor::finish_burials() {
 
 void Supervisor::spawn_missing() {
   for (Member member : roster_.to_spawn(Clock::now())) {
-    const bool buried = std::none_of(burials_.begin(), burials_.end(), [&](const auto& b) { return b.member == member; });
+    const bool buried =
+        std::none_of(burials_.begin(), burials_.end(), [&](const auto& b) { return b.member == member; });
     if (!buried) continue;
     try {
       roster_.spawned(member, Clock::now());
@@ -229,7 +237,8 @@ void Supervisor::kill_overdue() {
   }
 }
 
-// Everything is worked off when everybody is idle, and is still idle, without a fetched job in between, after everybody was rung once more.
+// Everything is worked off when everybody is idle, and is still idle, without a fetched job in between, after
+// everybody was rung once more.
 void Supervisor::check_one_shot() {
   if (!one_shot_ || phase_ != Phase::working) return;
   if (!everybody_idle()) return;
@@ -243,14 +252,16 @@ void Supervisor::check_one_shot() {
 bool Supervisor::everybody_idle() const {
   const auto views = board::view(board_);
   return views.size() == slots_ && std::all_of(views.begin(), views.end(), [&](const board::SlotView& v) {
-           return roster_.state(v.slot) == Roster::State::serving && v.state == board::SlotState::idle && !v.rung;
+           return roster_.state(v.slot) == Roster::State::serving && v.state == board::SlotState::idle &&
+                  !v.rung;
          });
 }
 
 void Supervisor::check_drained() {
   if (phase_ != Phase::draining) return;
   const bool sub_workers_gone =
-      burials_.empty() && std::none_of(children_.begin(), children_.begin() + slots_, [](const auto& c) { return c != nullptr; });
+      burials_.empty() &&
+      std::none_of(children_.begin(), children_.begin() + slots_, [](const auto& c) { return c != nullptr; });
   if (sub_workers_gone && children_[housekeeper()]) {
     board_.header().housekeeper_command.store(board::Command::drain);
     board_.header().housekeeper_doorbell.ring(board::kRungForCommand);
@@ -272,7 +283,8 @@ void Supervisor::set_timer() {
   timer_.set(std::max(at, Clock::now() + 1ms), [this] { upkeep(); });
 }
 
-// --- waking ------------------------------------------------------------------------------------------------------
+// --- waking
+// ------------------------------------------------------------------------------------------------------
 
 void Supervisor::start_working() {
   phase_ = Phase::working;
@@ -298,16 +310,19 @@ void Supervisor::start_working() {
 }
 
 void Supervisor::on_notification(const sql::Notification& notification) {
-  if (notification.type == sql::Notification::Type::abort_job_requested) return pass_on_abort(notification.job_id);
+  if (notification.type == sql::Notification::Type::abort_job_requested)
+    return pass_on_abort(notification.job_id);
   if (notification.scheduled) board_.header().housekeeper_doorbell.ring(board::kRungForWork);
-  if (notification.count > 0) board::wake(board_, config_.groups_serving(notification.queue), notification.count);
+  if (notification.count > 0)
+    board::wake(board_, config_.groups_serving(notification.queue), notification.count);
 }
 
 void Supervisor::pass_on_abort(std::int64_t job_id) {
   for (std::uint32_t i = 0; i < slots_; ++i) {
     board::Slot& slot = board_.slot(i);
     for (const board::JobEntry& entry : slot.jobs)
-      if (entry.job_id.load() == job_id && entry.phase.load() == board::JobPhase::running) slot.abort_job_id.store(job_id);
+      if (entry.job_id.load() == job_id && entry.phase.load() == board::JobPhase::running)
+        slot.abort_job_id.store(job_id);
   }
 }
 
@@ -317,11 +332,14 @@ void Supervisor::ring_everybody(std::uint32_t reasons) {
   board_.header().housekeeper_doorbell.ring(reasons);
 }
 
-// --- signals -----------------------------------------------------------------------------------------------------
+// --- signals
+// -----------------------------------------------------------------------------------------------------
 
 void Supervisor::on_signal(int signal_number) {
   switch (signal_number) {
-    case SIGHUP: spdlog::warn("SIGHUP: the configuration is read at the start only; restart to change it"); return;
+    case SIGHUP:
+      spdlog::warn("SIGHUP: the configuration is read at the start only; restart to change it");
+      return;
     case SIGTSTP:
     case SIGCONT: {
       if (phase_ == Phase::draining) return;
@@ -329,10 +347,12 @@ void Supervisor::on_signal(int signal_number) {
       spdlog::info(pause ? "paused: no further jobs are fetched until SIGCONT" : "resumed");
       return command_all(pause ? board::Command::pause : board::Command::run);
     }
-    default: break;
+    default:
+      break;
   }
   const bool again = phase_ == Phase::draining;
-  spdlog::info("signal {}: {}", signal_number, again ? "stopping now" : "draining; a second signal means now");
+  spdlog::info("signal {}: {}", signal_number,
+               again ? "stopping now" : "draining; a second signal means now");
   drain(again ? board::Command::stop_now : board::Command::drain);
 }
 
@@ -341,7 +361,8 @@ void Supervisor::drain(board::Command command) {
   phase_ = Phase::draining;
   const auto grace = now ? 0ms : config_.supervisor.shutdown_grace;
   auto longest_abort = 0ms;
-  for (const config::Group& group : config_.groups) longest_abort = std::max(longest_abort, group.abort_grace);
+  for (const config::Group& group : config_.groups)
+    longest_abort = std::max(longest_abort, group.abort_grace);
   drain_limit_ = Clock::now() + 2 * grace + (now ? 0ms : longest_abort) + kKillMargin;
   for (Member member = 0; member < roster_.size(); ++member)
     if (member != housekeeper() || now) roster_.retire(member);
@@ -356,7 +377,8 @@ void Supervisor::command_all(board::Command command) {
   ring_everybody(board::kRungForCommand);
 }
 
-// --- telling -----------------------------------------------------------------------------------------------------
+// --- telling
+// -----------------------------------------------------------------------------------------------------
 
 std::string Supervisor::name_of(Member member) const {
   if (member == preflight()) return "preflight";
@@ -365,7 +387,8 @@ std::string Supervisor::name_of(Member member) const {
 }
 
 Clock::time_point Supervisor::last_beat(Member member) const {
-  const auto& beat = member < slots_ ? board_.slot(member).heartbeat_ns : board_.header().housekeeper_heartbeat_ns;
+  const auto& beat =
+      member < slots_ ? board_.slot(member).heartbeat_ns : board_.header().housekeeper_heartbeat_ns;
   return Clock::time_point(std::chrono::nanoseconds(beat.load()));
 }
 

@@ -1,24 +1,26 @@
-// The supervisor: one process, one thread, one event loop. It listens, wakes, spawns, buries and tells, and is meant to be the most
-// boring process of the family.
+// The supervisor: one process, one thread, one event loop. It listens, wakes, spawns, buries and tells, and
+// is meant to be the most boring process of the family.
 //
-// What it deliberately never does: run SQL (but LISTEN and its probe), wait for anything but the event loop, take a lock in shared
-// memory, or believe the board about who exists. That it knows from its own children: pid, pidfd, leash.
+// What it deliberately never does: run SQL (but LISTEN and its probe), wait for anything but the event loop,
+// take a lock in shared memory, or believe the board about who exists. That it knows from its own children:
+// pid, pidfd, leash.
 //
-// Start-up: a preflight process checks task executables and schema, and waits for the database; nothing else is started before it
-// ended well. Then sub-workers, housekeeper and the LISTEN connection, side by side.
+// Start-up: a preflight process checks task executables and schema, and waits for the database; nothing else
+// is started before it ended well. Then sub-workers, housekeeper and the LISTEN connection, side by side.
 //
-// Wake-up: a notification names a queue and how many jobs; as many idle sub-workers are rung (board/wake.h). After every
-// new LISTEN everybody is rung once, since what was notified meanwhile is lost.
+// Wake-up: a notification names a queue and how many jobs; as many idle sub-workers are rung (board/wake.h).
+// After every new LISTEN everybody is rung once, since what was notified meanwhile is lost.
 //
-// Crash of a sub-worker: its pidfd becomes readable. In this order: reap it; kill and reap what it had started (we are its subreaper); only
-// then free its permits and bury it, which rings the housekeeper to rescue its jobs: no lock is free while a task that held it
-// lives. Then the slot is given to the next incarnation.
+// Crash of a sub-worker: its pidfd becomes readable. In this order: reap it; kill and reap what it had
+// started (we are its subreaper); only then free its permits and bury it, which rings the housekeeper to
+// rescue its jobs: no lock is free while a task that held it lives. Then the slot is given to the next
+// incarnation.
 //
-// Shutdown: SIGTERM or SIGINT tells all to drain; each sub-worker counts the grace itself. A second signal means now. The housekeeper
-// goes last.
+// Shutdown: SIGTERM or SIGINT tells all to drain; each sub-worker counts the grace itself. A second signal
+// means now. The housekeeper goes last.
 //
-// Upkeep is level-triggered: after every event a short list of "if X should be and is not, try" is walked (upkeep()), so that a failed fork
-// heals at the next tick.
+// Upkeep is level-triggered: after every event a short list of "if X should be and is not, try" is walked
+// (upkeep()), so that a failed fork heals at the next tick.
 #pragma once
 
 #include <memory>
@@ -43,7 +45,7 @@ struct Options {
   std::string config_path;
   std::string config_text;  // as it was read and checked
   config::Overrides overrides;
-  bool one_shot = false;    // work off what is there, then exit
+  bool one_shot = false;  // work off what is there, then exit
 };
 
 class Supervisor {
@@ -110,14 +112,15 @@ class Supervisor {
   sys::Fd config_memfd_;
   Family family_;
   Roster roster_;
-  std::vector<std::uint32_t> group_of_;            // by slot
-  std::vector<std::unique_ptr<Child>> children_;   // by member; the preflight last
-  std::vector<Burial> burials_;                    // reaped, what they left behind is not dead yet or not buried
+  std::vector<std::uint32_t> group_of_;           // by slot
+  std::vector<std::unique_ptr<Child>> children_;  // by member; the preflight last
+  std::vector<Burial> burials_;  // reaped, what they left behind is not dead yet or not buried
   std::optional<Listening> listening_;
   Phase phase_ = Phase::preflight;
   Exit exit_ = Exit::ok;
-  Clock::time_point drain_limit_;                  // when whoever still lives is killed
-  std::optional<std::uint64_t> fetched_when_idle_;  // --one-shot: the count at the last look, when everybody was idle
+  Clock::time_point drain_limit_;  // when whoever still lives is killed
+  std::optional<std::uint64_t>
+      fetched_when_idle_;  // --one-shot: the count at the last look, when everybody was idle
 };
 
 }  // namespace postpone::supervisor

@@ -119,6 +119,8 @@ wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& g
   try {
     Context context(job);
     task->handler(context);
+    // Who saw that it should stop, and returned, has stopped before its work was done: no success.
+    if (job.abort_reason()) throw Aborted{};
     result.defers = job.take_deferred();
   } catch (...) {
     tell_exception(result, *task, job);

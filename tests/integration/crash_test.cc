@@ -1,4 +1,5 @@
-// What happens when processes die, hang, or lose the database: one job at most is hit, none is lost, and nothing is left behind.
+// What happens when processes die, hang, or lose the database: one job at most is hit, none is lost, and
+// nothing is left behind.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,22 +24,31 @@ using namespace std::chrono_literals;
 const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
 const std::string kTestTasks = POSTPONE_TEST_TASKS;
 
-std::string supervisor_keys(const std::string& more = "") { return "[supervisor]\npolling_interval = \"1h\"\n" + more + "\n"; }
+std::string supervisor_keys(const std::string& more = "") {
+  return "[supervisor]\npolling_interval = \"1h\"\n" + more + "\n";
+}
 
 class Crash : public testing::Test {
  protected:
   std::string sql(const std::string& statement) const { return database_.execute(statement); }
-  std::string defer(const std::string& task, const std::string& args = "{}", const std::string& more = "") const {
-    return sql("SELECT postpone_defer(task => '" + task + "', queue => 'q', args => '" + args + "'" + more + ")");
+  std::string defer(const std::string& task, const std::string& args = "{}",
+                    const std::string& more = "") const {
+    return sql("SELECT postpone_defer(task => '" + task + "', queue => 'q', args => '" + args + "'" + more +
+               ")");
   }
-  std::string status(const std::string& id) const { return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id); }
+  std::string status(const std::string& id) const {
+    return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id);
+  }
   bool becomes(const std::string& id, const std::string& wanted) const {
     return eventually([&] { return status(id) == wanted; });
   }
   std::string causes(const std::string& id) const {
-    return sql("SELECT string_agg(cause::text, ' ' ORDER BY attempt) FROM postpone_attempts WHERE job_id = " + id);
+    return sql("SELECT string_agg(cause::text, ' ' ORDER BY attempt) FROM postpone_attempts WHERE job_id = " +
+               id);
   }
-  std::string file_argument(const std::string& name) const { return R"({"file": ")" + files_.file(name) + R"("})"; }
+  std::string file_argument(const std::string& name) const {
+    return R"({"file": ")" + files_.file(name) + R"("})";
+  }
   void touch(const std::string& name) const { std::fclose(std::fopen(files_.file(name).c_str(), "w")); }
   // The sub-worker that runs a job of this task, and its task process.
   static pid_t runner_of(const Family& family, const std::string& task) {
@@ -70,7 +80,8 @@ TEST_F(Crash, AKilledTaskProcessCostsItsJobAndNoMore) {
 TEST_F(Crash, TheJobOfAKilledSubWorkerRunsAgainWhenItsTaskIsDead) {
   Family family(database_.url(), supervisor_keys() + group("q", kMisbehave, 2));
   family.wait_until_ready(2);
-  const auto id = defer("misbehave.journal", R"({"ms": 3000, "file": ")" + files_.file("journal") + R"("})", ", lock => 'l'");
+  const auto id = defer("misbehave.journal", R"({"ms": 3000, "file": ")" + files_.file("journal") + R"("})",
+                        ", lock => 'l'");
   ASSERT_TRUE(eventually([&] { return read_journal(files_.file("journal")).size() == 1; }));
   ::kill(runner_of(family, "misbehave.journal"), SIGKILL);
   EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
@@ -111,7 +122,8 @@ TEST_F(Crash, DrainingLetsTheRunningJobEnd) {
   const auto id = defer("test.until", file_argument("go"));
   ASSERT_TRUE(becomes(id, "doing"));
   family.signal(SIGTERM);
-  ASSERT_TRUE(eventually([&] { return family.processes("postpone: sub-worker").size() == 1; })) << "the idle one has left";
+  ASSERT_TRUE(eventually([&] { return family.processes("postpone: sub-worker").size() == 1; }))
+      << "the idle one has left";
   const auto late = defer("test.tick");
   touch("go");
   EXPECT_EQ(family.wait().code, 0);
@@ -151,7 +163,8 @@ TEST_F(Crash, NothingOfAKilledSupervisorsFamilyRunsOn) {
   const auto id = defer("test.until", file_argument("go"));
   ASSERT_TRUE(becomes(id, "doing"));
   family.signal(SIGKILL);
-  ASSERT_TRUE(eventually([&] { return family.processes("postpone: sub-worker").size() == 1; })) << "idle ones leave at once";
+  ASSERT_TRUE(eventually([&] { return family.processes("postpone: sub-worker").size() == 1; }))
+      << "idle ones leave at once";
   const auto late = defer("test.tick");
   touch("go");
   EXPECT_TRUE(becomes(id, "succeeded")) << "what ran is finished and recorded";
@@ -175,7 +188,8 @@ TEST_F(Crash, ADaemonThatAJobForkedAwayDoesNotSurvive) {
   family.wait_until_ready(1);
   const auto before = family.processes().size();
   EXPECT_TRUE(becomes(defer("misbehave.forkaway"), "succeeded"));
-  EXPECT_TRUE(eventually([&] { return family.log().find("had left behind") != std::string::npos; })) << family.log();
+  EXPECT_TRUE(eventually([&] { return family.log().find("had left behind") != std::string::npos; }))
+      << family.log();
   EXPECT_TRUE(eventually([&] { return family.processes().size() == before; }));
 }
 
@@ -184,12 +198,18 @@ TEST_F(Crash, LostConnectionsCostNoJobAndRunNoneTwice) {
   family.wait_until_ready(4);
   constexpr int kJobs = 600;
   sql("SELECT count(postpone_defer('misbehave.journal', queue => 'q', args => '" +
-      (R"({"ms": 2, "file": ")" + files_.file("journal") + R"("})") + "')) FROM generate_series(1, " + std::to_string(kJobs) + ")");
-  EXPECT_TRUE(eventually([&] {
-    sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
-        "pg_backend_pid() AND random() < 0.3");
-    return sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'") == std::to_string(kJobs);
-  }, 100s)) << family.log();
+      (R"({"ms": 2, "file": ")" + files_.file("journal") + R"("})") + "')) FROM generate_series(1, " +
+      std::to_string(kJobs) + ")");
+  EXPECT_TRUE(eventually(
+      [&] {
+        sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = "
+            "current_database() AND pid <> "
+            "pg_backend_pid() AND random() < 0.3");
+        return sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'") ==
+               std::to_string(kJobs);
+      },
+      100s))
+      << family.log();
   std::multiset<std::int64_t> started;
   for (const auto& line : read_journal(files_.file("journal")))
     if (line.what == "start") started.insert(line.job_id);
@@ -233,15 +253,18 @@ TEST(Outage, TheFinishOfAJobSurvivesAMinuteWithoutAServer) {
   std::this_thread::sleep_for(60s);
   server.start();
   EXPECT_TRUE(shows("succeeded")) << family.log();
-  EXPECT_EQ(family.processes("postpone: sub-worker"), before) << "no process has exited meanwhile\n" << family.log();
+  EXPECT_EQ(family.processes("postpone: sub-worker"), before) << "no process has exited meanwhile\n"
+                                                              << family.log();
   postpone({"defer", "test.tick", "--queue", "q"});
   EXPECT_TRUE(eventually([&] {
     const auto list = postpone({"jobs", "list", "--status", "succeeded"}).output;
     return list.find("test.until") != std::string::npos && list.find("test.tick") != std::string::npos;
-  })) << "and work goes on\n" << family.log();
+  })) << "and work goes on\n"
+      << family.log();
 }
 
-// --- refusing to start -------------------------------------------------------------------------------------------
+// --- refusing to start
+// -------------------------------------------------------------------------------------------
 
 class Start : public testing::Test {
  protected:
@@ -251,7 +274,8 @@ class Start : public testing::Test {
     std::FILE* file = std::fopen(path.c_str(), "w");
     std::fputs(config.c_str(), file);
     std::fclose(file);
-    return run_program({POSTPONE_SUPERVISOR, "--config", path}, {.environment = {{"POSTPONE_DATABASE_URL", database.url()}}});
+    return run_program({POSTPONE_SUPERVISOR, "--config", path},
+                       {.environment = {{"POSTPONE_DATABASE_URL", database.url()}}});
   }
   TemporaryDirectory files_;
 };

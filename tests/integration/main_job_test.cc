@@ -1,5 +1,6 @@
-// The main job, end to end: a job deferred with one SQL call is heard of, fetched, run in a task process, and its outcome stands in the
-// database. The polling interval of these families is so long that whatever happens was not found by polling.
+// The main job, end to end: a job deferred with one SQL call is heard of, fetched, run in a task process, and
+// its outcome stands in the database. The polling interval of these families is so long that whatever happens
+// was not found by polling.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -31,30 +32,38 @@ class MainJob : public testing::Test {
   // Defers with one SQL call, as an application would. `more`: further arguments of postpone_defer, named.
   std::string defer(const std::string& task, const std::string& queue, const std::string& args = "{}",
                     const std::string& more = "") const {
-    return sql("SELECT postpone_defer(task => '" + task + "', queue => '" + queue + "', args => '" + args + "'" +
-               (more.empty() ? "" : ", " + more) + ")");
+    return sql("SELECT postpone_defer(task => '" + task + "', queue => '" + queue + "', args => '" + args +
+               "'" + (more.empty() ? "" : ", " + more) + ")");
   }
-  std::string status(const std::string& id) const { return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id); }
+  std::string status(const std::string& id) const {
+    return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id);
+  }
   bool becomes(const std::string& id, const std::string& wanted) const {
     return eventually([&] { return status(id) == wanted; });
   }
   // But those of the queue "default", to which test.tick is deferred every second.
   bool all_end() const {
     return eventually([&] {
-      return sql("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing') AND queue_name <> 'default'") == "0";
+      return sql("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing') AND queue_name "
+                 "<> 'default'") == "0";
     });
   }
   // What the attempts table says: "cause" or "cause: message", one attempt after the other.
   std::string causes(const std::string& id) const {
-    return sql("SELECT string_agg(cause::text, ' ' ORDER BY attempt) FROM postpone_attempts WHERE job_id = " + id);
+    return sql("SELECT string_agg(cause::text, ' ' ORDER BY attempt) FROM postpone_attempts WHERE job_id = " +
+               id);
   }
   std::string message(const std::string& id) const {
-    return sql("SELECT message FROM postpone_attempts WHERE job_id = " + id + " ORDER BY attempt DESC LIMIT 1");
+    return sql("SELECT message FROM postpone_attempts WHERE job_id = " + id +
+               " ORDER BY attempt DESC LIMIT 1");
   }
   std::string events(const std::string& id) const {
-    return sql("SELECT string_agg(type::text, ' ' ORDER BY id) FROM procrastinate_events WHERE job_id = " + id);
+    return sql("SELECT string_agg(type::text, ' ' ORDER BY id) FROM procrastinate_events WHERE job_id = " +
+               id);
   }
-  std::string file_argument(const std::string& name) const { return R"({"file": ")" + files_.file(name) + R"("})"; }
+  std::string file_argument(const std::string& name) const {
+    return R"({"file": ")" + files_.file(name) + R"("})";
+  }
 
   TestDatabase database_;
   TemporaryDirectory files_;
@@ -67,7 +76,8 @@ TEST_F(MainJob, OneSqlCallAndTheOutcomeStandsInTheDatabase) {
   EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
   EXPECT_EQ(events(id), "deferred started succeeded");
   EXPECT_EQ(causes(id), "succeeded");
-  EXPECT_EQ(sql("SELECT attempts::text || coalesce(worker_id::text, ' nobody') FROM procrastinate_jobs"), "1 nobody");
+  EXPECT_EQ(sql("SELECT attempts::text || coalesce(worker_id::text, ' nobody') FROM procrastinate_jobs"),
+            "1 nobody");
   EXPECT_EQ(family.stop().code, 0);
   EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "0") << "leases are given back";
 }
@@ -88,8 +98,9 @@ TEST_F(MainJob, EachWayToMisbehaveCostsOneJobAndItsReasonIsKept) {
               {"misbehave.exit", R"({"status": "three"})", "bad_arguments", R"(argument "status")"},
               {"misbehave.exit", R"({"sttus": 3})", "bad_arguments", "sttus"},
               {"misbehave.unheard_of", "{}", "unknown_task", "misbehave.noop"}};
-  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 2,
-                                                    "time_limit = \"5s\"\nabort_grace = \"100ms\"\nmax_output = \"1MiB\""));
+  Family family(database_.url(),
+                kNoPolling + group("m", kMisbehave, 2,
+                                   "time_limit = \"5s\"\nabort_grace = \"100ms\"\nmax_output = \"1MiB\""));
   family.wait_until_ready(2);
   for (const auto& way : ways) {
     const auto id = defer(way.task, "m", way.args);
@@ -126,18 +137,23 @@ TEST_F(MainJob, RetriesFollowTheTasksStrategy) {
   EXPECT_EQ(causes(hopeless), "exception exception exception") << "once and two retries";
   EXPECT_TRUE(becomes(later, "succeeded")) << "woken when due, not by polling";
   EXPECT_EQ(events(later), "deferred started deferred_for_retry scheduled started succeeded");
-  EXPECT_EQ(sql("SELECT queue_name || ' ' || priority || ' ' || lock || ' ' || status FROM procrastinate_jobs WHERE id = " + demoted),
+  EXPECT_EQ(sql("SELECT queue_name || ' ' || priority || ' ' || lock || ' ' || status FROM "
+                "procrastinate_jobs WHERE id = " +
+                demoted),
             "elsewhere -7 narrow todo");
 }
 
 TEST_F(MainJob, AScheduledJobStartsWhenItIsDue) {
   Family family(database_.url(), kNoPolling + group("m", kMisbehave, 2));
   family.wait_until_ready(2);
-  const auto second = defer("misbehave.noop", "m", "{}", "scheduled_at => clock_timestamp() + interval '1500 ms'");
-  const auto first = defer("misbehave.noop", "m", "{}", "scheduled_at => clock_timestamp() + interval '700 ms'");
+  const auto second =
+      defer("misbehave.noop", "m", "{}", "scheduled_at => clock_timestamp() + interval '1500 ms'");
+  const auto first =
+      defer("misbehave.noop", "m", "{}", "scheduled_at => clock_timestamp() + interval '700 ms'");
   EXPECT_TRUE(becomes(second, "succeeded")) << family.log();
   EXPECT_EQ(status(first), "succeeded");
-  EXPECT_EQ(sql("SELECT bool_and(e.at >= j.scheduled_at) FROM procrastinate_jobs j JOIN procrastinate_events e ON e.job_id = j.id "
+  EXPECT_EQ(sql("SELECT bool_and(e.at >= j.scheduled_at) FROM procrastinate_jobs j JOIN procrastinate_events "
+                "e ON e.job_id = j.id "
                 "WHERE e.type = 'started'"),
             "t");
 }
@@ -152,7 +168,8 @@ TEST_F(MainJob, AFreedLockWakesTheNext) {
   ASSERT_EQ(journal.size(), 24u);
   for (std::size_t i = 0; i < journal.size(); ++i) {
     EXPECT_EQ(journal[i].what, i % 2 == 0 ? "start" : "end");
-    EXPECT_EQ(journal[i].job_id, static_cast<std::int64_t>(i / 2 + 1)) << "one at a time, in order, across queues";
+    EXPECT_EQ(journal[i].job_id, static_cast<std::int64_t>(i / 2 + 1))
+        << "one at a time, in order, across queues";
   }
 }
 
@@ -165,7 +182,8 @@ TEST_F(MainJob, LettersComeInOrderUnderTwoSupervisors) {
   for (int round = 0; round < 5; ++round) {
     const std::string file = files_.file("letters" + std::to_string(round));
     for (const char* letter : {"a", "b", "c", "d"})
-      defer("letters.append", "letters", R"({"file": ")" + file + R"(", "letter": ")" + letter + R"(", "max_ms": 30})",
+      defer("letters.append", "letters",
+            R"({"file": ")" + file + R"(", "letter": ")" + letter + R"(", "max_ms": 30})",
             "lock => 'letters'");
     EXPECT_TRUE(all_end()) << one.log() << two.log();
     EXPECT_EQ(read_file(file), "abcd");
@@ -174,7 +192,8 @@ TEST_F(MainJob, LettersComeInOrderUnderTwoSupervisors) {
 
 TEST_F(MainJob, AnElderThatWaitsForItsTimeBlocksItsLock) {
   Family family(database_.url(), kNoPolling + group("m", kMisbehave, 2));
-  const auto elder = defer("misbehave.noop", "m", "{}", "lock => 'l', scheduled_at => now() + interval '1 hour'");
+  const auto elder =
+      defer("misbehave.noop", "m", "{}", "lock => 'l', scheduled_at => now() + interval '1 hour'");
   const auto younger = defer("misbehave.noop", "m", "{}", "lock => 'l'");
   family.wait_until_ready(2);
   EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
@@ -203,7 +222,8 @@ TEST_F(MainJob, TheHigherPriorityGoesFirst) {
 }
 
 TEST_F(MainJob, QueuesAreServedByTheGroupsThatNameThem) {
-  const std::string everything = "[[group]]\nname = \"rest\"\nexecutable = \"" + kTestTasks + "\"\ncount = 1\n";
+  const std::string everything =
+      "[[group]]\nname = \"rest\"\nexecutable = \"" + kTestTasks + "\"\ncount = 1\n";
   Family family(database_.url(), kNoPolling + group("only", kTestTasks, 1));
   family.wait_until_ready(1);
   const std::string long_name(128, 'q');
@@ -213,7 +233,8 @@ TEST_F(MainJob, QueuesAreServedByTheGroupsThatNameThem) {
   Family all(database_.url(), kNoPolling + everything);
   all.wait_until_ready(1);
   EXPECT_TRUE(becomes(foreign, "succeeded")) << all.log();
-  EXPECT_TRUE(becomes(defer("test.tick", long_name), "succeeded")) << "a name too long for a channel is heard of all the same";
+  EXPECT_TRUE(becomes(defer("test.tick", long_name), "succeeded"))
+      << "a name too long for a channel is heard of all the same";
 }
 
 TEST_F(MainJob, AnAbortedJobStopsAndOneThatDoesNotIsKilled) {
@@ -234,7 +255,8 @@ TEST_F(MainJob, AnAbortedJobStopsAndOneThatDoesNotIsKilled) {
 TEST_F(MainJob, JobsDeferredByAJobComeWithItsSuccessOrNotAtAll) {
   Family family(database_.url(), kNoPolling + group("t", kTestTasks, 2));
   family.wait_until_ready(2);
-  const auto good = defer("test.defers", "t", R"({"fails": false, "file": ")" + files_.file("good") + R"("})");
+  const auto good =
+      defer("test.defers", "t", R"({"fails": false, "file": ")" + files_.file("good") + R"("})");
   const auto bad = defer("test.defers", "t", R"({"fails": true, "file": ")" + files_.file("bad") + R"("})");
   const auto impossible = defer("test.impossible_defer", "t");
   EXPECT_TRUE(all_end()) << family.log();
@@ -263,18 +285,20 @@ TEST_F(MainJob, FinishedJobsAreDeletedAsTheGroupSays) {
 TEST_F(MainJob, ATaskProcessSeesNeitherTheDatabaseNorForeignDescriptors) {
   FamilyOptions options;
   options.environment = {{"PGPASSWORD", "secret-one"}, {"PGCONNECT_TIMEOUT", "77"}};
-  Family family(database_.url(), kNoPolling + group("t", kTestTasks, 1, "environment = { OVEN = \"hot\" }"), options);
+  Family family(database_.url(), kNoPolling + group("t", kTestTasks, 1, "environment = { OVEN = \"hot\" }"),
+                options);
   family.wait_until_ready(1);
   EXPECT_TRUE(becomes(defer("test.surroundings", "t", file_argument("seen")), "succeeded")) << family.log();
   const std::string seen = read_file(files_.file("seen"));
   EXPECT_THAT(seen, AllOf(HasSubstr("OVEN=hot"), HasSubstr("PATH="), HasSubstr("fd 3 socket:")));
-  EXPECT_THAT(seen, AllOf(Not(HasSubstr("PGPASSWORD")), Not(HasSubstr("PGCONNECT_TIMEOUT")), Not(HasSubstr("DATABASE_URL")),
-                          Not(HasSubstr("memfd"))));
+  EXPECT_THAT(seen, AllOf(Not(HasSubstr("PGPASSWORD")), Not(HasSubstr("PGCONNECT_TIMEOUT")),
+                          Not(HasSubstr("DATABASE_URL")), Not(HasSubstr("memfd"))));
   for (const char* fd : {"fd 0 /dev/null", "fd 1 pipe:", "fd 2 pipe:"}) EXPECT_THAT(seen, HasSubstr(fd));
 }
 
 TEST_F(MainJob, ATaskProcessServesManyJobsUntilItIsRecycled) {
-  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1) + group("two", kMisbehave, 1, "max_jobs = 2") +
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1) +
+                                     group("two", kMisbehave, 1, "max_jobs = 2") +
                                      group("fresh", kMisbehave, 1, "fresh_process_per_job = true"));
   family.wait_until_ready(3);
   for (const char* queue : {"m", "two", "fresh"})
@@ -294,22 +318,26 @@ TEST_F(MainJob, ManySubWorkersShareFewConnections) {
   Family family(database_.url(), "[database]\npool_size = 2\n" + kNoPolling + group("t", kTestTasks, 6));
   family.wait_until_ready(6);
   for (int i = 0; i < 6; ++i) defer("test.until", "t", file_argument("go"));
-  EXPECT_TRUE(eventually([&] { return sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'") == "6"; }))
-      << "a long job gives its connection up\n"
+  EXPECT_TRUE(eventually([&] {
+    return sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'") == "6";
+  })) << "a long job gives its connection up\n"
       << family.log();
-  EXPECT_LE(std::stoi(sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name "
-                          "LIKE 'postpone sub-worker%'")),
-            2);
+  EXPECT_LE(
+      std::stoi(
+          sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name "
+              "LIKE 'postpone sub-worker%'")),
+      2);
   std::fclose(std::fopen(files_.file("go").c_str(), "w"));
   EXPECT_TRUE(all_end()) << family.log();
 }
 
 TEST_F(MainJob, WithoutListeningThePollingIntervalFindsTheWork) {
-  Family family(database_.url(),
-                "[database]\nlisten = false\n[supervisor]\npolling_interval = \"100ms\"\n" + group("m", kMisbehave, 2));
+  Family family(database_.url(), "[database]\nlisten = false\n[supervisor]\npolling_interval = \"100ms\"\n" +
+                                     group("m", kMisbehave, 2));
   family.wait_until_ready(2, false);
   EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
-  EXPECT_EQ(sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'postpone "
+  EXPECT_EQ(sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                "application_name = 'postpone "
                 "supervisor'"),
             "0");
   const auto id = defer("misbehave.wait", "m", R"({"ms": 600000})");
@@ -335,7 +363,8 @@ TEST_F(MainJob, PausedItFetchesNothingAndResumedItGoesOn) {
   ASSERT_TRUE(eventually([&] { return family.log().find("paused") != std::string::npos; }));
   const auto id = defer("misbehave.noop", "m");
   // Notifications are answered in order: once this one's abort was passed on, the job's own was too.
-  ASSERT_TRUE(eventually([&] { return sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientRead'") != "0"; }));
+  ASSERT_TRUE(eventually(
+      [&] { return sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientRead'") != "0"; }));
   EXPECT_EQ(status(id), "todo");
   family.signal(SIGCONT);
   EXPECT_TRUE(becomes(id, "succeeded"));
@@ -345,9 +374,11 @@ TEST_F(MainJob, PeriodicTasksAreDeferredOncePerTick) {
   const std::string config = kNoPolling + group("default", kTestTasks, 1);
   Family one(database_.url(), config);
   Family two(database_.url(), config);
-  EXPECT_TRUE(eventually(
-      [&] { return std::stoi(sql("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'test.tick'")) >= 4; }));
-  EXPECT_EQ(sql("SELECT count(*) FROM (SELECT args->>'timestamp' FROM procrastinate_jobs GROUP BY 1 HAVING count(*) > 1) twice"),
+  EXPECT_TRUE(eventually([&] {
+    return std::stoi(sql("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'test.tick'")) >= 4;
+  }));
+  EXPECT_EQ(sql("SELECT count(*) FROM (SELECT args->>'timestamp' FROM procrastinate_jobs GROUP BY 1 HAVING "
+                "count(*) > 1) twice"),
             "0");
 }
 
@@ -355,9 +386,11 @@ TEST_F(MainJob, NothingIsLostOrRunTwice) {
   Family family(database_.url(), kNoPolling + group("m", kMisbehave, 8));
   family.wait_until_ready(8);
   sql("SELECT count(postpone_defer('misbehave.noop', queue => 'm')) FROM generate_series(1, 2000)");
-  EXPECT_TRUE(eventually([&] { return sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'") == "2000"; },
-                         std::chrono::seconds(100)));
-  EXPECT_EQ(sql("SELECT count(*) FROM (SELECT job_id FROM procrastinate_events GROUP BY job_id HAVING array_agg(type::text ORDER "
+  EXPECT_TRUE(eventually(
+      [&] { return sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'") == "2000"; },
+      std::chrono::seconds(100)));
+  EXPECT_EQ(sql("SELECT count(*) FROM (SELECT job_id FROM procrastinate_events GROUP BY job_id HAVING "
+                "array_agg(type::text ORDER "
                 "BY id) = '{deferred,started,succeeded}') once"),
             "2000");
 }

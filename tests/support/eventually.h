@@ -6,7 +6,8 @@
 
 namespace postpone::tests {
 
-// Looks again and again until `condition()` holds, for at most `limit`: long enough that only what never happens fails.
+// Looks again and again until `condition()` holds, for at most `limit`: long enough that only what never
+// happens fails.
 template <typename Condition>
 bool eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(40)) {
   const auto until = std::chrono::steady_clock::now() + limit;

@@ -52,7 +52,8 @@ TemporaryDirectory::~TemporaryDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-std::string group(const std::string& name, const std::string& executable, int count, const std::string& more) {
+std::string group(const std::string& name, const std::string& executable, int count,
+                  const std::string& more) {
   return "[[group]]\nname = \"" + name + "\"\nexecutable = \"" + executable + "\"\nqueues = [\"" + name +
          "\"]\ncount = " + std::to_string(count) + "\n" + more + "\n";
 }
@@ -66,7 +67,8 @@ Family::Family(const std::string& database_url, const std::string& config, const
   spec.executable = POSTPONE_SUPERVISOR;
   spec.arguments = {"--config", directory_.file("config.toml"), "--log-level", "debug"};
   spec.arguments.insert(spec.arguments.end(), options.arguments.begin(), options.arguments.end());
-  spec.environment = sys::current_environment([](const std::string& name) { return name == "POSTPONE_DATABASE_URL"; });
+  spec.environment =
+      sys::current_environment([](const std::string& name) { return name == "POSTPONE_DATABASE_URL"; });
   spec.environment.emplace_back("POSTPONE_DATABASE_URL", database_url);
   spec.environment.emplace_back(kMarkName, mark_);
   spec.environment.insert(spec.environment.end(), options.environment.begin(), options.environment.end());
@@ -87,7 +89,8 @@ Family::~Family() {
 void Family::wait_until_ready(int sub_workers, bool listens) {
   const bool ready = eventually([&] {
     const std::string said = log();
-    if (const auto report = supervisor_.try_reap()) throw std::runtime_error("the supervisor ended:\n" + said);
+    if (const auto report = supervisor_.try_reap())
+      throw std::runtime_error("the supervisor ended:\n" + said);
     return count_of(said, " is ready") >= sub_workers + 1 && (!listens || count_of(said, "] listening") >= 1);
   });
   if (!ready) throw std::runtime_error("the family does not get ready:\n" + log());
@@ -110,10 +113,12 @@ std::map<pid_t, std::string> Family::processes() const {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const pid_t pid = std::atoi(entry.path().filename().c_str());
     if (pid <= 0 || is_dead(pid)) continue;
-    // The family's own processes overwrite their environment with a title, but have the log open; task processes have not.
+    // The family's own processes overwrite their environment with a title, but have the log open; task
+    // processes have not.
     std::error_code ignored;
     const bool logs = std::filesystem::read_symlink(entry.path() / "fd/2", ignored) == directory_.file("log");
-    if (logs || read_file(entry.path() / "environ").find(mark) != std::string::npos) found[pid] = title_of(pid);
+    if (logs || read_file(entry.path() / "environ").find(mark) != std::string::npos)
+      found[pid] = title_of(pid);
   }
   return found;
 }
@@ -125,12 +130,15 @@ std::vector<pid_t> Family::processes(const std::string& title) const {
   return pids;
 }
 
-std::string Family::log() const { return read_file(directory_.file("log")); }
+std::string Family::log() const {
+  return read_file(directory_.file("log"));
+}
 
 std::vector<JournalLine> read_journal(const std::string& path) {
   std::vector<JournalLine> lines;
   std::istringstream text(read_file(path));
-  for (JournalLine line; text >> line.what >> line.job_id >> line.attempt >> line.pid >> line.at_ns;) lines.push_back(line);
+  for (JournalLine line; text >> line.what >> line.job_id >> line.attempt >> line.pid >> line.at_ns;)
+    lines.push_back(line);
   return lines;
 }
 

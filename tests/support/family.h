@@ -26,7 +26,8 @@ class TemporaryDirectory {
 };
 
 // The text of a [[group]] of that name, whose queue is named after it.
-std::string group(const std::string& name, const std::string& executable, int count, const std::string& more = "");
+std::string group(const std::string& name, const std::string& executable, int count,
+                  const std::string& more = "");
 
 struct FamilyOptions {
   std::vector<std::string> arguments = {};  // of the supervisor, besides --config and --log-level
@@ -40,8 +41,8 @@ class Family {
   Family(const std::string& database_url, const std::string& config, const FamilyOptions& options = {});
   ~Family();
 
-  // Waits until all sub-workers and the housekeeper are ready, and the LISTEN connection listens (unless listen = false).
-  // Throws std::runtime_error with the log when the supervisor ends instead.
+  // Waits until all sub-workers and the housekeeper are ready, and the LISTEN connection listens (unless
+  // listen = false). Throws std::runtime_error with the log when the supervisor ends instead.
   void wait_until_ready(int sub_workers, bool listens = true);
 
   pid_t pid() const { return supervisor_.pid(); }
@@ -50,8 +51,8 @@ class Family {
   sys::ExitReport wait();
   sys::ExitReport stop();  // SIGTERM, then wait()
 
-  // Every process of the family that lives, with its title or command line: supervisor, sub-workers, housekeeper, task processes and
-  // what those have started, orphans too.
+  // Every process of the family that lives, with its title or command line: supervisor, sub-workers,
+  // housekeeper, task processes and what those have started, orphans too.
   std::map<pid_t, std::string> processes() const;
   // Those whose title begins so: "postpone: sub-worker m/".
   std::vector<pid_t> processes(const std::string& title) const;

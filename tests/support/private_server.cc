@@ -23,21 +23,25 @@ PrivateServer::~PrivateServer() {
 }
 
 void PrivateServer::start() {
-  pg("pg_ctl", "start --wait --silent -D " + directory_.file("data") + " -l " + directory_.file("log") + " -o \"-k " +
-                   directory_.file("") + " -c listen_addresses='' -c fsync=off\"");
+  pg("pg_ctl", "start --wait --silent -D " + directory_.file("data") + " -l " + directory_.file("log") +
+                   " -o \"-k " + directory_.file("") + " -c listen_addresses='' -c fsync=off\"");
 }
 
 void PrivateServer::stop(const std::string& mode) {
   pg("pg_ctl", "stop --wait --silent -D " + directory_.file("data") + " -m " + mode);
 }
 
-std::string PrivateServer::url() const { return "host=" + directory_.file("") + " user=postgres dbname=postgres"; }
+std::string PrivateServer::url() const {
+  return "host=" + directory_.file("") + " user=postgres dbname=postgres";
+}
 
 void PrivateServer::pg(const std::string& program, const std::string& arguments) const {
-  const std::string as_postgres = ::geteuid() == 0 ? "exec setpriv --reuid=postgres --regid=postgres --init-groups " : "exec ";
-  const auto run = run_program({"bash", "-c",
-                                "cd / && " + as_postgres + "$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)/" +
-                                    program + " " + arguments + " > /dev/null"});
+  const std::string as_postgres =
+      ::geteuid() == 0 ? "exec setpriv --reuid=postgres --regid=postgres --init-groups " : "exec ";
+  const auto run =
+      run_program({"bash", "-c",
+                   "cd / && " + as_postgres + "$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)/" +
+                       program + " " + arguments + " > /dev/null"});
   if (run.exit_status != 0) throw std::runtime_error(program + ": " + run.errors);
 }
 

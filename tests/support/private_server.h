@@ -9,7 +9,8 @@ namespace postpone::tests {
 
 class PrivateServer {
  public:
-  PrivateServer();  // started, with an empty database. Throws std::runtime_error with what initdb or pg_ctl said.
+  PrivateServer();  // started, with an empty database. Throws std::runtime_error with what initdb or pg_ctl
+                    // said.
   ~PrivateServer();
   PrivateServer(const PrivateServer&) = delete;
   PrivateServer& operator=(const PrivateServer&) = delete;

@@ -24,7 +24,8 @@ void surroundings(const std::string& file) {
   for (char** entry = environ; *entry; ++entry) out << *entry << '\n';
   for (const auto& fd : std::filesystem::directory_iterator("/proc/self/fd")) {
     std::error_code ignored;
-    out << "fd " << fd.path().filename().string() << ' ' << std::filesystem::read_symlink(fd, ignored).string() << '\n';
+    out << "fd " << fd.path().filename().string() << ' '
+        << std::filesystem::read_symlink(fd, ignored).string() << '\n';
   }
 }
 
@@ -46,25 +47,32 @@ int main(int argc, char** argv) {
   app.task("test.surroundings", surroundings, {"file"});
   app.task("test.append", append, {"file", "text"});
   app.task("test.until", until, {"file"});
-  app.task("test.flaky", [](libtask::Context& job) {
-     if (job.attempt() < 3) throw Flaky("not yet");
-   }).retry({.max_attempts = 5, .on = libtask::exceptions<Flaky>()});
+  app.task("test.flaky",
+           [](libtask::Context& job) {
+             if (job.attempt() < 3) throw Flaky("not yet");
+           })
+      .retry({.max_attempts = 5, .on = libtask::exceptions<Flaky>()});
   app.task("test.other_error", [] { throw std::logic_error("not of the kind"); })
       .retry({.max_attempts = 5, .on = libtask::exceptions<Flaky>()});
-  app.task("test.demoted", [](libtask::Context& job) {
-     if (job.attempt() == 1) throw Flaky("elsewhere, please");
-   }).retry({.max_attempts = 1, .priority = -7, .queue = "elsewhere", .lock = "narrow"});
+  app.task("test.demoted",
+           [](libtask::Context& job) {
+             if (job.attempt() == 1) throw Flaky("elsewhere, please");
+           })
+      .retry({.max_attempts = 1, .priority = -7, .queue = "elsewhere", .lock = "narrow"});
   app.task("test.hopeless", [] { throw Flaky("never"); }).retry({.max_attempts = 2});
-  app.task("test.later", [](libtask::Context& job) {
-     if (job.attempt() == 1) throw Flaky("in a second");
-   }).retry({.max_attempts = 1, .wait = 1s});
-  app.task("test.defers", [](libtask::Context& job, const std::string& file, bool fails) {
-    job.defer("test.append", {{"file", file}, {"text", "deferred"}}, {.queue = job.queue()});
-    if (fails) throw Flaky("so nothing is deferred");
-  }, {"file", "fails"});
-  app.task("test.impossible_defer", [](libtask::Context& job) {
-    job.defer("test.append", {}, {.queue = std::string(200, 'q')});
-  });
+  app.task("test.later",
+           [](libtask::Context& job) {
+             if (job.attempt() == 1) throw Flaky("in a second");
+           })
+      .retry({.max_attempts = 1, .wait = 1s});
+  app.task("test.defers",
+           [](libtask::Context& job, const std::string& file, bool fails) {
+             job.defer("test.append", {{"file", file}, {"text", "deferred"}}, {.queue = job.queue()});
+             if (fails) throw Flaky("so nothing is deferred");
+           },
+           {"file", "fails"});
+  app.task("test.impossible_defer",
+           [](libtask::Context& job) { job.defer("test.append", {}, {.queue = std::string(200, 'q')}); });
   app.task("test.tick", [] {});
   app.periodic("* * * * * *", "test.tick");
   return app.run(argc, argv);

@@ -163,8 +163,20 @@ TEST(Execute, HandlerThatGivesUpByItselfWasToldNothing) {
   EXPECT_EQ(task.run().abort_reason, std::nullopt);
 }
 
-TEST(Execute, AbortIsAWishThatAHandlerMayOutrun) {
-  OneTask task([](Context& job) { EXPECT_TRUE(job.should_abort()); });
+TEST(Execute, HandlerThatSawTheWishAndReturnsHasStoppedEarly) {
+  OneTask task([](Context& job) {
+    job.defer("dishes.dry");
+    EXPECT_TRUE(job.should_abort());
+  });
+  task.giver.wish = AbortReason::requested;
+  const wire::Result result = task.run();
+  EXPECT_EQ(result.status, ResultStatus::aborted);
+  EXPECT_EQ(result.abort_reason, wire::Abort::Reason::requested);
+  EXPECT_TRUE(result.defers.empty());
+}
+
+TEST(Execute, HandlerThatIsReadyBeforeItSeesTheWishSucceeds) {
+  OneTask task([](Context&) {});
   task.giver.wish = AbortReason::requested;
   EXPECT_EQ(task.run().status, ResultStatus::succeeded);
 }
