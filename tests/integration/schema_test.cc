@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <fstream>
 #include <future>
 #include <sstream>
+#include <thread>
 
 #include "sql/embedded.h"
 #include "sql/error.h"
@@ -297,6 +299,29 @@ TEST_F(Adoption, LetsItsRolesWorkAsBefore) {
   EXPECT_EQ(session.value("SELECT count(*) FROM postpone_migrations"),
             std::to_string(sql::migrations().size()));
   session.rows("RESET ROLE; DROP OWNED BY " + role + "; DROP ROLE " + role);
+}
+
+// The client holds the jobs table and then wants the periodic one, which apply has locked by then. The server
+// ends one of the two: mostly apply, since it has waited first, and then it tries again.
+TEST_F(Adoption, SurvivesADeadlockWithAClientAtWork) {
+  session.rows(
+      "SET deadlock_timeout = '20s'; BEGIN;"
+      "UPDATE procrastinate_jobs SET task_name = 'app.letter' WHERE id = 8");
+  auto applied =
+      std::async(std::launch::async, [&] { return sql::apply_schema(options_for(database)).size(); });
+  Session observer(database);
+  const std::string waiting =
+      "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database "
+      "WHERE datname = current_database())";
+  while (observer.value(waiting) == "0") std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  try {
+    session.rows("SELECT FROM procrastinate_periodic_defers; COMMIT");
+  } catch (const SqlError& error) {
+    EXPECT_EQ(error.sqlstate, "40P01");
+    session.rows("ROLLBACK");
+  }
+  EXPECT_EQ(applied.get(), sql::migrations().size());
+  EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 
 TEST_F(Adoption, OlderThanItsWorkersTableIsRefused) {
