@@ -3,7 +3,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <utility>
 
@@ -51,19 +50,16 @@ std::vector<sql::PeriodicDefer> Periodic::take_due(Cron::Time now) {
   return due;
 }
 
-// The job carries the tick it stands for as the argument "timestamp", as Procrastinate's periodic jobs do.
 sql::PeriodicDefer Periodic::defer(const Schedule& schedule, Cron::Time tick) {
   sql::PeriodicDefer defer;
   defer.periodic_id = schedule.description.id;
   defer.timestamp = tick.time_since_epoch().count();
-  auto args = nlohmann::json::parse(schedule.description.args);
-  args["timestamp"] = defer.timestamp;
   defer.job.task = schedule.task.name;
   defer.job.queue = schedule.task.queue;
   defer.job.priority = schedule.task.priority;
   defer.job.lock = schedule.task.lock;
   defer.job.queueing_lock = schedule.task.queueing_lock;
-  defer.job.args = args.dump();
+  defer.job.args = schedule.description.args;  // the job manager adds the tick, as "timestamp"
   return defer;
 }
 

@@ -144,7 +144,11 @@ void Supervisor::on_end(Member member) {
                 pid, sys::to_string(*report));
   // A sub-worker that ended well has deleted its lease itself; there is nothing to rescue.
   burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation});
-  if (member < slots_) board_.slot(member).enter(board::SlotState::vacant);
+  if (member < slots_) {
+    // Nobody writes here now but us. Its heartbeat ends at once, and nobody is to ring it.
+    board_.slot(member).worker_id.store(0);
+    board_.slot(member).enter(board::SlotState::vacant);
+  }
   upkeep();
 }
 
