@@ -35,7 +35,7 @@ constexpr int kChannelFd = 3;  // docs/protocol.md
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-void throw_exception(std::optional<std::string> message) {
+void throw_exception(const std::optional<std::string>& message) {
   throw std::runtime_error(message.value_or("thrown on demand"));
 }
 
@@ -84,7 +84,7 @@ void wait_for_abort(libtask::Context& job, std::optional<int> ms) {
 }
 
 // Returns once the daemon's parent is gone, so that the daemon is an orphan by then.
-void fork_away(std::optional<std::string> pid_file) {
+void fork_away(const std::optional<std::string>& pid_file) {
   const pid_t child = fork();
   if (child < 0) fail("fork");
   if (child == 0) be_a_daemon(pid_file);

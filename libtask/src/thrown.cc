@@ -14,7 +14,7 @@ namespace libtask::detail {
 namespace {
 
 // So that a huge what() neither fills a frame nor a table. Cut between characters of UTF-8.
-constexpr std::size_t kMaxMessageBytes = 8 * 1024;
+constexpr std::size_t kMaxMessageBytes = 8'192;
 
 std::string shortened(std::string message) {
   if (message.size() <= kMaxMessageBytes) return message;

@@ -147,7 +147,7 @@ TEST(Frames, StreamMayBeCutAnywhere) {
 }
 
 TEST(Frames, ImpossibleLengthsAreRefusedBeforeTheBodyComes) {
-  const auto decode = [](std::string header) {
+  const auto decode = [](const std::string& header) {
     return [header] {
       Decoder decoder;
       decoder.append(header);

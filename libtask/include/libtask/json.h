@@ -43,6 +43,10 @@ struct ToJson<nlohmann::json> {
 
 namespace detail {
 
+inline std::string quoted(const std::string& name) {
+  return '"' + name + '"';
+}
+
 // `value` as an error message shows it: its kind, and at most so much of its text.
 inline std::string shown(const nlohmann::json& value) {
   constexpr std::size_t kShown = 60;
@@ -154,7 +158,7 @@ struct Reader<std::map<std::string, T>> {
     expect(value.is_object(), expected(), value, where);
     std::map<std::string, T> members;
     for (const auto& [name, member] : value.items()) {
-      members.emplace(name, Reader<T>::read(member, "\"" + name + "\" of " + where));
+      members.emplace(name, Reader<T>::read(member, quoted(name) + " of " + where));
     }
     return members;
   }
@@ -167,7 +171,7 @@ inline constexpr bool kIsOptional<std::optional<T>> = true;
 
 template <class T>
 T read_argument(const nlohmann::json& args, const std::string& name, const std::string& task) {
-  const std::string where = "argument \"" + name + "\" of " + task;
+  const std::string where = "argument " + quoted(name) + " of " + task;
   if (const auto found = args.find(name); found != args.end()) return Reader<T>::read(*found, where);
   if constexpr (kIsOptional<T>) {
     return std::nullopt;
@@ -188,8 +192,8 @@ void refuse_unexpected(const nlohmann::json& args, const std::array<std::string,
   for (const auto& [name, value] : args.items()) {
     if (name == "timestamp" || std::find(names.begin(), names.end(), name) != names.end()) continue;
     std::string known;
-    for (const std::string& each : names) known += (known.empty() ? "\"" : ", \"") + each + "\"";
-    throw BadArguments("unexpected argument \"" + name + "\" of " + task + ": it takes " + known);
+    for (const std::string& each : names) known.append(known.empty() ? "" : ", ").append(quoted(each));
+    throw BadArguments("unexpected argument " + quoted(name) + " of " + task + ": it takes " + known);
   }
 }
 

@@ -231,8 +231,8 @@ class Context {
 
   // True once the job should stop: it was aborted, its time is up, or the process is to end. Never blocks and
   // costs about as much as a system call. A handler that goes on is killed after a grace. One that was told
-  // true and returns, or throws libtask::Aborted, has stopped early: its job is no success, and nothing that it
-  // deferred is.
+  // true and returns, or throws libtask::Aborted, has stopped early: its job is no success, and nothing that
+  // it deferred is.
   bool should_abort();
   std::optional<AbortReason> abort_reason() const;  // as of the last should_abort()
 
