@@ -65,7 +65,7 @@ std::string unique_name() {
 // The template for this very schema, so that a server that outlives a build does not hand out the old one. It
 // is built under another name first: what bears the final name is complete, whatever became of its builder.
 std::string template_database(PGconn* connection) {
-  const std::string name = "postpone_template_" + hexadecimal(std::hash<std::string>{}(sql::schema_script()));
+  std::string name = "postpone_template_" + hexadecimal(std::hash<std::string>{}(sql::schema_script()));
   const std::string exists = "SELECT 1 FROM pg_database WHERE datname = '" + name + "'";
   if (!run(connection, exists).empty()) return name;
 
