@@ -137,6 +137,7 @@ std::uint32_t Board::reset_slot(std::uint32_t index, std::uint32_t group) {
   used.command.store(Command::run, std::memory_order_relaxed);
   used.abort_job_id.store(0, std::memory_order_relaxed);
   used.worker_id.store(0, std::memory_order_relaxed);
+  used.lost_lease.store(0, std::memory_order_relaxed);
   used.holds_permit.store(0, std::memory_order_relaxed);
   used.task_pid.store(0, std::memory_order_relaxed);
   used.beat();
@@ -153,6 +154,21 @@ bool Board::bury(std::uint32_t index, std::int64_t worker_id) {
     grave.worker_id.store(worker_id, std::memory_order_release);
     header().housekeeper_doorbell.ring(kRungForWork);
     return true;
+  }
+  return false;
+}
+
+bool request_abort(const Board& board, std::int64_t job_id) {
+  const std::uint32_t slots = board.header().slots.load();
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    Slot& slot = board.slot(i);
+    for (const JobEntry& entry : slot.jobs) {
+      const JobPhase phase = entry.phase.load();
+      if (phase == JobPhase::none) break;  // entries are used from the first on
+      if (phase != JobPhase::running || entry.job_id.load() != job_id) continue;
+      slot.abort_job_id.store(job_id);
+      return true;
+    }
   }
   return false;
 }

@@ -8,6 +8,7 @@
 //
 //   supervisor          Header; of each slot: generation, group, command, doorbell
 //   owner of a slot     state, since_ns, heartbeat_ns, worker_id, holds_permit, task_pid, counters, jobs
+//   housekeeper         Header::leases_good_ns; of each slot: lost_lease
 //   anyone              a doorbell may be rung by anyone, a permit is taken and freed by compare-exchange,
 //   and
 //                       abort_job_id is a latch that the supervisor and the housekeeper set and the owner
@@ -89,12 +90,13 @@ class Doorbell {
 
 // What a sub-worker is doing. Written by the owner of the slot only.
 //
-//   vacant ──born──▶ starting ──ready──▶ looking ◀──rung, due, polled── idle
-//                                         │  ▲ └──────found nothing──────▶
-//                            found a job  ▼  │ job ended
-//                                       running          waiting_for_permit: looking, without a connection
-//                                       yet
-//   any ──command drain / stop_now──▶ stopping ──process ends──▶ (the supervisor notices by pidfd)
+//   vacant ─▶ starting ─ready─▶ looking ◀─rung, due, polled─ idle
+//                                │  ▲ └───found nothing──────▶┘
+//                   found a job  ▼  │  job ended
+//                               running
+//
+//   waiting_for_permit: looking, without a connection yet
+//   stopping: from any state, when told to leave; its end is noticed by pidfd
 enum class SlotState : std::uint32_t {
   vacant,              // no sub-worker has written here in this generation
   starting,            // connecting, starting its task process
@@ -150,6 +152,10 @@ struct Slot {
   // A latch: which running job is to be aborted; 0 = none.
   std::atomic<std::int64_t> abort_job_id;
 
+  // Written by the housekeeper: a lease of this slot whose row is gone from the database. Somebody held its
+  // owner for dead, and may be running its job by now.
+  std::atomic<std::int64_t> lost_lease;
+
   // Written by the owner.
   std::atomic<SlotState> state;
   std::atomic<std::int64_t> since_ns;      // when `state` was entered
@@ -190,6 +196,8 @@ struct Header {
   Doorbell housekeeper_doorbell;
   std::atomic<Command> housekeeper_command;
   std::atomic<std::int64_t> housekeeper_heartbeat_ns;
+  // When the last heartbeat that has reached the database was begun; 0 = none yet.
+  std::atomic<std::int64_t> leases_good_ns;
 };
 
 struct Layout;  // Header, permits, graves, slots
@@ -249,6 +257,10 @@ class Permit {
   std::uint32_t cell_;
   std::uint64_t owner_;
 };
+
+// Sets the latch of the sub-worker that runs this job, by the supervisor or the housekeeper. False when
+// nobody here runs it.
+bool request_abort(const Board& board, std::int64_t job_id);
 
 // Frees every permit of an incarnation that has ended (by the supervisor): a scan, not a guess. Returns how
 // many.

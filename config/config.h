@@ -48,6 +48,7 @@ struct Supervisor {
   Milliseconds respawn_backoff{100};
   Milliseconds respawn_backoff_max{30'000};
   Milliseconds heartbeat_interval{10'000};
+  Milliseconds fence_after{20'000};  // without a heartbeat in the database for so long, tasks here are killed
   Milliseconds stalled_after{30'000};  // a worker silent for so long is held for dead by the others
   int max_stalled = 3;                 // a job whose worker died so often is failed as a poison job
 

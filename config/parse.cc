@@ -381,6 +381,7 @@ const Schema<Supervisor>& supervisor_schema() {
               key("respawn_backoff", &Supervisor::respawn_backoff, duration(kShortest)),
               key("respawn_backoff_max", &Supervisor::respawn_backoff_max, duration(kShortest)),
               key("heartbeat_interval", &Supervisor::heartbeat_interval, duration(kShortest)),
+              key("fence_after", &Supervisor::fence_after, duration(kShortest)),
               key("stalled_after", &Supervisor::stalled_after, duration(kShortest)),
               key("max_stalled", &Supervisor::max_stalled, integer(1, kMaxRescues)),
           },
@@ -658,6 +659,15 @@ void Parser::check(const Supervisor& supervisor, const toml::table& table) {
                     ") must be more than twice \"heartbeat_interval\" (" +
                     format_duration(supervisor.heartbeat_interval) +
                     "), or one late heartbeat is taken for a death");
+  }
+  if (supervisor.fence_after <= supervisor.heartbeat_interval ||
+      supervisor.fence_after >= supervisor.stalled_after) {
+    report_.add(place_of(table, {"fence_after", "stalled_after", "heartbeat_interval"}),
+                "\"fence_after\" in [supervisor] (" + format_duration(supervisor.fence_after) +
+                    ") must lie between \"heartbeat_interval\" (" +
+                    format_duration(supervisor.heartbeat_interval) + ") and \"stalled_after\" (" +
+                    format_duration(supervisor.stalled_after) +
+                    "): a cut-off host stops its tasks before others take its jobs");
   }
   if (supervisor.respawn_backoff > supervisor.respawn_backoff_max) {
     report_.add(place_of(table, {"respawn_backoff_max", "respawn_backoff"}),

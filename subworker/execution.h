@@ -17,6 +17,7 @@ enum class StopReason {
   requested,   // somebody asked to abort the job
   time_limit,  // it outlasted its time limit
   shutdown,    // this sub-worker has to go, and its grace is over
+  fenced,      // our lease is lost, or nobody can tell: another host may take the job
 };
 
 // The handler ended and the task process said how.

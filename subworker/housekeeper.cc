@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 constexpr auto kSlice = 1s;  // the heartbeat on the board; bounds what a step of the wall clock can cost
 constexpr auto kLateCommit =
     5s;  // a transaction may commit so long after it scheduled a job, and the job is not overlooked
+constexpr auto kSilenceCheck = 2s;
 constexpr auto kLeavingSlice = 100ms;
 
 }  // namespace
@@ -76,6 +77,7 @@ void Housekeeper::connect() {
   }
   look_for_due(kLateCommit);  // what was scheduled while we were away
   next_heartbeat_ = Clock::now();
+  connected_since_ = Clock::now();
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, 0);
 }
 
@@ -83,6 +85,7 @@ void Housekeeper::round() {
   show("keeping house");
   settle_graves();
   keep_heartbeats();
+  rescue_silent();
   watch_due_jobs();
   defer_periodic();
   pass_on_aborts();
@@ -102,11 +105,50 @@ std::vector<sql::WorkerId> Housekeeper::leases() const {
 void Housekeeper::keep_heartbeats() {
   if (Clock::now() < next_heartbeat_) return;
   const auto ids = leases();
-  const auto alive = ids.empty() ? ids : manager_->heartbeat(ids);
+  const auto begun = board::now_ns();
+  const auto alive = manager_->heartbeat(ids);
+  header_.leases_good_ns.store(begun);
   next_heartbeat_ = Clock::now() + config_.supervisor.heartbeat_interval;
-  if (alive.size() < ids.size())
-    spdlog::warn("{} of {} leases are gone from the database: their sub-workers take new ones",
-                 ids.size() - alive.size(), ids.size());
+  for (sql::WorkerId id : ids)
+    if (std::find(alive.begin(), alive.end(), id) == alive.end()) report_lost(id);
+}
+
+// A lease that ended well in this moment is no longer on the board.
+void Housekeeper::report_lost(sql::WorkerId lease) {
+  const std::uint32_t slots = header_.slots.load();
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    board::Slot& slot = board_.slot(i);
+    if (slot.worker_id.load() != lease) continue;
+    slot.lost_lease.store(lease);
+    spdlog::warn("lease {} of slot {} is gone from the database: somebody held its sub-worker for dead",
+                 lease, i);
+  }
+}
+
+// --- silent workers
+// ------------------------------------------------------------------------------------------------
+
+// Workers of other supervisors that were silent for too long are dead, or have fenced themselves. After an
+// outage everybody looks silent, so nobody is judged until this connection has been good for as long as the
+// others are given.
+void Housekeeper::rescue_silent() {
+  const auto limit = config_.supervisor.stalled_after;
+  if (Clock::now() < next_silence_check_) return;
+  next_silence_check_ = Clock::now() + std::min<Clock::duration>(kSilenceCheck, limit);
+  if (Clock::now() - connected_since_ < limit) return;
+  for (sql::WorkerId silent : manager_->stalled_workers(limit, false)) {
+    sql::RescueRequest rescue;
+    rescue.worker_id = silent;
+    rescue.max_stalled = config_.supervisor.max_stalled;
+    rescue.message =
+        fmt::format("its worker (lease {}) was silent for more than {} s", silent, limit.count() / 1000.0);
+    report_rescued(silent, manager_->rescue_worker(rescue));
+  }
+}
+
+void Housekeeper::report_rescued(sql::WorkerId lease, const std::vector<sql::Recorded>& recorded) const {
+  for (const sql::Recorded& r : recorded)
+    spdlog::warn("rescued job {} of dead lease {}: {}", r.job_id, lease, sql::to_string(r.status));
 }
 
 // --- graves
@@ -145,8 +187,7 @@ void Housekeeper::settle(board::Grave& grave) {
     else if (phase == board::JobPhase::running || phase == board::JobPhase::ended)
       rescue.running->push_back(entry.job_id.load());
   }
-  for (const sql::Recorded& r : manager_->rescue_worker(rescue))
-    spdlog::warn("rescued job {} of dead lease {}: {}", r.job_id, rescue.worker_id, sql::to_string(r.status));
+  report_rescued(rescue.worker_id, manager_->rescue_worker(rescue));
 }
 
 // --- scheduled jobs
@@ -221,17 +262,7 @@ void Housekeeper::pass_on_aborts() {
   next_abort_poll_ = Clock::now() + config_.supervisor.polling_interval;
   const auto ids = leases();
   if (ids.empty()) return;
-  for (sql::JobId job_id : manager_->jobs_to_abort(ids)) pass_on_abort(job_id);
-}
-
-void Housekeeper::pass_on_abort(sql::JobId job_id) {
-  const std::uint32_t slots = header_.slots.load();
-  for (std::uint32_t i = 0; i < slots; ++i) {
-    board::Slot& slot = board_.slot(i);
-    for (const board::JobEntry& entry : slot.jobs)
-      if (entry.job_id.load() == job_id && entry.phase.load() == board::JobPhase::running)
-        slot.abort_job_id.store(job_id);
-  }
+  for (sql::JobId job_id : manager_->jobs_to_abort(ids)) board::request_abort(board_, job_id);
 }
 
 // --- waiting
@@ -239,7 +270,7 @@ void Housekeeper::pass_on_abort(sql::JobId job_id) {
 
 Housekeeper::Clock::duration Housekeeper::until_next_round() const {
   const auto now = Clock::now();
-  auto next = std::min(next_heartbeat_, next_abort_poll_);
+  auto next = std::min({next_heartbeat_, next_abort_poll_, next_silence_check_});
   if (next_due_) next = std::min(next, next_due_at_);
   if (const auto tick = periodic_.next_tick()) {
     const auto wait = *tick - (std::chrono::system_clock::now() + server_offset_);

@@ -2,8 +2,10 @@
 // the sub-workers no clock:
 //
 //   heartbeats   of all their leases, in one statement
-//   graves       what dead sub-workers left on the board: outcomes recorded, unstarted jobs put back, the
-//   running one decided due jobs     rings sub-workers at the moment when a scheduled job becomes due
+//   silence      workers of other supervisors that no longer send any are held for dead, and rescued
+//   graves       what dead sub-workers left on the board: outcomes are recorded, unstarted jobs put back, the
+//                running one decided
+//   due jobs     rings sub-workers at the moment when a scheduled job becomes due
 //   periodic     defers the jobs of periodic tasks at their ticks
 //   aborts       passes on abort requests whose notification did not come (or is not listened to)
 //
@@ -42,6 +44,9 @@ class Housekeeper {
   void connect();
   void round();
   void keep_heartbeats();
+  void report_lost(sql::WorkerId lease);
+  void rescue_silent();
+  void report_rescued(sql::WorkerId lease, const std::vector<sql::Recorded>& recorded) const;
   void settle_graves();
   void settle(board::Grave& grave);
   void look_for_due(std::chrono::seconds back);
@@ -50,7 +55,6 @@ class Housekeeper {
   void wake_for(const std::vector<std::string>& queues);
   void defer_periodic();
   void pass_on_aborts();
-  void pass_on_abort(sql::JobId job_id);
   std::vector<sql::WorkerId> leases() const;
   Clock::duration until_next_round() const;
   void wait(Clock::duration limit);
@@ -74,6 +78,8 @@ class Housekeeper {
       0};  // the server's clock less ours, as of the last connect
   Clock::time_point next_heartbeat_;
   Clock::time_point next_abort_poll_;
+  Clock::time_point next_silence_check_;
+  Clock::time_point connected_since_;
   std::optional<sql::NextDue> next_due_;  // the next scheduled job, to be woken for at next_due_at_
   Clock::time_point next_due_at_;
   std::optional<sql::SystemTime>

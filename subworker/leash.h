@@ -12,6 +12,8 @@ class Leash {
   Leash() = default;
   Leash(sys::Fd fd, std::uint32_t generation) : fd_(std::move(fd)), generation_(generation) {}
 
+  bool exists() const { return static_cast<bool>(fd_); }
+
   // Says a word; a supervisor that is gone does not hear it.
   void say(board::LeashWord word, std::int64_t worker_id) const;
 

@@ -45,11 +45,11 @@ void fail_or_retry(sql::Outcome& outcome, const TaskDescription& task, bool stra
   if (auto wait = retry_wait(*task.retry, outcome.attempt - 1)) retry_in(outcome, *wait, task.retry);
 }
 
-// A job that stopped because this sub-worker has to go: nobody's fault, so it waits again whatever its
+// A job that stopped because of this sub-worker and not of its own fault: it waits again whatever its
 // strategy says.
-void interrupted(sql::Outcome& outcome) {
+void interrupted(sql::Outcome& outcome, const char* why) {
   outcome.cause = sql::Cause::aborted;
-  outcome.message = "interrupted: its sub-worker was shut down";
+  outcome.message = std::string("interrupted: ") + why;
   outcome.action = sql::Action::retry;
 }
 
@@ -67,7 +67,10 @@ void stopped(sql::Outcome& outcome, StopReason reason, const TaskDescription& ta
       fail_or_retry(outcome, task, task.retry && task.retry->on_crash);
       return;
     case StopReason::shutdown:
-      interrupted(outcome);
+      interrupted(outcome, "its sub-worker was shut down");
+      return;
+    case StopReason::fenced:
+      interrupted(outcome, "its sub-worker could not keep its lease");
       return;
   }
 }

@@ -88,6 +88,7 @@ std::vector<sql::Recorded> Session::settle(const std::vector<KeptOutcome>& outco
 
 void Session::ensure_lease() {
   if (worker_id_ != 0) return;
+  leased_since_ns_ = board::now_ns();
   worker_id_ = manager_->register_worker(
       {identity_.supervisor, identity_.host, identity_.name, static_cast<int>(::getpid())});
   slot_.worker_id.store(worker_id_);

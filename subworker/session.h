@@ -69,6 +69,9 @@ class Session {
   void give_up_connection();
   bool connected() const { return manager_.has_value(); }
 
+  // When the taking of the present lease was begun (board::now_ns()).
+  std::int64_t leased_since_ns() const { return leased_since_ns_; }
+
   // Deletes the lease. False when that could not be done; somebody else has to clean up behind us then.
   bool leave();
 
@@ -90,6 +93,7 @@ class Session {
   std::optional<board::Permit> permit_;
   std::optional<sql::JobManager> manager_;
   sql::WorkerId worker_id_ = 0;
+  std::int64_t leased_since_ns_ = 0;
   // A lease that must be settled before anything else is done: an answer was lost, or its row is gone.
   std::optional<sql::WorkerId> doubtful_lease_;
   sys::Backoff backoff_;

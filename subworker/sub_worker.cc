@@ -109,11 +109,15 @@ bool SubWorker::look_for_work() {
   slot_.doorbell.answer();
   const bool paused = slot_.command.load() == board::Command::pause;
   if (paused && kept_.empty()) return false;
+  const bool freed_lock = std::exchange(freed_lock_, false);
   const auto answer = exchange(paused ? 0 : 1);
   if (!answer) return false;
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, slot_.worker_id.load());
   slot_.counters.fetched += answer->fetched.jobs.size();
-  if (answer->fetched.more) board::wake_sibling(board_, slot_.group.load());
+  // A job that was deferred behind a lock while we were freeing it may have been seen neither by its own
+  // announcement's look nor by ours: both were before our commit. A look after it sees the job.
+  if (freed_lock && answer->fetched.jobs.empty() && !paused) return look_for_work();
+  if (answer->fetched.more || freed_lock) board::wake_sibling(board_, slot_.group.load());
   for (const sql::Job& job : answer->fetched.jobs) run_job(job);
   return !answer->fetched.jobs.empty();
 }
@@ -175,6 +179,7 @@ void SubWorker::run_job(const sql::Job& job) {
   entry.phase.store(board::JobPhase::running);
   slot_.enter(board::SlotState::running);
   current_ = job;
+  freed_lock_ |= job.lock.has_value();
   ran_something_ = true;
   show(fmt::format("running {} (job {})", job.task, job.id));
   sql::Outcome outcome = execute(job);
@@ -206,12 +211,24 @@ std::optional<RunHooks::Stop> SubWorker::on_run_tick(const sql::Job& job) {
   tick();
   // A long job has no use for a connection that somebody else waits for.
   if (session_.connected() && board::someone_waits_for_permit(board_)) session_.give_up_connection();
+  if (is_fenced()) return RunHooks::Stop{StopReason::fenced, true};
   if (slot_.abort_job_id.load() == job.id) return RunHooks::Stop{StopReason::requested};
   if (!leaving()) return std::nullopt;
   if (leaving_now()) return RunHooks::Stop{StopReason::shutdown, true};
   if (Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace)
     return RunHooks::Stop{StopReason::shutdown};
   return std::nullopt;
+}
+
+// Another host takes our jobs when our lease was silent for stalled_after, so what runs here has to be dead
+// before that. The housekeeper tells when a heartbeat last reached the database, and whose lease is gone.
+// Without a supervisor there is no housekeeper, and nothing to go by.
+bool SubWorker::is_fenced() const {
+  const auto lease = slot_.worker_id.load();
+  if (!leash_.exists() || lease == 0) return false;
+  if (slot_.lost_lease.load() == lease) return true;
+  const auto good = std::max(board_.header().leases_good_ns.load(), session_.leased_since_ns());
+  return std::chrono::nanoseconds(board::now_ns() - good) > config_.supervisor.fence_after;
 }
 
 void SubWorker::keep(sql::Outcome outcome) {

@@ -19,6 +19,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kUpkeepInterval = 1s;  // heartbeats on the board are looked at so often
 constexpr auto kBurialRetry = 5ms;    // SIGKILL takes a moment; nobody waits for it here
+constexpr auto kAbortRetry = 10ms;
+constexpr auto kAbortMemory = 2s;
 constexpr auto kOneShotInterval = 20ms;
 constexpr auto kKillMargin = 5s;  // beyond what the sub-workers grant themselves when draining
 
@@ -132,9 +134,9 @@ void Supervisor::hear(Child& child) {
 void Supervisor::on_end(Member member) {
   Child& child = *children_[member];
   hear(child);  // its last words, a lease perhaps
+  const auto pid = child.process.pid();
   const auto report = child.process.try_reap();
   if (!report) return await_end(child);
-  const auto pid = child.process.pid();
   const auto generation = child.generation;
   children_[member].reset();
   if (member == preflight()) return on_preflight_end(*report);
@@ -191,6 +193,7 @@ void Supervisor::upkeep() {
     finish_burials();
     spawn_missing();
     kill_overdue();
+    pass_on_aborts();
     check_one_shot();
   }
   check_drained();
@@ -267,6 +270,7 @@ void Supervisor::check_drained() {
       burials_.empty() &&
       std::none_of(children_.begin(), children_.begin() + slots_, [](const auto& c) { return c != nullptr; });
   if (sub_workers_gone && children_[housekeeper()]) {
+    roster_.retire(housekeeper());
     board_.header().housekeeper_command.store(board::Command::drain);
     board_.header().housekeeper_doorbell.ring(board::kRungForCommand);
   }
@@ -283,6 +287,7 @@ void Supervisor::set_timer() {
   auto at = Clock::now() + kUpkeepInterval;
   if (const auto deadline = roster_.next_deadline()) at = std::min(at, *deadline);
   if (one_shot_ && phase_ == Phase::working) at = std::min(at, Clock::now() + kOneShotInterval);
+  if (!aborts_.empty()) at = std::min(at, Clock::now() + kAbortRetry);
   if (!burials_.empty()) at = std::min(at, Clock::now() + kBurialRetry);
   timer_.set(std::max(at, Clock::now() + 1ms), [this] { upkeep(); });
 }
@@ -314,20 +319,21 @@ void Supervisor::start_working() {
 }
 
 void Supervisor::on_notification(const sql::Notification& notification) {
-  if (notification.type == sql::Notification::Type::abort_job_requested)
-    return pass_on_abort(notification.job_id);
+  if (notification.type == sql::Notification::Type::abort_job_requested) {
+    aborts_.push_back({notification.job_id, Clock::now() + kAbortMemory});
+    return upkeep();
+  }
   if (notification.scheduled) board_.header().housekeeper_doorbell.ring(board::kRungForWork);
   if (notification.count > 0)
     board::wake(board_, config_.groups_serving(notification.queue), notification.count);
 }
 
-void Supervisor::pass_on_abort(std::int64_t job_id) {
-  for (std::uint32_t i = 0; i < slots_; ++i) {
-    board::Slot& slot = board_.slot(i);
-    for (const board::JobEntry& entry : slot.jobs)
-      if (entry.job_id.load() == job_id && entry.phase.load() == board::JobPhase::running)
-        slot.abort_job_id.store(job_id);
-  }
+// An abort may be heard of before the sub-worker has read the answer to its fetch and written the job on the
+// board, so it is tried again for a while; the job of another host never shows up.
+void Supervisor::pass_on_aborts() {
+  std::erase_if(aborts_, [this](const AbortRequest& request) {
+    return board::request_abort(board_, request.job_id) || Clock::now() >= request.forget_at;
+  });
 }
 
 void Supervisor::ring_everybody(std::uint32_t reasons) {

@@ -64,6 +64,10 @@ class Supervisor {
     std::int64_t worker_id;
     std::uint32_t generation;
   };
+  struct AbortRequest {
+    std::int64_t job_id;
+    Clock::time_point forget_at;
+  };
   enum class Phase { preflight, working, draining };
 
   // Children.
@@ -88,7 +92,7 @@ class Supervisor {
   // Waking.
   void start_working();
   void on_notification(const sql::Notification& notification);
-  void pass_on_abort(std::int64_t job_id);
+  void pass_on_aborts();
   void ring_everybody(std::uint32_t reasons);
   bool everybody_idle() const;
 
@@ -114,7 +118,8 @@ class Supervisor {
   Roster roster_;
   std::vector<std::uint32_t> group_of_;           // by slot
   std::vector<std::unique_ptr<Child>> children_;  // by member; the preflight last
-  std::vector<Burial> burials_;  // reaped, what they left behind is not dead yet or not buried
+  std::vector<Burial> burials_;       // reaped, what they left behind is not dead yet or not buried
+  std::vector<AbortRequest> aborts_;  // heard of, and the job was not seen running yet
   std::optional<Listening> listening_;
   Phase phase_ = Phase::preflight;
   Exit exit_ = Exit::ok;

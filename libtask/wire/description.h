@@ -18,7 +18,7 @@ struct RetryStrategy {
   std::chrono::duration<double> wait{0};
   std::chrono::duration<double> linear_wait{0};
   std::chrono::duration<double> exponential_wait{0};  // its count of seconds is the base; 0 = none
-  bool on_crash = true;  // a crash, a time limit and a lost worker count as failures to be retried too
+  bool on_crash = true;           // a crash and a passed time limit count as failures to be retried too
   std::optional<int> priority{};  // what a retry changes
   std::optional<std::string> queue{};
   std::optional<std::string> lock{};

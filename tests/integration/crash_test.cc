@@ -229,6 +229,57 @@ TEST_F(Crash, ALeaseThatAnotherClientPrunedIsReplaced) {
   EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
 }
 
+const std::string kShortSilence =
+    "heartbeat_interval = \"200ms\"\nfence_after = \"600ms\"\nstalled_after = \"1200ms\"";
+
+TEST_F(Crash, AnotherSupervisorTakesOverWhenAWholeFamilyIsKilled) {
+  const std::string config = supervisor_keys(kShortSilence) + group("q", kTestTasks, 1);
+  Family one(database_.url(), config);
+  one.wait_until_ready(1);
+  const auto id = defer("test.until", file_argument("go"), ", lock => 'l'");
+  ASSERT_TRUE(becomes(id, "doing"));
+  Family two(database_.url(), config);
+  two.wait_until_ready(1);
+  ASSERT_TRUE(eventually([&] {
+    const auto left = one.processes();
+    for (const auto& [pid, title] : left) ::kill(pid, SIGKILL);
+    return left.empty();
+  }));
+  touch("go");
+  EXPECT_TRUE(becomes(id, "succeeded")) << two.log();
+  EXPECT_EQ(causes(id), "worker_lost succeeded");
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "1");
+}
+
+TEST(Outage, ATaskIsKilledBeforeAnotherHostMayTakeItsJob) {
+  PrivateServer server;
+  const TemporaryDirectory files;
+  const std::vector<std::pair<std::string, std::string>> environment = {
+      {"POSTPONE_DATABASE_URL", server.url()}};
+  const auto postpone = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), POSTPONE_CLI);
+    return run_program(arguments, {.environment = environment}).output;
+  };
+  postpone({"schema", "apply"});
+  Family family(server.url(), supervisor_keys(kShortSilence) + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  postpone({"defer", "test.until", R"({"file": ")" + files.file("go") + R"("})", "--queue", "q"});
+  ASSERT_TRUE(eventually([&] { return postpone({"jobs", "list"}).find("doing") != std::string::npos; }));
+  const auto task = family.processes(kTestTasks);
+  ASSERT_EQ(task.size(), 1u);
+  server.stop("immediate");
+  EXPECT_TRUE(eventually([&] {
+    const auto living = family.processes();
+    return living.find(task.front()) == living.end();
+  })) << family.log();
+  EXPECT_TRUE(eventually([&] { return family.log().find("could not keep its lease") != std::string::npos; }));
+  std::fclose(std::fopen(files.file("go").c_str(), "w"));
+  server.start();
+  EXPECT_TRUE(eventually([&] {
+    return postpone({"jobs", "list"}).find("succeeded") != std::string::npos;
+  })) << family.log();
+}
+
 // A minute as it is: the outcome has to outlast every wait and limit that is shorter.
 TEST(Outage, TheFinishOfAJobSurvivesAMinuteWithoutAServer) {
   PrivateServer server;

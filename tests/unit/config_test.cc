@@ -276,6 +276,8 @@ TEST_F(ConfigTest, RefusesValuesThatContradictEachOther) {
   EXPECT_THAT(problems_of("[supervisor]\nheartbeat_interval = \"15s\"\n"),
               ElementsAre("5:22: \"stalled_after\" in [supervisor] (30s) must be more than twice "
                           "\"heartbeat_interval\" (15s), or one late heartbeat is taken for a death"));
+  EXPECT_THAT(problems_of("[supervisor]\nfence_after = \"30s\"\n"),
+              ElementsAre(StartsWith("5:15: \"fence_after\" in [supervisor] (30s) must lie between")));
   EXPECT_THAT(
       problems_of("[supervisor]\nrespawn_backoff = \"1m\"\n"),
       ElementsAre(StartsWith("5:19: \"respawn_backoff_max\" in [supervisor] (30s) must not be less")));

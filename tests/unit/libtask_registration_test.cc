@@ -14,7 +14,6 @@ namespace libtask {
 namespace {
 
 using namespace std::chrono_literals;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 struct Said {

@@ -47,6 +47,10 @@ inline std::string quoted(const std::string& name) {
   return '"' + name + '"';
 }
 
+inline std::string part_of(const std::string& whole, const std::string& part) {
+  return part + " of " + whole;
+}
+
 // `value` as an error message shows it: its kind, and at most so much of its text.
 inline std::string shown(const nlohmann::json& value) {
   constexpr std::size_t kShown = 60;
@@ -145,7 +149,7 @@ struct Reader<std::vector<T>> {
     std::vector<T> elements;
     for (const auto& element : value) {
       elements.push_back(
-          Reader<T>::read(element, "element " + std::to_string(elements.size()) + " of " + where));
+          Reader<T>::read(element, part_of(where, "element " + std::to_string(elements.size()))));
     }
     return elements;
   }
@@ -158,7 +162,7 @@ struct Reader<std::map<std::string, T>> {
     expect(value.is_object(), expected(), value, where);
     std::map<std::string, T> members;
     for (const auto& [name, member] : value.items()) {
-      members.emplace(name, Reader<T>::read(member, quoted(name) + " of " + where));
+      members.emplace(name, Reader<T>::read(member, part_of(where, quoted(name))));
     }
     return members;
   }
@@ -187,13 +191,19 @@ inline nlohmann::json parse_args(const Context& job) {
 }
 
 template <std::size_t N>
+[[noreturn]] void refuse_argument(const std::string& name, const std::array<std::string, N>& names,
+                                  const std::string& task) {
+  std::string known;
+  for (const std::string& each : names) known.append(known.empty() ? "" : ", ").append(quoted(each));
+  throw BadArguments("unexpected argument " + quoted(name) + " of " + task + ": it takes " + known);
+}
+
+template <std::size_t N>
 void refuse_unexpected(const nlohmann::json& args, const std::array<std::string, N>& names,
                        const std::string& task) {
   for (const auto& [name, value] : args.items()) {
-    if (name == "timestamp" || std::find(names.begin(), names.end(), name) != names.end()) continue;
-    std::string known;
-    for (const std::string& each : names) known.append(known.empty() ? "" : ", ").append(quoted(each));
-    throw BadArguments("unexpected argument " + quoted(name) + " of " + task + ": it takes " + known);
+    const bool known = std::find(names.begin(), names.end(), name) != names.end();
+    if (!known && name != "timestamp") refuse_argument(name, names, task);
   }
 }
 

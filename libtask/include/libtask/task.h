@@ -288,7 +288,7 @@ struct RetryOptions {
   std::chrono::duration<double> linear_wait{0};
   std::chrono::duration<double> exponential_wait{0};  // its count of seconds is the base; 0 = none
   std::vector<ExceptionMatcher> on{};                 // only for these exceptions; empty = for all
-  bool on_crash = true;  // after a crash, a passed time limit and a lost worker too
+  bool on_crash = true;                               // after a crash and a passed time limit too
   // What a retry changes:
   std::optional<int> priority{};
   std::optional<std::string> queue{};
