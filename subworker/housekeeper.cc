@@ -81,14 +81,25 @@ void Housekeeper::connect() {
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, 0);
 }
 
+// A duty that cannot be done whatever we try (a mistake in the data, or ours) does not keep the others from
+// being done.
 void Housekeeper::round() {
   show("keeping house");
-  settle_graves();
-  keep_heartbeats();
-  rescue_silent();
-  watch_due_jobs();
-  defer_periodic();
-  pass_on_aborts();
+  const std::pair<const char*, void (Housekeeper::*)()> duties[] = {
+      {"graves", &Housekeeper::settle_graves},          {"heartbeats", &Housekeeper::keep_heartbeats},
+      {"silent workers", &Housekeeper::rescue_silent},  {"scheduled jobs", &Housekeeper::watch_due_jobs},
+      {"periodic tasks", &Housekeeper::defer_periodic}, {"aborts", &Housekeeper::pass_on_aborts}};
+  std::string faults;
+  for (const auto& [name, duty] : duties) {
+    try {
+      (this->*duty)();
+    } catch (const sql::DatabaseError& error) {
+      if (error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict) throw;
+      faults += fmt::format("{}: {}; ", name, error.what());
+    }
+  }
+  if (!faults.empty() && faults != said_faults_) spdlog::error("cannot do, and will try again: {}", faults);
+  said_faults_ = faults;
 }
 
 // --- heartbeats
@@ -187,7 +198,21 @@ void Housekeeper::settle(board::Grave& grave) {
     else if (phase == board::JobPhase::running || phase == board::JobPhase::ended)
       rescue.running->push_back(entry.job_id.load());
   }
-  report_rescued(rescue.worker_id, manager_->rescue_worker(rescue));
+  report_rescued(rescue.worker_id, rescue_with(rescue));
+}
+
+// An outcome that the database refuses must not keep a dead lease, and its lock, alive: its job counts as
+// lost then.
+std::vector<sql::Recorded> Housekeeper::rescue_with(sql::RescueRequest rescue) {
+  try {
+    return manager_->rescue_worker(rescue);
+  } catch (const sql::DatabaseError& error) {
+    if (error.remedy() != sql::Remedy::bug || rescue.outcomes.empty()) throw;
+    spdlog::error("the outcomes that lease {} left are refused: {}", rescue.worker_id, error.what());
+    rescue.outcomes.clear();
+    rescue.running.reset();
+    return manager_->rescue_worker(rescue);
+  }
 }
 
 // --- scheduled jobs

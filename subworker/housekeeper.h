@@ -49,6 +49,7 @@ class Housekeeper {
   void report_rescued(sql::WorkerId lease, const std::vector<sql::Recorded>& recorded) const;
   void settle_graves();
   void settle(board::Grave& grave);
+  std::vector<sql::Recorded> rescue_with(sql::RescueRequest rescue);
   void look_for_due(std::chrono::seconds back);
   void watch_due_jobs();
   void wake_everybody();
@@ -85,7 +86,8 @@ class Housekeeper {
   std::optional<sql::SystemTime>
       due_seen_;  // jobs due up to here were woken for; nothing = never connected yet
   std::optional<std::chrono::seconds>
-      look_back_;  // ask for the next scheduled job, from so long before due_seen_ on
+      look_back_;            // ask for the next scheduled job, from so long before due_seen_ on
+  std::string said_faults_;  // what could not be done in the last round
   bool ready_ = false;
   std::optional<Clock::time_point> leaving_since_;
 };
