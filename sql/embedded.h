@@ -10,6 +10,9 @@ namespace postpone::sql {
 // sql/objects.sql: lists what stands in the schema $1, one description a row.
 std::string_view objects_query();
 
+// sql/privileges.sql: run after the migrations, each time.
+std::string_view privileges();
+
 // sql/objects.txt: what that gives for a complete schema, one description a line.
 std::string_view expected_objects();
 

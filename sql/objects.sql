@@ -13,12 +13,19 @@ FROM (
     WHERE attnum > 0 AND NOT attisdropped
     UNION ALL
     SELECT CASE WHEN indisunique THEN 'unique index ' ELSE 'index ' END || pg_class.relname
+           -- Unique among some of the rows: correctness rests on which.
+           || CASE WHEN indisunique AND indpred IS NOT NULL
+                   THEN ' ' || split_part(pg_get_indexdef(indexrelid, 0, true), ' USING ', 2) ELSE '' END
     FROM tables JOIN pg_index ON indrelid = tables.oid JOIN pg_class ON pg_class.oid = indexrelid
     WHERE indisvalid
     UNION ALL
     SELECT 'constraint ' || conname
     FROM tables JOIN pg_constraint ON conrelid = tables.oid
     WHERE contype = 'c'
+    UNION ALL
+    SELECT relname || ': ' || pg_get_constraintdef(pg_constraint.oid)
+    FROM tables JOIN pg_constraint ON conrelid = tables.oid
+    WHERE contype = 'f'
     UNION ALL
     SELECT 'trigger ' || tgname || ' on ' || relname
     FROM tables JOIN pg_trigger ON tgrelid = tables.oid

@@ -166,6 +166,7 @@ std::vector<std::string> migrate(Connection& connection) {
       "true)",
       {before.schema});
   std::vector<std::string> applied = bring_up_to_date(connection, before);
+  connection.script(std::string(privileges()));
   connection.query("COMMIT");
   return applied;
 }
@@ -221,7 +222,7 @@ std::string schema_script() {
   for (const Migration& migration : migrations()) {
     script += "\n-- " + migration.name + "\n" + migration.sql + record(migration);
   }
-  return script + "\nCOMMIT;\n";
+  return script + '\n' + std::string(privileges()) + "\nCOMMIT;\n";
 }
 
 }  // namespace postpone::sql

@@ -88,21 +88,6 @@ CREATE TABLE IF NOT EXISTS procrastinate_periodic_defers (
     CONSTRAINT procrastinate_periodic_defers_unique UNIQUE (task_name, periodic_id, defer_timestamp)
 );
 
--- Deleting a job sets job_id of its periodic rows to null. Procrastinate does it with a row trigger beside a
--- foreign key without action; here the foreign key says so itself.
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_constraint
-                   WHERE conrelid = 'procrastinate_periodic_defers'::regclass AND contype = 'f' AND confdeltype = 'n')
-    THEN
-        ALTER TABLE procrastinate_periodic_defers
-            DROP CONSTRAINT IF EXISTS procrastinate_periodic_defers_job_id_fkey,
-            ADD CONSTRAINT procrastinate_periodic_defers_job_id_fkey
-                FOREIGN KEY (job_id) REFERENCES procrastinate_jobs (id) ON DELETE SET NULL;
-    END IF;
-END
-$$;
-
 CREATE TABLE IF NOT EXISTS procrastinate_events (
     id bigserial PRIMARY KEY,
     job_id bigint NOT NULL REFERENCES procrastinate_jobs (id) ON DELETE CASCADE,
@@ -147,6 +132,61 @@ CREATE TABLE IF NOT EXISTS postpone_attempts (
     PRIMARY KEY (job_id, attempt)
 );
 
+-- The foreign keys that leases and deletions rest on, where they are missing or say something else. (Procrastinate
+-- sets job_id of periodic rows to null with a row trigger beside a key without action; here the key says so itself.)
+DO $$
+DECLARE
+    wanted record;
+    definition text;
+    other name;
+BEGIN
+    FOR wanted IN
+        SELECT *
+        FROM (VALUES ('procrastinate_jobs', 'worker_id', 'procrastinate_workers', 'SET NULL'),
+                     ('procrastinate_periodic_defers', 'job_id', 'procrastinate_jobs', 'SET NULL'),
+                     ('procrastinate_events', 'job_id', 'procrastinate_jobs', 'CASCADE'),
+                     ('postpone_workers', 'worker_id', 'procrastinate_workers', 'CASCADE'),
+                     ('postpone_attempts', 'job_id', 'procrastinate_jobs', 'CASCADE'))
+            AS key (holder, key_column, target, action)
+    LOOP
+        definition := format(
+            'FOREIGN KEY (%s) REFERENCES %s(id) ON DELETE %s', wanted.key_column, wanted.target, wanted.action);
+        CONTINUE WHEN EXISTS (SELECT FROM pg_constraint
+                              WHERE conrelid = wanted.holder::regclass AND pg_get_constraintdef(oid) = definition);
+        FOR other IN
+            SELECT conname
+            FROM pg_constraint
+            WHERE conrelid = wanted.holder::regclass AND contype = 'f'
+              AND starts_with(pg_get_constraintdef(oid), format('FOREIGN KEY (%s) ', wanted.key_column))
+        LOOP
+            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.holder, other);
+        END LOOP;
+        EXECUTE format('ALTER TABLE %I ADD %s', wanted.holder, definition);
+    END LOOP;
+END
+$$;
+
+-- The two unique indexes below decide what may wait and what may run. One of the same name that says something else,
+-- or was never finished (CREATE INDEX CONCURRENTLY leaves such), gives way.
+DO $$
+DECLARE
+    other text;
+BEGIN
+    FOR other IN
+        SELECT name
+        FROM (VALUES ('procrastinate_jobs_queueing_lock_idx_v1',
+                      'btree (queueing_lock) WHERE status = ''todo''::procrastinate_job_status'),
+                     ('procrastinate_jobs_lock_idx_v1',
+                      'btree (lock) WHERE status = ''doing''::procrastinate_job_status')) AS wanted (name, definition)
+        JOIN pg_index ON indexrelid = to_regclass(name)
+        WHERE NOT (indisunique AND indisvalid)
+           OR split_part(pg_get_indexdef(indexrelid, 0, true), ' USING ', 2) <> definition
+    LOOP
+        EXECUTE format('DROP INDEX %I', other);
+    END LOOP;
+END
+$$;
+
 -- Indexes whose names clients match on: a violation of the first means "already enqueued"; the second is the last
 -- line of defence for locks.
 CREATE UNIQUE INDEX IF NOT EXISTS procrastinate_jobs_queueing_lock_idx_v1
@@ -186,19 +226,4 @@ $$;
 CREATE INDEX IF NOT EXISTS idx_procrastinate_jobs_worker_not_null
     ON procrastinate_jobs (worker_id) WHERE worker_id IS NOT NULL;
 
--- Whoever may work with the jobs table may work with what belongs to it. (Adopting a database keeps its roles.)
-DO $$
-DECLARE
-    allowed record;
-BEGIN
-    FOR allowed IN
-        SELECT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS grantee,
-               acl.privilege_type AS privilege
-        FROM pg_class, aclexplode(relacl) AS acl
-        WHERE pg_class.oid = 'procrastinate_jobs'::regclass AND acl.grantee <> relowner
-    LOOP
-        EXECUTE format('GRANT %s ON postpone_attempts, postpone_workers TO %s', allowed.privilege, allowed.grantee);
-    END LOOP;
-END
-$$;
 GRANT SELECT ON postpone_migrations TO PUBLIC;

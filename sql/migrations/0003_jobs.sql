@@ -94,7 +94,11 @@ $$;
 -- and was started, since. The unique index on running locks finds that out; then we look again. The rows passed
 -- over then stay locked until we commit, invisible to others, who may have been told of them meanwhile: so they are
 -- announced again.
-CREATE OR REPLACE FUNCTION postpone_take_jobs(target_queue_names varchar[], p_worker_id bigint, max_jobs integer)
+--
+-- A transaction that keeps its snapshot (REPEATABLE READ) may not take a job that changed since: it finds nothing.
+-- Only such a one pays for the subtransaction in which it learns that; `may_fail` tells that it runs in one already.
+CREATE OR REPLACE FUNCTION postpone_take_jobs(
+    target_queue_names varchar[], p_worker_id bigint, max_jobs integer, may_fail boolean DEFAULT false)
 RETURNS SETOF procrastinate_jobs
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -106,6 +110,15 @@ DECLARE
     with_lock boolean;
     violated text;
 BEGIN
+    IF NOT may_fail AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        BEGIN
+            RETURN QUERY SELECT * FROM postpone_take_jobs(target_queue_names, p_worker_id, max_jobs, may_fail => true);
+        EXCEPTION WHEN serialization_failure THEN
+            NULL;
+        END;
+        RETURN;
+    END IF;
+
     -- One round, nearly always; under REPEATABLE READ, where a second look sees no more than the first, it must
     -- end.
     FOR round IN 1 .. 10 LOOP
@@ -126,7 +139,7 @@ BEGIN
                        ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
                   END
             ORDER BY job.priority DESC, job.id
-            LIMIT max_jobs
+            LIMIT coalesce(max_jobs, 1)
             FOR NO KEY UPDATE SKIP LOCKED
         ) AS candidate;
 
@@ -184,7 +197,7 @@ DECLARE
 BEGIN
     taken := ARRAY(SELECT job FROM postpone_take_jobs(target_queue_names, p_worker_id, max_jobs) AS job);
     -- Fewer than asked for: the walk came to its end.
-    IF cardinality(taken) = max_jobs THEN
+    IF cardinality(taken) = coalesce(max_jobs, 1) THEN
         is_more := EXISTS (
             SELECT FROM (
                 SELECT job.lock
@@ -237,22 +250,25 @@ BEGIN
                 WHEN 'release' THEN CASE WHEN job.abort_requested THEN 'cancelled' ELSE 'todo' END
             END::procrastinate_job_status,
             attempts = CASE outcome.action WHEN 'release' THEN job.attempts ELSE job.attempts + 1 END,
-            scheduled_at = CASE outcome.action
-                WHEN 'retry' THEN now() + make_interval(secs => coalesce(outcome.retry_in, 0))
-                ELSE job.scheduled_at
-            END,
-            priority = coalesce(outcome.new_priority, job.priority),
-            queue_name = coalesce(outcome.new_queue, job.queue_name),
-            lock = coalesce(outcome.new_lock, job.lock),
+            scheduled_at = CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested
+                THEN now() + make_interval(secs => coalesce(outcome.retry_in, 0)) ELSE job.scheduled_at END,
+            priority = coalesce(
+                CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested THEN outcome.new_priority END,
+                job.priority),
+            queue_name = coalesce(
+                CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested THEN outcome.new_queue END,
+                job.queue_name),
+            lock = coalesce(
+                CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested THEN outcome.new_lock END,
+                job.lock),
             abort_requested = false,
             -- Cleared, so that the end of the lease finds only what is left to rescue.
             worker_id = NULL
         FROM outcome
         WHERE job.id = outcome.job_id AND job.attempts = outcome.attempt - 1
           -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since
-          -- the table was vacuumed, has left an entry. A running job without a worker was this worker's, whose row
-          -- another client (Python's workers do so) has pruned: it runs nowhere else.
-          AND job.status::text = 'doing' AND coalesce(job.worker_id, p_worker_id) = p_worker_id
+          -- the table was vacuumed, has left an entry.
+          AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
         RETURNING outcome.ordinality, job.id, job.status
     ), kept AS (
         INSERT INTO postpone_attempts (
@@ -474,7 +490,9 @@ BEGIN
     SELECT * INTO before FROM procrastinate_jobs AS job
     WHERE job.id = p_job_id AND job.status = ANY (from_statuses)
     FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
+    IF NOT FOUND AND from_statuses = '{doing}' THEN
+        RAISE 'Job was not found or not in "doing" status (job id: %)', p_job_id;
+    ELSIF NOT FOUND THEN
         RAISE 'Job was not found or has an invalid status to retry (job id: %)', p_job_id;
     END IF;
     IF before.status = 'doing' AND before.abort_requested THEN

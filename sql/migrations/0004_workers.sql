@@ -21,14 +21,25 @@ BEGIN
 END
 $$;
 
+-- Python's leases only. Ours end by postpone_rescue_worker, which decides the jobs of the dead in the same transaction;
+-- and each Python worker calls this with a limit of its own, which knows nothing of how long ours may be silent.
+-- Locked in the order of ids, as by postpone_heartbeat: two that hold several leases must not wait for each other.
 CREATE OR REPLACE FUNCTION procrastinate_prune_stalled_workers_v1(seconds_since_heartbeat float)
 RETURNS TABLE (worker_id bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY
-    DELETE FROM procrastinate_workers
-    WHERE last_heartbeat < now() - make_interval(secs => seconds_since_heartbeat)
-    RETURNING id;
+    WITH silent AS MATERIALIZED (
+        SELECT worker.id
+        FROM procrastinate_workers AS worker
+        WHERE worker.last_heartbeat < now() - make_interval(secs => seconds_since_heartbeat)
+          AND NOT EXISTS (SELECT FROM postpone_workers AS ours WHERE ours.worker_id = worker.id)
+        ORDER BY worker.id
+        FOR UPDATE
+    )
+    DELETE FROM procrastinate_workers AS worker USING silent
+    WHERE worker.id = silent.id
+    RETURNING worker.id;
 END
 $$;
 
@@ -50,6 +61,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     alive bigint[];
 BEGIN
+    PERFORM FROM procrastinate_workers WHERE id = ANY (worker_ids) ORDER BY id FOR NO KEY UPDATE;
     WITH beaten AS (
         UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = ANY (worker_ids) RETURNING id
     )
@@ -120,7 +132,8 @@ BEGIN
 END
 $$;
 
--- The earliest time after `after` (null: after now) at which waiting jobs become due, and their queues.
+-- The earliest time after `after` (null: after now) at which waiting jobs become due, and their queues. A job at
+-- 'infinity' never is. due_in is at most 24 days, so that it fits into any timer: whoever waits looks again then.
 CREATE OR REPLACE FUNCTION postpone_next_due(after timestamptz)
 RETURNS TABLE (due_at timestamptz, due_in double precision, queue_names text[])
 LANGUAGE plpgsql AS $$
@@ -128,11 +141,11 @@ BEGIN
     after := coalesce(after, clock_timestamp());
     SELECT scheduled_at INTO due_at
     FROM procrastinate_jobs
-    WHERE status = 'todo' AND scheduled_at > after
+    WHERE status = 'todo' AND scheduled_at > after AND scheduled_at < 'infinity'
     ORDER BY scheduled_at
     LIMIT 1;
     IF FOUND THEN
-        due_in := extract(epoch FROM due_at - clock_timestamp());
+        due_in := least(extract(epoch FROM due_at - clock_timestamp()), 24 * 86400);
         queue_names := ARRAY(SELECT DISTINCT queue_name::text FROM procrastinate_jobs
                              WHERE status = 'todo' AND scheduled_at = due_at ORDER BY 1);
         RETURN NEXT;

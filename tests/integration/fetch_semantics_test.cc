@@ -101,6 +101,12 @@ TEST_F(Queue, PriorityThenAgeDecides) {
   EXPECT_EQ(job(1), "doing|0|1");
 }
 
+TEST_F(Queue, NoNumberOfJobsMeansOne) {
+  defer();
+  defer();
+  EXPECT_THAT(app.rows("SELECT id, more FROM postpone_fetch_jobs(NULL, 1, NULL)"), ElementsAre("1|t"));
+}
+
 TEST_F(Queue, OnlyNamedQueuesAreServed) {
   defer("queue => 'dishes'");
   defer("queue => 'floors'");
@@ -199,6 +205,9 @@ TEST_F(Queue, WhatIsNotOursIsGone) {
   EXPECT_THAT(finish(outcome(1, "succeed", "", 2), 2), ElementsAre(nothing));  // another attempt's
   EXPECT_THAT(finish(outcome(77, "succeed"), 2), ElementsAre("77|gone|∅|∅"));
   EXPECT_EQ(job(1), "doing|0|2");
+  rescue(2, "", "report");
+  EXPECT_THAT(finish(outcome(1, "succeed"), 2), ElementsAre(nothing));  // the dead worker's
+  EXPECT_EQ(job(1), "doing|0|∅");
   EXPECT_THROW(app.rows("SELECT * FROM postpone_finish_jobs(NULL, '[]')"), SqlError);
 }
 
@@ -240,9 +249,13 @@ TEST_F(Queue, WhoIsToStopDoesNotWaitAgain) {
   defer();
   fetch(1, 2);
   app.rows("SELECT procrastinate_cancel_job_v1(id, true, false) FROM procrastinate_jobs");
-  EXPECT_THAT(finish(outcome(1, "retry") + "," + outcome(2, "release")),
-              ElementsAre("1|recorded|∅|failed", "2|recorded|∅|cancelled"));
-  EXPECT_EQ(job(1, "attempts, abort_requested"), "1|f");
+  EXPECT_THAT(
+      finish(outcome(1, "retry",
+                     R"("retry_in": 60, "new_priority": 4, "new_queue": "late", "new_lock": "sink")") +
+             "," + outcome(2, "release")),
+      ElementsAre("1|recorded|∅|failed", "2|recorded|∅|cancelled"));
+  EXPECT_EQ(job(1, "attempts, abort_requested, scheduled_at, priority, queue_name, lock"),
+            "1|f|∅|0|default|∅");
   EXPECT_EQ(job(2, "attempts, abort_requested"), "0|f");
 }
 
@@ -453,6 +466,22 @@ TEST_F(Queue, UnderRepeatableReadNothingLoopsForEver) {
   }
 }
 
+TEST_F(Queue, UnderRepeatableReadAJobThatAnotherTookIsNotFound) {
+  defer();
+  for (const std::string& look :
+       {fetch_sql(2), std::string("SELECT FROM procrastinate_fetch_job_v2(NULL, 2) AS "
+                                  "job WHERE job.id IS NOT NULL")}) {
+    two.rows("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM procrastinate_jobs");
+    ASSERT_THAT(fetch(1), ElementsAre("1"));
+    EXPECT_THAT(two.rows(look), IsEmpty());
+    two.rows("COMMIT");
+    finish(outcome(1, "release"));
+  }
+  two.rows("BEGIN ISOLATION LEVEL SERIALIZABLE");
+  EXPECT_THAT(two.rows(fetch_sql(2)), ElementsAre("1"));
+  two.rows("COMMIT");
+}
+
 TEST_F(Queue, NeverTwoOfOneLockUnderManyFetchers) {
   app.rows(
       "SELECT postpone_defer('wash', lock => 'l' || i % 3, priority => i % 5) FROM generate_series(1, 240) "
@@ -614,6 +643,22 @@ TEST_F(Queue, HeartbeatTellsWhoIsLeft) {
   EXPECT_THAT(app.rows("SELECT * FROM postpone_stalled_workers(30, false)"), ElementsAre("2"));
 }
 
+// Two that hold several leases each and lock them in different orders would wait for each other.
+TEST_F(Queue, LeasesAreLockedInTheOrderOfTheirIds) {
+  app.rows("UPDATE procrastinate_workers SET last_heartbeat = 'epoch' WHERE id = 1");  // now behind 2
+  app.rows("DELETE FROM postpone_workers");
+  for (const char* statement :
+       {"SELECT postpone_heartbeat('{2,1}')", "SELECT * FROM procrastinate_prune_stalled_workers_v1(-60)"}) {
+    SCOPED_TRACE(statement);
+    one.rows("BEGIN; SELECT FROM procrastinate_workers WHERE id = 1 FOR UPDATE");
+    two.send(statement);
+    wait_until_blocked(database, two);
+    EXPECT_THAT(app.rows("SELECT id FROM procrastinate_workers FOR UPDATE SKIP LOCKED"), ElementsAre("2"));
+    one.rows("COMMIT");
+    two.receive();
+  }
+}
+
 // -------------------------------------------------------------------------------------------------
 // notifications
 
@@ -760,6 +805,20 @@ TEST_F(Notifications, TheNextDueTimeIsKnown) {
   EXPECT_THAT(app.rows("SELECT queue_names FROM postpone_next_due('2100-01-01 00:00:00+00')"),
               ElementsAre("{c}"));
   EXPECT_THAT(app.rows("SELECT due_in < 0 FROM postpone_next_due('-infinity')"), ElementsAre("t"));
+}
+
+TEST_F(Notifications, AJobAtTheEndOfTimeIsNeverDue) {
+  listen();
+  defer("scheduled_at => 'infinity'");
+  EXPECT_THAT(payloads(), ElementsAre(inserted(1, R"(0,"scheduled":true)")));
+  EXPECT_THAT(events(1), ElementsAre("deferred", "scheduled"));
+  EXPECT_THAT(app.rows("SELECT * FROM postpone_next_due(NULL)"), IsEmpty());
+  EXPECT_THAT(app.rows("SELECT * FROM postpone_next_due('infinity')"), IsEmpty());
+  defer("scheduled_at => '2100-01-01 00:00:00+00'");
+  EXPECT_THAT(app.rows("SELECT due_in = 24 * 86400 FROM postpone_next_due(NULL)"), ElementsAre("t"));
+  EXPECT_THAT(fetch(1, 10), IsEmpty());
+  defer("scheduled_at => '-infinity'");
+  EXPECT_THAT(fetch(1, 10), ElementsAre("3"));
 }
 
 // ---------------------------------------------------------------------------------------------------- many

@@ -198,7 +198,22 @@ INSTANTIATE_TEST_SUITE_P(
                "function procrastinate_fetch_job_v2("},
         Damage{"UniqueIndexGone", "DROP INDEX procrastinate_jobs_lock_idx_v1",
                "unique index procrastinate_jobs_lock_idx_v1"},
+        Damage{"UniqueIndexSaysSomethingElse",
+               "DROP INDEX procrastinate_jobs_queueing_lock_idx_v1;"
+               "CREATE UNIQUE INDEX procrastinate_jobs_queueing_lock_idx_v1 ON procrastinate_jobs "
+               "(queueing_lock) WHERE status = 'doing'",
+               "unique index procrastinate_jobs_queueing_lock_idx_v1 btree (queueing_lock) WHERE status = "
+               "'todo'"},
         Damage{"IndexGone", "DROP INDEX postpone_jobs_due_idx", "index postpone_jobs_due_idx"},
+        Damage{"ForeignKeyGone",
+               "ALTER TABLE procrastinate_jobs DROP CONSTRAINT procrastinate_jobs_worker_id_fkey",
+               "procrastinate_jobs: FOREIGN KEY (worker_id) REFERENCES procrastinate_workers(id) ON DELETE "
+               "SET NULL"},
+        Damage{"ForeignKeySaysSomethingElse",
+               "ALTER TABLE procrastinate_events DROP CONSTRAINT procrastinate_events_job_id_fkey, ADD "
+               "FOREIGN KEY (job_id) REFERENCES procrastinate_jobs (id)",
+               "procrastinate_events: FOREIGN KEY (job_id) REFERENCES procrastinate_jobs(id) ON DELETE "
+               "CASCADE"},
         Damage{
             "ProcrastinatesTriggerIsBack",
             "CREATE FUNCTION procrastinate_old() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
@@ -299,6 +314,42 @@ TEST_F(Adoption, LetsItsRolesWorkAsBefore) {
   EXPECT_EQ(session.value("SELECT count(*) FROM postpone_migrations"),
             std::to_string(sql::migrations().size()));
   session.rows("RESET ROLE; DROP OWNED BY " + role + "; DROP ROLE " + role);
+}
+
+// As when a superuser adopts what belongs to an application: its owner goes on alone, its roles with it.
+TEST_F(Adoption, BySomebodyElseLeavesTheOwnerInCharge) {
+  const std::string owner = database.name() + "_owner";
+  const std::string app = database.name() + "_app";
+  session.rows("CREATE ROLE " + owner + "; CREATE ROLE " + app +
+               "; ALTER TABLE procrastinate_jobs OWNER TO " + owner +
+               "; ALTER TABLE procrastinate_events OWNER TO " + owner +
+               "; ALTER TABLE procrastinate_workers OWNER TO " + owner +
+               "; ALTER TABLE procrastinate_periodic_defers OWNER TO " + owner);
+  sql::apply_schema(options_for(database));
+  EXPECT_THAT(session.rows("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"),
+              ElementsAre(owner));
+  EXPECT_EQ(session.value("SELECT proowner::regrole FROM pg_proc WHERE proname = 'postpone_fetch_jobs'"),
+            owner);
+  EXPECT_EQ(session.value("SELECT typowner::regrole FROM pg_type WHERE typname = 'postpone_cause'"), owner);
+
+  // A role that comes later: the next apply finds it, though it has nothing else to do.
+  session.rows(
+      "GRANT SELECT, INSERT, UPDATE, DELETE ON procrastinate_jobs, procrastinate_events, "
+      "procrastinate_workers TO " +
+      app + "; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO " + app);
+  EXPECT_THAT(sql::apply_schema(options_for(database)), IsEmpty());
+  for (const std::string& role : {owner, app}) {
+    SCOPED_TRACE(role);
+    session.rows("SET ROLE " + role);
+    const std::string worker = session.value("SELECT postpone_register_worker('s', 'h', 'w', 1)");
+    const std::string id = session.value("SELECT postpone_defer('app.mail', priority => 99)");
+    EXPECT_EQ(session.value("SELECT id FROM postpone_fetch_jobs(NULL, " + worker + ", 1)"), id);
+    EXPECT_EQ(session.value("SELECT status FROM postpone_finish_jobs(" + worker + ", '[{\"job_id\": " + id +
+                            ", \"attempt\": 1, \"action\": \"succeed\"}]')"),
+              "succeeded");
+    session.rows("RESET ROLE");
+  }
+  session.rows("DROP OWNED BY " + owner + ", " + app + "; DROP ROLE " + owner + ", " + app);
 }
 
 // The client holds the jobs table and then wants the periodic one, which apply has locked by then. The server

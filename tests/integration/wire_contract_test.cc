@@ -262,7 +262,7 @@ TEST_F(PythonClient, CannotRetryWhatHasNotFailed) {
             "Job was not found or has an invalid status to retry (job id: 1)");
   session.rows("UPDATE procrastinate_jobs SET status = 'failed'");
   EXPECT_EQ(error_of("SELECT procrastinate_retry_job_v1($1, $2, $3, $4, $5)", arguments).message,
-            "Job was not found or has an invalid status to retry (job id: 1)");
+            "Job was not found or not in \"doing\" status (job id: 1)");
 }
 
 TEST_F(PythonClient, RetryOfAJobThatIsToStopFails) {
@@ -346,6 +346,16 @@ TEST_F(PythonClient, PrunesTheSilent) {
   EXPECT_THAT(send(statement, {smallint(90)}), IsEmpty());
   EXPECT_THAT(send(statement, {Param{"30.5", 701}}), ElementsAre("2"));
   EXPECT_EQ(job("1"), "doing|0|f|∅");
+}
+
+TEST_F(PythonClient, LeavesThePruningOfOurWorkersToUs) {
+  register_worker();
+  one("SELECT postpone_register_worker('host:1', 'host', 'kitchen/1', 4711)");
+  session.rows("UPDATE procrastinate_workers SET last_heartbeat = 'epoch'");
+  EXPECT_THAT(send("SELECT * FROM procrastinate_prune_stalled_workers_v1($1)", {smallint(30)}),
+              ElementsAre("1"));
+  EXPECT_EQ(one("SELECT id FROM procrastinate_workers"), "2");
+  EXPECT_THAT(send("SELECT * FROM postpone_stalled_workers(30, false)"), ElementsAre("2"));
 }
 
 TEST_F(PythonClient, FindsStalledJobs) {

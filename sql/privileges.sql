@@ -1,0 +1,56 @@
+-- Who may work with the objects. Runs at the end of every `postpone schema apply`, also of one that has nothing else to
+-- do: roles come and go without migrations. Changes only what has to change, and only what the caller may change.
+
+-- Whoever owns the jobs table owns what was created beside it: a superuser may have adopted it for somebody else, who
+-- is to go on alone.
+DO $$
+DECLARE
+    keeper oid := (SELECT relowner FROM pg_class WHERE oid = 'procrastinate_jobs'::regclass);
+    here oid := (SELECT relnamespace FROM pg_class WHERE oid = 'procrastinate_jobs'::regclass);
+    me oid := current_user::regrole;
+    as_keeper text := CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END;
+    object text;
+BEGIN
+    IF me = keeper OR NOT pg_has_role(me, keeper, as_keeper)
+        OR NOT ((SELECT rolsuper FROM pg_roles WHERE oid = me) OR has_schema_privilege(keeper, here, 'CREATE'))
+    THEN
+        RETURN;
+    END IF;
+    FOR object IN
+        SELECT format('TABLE %I', relname)
+        FROM pg_class
+        WHERE relnamespace = here AND relowner = me AND relkind = 'r' AND relname ~ '^(procrastinate|postpone)_'
+        UNION ALL
+        SELECT 'FUNCTION ' || oid::regprocedure
+        FROM pg_proc
+        WHERE pronamespace = here AND proowner = me AND proname ~ '^(procrastinate|postpone)_'
+        UNION ALL
+        SELECT format('TYPE %I', typname)
+        FROM pg_type
+        WHERE typnamespace = here AND typowner = me AND typname ~ '^(procrastinate|postpone)_'
+          AND (typtype = 'e' OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c')
+    LOOP
+        EXECUTE format('ALTER %s OWNER TO %I', object, pg_get_userbyid(keeper));
+    END LOOP;
+END
+$$;
+
+-- Whoever may work with the jobs table, its owner first of all, may work in the same way with what belongs to it.
+DO $$
+DECLARE
+    allowed record;
+BEGIN
+    FOR allowed IN
+        SELECT part.relname AS part, privilege_type AS privilege, role.name AS grantee
+        FROM pg_class AS jobs
+        CROSS JOIN aclexplode(coalesce(jobs.relacl, acldefault('r', jobs.relowner))) AS acl
+        CROSS JOIN LATERAL (
+            SELECT CASE acl.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(acl.grantee) END) AS role (name)
+        JOIN pg_class AS part ON part.oid IN ('postpone_attempts'::regclass, 'postpone_workers'::regclass)
+        WHERE jobs.oid = 'procrastinate_jobs'::regclass AND pg_has_role(part.relowner, 'USAGE')
+          AND NOT has_table_privilege(role.name, part.oid, acl.privilege_type)
+    LOOP
+        EXECUTE format('GRANT %s ON %I TO %I', allowed.privilege, allowed.part, allowed.grantee);
+    END LOOP;
+END
+$$;
