@@ -24,6 +24,13 @@ std::string reason_of(const nlohmann::json::parse_error& error) {
   return colon == std::string::npos ? text : text.substr(colon + 2);
 }
 
+// "[json.exception.out_of_range.406] <reason>": of a number that no double holds.
+std::string reason_of(const nlohmann::json::exception& error) {
+  const std::string text = error.what();
+  const std::size_t bracket = text.find("] ");
+  return bracket == std::string::npos ? text : text.substr(bracket + 2);
+}
+
 }  // namespace
 
 std::string problem_with_arguments(const std::string& text) {
@@ -35,6 +42,8 @@ std::string problem_with_arguments(const std::string& text) {
            value.type_name();
   } catch (const nlohmann::json::parse_error& error) {
     return "not valid JSON at " + place(text, error.byte) + ": " + reason_of(error);
+  } catch (const nlohmann::json::exception& error) {
+    return "not to be read: " + reason_of(error);
   }
 }
 

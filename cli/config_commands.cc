@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/text.h"
 #include "config/config.h"
 
 namespace postpone::cli {
@@ -12,16 +13,17 @@ namespace {
 ExitCode check(const std::string& path) {
   const config::ParseResult result = config::load(path);
   for (const config::Problem& problem : result.problems) {
-    std::cerr << config::to_string(problem, path) << '\n';
+    std::cerr << printable(config::to_string(problem, path)) << '\n';
   }
   if (!result.config) return ExitCode::configuration;
-  std::cout << path << ": correct\n";
+  std::cout << printable(path) << ": correct\n";
   for (const config::Group& group : result.config->groups) {
-    std::cout << "  " << group.name << ": " << group.count
+    std::cout << "  " << printable(group.name) << ": " << group.count
               << (group.count == 1 ? " sub-worker" : " sub-workers") << ", queues ";
     if (group.queues.empty()) std::cout << "all";
-    for (std::size_t i = 0; i < group.queues.size(); ++i) std::cout << (i > 0 ? ", " : "") << group.queues[i];
-    std::cout << ", " << group.executable << '\n';
+    for (std::size_t i = 0; i < group.queues.size(); ++i)
+      std::cout << (i > 0 ? ", " : "") << printable(group.queues[i]);
+    std::cout << ", " << printable(group.executable) << '\n';
   }
   return ExitCode::done;
 }

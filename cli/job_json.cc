@@ -12,6 +12,37 @@ Json or_null(const std::optional<Value>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
+// A string that begins with NUL stands for a piece of JSON that is printed as it is. No text of the database
+// holds a NUL, and no other string begins like this one once it is dumped: a quote within a string has a
+// backslash before it.
+constexpr char kVerbatim = '\0';
+constexpr std::string_view kVerbatimBegin = R"("\u0000)";
+
+Json verbatim(const std::string& json) {
+  return kVerbatim + json;
+}
+
+// The end of the JSON string that begins at `begin`.
+std::size_t end_of_string(const std::string& text, std::size_t begin) {
+  std::size_t at = begin + 1;
+  while (text[at] != '"') at += text[at] == '\\' ? 2 : 1;
+  return at + 1;
+}
+
+// With the verbatim pieces in their places.
+std::string to_text(const Json& json) {
+  const std::string dumped = json.dump(2, ' ', false, Json::error_handler_t::replace);
+  std::string text;
+  std::size_t done = 0;
+  for (std::size_t begin = 0; (begin = dumped.find(kVerbatimBegin, done)) != std::string::npos;) {
+    const std::size_t end = end_of_string(dumped, begin);
+    text.append(dumped, done, begin - done);
+    text += Json::parse(dumped.substr(begin, end - begin)).get<std::string>().substr(1);
+    done = end;
+  }
+  return text.append(dumped, done);
+}
+
 }  // namespace
 
 Json or_null(const std::string& text) {
@@ -27,7 +58,7 @@ Json to_json(const sql::Job& job) {
           {"attempts", job.attempts},
           {"lock", or_null(job.lock)},
           {"queueing_lock", or_null(job.queueing_lock)},
-          {"args", Json::parse(job.args, nullptr, false)},
+          {"args", verbatim(job.args)},
           {"scheduled_at", job.scheduled_at ? Json(to_iso(*job.scheduled_at)) : Json(nullptr)},
           {"abort_requested", job.abort_requested},
           {"worker_id", or_null(job.worker_id)}};
@@ -54,7 +85,7 @@ Json to_json(const sql::Attempt& attempt) {
 }
 
 void print(const Json& json) {
-  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  std::cout << to_text(json) << '\n';
 }
 
 }  // namespace postpone::cli

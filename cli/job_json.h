@@ -18,7 +18,8 @@ Json to_json(const sql::Attempt& attempt);
 // null for an empty text.
 Json or_null(const std::string& text);
 
-// On standard output. Text that is not valid UTF-8 is made so.
+// On standard output. Text that is not valid UTF-8 is made so; a job's arguments are the database's own text,
+// number by number.
 void print(const Json& json);
 
 }  // namespace postpone::cli

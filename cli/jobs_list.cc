@@ -94,7 +94,7 @@ void add_jobs_list(CLI::App& jobs, Invocation& invocation) {
   add_filter_options(*command, options->filter);
   command->add_option("--limit", options->limit, "Most jobs to list; 0 = all")
       ->type_name("NUMBER")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   command->add_flag("--oldest-first", options->oldest_first, "The oldest first");
   command->add_flag("--json", options->as_json, "Print JSON");

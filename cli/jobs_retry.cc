@@ -55,7 +55,7 @@ Change retry(sql::JobManager& jobs, sql::JobId id, const RetryCommandOptions& op
 ExitCode retry(const Invocation& invocation, RetryCommandOptions& options) {
   sql::JobManager jobs = connect(invocation);
   options.changes.at = options.moment.at;
-  if (options.moment.in) options.changes.at = jobs.server_time() + *options.moment.in;
+  options.changes.in = options.moment.in;
   std::vector<Change> changes;
   for (const sql::JobId id : find(jobs, options.selection, {sql::JobStatus::failed})) {
     changes.push_back(retry(jobs, id, options));

@@ -7,18 +7,25 @@
 namespace postpone::cli {
 namespace {
 
+constexpr auto kLongestWait = std::chrono::days(36'525);
+
 void set_at(Moment& moment, const std::string& text) {
   moment.at = parse_timestamp(text);
   if (moment.at) return;
   throw CLI::ValidationError(
-      "--at",
-      "\"" + text + "\" is no time; write 2025-03-30T14:05:00+02:00, or 2025-03-30T14:05 for local time");
+      "--at", "\"" + text +
+                  "\" is no time from 1678 to 2261; write 2025-03-30T14:05:00+02:00, or 2025-03-30T14:05 for "
+                  "local time");
 }
 
 void set_in(Moment& moment, const std::string& text) {
   moment.in = config::parse_duration(text);
-  if (moment.in) return;
-  throw CLI::ValidationError("--in", "\"" + text + "\" is no duration; write 500ms, 30s, 5m or 2h");
+  if (!moment.in) {
+    throw CLI::ValidationError("--in", "\"" + text + "\" is no duration; write 500ms, 30s, 5m or 2h");
+  }
+  if (*moment.in > kLongestWait) {
+    throw CLI::ValidationError("--in", "\"" + text + "\" is longer than a hundred years (36525d)");
+  }
 }
 
 }  // namespace

@@ -26,6 +26,24 @@ bool continues_code_point(char c) {
   return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
 }
 
+// A character of more than one byte that a terminal obeys.
+struct Disguise {
+  std::size_t bytes = 0;  // 0 = the text begins with none
+  unsigned code_point = 0;
+};
+
+Disguise disguise_at(std::string_view text) {
+  const auto byte = [text](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  const bool is_c1_control = byte(0) == 0xC2 && byte(1) >= 0x80 && byte(1) <= 0x9F;
+  if (is_c1_control) return {2, byte(1)};
+  const bool is_bidi_control = byte(0) == 0xE2 && ((byte(1) == 0x80 && byte(2) >= 0xAA && byte(2) <= 0xAE) ||
+                                                   (byte(1) == 0x81 && byte(2) >= 0xA6 && byte(2) <= 0xA9));
+  if (is_bidi_control) return {3, 0x2000U | (byte(1) & 0x3FU) << 6U | (byte(2) & 0x3FU)};
+  return {};
+}
+
 std::string cut(const std::string& text, std::size_t width) {
   if (display_width(text) <= width) return text;
   std::size_t end = 0;
@@ -89,9 +107,13 @@ std::string render_line(const Table& table, const std::vector<std::string>& cell
 
 std::string printable(std::string_view text) {
   std::string safe;
-  for (const char c : text) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
     const auto code = static_cast<unsigned char>(c);
-    if (c == '\n') {
+    if (const Disguise disguise = disguise_at(text.substr(at)); disguise.bytes > 0) {
+      safe += format("\\u%04X", disguise.code_point);
+      at += disguise.bytes - 1;
+    } else if (c == '\n') {
       safe += "\\n";
     } else if (c == '\t') {
       safe += "\\t";

@@ -10,8 +10,8 @@
 
 namespace postpone::cli {
 
-// As it may be shown: control characters become \n, \t or \xNN, so that a job's arguments cannot move the
-// cursor.
+// As it may be shown: control characters become \n, \t, \xNN or \u00NN, and those that change the direction
+// of writing \uNNNN, so that a job's arguments cannot move the cursor or pretend to be another text.
 std::string printable(std::string_view text);
 
 // Columns that a terminal takes for the text: one for each code point.

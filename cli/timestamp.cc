@@ -52,9 +52,13 @@ class Scanner {
   std::string_view rest_;
 };
 
+// Timestamp counts nanoseconds in 64 bits: these years fit whole, in every time zone.
+constexpr int kFirstYear = 1678;
+constexpr int kLastYear = 2261;
+
 std::optional<std::chrono::year_month_day> scan_date(Scanner& text) {
   const std::optional<int> year = text.number(4);
-  if (!year || !text.take("-")) return std::nullopt;
+  if (!year || *year < kFirstYear || *year > kLastYear || !text.take("-")) return std::nullopt;
   const std::optional<int> month = text.number(2);
   if (!month || !text.take("-")) return std::nullopt;
   const std::optional<int> day = text.number(2);

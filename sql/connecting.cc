@@ -62,13 +62,29 @@ std::string without_quoted_text(std::string_view message) {
   return text;
 }
 
+bool is_uri(std::string_view url) {
+  return url.starts_with("postgresql://") || url.starts_with("postgres://");
+}
+
+// "postgresql+psycopg://…", "me:secret@localhost/kitchen": libpq takes it for the name of a database, and the
+// server, which knows none of that name, repeats it in its answer and in its log.
+bool is_foreign_uri(std::string_view url) {
+  const std::size_t mark = std::min(url.find("://"), url.find('@'));
+  return !is_uri(url) && mark != std::string_view::npos && url.find('=') > mark;
+}
+
 bool is_conninfo(std::string_view url) {
-  return url.starts_with("postgresql://") || url.starts_with("postgres://") ||
-         url.find('=') != std::string_view::npos;
+  return is_uri(url) || url.find('=') != std::string_view::npos;
 }
 
 // What libpq would say of these mistakes quotes the url.
 void refuse_bad_url(const std::string& url) {
+  if (is_foreign_uri(url)) {
+    throw DatabaseError(
+        Remedy::bug,
+        "the database url is not valid: it must begin with postgresql:// or postgres://, or be "
+        "a connection string such as \"host=localhost dbname=kitchen\"");
+  }
   if (!is_conninfo(url)) return;  // the name of a database
   char* error = nullptr;
   const ConnInfo options(PQconninfoParse(url.c_str(), &error), &PQconninfoFree);

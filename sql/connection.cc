@@ -161,8 +161,7 @@ std::string microseconds_of(std::string_view expression) {
          " = 'infinity' then 9223372036854775807 when " + e + " = '-infinity' then -9223372036854775807 end";
 }
 
-// --- rows
-// ------------------------------------------------------------------------------------------------------------
+// --- rows ---
 
 bool Row::is_null(int column) const {
   return PQgetisnull(result_, row_, column) != 0;
@@ -217,8 +216,7 @@ Row Result::only() const {
   return row(0);
 }
 
-// --- waiting
-// ---------------------------------------------------------------------------------------------------------
+// --- waiting ---
 
 void Connection::tick() {
   if (options_.on_tick) options_.on_tick();
@@ -275,8 +273,7 @@ bool Connection::wait_for_result() {
   }
 }
 
-// --- statements
-// ------------------------------------------------------------------------------------------------------
+// --- statements ---
 
 pg_conn* Connection::begin_work() {
   if (working_) {
@@ -310,6 +307,19 @@ ResultHandle Connection::next_result(const std::optional<ServerError>& last_word
   if (received && (result || PQstatus(handle_.get()) == CONNECTION_OK)) return result;
   if (last_words) throw_server_error(*last_words);
   throw_lost(handle_.get());
+}
+
+// The server itself ends a statement that takes too long, most often one that waits for a lock: its backend
+// does not hear of a client that has gone away, and would be left behind, one for each attempt, until
+// max_connections is used up. A request to cancel would not do, as it takes a connection of its own, which
+// blocks and may not come about. It travels with the work, so it costs no round trip, and it ends with the
+// transaction, so it follows the work through a pooler. A little earlier than our own limit, for the answer
+// to come in time: nothing was done then, and the connection may be kept.
+std::optional<Statement> Connection::limit_of_the_server() const {
+  const bool begins_transaction = PQtransactionStatus(handle_.get()) == PQTRANS_IDLE;
+  if (options_.statement_timeout <= milliseconds(0) || !begins_transaction) return std::nullopt;
+  const auto limit = std::max(options_.statement_timeout * 9 / 10, milliseconds(1));
+  return Statement{"select set_config('statement_timeout', $1::text, true)", {std::to_string(limit.count())}};
 }
 
 // Reads to the end of the pipeline even after an error, so that the connection can go on.
@@ -350,10 +360,14 @@ Result Connection::query(std::string sql, std::vector<Parameter> parameters) {
 std::vector<Result> Connection::pipeline(const std::vector<Statement>& statements) {
   refuse_nul(statements);
   pg_conn* connection = begin_work();
+  const std::optional<Statement> limit = limit_of_the_server();
   if (PQenterPipelineMode(connection) == 0) throw_lost(handle_.get());
+  if (limit) send(*limit);
   for (const Statement& statement : statements) send(statement);
   if (PQpipelineSync(connection) == 0) throw_lost(handle_.get());
-  return results_until_sync();
+  std::vector<Result> results = results_until_sync();
+  if (limit) results.erase(results.begin());
+  return results;
 }
 
 void Connection::script(const std::string& sql) {

@@ -1,9 +1,10 @@
 // One connection to PostgreSQL: statements in, rows out. Internal to sql/; libpq stays in the .cc file.
 //
 // Nothing here blocks for longer than ConnectOptions say, and on_tick is called meanwhile. Nothing is left in
-// the session (no SET, no named statement), so that every statement, or every pipeline, may go to another
-// server session of a pooler in transaction mode. Who wants several statements in one transaction, and sees
-// results in between, says BEGIN and COMMIT.
+// the session (no SET but for one transaction, no named statement), so that every statement, or every
+// pipeline, may go to another server session of a pooler in transaction mode. Who wants several statements in
+// one transaction, and sees results in between, says BEGIN and COMMIT (no isolation level: the transaction's
+// first statement is ours).
 //
 // Errors are DatabaseErrors. After remedy `reconnect`, and after on_tick threw, the connection is of no more
 // use; after any other error it is ready for the next statement (though BEGIN still wants its ROLLBACK).
@@ -157,7 +158,7 @@ class Connection {
   std::vector<Result> pipeline(const std::vector<Statement>& statements);
 
   // Several statements in one text, without parameters and results, in one transaction unless BEGIN came
-  // before. An error names the line of the text.
+  // before. An error names the line of the text. Outside of a transaction the server knows no limit for it.
   void script(const std::string& sql);
 
   // As the server calls itself: 150006 is 15.6.
@@ -173,6 +174,7 @@ class Connection {
   bool wait_for_result();
   ResultHandle next_result(const std::optional<ServerError>& last_words);
   void send(const Statement& statement);
+  std::optional<Statement> limit_of_the_server() const;
   std::vector<Result> results_until_sync();
 
   ConnectOptions options_;

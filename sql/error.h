@@ -8,16 +8,14 @@
 
 namespace postpone::sql {
 
-// What the caller should do. Decided from the SQLSTATE, or from the lack of one (a connection that broke).
-//
-//   reconnect  the connection is gone or of no more use (08xxx, 57P01-57P03, 53300, a timeout of ours): open
-//   a new one, with a wait retry      the same statement may succeed at once (40001, 40P01, 55P03) wait the
-//   server is up but cannot do it now (53xxx, 25006 read-only, 57014 cancelled, 58xxx): the same statement,
-//              after a wait
-//   conflict   a rule of the queue said no (23505 on a queueing lock): tell whoever asked
-//   bug        anything else: a mistake of ours, of the schema or of the arguments; doing it again will not
-//   help
-enum class Remedy { reconnect, retry, wait, conflict, bug };
+// What the caller should do. Decided from the SQLSTATE, or from the lack of one, by remedy_for().
+enum class Remedy {
+  reconnect,  // the connection is gone or of no more use: open a new one, with a wait
+  retry,      // the same statement may succeed at once
+  wait,       // the server is up but cannot do it now, or took too long: the same statement, after a wait
+  conflict,   // a rule of the queue said no: tell whoever asked
+  bug,        // a mistake of ours, of the schema or of the arguments: doing it again will not help
+};
 
 class DatabaseError : public std::runtime_error {
  public:
@@ -60,7 +58,15 @@ struct ServerError {
   int line = 0;  // of the SQL text; 0 = not known
 };
 
-// The table above. Pure.
+// What to do about an error of this state:
+//
+// - reconnect: none (the connection broke), 08xxx, 53300, 57P01 to 57P03, 57P05, 25P03
+// - retry: 40001 and 40P01 (the victim of a conflict), 55P03 (a lock not to be waited for)
+// - wait: 53xxx (resources), 58xxx (system), 25006 (read-only), 57014 (cancelled, statement_timeout)
+// - conflict: 23505 on the index of queueing locks
+// - bug: all others
+//
+// Pure.
 Remedy remedy_for(std::string_view sqlstate, std::string_view constraint = {});
 
 // Throws what stands for it: AlreadyEnqueued, or DatabaseError with the text "<message> (SQLSTATE xxxxx)[:

@@ -20,7 +20,6 @@ constexpr int kJobColumns = 9;
 std::string all_job_columns() {
   return job_columns("j") + ", j.status, j.abort_requested, j.worker_id";
 }
-constexpr int kAllJobColumns = kJobColumns + 3;
 
 Job job_of(const Row& row) {
   Job job;
@@ -217,8 +216,7 @@ JobManager JobManager::connect(const ConnectOptions& options) {
   return JobManager(std::make_unique<Impl>(options));
 }
 
-// --- clients
-// ---------------------------------------------------------------------------------------------------------
+// --- clients ---
 
 std::vector<JobId> JobManager::defer(const std::vector<DeferRequest>& requests) {
   if (requests.empty()) return {};
@@ -246,10 +244,14 @@ bool JobManager::cancel(JobId id, bool abort, bool delete_job) {
 }
 
 Recorded JobManager::retry(JobId id, const RetryOptions& options) {
+  Parameter in;
+  if (options.in) in = to_parameter(options.in->count());
   const Result result = impl_->connection.query(
       "select " + std::string(kRecordedColumns) +
-          " from postpone_retry_job($1::bigint, $2::timestamptz, $3::int, $4::text, $5::text)",
-      {to_parameter(id), to_parameter(options.at), to_parameter(options.priority), options.queue,
+          " from postpone_retry_job($1::bigint,"
+          "  coalesce(now() + $2::double precision * interval '1 second', $3::timestamptz),"
+          "  $4::int, $5::text, $6::text)",
+      {to_parameter(id), in, to_parameter(options.at), to_parameter(options.priority), options.queue,
        options.lock});
   return recorded_of(result.only());
 }
@@ -291,8 +293,7 @@ std::vector<Attempt> JobManager::attempts(JobId id) {
   return each(result, attempt_of);
 }
 
-// --- workers
-// ---------------------------------------------------------------------------------------------------------
+// --- workers ---
 
 WorkerId JobManager::register_worker(const WorkerDescription& description) {
   const Result result = impl_->connection.query(
@@ -324,14 +325,7 @@ FinishedAndFetched JobManager::finish_and_fetch(WorkerId worker_id, const Outcom
   return done;
 }
 
-std::vector<JobId> JobManager::held_by(WorkerId worker_id) {
-  return ids_of(impl_->connection.query(
-      "select id from procrastinate_jobs where status = 'doing' and worker_id = $1::bigint order by id",
-      {to_parameter(worker_id)}));
-}
-
-// --- housekeeping
-// ----------------------------------------------------------------------------------------------------
+// --- housekeeping ---
 
 std::vector<Recorded> JobManager::rescue_worker(const RescueRequest& request) {
   const Result result = impl_->connection.query(
@@ -346,22 +340,6 @@ std::vector<WorkerId> JobManager::stalled_workers(Seconds silent_for, bool inclu
   return ids_of(
       impl_->connection.query("select * from postpone_stalled_workers($1::double precision, $2::boolean)",
                               {to_parameter(silent_for.count()), to_parameter(include_foreign)}));
-}
-
-std::vector<StalledJob> JobManager::stalled_jobs(Seconds silent_for) {
-  const Result result = impl_->connection.query(
-      "select " + all_job_columns() +
-          ", extract(epoch from now() - w.last_heartbeat)"
-          " from procrastinate_jobs j left join procrastinate_workers w on w.id = j.worker_id"
-          " where j.status = 'doing'"
-          " and (w.id is null or w.last_heartbeat < now() - $1::double precision * interval '1 second')"
-          " order by j.id",
-      {to_parameter(silent_for.count())});
-  return each(result, [](const Row& row) {
-    StalledJob stalled{full_job_of(row), std::nullopt};
-    if (!row.is_null(kAllJobColumns)) stalled.heartbeat_age = Seconds(row.get<double>(kAllJobColumns));
-    return stalled;
-  });
 }
 
 std::vector<JobId> JobManager::jobs_to_abort(const std::vector<WorkerId>& ids) {

@@ -65,11 +65,6 @@ struct RescueRequest {
   std::string message;  // of the worker's end: "sub-worker kitchen/3 (pid 4711): signal 9 (Killed)"
 };
 
-struct StalledJob {
-  Job job;
-  std::optional<Seconds> heartbeat_age;  // nothing when its worker's row is gone
-};
-
 struct PeriodicDefer {
   DeferRequest job;
   std::string periodic_id;
@@ -85,9 +80,9 @@ class JobManager {
   JobManager& operator=(JobManager&&) noexcept;
   ~JobManager();
 
-  // --- clients
-  // ------------------------------------------------------------------------------------------------- Creates
-  // all jobs or none; ids in the order of the requests. Throws AlreadyEnqueued.
+  // --- clients ---
+
+  // Creates all jobs or none; ids in the order of the requests. Throws AlreadyEnqueued.
   std::vector<JobId> defer(const std::vector<DeferRequest>& requests);
   // Once per (task, periodic_id, timestamp): nothing when it was deferred before.
   std::optional<JobId> defer_periodic(const PeriodicDefer& defer);
@@ -96,7 +91,8 @@ class JobManager {
   // A failed (or doing, Python's way) job waits again. Throws DatabaseError (bug) when its status does not
   // allow it.
   struct RetryOptions {
-    std::optional<SystemTime> at;  // nothing = now
+    std::optional<SystemTime> at = std::nullopt;  // at that time, or
+    std::optional<Seconds> in = std::nullopt;     // so long after now, by the database's clock; neither = now
     std::optional<int> priority;
     std::optional<std::string> queue;
     std::optional<std::string> lock;
@@ -106,8 +102,8 @@ class JobManager {
   std::vector<Event> events(JobId id);
   std::vector<Attempt> attempts(JobId id);
 
-  // --- workers
-  // -------------------------------------------------------------------------------------------------
+  // --- workers ---
+
   WorkerId register_worker(const WorkerDescription& description);
   void unregister_worker(WorkerId id);
   // Heartbeats of all these in one statement. Returns those whose rows still exist.
@@ -115,18 +111,14 @@ class JobManager {
   // finish(previous) + fetch(next): one round trip, one transaction. Either half may be empty.
   FinishedAndFetched finish_and_fetch(WorkerId worker_id, const OutcomeTexts& outcomes,
                                       const FetchRequest& fetch);
-  // Jobs in `doing` that are leased to this worker. After a fetch whose answer was lost: those it does not
-  // know of.
-  std::vector<JobId> held_by(WorkerId worker_id);
 
-  // --- housekeeping
-  // -------------------------------------------------------------------------------------------- Exact, in
-  // one transaction: locks the worker's row, decides its `doing` jobs, deletes the row. Nothing when the row
-  // is gone.
+  // --- housekeeping ---
+
+  // Exact, in one transaction: locks the worker's row, decides its `doing` jobs, deletes the row. Nothing
+  // when the row is gone.
   std::vector<Recorded> rescue_worker(const RescueRequest& request);
   // Workers silent for so long. Rows of postpone_workers only, or of Python's workers too.
   std::vector<WorkerId> stalled_workers(Seconds silent_for, bool include_foreign);
-  std::vector<StalledJob> stalled_jobs(Seconds silent_for);
   // Running jobs that are to be aborted and are leased to one of these workers.
   std::vector<JobId> jobs_to_abort(const std::vector<WorkerId>& ids);
   // The earliest due time after `after` (nothing = after now) among jobs that wait for their time.

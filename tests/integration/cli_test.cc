@@ -70,8 +70,7 @@ class CliOnEmptyDatabase : public testing::Test {
   TestDatabase database_{Schema::none};
 };
 
-// --- the command line
-// ---------------------------------------------------------------------------------------------
+// --- the command line ---
 
 TEST(CliUsage, VersionAndHelpNeedNoDatabase) {
   const ProgramRun version = postpone_without_database({"--version"});
@@ -90,13 +89,16 @@ TEST(CliUsage, AWrongLineIsRefusedBeforeAnythingIsDone) {
       {"defer"},
       {"defer", "wash", "{}", "--priority", "high"},
       {"defer", "wash", "{}", "--at", "tomorrow"},
+      {"defer", "wash", "{}", "--at", "9999-12-31"},
       {"defer", "wash", "{}", "--in", "5 parsecs"},
+      {"defer", "wash", "{}", "--in", "200000d"},
       {"defer", "wash", "{}", "--in", "5s", "--at", "2025-01-01"},
       {"jobs"},
       {"jobs", "show"},
       {"jobs", "show", "first"},
       {"jobs", "list", "--status", "lost"},
       {"jobs", "list", "--limit", "-1"},
+      {"jobs", "list", "--limit", "2147483647"},
       {"jobs", "cancel"},
       {"jobs", "cancel", "1", "--queue", "kitchen"},
       {"jobs", "retry"},
@@ -112,6 +114,12 @@ TEST(CliUsage, WrongArgumentsAreRefusedWithThePlace) {
   const ProgramRun run = postpone_without_database({"defer", "wash", R"({"dish": plate})"});
   EXPECT_EQ(run.exit_status, kUsage);
   EXPECT_THAT(run.errors, AllOf(IsOneLine(), HasSubstr("line 1, column 10")));
+}
+
+TEST(CliUsage, ANumberThatNoDoubleHoldsIsRefused) {
+  const ProgramRun run = postpone_without_database({"defer", "wash", R"({"n": 1e400})"});
+  EXPECT_EQ(run.exit_status, kUsage);
+  EXPECT_THAT(run.errors, AllOf(IsOneLine(), HasSubstr("1e400"), Not(HasSubstr("json.exception"))));
 }
 
 TEST(CliUsage, ASilentServerIsReportedAsUnreachable) {
@@ -132,8 +140,7 @@ TEST(CliUsage, AWrongUrlIsReportedWithoutItsSecrets) {
   }
 }
 
-// --- schema
-// -------------------------------------------------------------------------------------------------------
+// --- schema ---
 
 TEST_F(CliOnEmptyDatabase, SchemaIsAppliedOnceAndThenThere) {
   const ProgramRun before = run({"schema", "check"});
@@ -165,8 +172,7 @@ TEST(CliSchema, IsShownWithoutADatabase) {
   EXPECT_THAT(run.output, HasSubstr("procrastinate_jobs"));
 }
 
-// --- defer
-// --------------------------------------------------------------------------------------------------------
+// --- defer ---
 
 TEST_F(Cli, DeferPrintsTheIdAndStoresWhatWasSaid) {
   const std::string id =
@@ -216,8 +222,7 @@ TEST_F(Cli, WhatTheDatabaseRefusesIsOneLine) {
   EXPECT_THAT(result.errors, IsOneLine());
 }
 
-// --- jobs
-// ---------------------------------------------------------------------------------------------------------
+// --- jobs ---
 
 TEST_F(Cli, ListShowsWhatTheFiltersChoose) {
   const std::string plate = defer({"wash", R"({"dish": "plate"})", "--queue", "kitchen", "--lock", "sink"});
@@ -260,6 +265,17 @@ TEST_F(Cli, ListSaysWhenThereIsMore) {
 TEST_F(Cli, ListOfNothingSaysSo) {
   EXPECT_EQ(run({"jobs", "list"}).output, "no such jobs\n");
   EXPECT_EQ(json({"jobs", "list"}), (nlohmann::json{{"jobs", nlohmann::json::array()}, {"more", false}}));
+}
+
+TEST_F(Cli, JsonKeepsArgumentsAsTheDatabaseHasThem) {
+  defer({"wash"});
+  const std::string args = R"({"a": 12345678901234567890123, "b": 3.10, "c": "\\u0000 \"", "d": [1e-400]})";
+  sql("UPDATE procrastinate_jobs SET args = '" + args + "'");
+  const std::string stored = sql("SELECT args FROM procrastinate_jobs");
+  EXPECT_THAT(stored, HasSubstr("3.10"));
+  EXPECT_THAT(run({"jobs", "list", "--json"}).output, HasSubstr("\"args\": " + stored + ","));
+  sql("UPDATE procrastinate_jobs SET args = '[1e400]'");
+  EXPECT_THAT(run({"jobs", "list", "--json"}).output, HasSubstr("\"args\": [1000000"));
 }
 
 TEST_F(Cli, ListLetsNoJobSpeakToTheTerminal) {
@@ -353,6 +369,15 @@ TEST_F(Cli, RetryLetsAFailedJobWaitAgainElsewhere) {
   EXPECT_EQ(job["scheduled_at"], "2030-01-01T00:00:00.000000Z");
 }
 
+TEST_F(Cli, RetryInCountsFromTheDatabasesClock) {
+  const std::string id = defer({"wash"});
+  sql("UPDATE procrastinate_jobs SET status = 'doing'");
+  sql("UPDATE procrastinate_jobs SET status = 'failed'");
+  EXPECT_EQ(run({"jobs", "retry", id, "--in", "36525d"}).exit_status, kDone);
+  EXPECT_EQ(sql("SELECT scheduled_at - now() BETWEEN '36524 days' AND '36525 days' FROM procrastinate_jobs"),
+            "t");
+}
+
 TEST_F(Cli, RetryTellsWhyAJobCannotBeRetried) {
   const std::string waiting = defer({"wash"});
   const std::string running = defer({"wash"});
@@ -376,8 +401,7 @@ TEST_F(Cli, RetryYieldsToAJobThatWaitsWithTheSameQueueingLock) {
   EXPECT_EQ(sql("SELECT status FROM procrastinate_jobs WHERE id = " + failed), "failed");
 }
 
-// --- config
-// -------------------------------------------------------------------------------------------------------
+// --- config ---
 
 class CliConfig : public testing::Test {
  protected:

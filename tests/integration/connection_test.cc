@@ -7,6 +7,7 @@
 
 #include "sql/error.h"
 #include "tests/support/database.h"
+#include "tests/support/eventually.h"
 #include "tests/support/silence.h"
 
 namespace postpone::sql {
@@ -145,7 +146,11 @@ TEST_F(AConnection, LeavesNothingInTheSession) {
   connection.query("select $1::int", {"1"});
   connection.pipeline({{"select $1::int", {"1"}}, {"select 2", {}}});
   EXPECT_TRUE(connection.query("select * from pg_prepared_statements").empty());
-  EXPECT_TRUE(connection.query("select * from pg_settings where source = 'session'").empty());
+  // The statement that looks has its own limit of time; a script has none.
+  EXPECT_TRUE(
+      connection.query("select from pg_settings where source = 'session' and name <> 'statement_timeout'")
+          .empty());
+  connection.script("do $$ begin assert current_setting('statement_timeout') = '0'; end $$");
 }
 
 TEST_F(AConnection, SaysItsNameUnlessTheUrlSaysAnother) {
@@ -176,9 +181,35 @@ TEST_F(AConnection, GivesUpASilentServer) {
   ConnectOptions options = options_for(database.url());
   options.statement_timeout = 100ms;
   Connection impatient(options);
-  const auto error = error_of_work([&] { impatient.query("select pg_sleep(600)"); });
+  const auto error = error_of_work([&] { impatient.script("select pg_sleep(600)"); });
   EXPECT_EQ(error.remedy(), Remedy::reconnect);
   EXPECT_STREQ(error.what(), "no answer from the database within 100 ms");
+}
+
+TEST_F(AConnection, LeavesNoBackendBehindThatWaitsForALock) {
+  connection.script("create table plates (id int)");
+  connection.query("begin");
+  connection.query("lock table plates");
+  ConnectOptions options = options_for(database.url());
+  options.statement_timeout = 500ms;
+  options.application_name = "impatient";
+  for (int i = 0; i < 3; ++i) {
+    Connection impatient(options);
+    const auto error = error_of_work([&] { impatient.query("select * from plates"); });
+    EXPECT_TRUE(error.remedy() == Remedy::wait || error.remedy() == Remedy::reconnect) << error.what();
+  }
+  EXPECT_TRUE(tests::eventually([&] {
+    return database.execute("select count(*) from pg_stat_activity where application_name = 'impatient'") ==
+           "0";
+  }));
+}
+
+TEST_F(AConnection, KeepsALimitOfTheServerToTheEndOfATransaction) {
+  connection.query("begin");
+  connection.query("select 1");
+  EXPECT_EQ(connection.query("show statement_timeout").only().get<std::string>(0), "27s");
+  EXPECT_THROW(connection.query("select 1 / 0"), DatabaseError);
+  connection.query("rollback");
 }
 
 TEST_F(AConnection, ThatTheServerEndedSaysWhy) {
@@ -266,6 +297,9 @@ TEST(Connecting, NeverShowsAPassword) {
       "postgresql://cook:hunter/2@127.0.0.1:1/kitchen",
       "postgresql://cook:hunter2@127.0.0.1:1/kitchen?hunter2=1",
       "postgresql://cook:hunter2%zz@127.0.0.1/",
+      "postgresql+psycopg://cook:hunter2@localhost/kitchen",
+      "mysql://cook:hunter2@localhost/kitchen?ssl=on",
+      "cook:hunter2@localhost/kitchen",
       "host=/nonexistent password=my hunter2",
       "host=/nonexistent password=my hunter2=1",
       "host=/nonexistent password='hunter2",

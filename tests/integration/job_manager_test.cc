@@ -106,8 +106,7 @@ class AJobManager : public testing::Test {
   const WorkerId worker = manager.register_worker({"s:1:0", "host", "kitchen/1", 4711});
 };
 
-// --- defer
-// -----------------------------------------------------------------------------------------------------------
+// --- defer ---
 
 TEST_F(AJobManager, StoresEveryFieldOfAJob) {
   const auto due = SystemTime(std::chrono::microseconds(4'000'000'000'123'456));
@@ -229,8 +228,7 @@ TEST_F(AJobManager, DefersAPeriodicJobOncePerTick) {
   EXPECT_TRUE(manager.defer_periodic(tick));
 }
 
-// --- cancel and retry
-// ------------------------------------------------------------------------------------------------
+// --- cancel and retry ---
 
 TEST_F(AJobManager, CancelsAWaitingJob) {
   const JobId id = defer(request_of("t"));
@@ -293,8 +291,7 @@ TEST_F(AJobManager, RefusesToRetryWhatIsNotThere) {
               StartsWith("Job was not found or has an invalid status to retry (job id: 987654321)"));
 }
 
-// --- looking
-// ---------------------------------------------------------------------------------------------------------
+// --- looking ---
 
 TEST_F(AJobManager, FiltersByEveryField) {
   DeferRequest special = request_of("special");
@@ -374,8 +371,7 @@ TEST_F(AJobManager, KeepsHowAnAttemptEnded) {
   EXPECT_LE(attempt.ended_at, manager.server_time());
 }
 
-// --- fetch and finish
-// ------------------------------------------------------------------------------------------------
+// --- fetch and finish ---
 
 TEST_F(AJobManager, FetchesByPriorityThenId) {
   DeferRequest urgent = request_of("urgent");
@@ -389,7 +385,6 @@ TEST_F(AJobManager, FetchesByPriorityThenId) {
     EXPECT_EQ(one.status, JobStatus::doing);
     EXPECT_EQ(one.worker_id, worker);
   }
-  EXPECT_THAT(manager.held_by(worker), UnorderedElementsAre(first, second, before_them));
 }
 
 TEST_F(AJobManager, FetchesFromItsQueuesOnly) {
@@ -468,7 +463,6 @@ TEST_F(AJobManager, RecordsOutcomesInTheirOrder) {
   EXPECT_EQ(job(jobs[0].id).attempts, 1);
   EXPECT_EQ(recorded[4].disposition, Disposition::recorded);
   EXPECT_THAT(manager.list({.id = jobs[4].id}), IsEmpty());
-  EXPECT_THAT(manager.held_by(worker), IsEmpty());
 }
 
 TEST_F(AJobManager, RetriesWithTheChangesOfTheOutcome) {
@@ -525,8 +519,7 @@ TEST_F(AJobManager, CreatesWhatAHandlerDeferredWithItsSuccess) {
   EXPECT_THAT(manager.list({.task = "mail.count"}), SizeIs(1));
 }
 
-// --- workers and housekeeping
-// ----------------------------------------------------------------------------------------
+// --- workers and housekeeping ---
 
 TEST_F(AJobManager, BeatsForAllItsWorkersAtOnce) {
   const WorkerId second = manager.register_worker({"s:1:0", "host", "kitchen/2", 4712});
@@ -545,23 +538,6 @@ TEST_F(AJobManager, TellsPythonsWorkersFromItsOwn) {
   database.execute("update procrastinate_workers set last_heartbeat = now() - interval '1 hour'");
   EXPECT_THAT(manager.stalled_workers(60s, false), ElementsAre(worker));
   EXPECT_THAT(manager.stalled_workers(60s, true), SizeIs(2));
-}
-
-TEST_F(AJobManager, FindsJobsWhoseWorkerIsSilentOrGone) {
-  manager.defer({request_of("a"), request_of("b")});
-  const JobId orphan = fetch_one().id;
-  database.execute("update procrastinate_jobs set worker_id = null where id = " + std::to_string(orphan));
-  const JobId held = fetch_one().id;
-  EXPECT_THAT(manager.stalled_jobs(60s), SizeIs(1)) << "its worker's heart beats";
-
-  database.execute("update procrastinate_workers set last_heartbeat = now() - interval '1 hour'");
-  const std::vector<StalledJob> stalled = manager.stalled_jobs(60s);
-  ASSERT_THAT(stalled, SizeIs(2));
-  EXPECT_EQ(stalled[0].job.id, orphan);
-  EXPECT_EQ(stalled[0].heartbeat_age, std::nullopt);
-  EXPECT_EQ(stalled[1].job.id, held);
-  EXPECT_EQ(stalled[1].job.worker_id, worker);
-  EXPECT_GE(*stalled[1].heartbeat_age, 3600s);
 }
 
 TEST_F(AJobManager, RescuesADeadWorkersJobs) {

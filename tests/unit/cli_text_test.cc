@@ -63,11 +63,28 @@ TEST_F(Timestamps, BeforeTheEpochKeepTheirFraction) {
 }
 
 TEST_F(Timestamps, ThatNameNoMomentAreRefused) {
-  for (const char* text :
-       {"", "tomorrow", "2025-02-30", "2025-13-01", "2025-1-01", "2025-01-01T", "2025-01-01T24:00",
-        "2025-01-01T12:60", "2025-01-01T12:00:60", "2025-01-01T12:00:00.", "2025-01-01T12:00:00.1234567",
-        "2025-01-01T12", "2025-01-01T12:00+", "2025-01-01T12:00+2", "2025-01-01T12:00+02:60",
-        "2025-01-01T12:00Z ", "2025-01-01T12:00ZZ", "-025-01-01", "2025-01-01T-1:00"}) {
+  for (const char* text : {"",
+                           "tomorrow",
+                           "2025-02-30",
+                           "2025-13-01",
+                           "2025-1-01",
+                           "2025-01-01T",
+                           "2025-01-01T24:00",
+                           "2025-01-01T12:60",
+                           "2025-01-01T12:00:60",
+                           "2025-01-01T12:00:00.",
+                           "2025-01-01T12:00:00.1234567",
+                           "2025-01-01T12",
+                           "2025-01-01T12:00+",
+                           "2025-01-01T12:00+2",
+                           "2025-01-01T12:00+02:60",
+                           "9999-12-31",
+                           "2262-01-01T00:00Z",
+                           "1677-12-31",
+                           "2025-01-01T12:00Z ",
+                           "2025-01-01T12:00ZZ",
+                           "-025-01-01",
+                           "2025-01-01T-1:00"}) {
     EXPECT_EQ(parse_timestamp(text), std::nullopt) << text;
   }
 }
@@ -79,7 +96,10 @@ TEST_F(Timestamps, ForPeopleAreLocalToTheMillisecond) {
 
 TEST(Printable, LeavesNothingThatATerminalObeys) {
   EXPECT_EQ(printable("a\x1b[2Jb\n\tc\x7f"), "a\\x1B[2Jb\\n\\tc\\x7F");
-  EXPECT_EQ(printable("Gr\xC3\xBC\xC3\x9F"), "Gr\xC3\xBC\xC3\x9F");
+  EXPECT_EQ(printable("Gr\xC3\xBC\xC3\x9F \u2029 \u00A0"), "Gr\xC3\xBC\xC3\x9F \u2029 \u00A0");
+  EXPECT_EQ(printable("\xC2\x9B"
+                      "2J \u202A\u202E\u2066\u2069 \xE2\x80"),
+            "\\u009B2J \\u202A\\u202E\\u2066\\u2069 \xE2\x80");
 }
 
 Table dishes() {
