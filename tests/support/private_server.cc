@@ -40,8 +40,9 @@ void PrivateServer::pg(const std::string& program, const std::string& arguments)
       ::geteuid() == 0 ? "exec setpriv --reuid=postgres --regid=postgres --init-groups " : "exec ";
   const auto run =
       run_program({"bash", "-c",
-                   "cd / && " + as_postgres + "$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)/" +
-                       program + " " + arguments + " > /dev/null"});
+                   "initdb=$(ls /usr/lib/postgresql/{1[4-9],[2-9][0-9]}/bin/initdb 2> /dev/null |"
+                   " sort -V | tail -n 1) && cd / && " +
+                       as_postgres + "${initdb%/*}/" + program + " " + arguments + " > /dev/null"});
   if (run.exit_status != 0) throw std::runtime_error(program + ": " + run.errors);
 }
 
