@@ -173,4 +173,10 @@ bool request_abort(const Board& board, std::int64_t job_id) {
   return false;
 }
 
+bool has_open_grave(const Board& board) {
+  for (std::uint32_t i = 0; i < kMaxGraves; ++i)
+    if (!is_free(board.grave(i))) return true;
+  return false;
+}
+
 }  // namespace postpone::board

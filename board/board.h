@@ -262,12 +262,18 @@ class Permit {
 // nobody here runs it.
 bool request_abort(const Board& board, std::int64_t job_id);
 
+// Is there a grave that the housekeeper has not settled yet?
+bool has_open_grave(const Board& board);
+
 // Frees every permit of an incarnation that has ended (by the supervisor): a scan, not a guess. Returns how
 // many.
 int reclaim_permits(const Board& board, std::uint32_t slot, std::uint32_t generation);
 
 // Is a sub-worker waiting for a permit? What a holder asks itself while it does not need its connection.
 bool someone_waits_for_permit(const Board& board);
+
+// For how long somebody has been waiting for a permit; 0 = nobody is.
+std::chrono::nanoseconds longest_wait_for_permit(const Board& board);
 
 // Rings an idle sub-worker that holds a connection, so that it gives it up: what one who waits for a permit
 // does.

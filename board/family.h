@@ -33,7 +33,6 @@ enum class SubWorkerExit : int {
   usage = 2,           // cannot make sense of its arguments, the board or the configuration
   bad_task = 3,        // the task executable cannot be started or fails the handshake
   bad_schema = 4,      // the database's schema is missing or too old
-  recycled = 5,        // asks to be started afresh
 };
 
 }  // namespace postpone::board

@@ -16,6 +16,7 @@
 // A giver passes over waiters whose bell it would ring for nothing new: they will look anyway, and of two
 // permits freed at once the second would otherwise ring the same waiter twice. A waiter that dies with the
 // ring in its ear is healed by reclaim_permits(), which rings one more.
+#include <algorithm>
 #include <utility>
 
 #include "board/layout.h"
@@ -113,6 +114,16 @@ bool someone_waits_for_permit(const Board& board) {
     if (waits_for_permit(board.slot(i))) return true;
   }
   return false;
+}
+
+std::chrono::nanoseconds longest_wait_for_permit(const Board& board) {
+  std::int64_t longest = 0;
+  const std::int64_t now = now_ns();
+  for (std::uint32_t i = 0; i < slots_in_use(board); ++i) {
+    const Slot& slot = board.slot(i);
+    if (waits_for_permit(slot)) longest = std::max(longest, now - slot.since_ns.load());
+  }
+  return std::chrono::nanoseconds(longest);
 }
 
 void ask_idle_holder_for_permit(const Board& board) {

@@ -125,10 +125,15 @@ struct ParseResult {
   std::vector<Problem> problems;  // in the order of the file
 };
 
+// Whether the files that a configuration names are looked at. A sub-worker trusts them: the supervisor has
+// checked, and one group's program that is missing for a moment must not keep those of the others from
+// starting.
+enum class Files { check, trust };
+
 // Parses and checks the text of a configuration. `directory` is what relative paths are relative to, itself
 // relative to the working directory unless absolute; checks of the file system (is the executable there, may
 // it be executed) are part of it.
-ParseResult parse(std::string_view text, const std::string& directory);
+ParseResult parse(std::string_view text, const std::string& directory, Files files = Files::check);
 
 // Reads the file and parses it; an unreadable file is a Problem too.
 ParseResult load(const std::string& path);

@@ -121,6 +121,7 @@ struct Value {
   const toml::node& node;
   std::string name;  // as messages call it: "count" in [[group]]
   const std::string& directory;
+  Files files;
   Report& report;
 
   void reject(const std::string& why) const { report.add(node.source(), name + ": " + why); }
@@ -163,7 +164,7 @@ auto list(Element element) {
     }
     std::vector<std::string> items;
     for (const toml::node& node : *array) {
-      if (auto item = element(Value{node, value.name, value.directory, value.report})) {
+      if (auto item = element(Value{node, value.name, value.directory, value.files, value.report})) {
         items.push_back(std::move(*item));
       }
     }
@@ -312,6 +313,7 @@ std::optional<std::string> executable(const Value& value) {
     return std::nullopt;
   }
   std::string path = std::filesystem::path(value.directory) / *name;
+  if (value.files == Files::trust) return path;
   if (const std::string why = why_not_executable(path); !why.empty()) {
     value.reject(path + ": " + why);
     return std::nullopt;
@@ -501,7 +503,7 @@ std::optional<std::vector<std::pair<std::string, std::string>>> environment(cons
       value.report.add(name.source(), shown + ": is a key of [[group]], move it above the environment");
     } else if (variable.empty() || variable.find_first_of(std::string_view("=\0", 2)) != std::string::npos) {
       value.report.add(name.source(), shown + ": is not the name of an environment variable");
-    } else if (auto setting = text(Value{node, shown, value.directory, value.report})) {
+    } else if (auto setting = text(Value{node, shown, value.directory, value.files, value.report})) {
       variables.emplace_back(variable, std::move(*setting));
     }
   }
@@ -512,7 +514,7 @@ std::optional<std::vector<std::pair<std::string, std::string>>> environment(cons
 
 class Parser {
  public:
-  explicit Parser(std::string directory) : directory_(std::move(directory)) {}
+  Parser(std::string directory, Files files) : directory_(std::move(directory)), files_(files) {}
 
   ParseResult parse(std::string_view text);
 
@@ -530,6 +532,7 @@ class Parser {
   void check(const Log&, const toml::table&) {}
 
   const std::string directory_;
+  Files files_;
   Config config_;
   Report report_;
   std::vector<toml::source_region> name_regions_;  // of the groups' names, by index in config_.groups
@@ -598,7 +601,8 @@ void Parser::read_section(const toml::table& table, const Schema<Section>& schem
     if (known == schema.keys.end()) {
       report_.add(name.source(), unknown_key(name.str(), heading, outline(schema).keys));
     } else {
-      known->read(Value{node, in_quotes(name.str()) + " in " + heading, directory_, report_}, section);
+      known->read(Value{node, in_quotes(name.str()) + " in " + heading, directory_, files_, report_},
+                  section);
     }
   }
   for (const Key<Section>& key : schema.keys) {
@@ -698,8 +702,8 @@ std::string absolute(const std::string& directory) {
 
 }  // namespace
 
-ParseResult parse(std::string_view text, const std::string& directory) {
-  return Parser(absolute(directory)).parse(text);
+ParseResult parse(std::string_view text, const std::string& directory, Files files) {
+  return Parser(absolute(directory), files).parse(text);
 }
 
 }  // namespace postpone::config

@@ -28,13 +28,14 @@ Housekeeper::Housekeeper(const config::Config& config, const board::Board& board
     : config_(config), board_(board), leash_(std::move(leash)), header_(board.header()), backoff_(50ms, 1s) {}
 
 board::SubWorkerExit Housekeeper::run() {
-  learn_schedules();
   while (!may_leave()) {
     // Answer first: whatever is rung for from here on is looked after in the next round.
     if ((header_.housekeeper_doorbell.answer() & board::kRungForWork) != 0) look_for_due(kLateCommit);
     try {
       if (!manager_) connect();
       round();
+      if (!std::exchange(knows_schedules_, true))
+        learn_schedules();  // after the first heartbeats: it may take a while
       backoff_.reset();
       show("waiting");
       wait(until_next_round());
@@ -59,6 +60,7 @@ void Housekeeper::learn_schedules() {
     }
     tick();
   }
+  periodic_.start(std::chrono::floor<std::chrono::seconds>(server_now()));
 }
 
 void Housekeeper::connect() {
@@ -67,14 +69,15 @@ void Housekeeper::connect() {
   options.url = config_.database.url;
   options.application_name = "postpone housekeeper";
   options.connect_timeout = config_.database.connect_timeout;
-  options.statement_timeout = config_.database.statement_timeout;
+  // Shorter than anybody's patience with our heartbeats: a rescue may meet a lock that somebody keeps.
+  options.statement_timeout =
+      std::min(config_.database.statement_timeout, config_.supervisor.heartbeat_interval / 2);
   options.on_tick = [this] { tick(); };
   manager_.emplace(sql::JobManager::connect(options));
-  server_offset_ = manager_->server_time() - std::chrono::system_clock::now();
-  if (!due_seen_) {
-    due_seen_ = std::chrono::system_clock::now() + server_offset_;
-    periodic_.start(server_now());
-  }
+  server_time_ = manager_->server_time();
+  server_time_at_ = Clock::now();
+  // Another server (after a failover) may have another idea of the time.
+  due_seen_ = due_seen_ ? std::min(*due_seen_, server_now()) : server_now();
   look_for_due(kLateCommit);  // what was scheduled while we were away
   next_heartbeat_ = Clock::now();
   connected_since_ = Clock::now();
@@ -85,8 +88,9 @@ void Housekeeper::connect() {
 // being done.
 void Housekeeper::round() {
   show("keeping house");
+  // Heartbeats first: everybody who works here depends on them, and the others may have to wait for a lock.
   const std::pair<const char*, void (Housekeeper::*)()> duties[] = {
-      {"graves", &Housekeeper::settle_graves},          {"heartbeats", &Housekeeper::keep_heartbeats},
+      {"heartbeats", &Housekeeper::keep_heartbeats},    {"graves", &Housekeeper::settle_graves},
       {"silent workers", &Housekeeper::rescue_silent},  {"scheduled jobs", &Housekeeper::watch_due_jobs},
       {"periodic tasks", &Housekeeper::defer_periodic}, {"aborts", &Housekeeper::pass_on_aborts}};
   std::string faults;
@@ -94,7 +98,7 @@ void Housekeeper::round() {
     try {
       (this->*duty)();
     } catch (const sql::DatabaseError& error) {
-      if (error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict) throw;
+      if (error.remedy() == sql::Remedy::reconnect) throw;
       faults += fmt::format("{}: {}; ", name, error.what());
     }
   }
@@ -165,14 +169,6 @@ void Housekeeper::report_rescued(sql::WorkerId lease, const std::vector<sql::Rec
 // --- graves
 // ------------------------------------------------------------------------------------------------------
 
-bool Housekeeper::open_graves() const {
-  for (std::uint32_t i = 0; i < board::kMaxGraves; ++i) {
-    const board::Grave& grave = board_.grave(i);
-    if (grave.worker_id.load() != grave.settled_worker_id.load()) return true;
-  }
-  return false;
-}
-
 void Housekeeper::settle_graves() {
   for (std::uint32_t i = 0; i < board::kMaxGraves; ++i) {
     board::Grave& grave = board_.grave(i);
@@ -228,7 +224,8 @@ void Housekeeper::look_for_due(std::chrono::seconds back) {
 void Housekeeper::watch_due_jobs() {
   if (next_due_ && Clock::now() >= next_due_at_) {
     wake_for(next_due_->queues);
-    due_seen_ = next_due_->due_at;
+    // The wait for a distant time is cut, and then nothing is due yet.
+    due_seen_ = std::min(next_due_->due_at, server_now());
     next_due_.reset();
     look_for_due(0s);
   }
@@ -256,14 +253,17 @@ void Housekeeper::wake_for(const std::vector<std::string>& queues) {
 // --- periodic tasks
 // ----------------------------------------------------------------------------------------------
 
-Cron::Time Housekeeper::server_now() const {
-  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now() + server_offset_);
+// The server's clock, as it was at the last connect and has gone on since: steps of this host's clock do not
+// matter.
+sql::SystemTime Housekeeper::server_now() const {
+  return server_time_ + std::chrono::duration_cast<sql::SystemTime::duration>(Clock::now() - server_time_at_);
 }
 
 // A tick leaves the list when the database has answered for it. One that an error of the connection came
 // between is deferred again, and counts once all the same.
 void Housekeeper::defer_periodic() {
-  for (sql::PeriodicDefer& tick : periodic_.take_due(server_now())) ticks_.push_back(std::move(tick));
+  for (sql::PeriodicDefer& tick : periodic_.take_due(std::chrono::floor<std::chrono::seconds>(server_now())))
+    ticks_.push_back(std::move(tick));
   for (; !ticks_.empty(); ticks_.pop_front()) {
     const sql::PeriodicDefer& defer = ticks_.front();
     try {
@@ -298,7 +298,7 @@ Housekeeper::Clock::duration Housekeeper::until_next_round() const {
   auto next = std::min({next_heartbeat_, next_abort_poll_, next_silence_check_});
   if (next_due_) next = std::min(next, next_due_at_);
   if (const auto tick = periodic_.next_tick()) {
-    const auto wait = *tick - (std::chrono::system_clock::now() + server_offset_);
+    const auto wait = *tick - server_now();
     next = std::min(next, now + std::chrono::duration_cast<Clock::duration>(wait));
   }
   return std::max(Clock::duration(0), next - now);
@@ -331,7 +331,7 @@ bool Housekeeper::told_to_leave() {
 // wants settling.
 bool Housekeeper::may_leave() {
   if (!told_to_leave()) return false;
-  return (leases().empty() && !open_graves()) ||
+  return (leases().empty() && !board::has_open_grave(board_)) ||
          Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace;
 }
 

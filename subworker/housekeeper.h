@@ -62,8 +62,7 @@ class Housekeeper {
   void tick();
   bool told_to_leave();
   bool may_leave();
-  bool open_graves() const;
-  Cron::Time server_now() const;
+  sql::SystemTime server_now() const;
   void show(const std::string& activity) const;
 
   const config::Config& config_;
@@ -75,19 +74,18 @@ class Housekeeper {
   sys::Backoff backoff_;
   Periodic periodic_;
   std::deque<sql::PeriodicDefer> ticks_;  // taken from periodic_, not yet in the database
-  std::chrono::system_clock::duration server_offset_{
-      0};  // the server's clock less ours, as of the last connect
+  sql::SystemTime server_time_;           // the server's clock …
+  Clock::time_point server_time_at_;      // … at this moment, that of the last connect
+  bool knows_schedules_ = false;
   Clock::time_point next_heartbeat_;
   Clock::time_point next_abort_poll_;
   Clock::time_point next_silence_check_;
   Clock::time_point connected_since_;
   std::optional<sql::NextDue> next_due_;  // the next scheduled job, to be woken for at next_due_at_
   Clock::time_point next_due_at_;
-  std::optional<sql::SystemTime>
-      due_seen_;  // jobs due up to here were woken for; nothing = never connected yet
-  std::optional<std::chrono::seconds>
-      look_back_;            // ask for the next scheduled job, from so long before due_seen_ on
-  std::string said_faults_;  // what could not be done in the last round
+  std::optional<sql::SystemTime> due_seen_;  // up to here jobs were woken for; nothing = not connected yet
+  std::optional<std::chrono::seconds> look_back_;  // ask for due jobs, from so long before due_seen_ on
+  std::string said_faults_;                        // what could not be done in the last round
   bool ready_ = false;
   std::optional<Clock::time_point> leaving_since_;
 };

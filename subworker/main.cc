@@ -46,9 +46,9 @@ struct Arguments {
 struct UsageError {};
 
 config::Config read_config(const Arguments& arguments) {
-  const auto result = arguments.by_hand()
-                          ? config::load(arguments.config_file)
-                          : config::parse(sys::read_whole(board::kConfigFd), arguments.config_directory);
+  const auto result = arguments.by_hand() ? config::load(arguments.config_file)
+                                          : config::parse(sys::read_whole(board::kConfigFd),
+                                                          arguments.config_directory, config::Files::trust);
   for (const config::Problem& problem : result.problems)
     spdlog::error(
         "{}", config::to_string(problem, arguments.by_hand() ? arguments.config_file : "the configuration"));

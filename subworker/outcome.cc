@@ -235,10 +235,4 @@ sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description&
   return outcome;
 }
 
-sql::Outcome release(const sql::Job& job) {
-  sql::Outcome outcome = begin(job);
-  outcome.action = sql::Action::release;
-  return outcome;
-}
-
 }  // namespace postpone::subworker

@@ -27,7 +27,4 @@ sql::Outcome decide(const sql::Job& job, const Execution& execution,
 sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
                           const std::string& executable, config::DeleteJobs delete_jobs);
 
-// A job that was fetched and not started goes back as it was.
-sql::Outcome release(const sql::Job& job);
-
 }  // namespace postpone::subworker

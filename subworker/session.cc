@@ -15,7 +15,15 @@ constexpr auto kShortestWait = 50ms;
 constexpr auto kLongestWait =
     1s;  // so that the first job starts within a second or so of the server's return
 constexpr auto kWaitSlice = 200ms;
+constexpr auto kFairWait = 100ms;  // a new connection costs some 5 ms
+constexpr auto kHandOver = 20ms;
 constexpr const char* kForeignKeyViolation = "23503";
+
+// Is it the data of the outcome that the server does not take (and not who we are, or what is installed)?
+bool is_refusal(const sql::DatabaseError& error) {
+  const std::string& state = error.sqlstate();
+  return state.starts_with("22") || state.starts_with("23") || state.starts_with("54");
+}
 
 sql::OutcomeTexts texts(const std::vector<KeptOutcome>& outcomes) {
   sql::OutcomeTexts texts;
@@ -41,6 +49,7 @@ Session::Session(const config::Config& config, const config::Group& group, const
 
 std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutcome>& outcomes,
                                                       int max_jobs) {
+  be_fair();
   std::vector<KeptOutcome> left = outcomes;
   std::vector<sql::Recorded> settled;
   for (;;) {
@@ -114,8 +123,11 @@ void Session::handle(const sql::DatabaseError& error, bool outcomes_sent, int ma
         doubtful_lease_ = worker_id_;
         return;
       }
-      if (outcomes_sent) throw OutcomeRefused(error.what());
-      throw error;
+      if (outcomes_sent && is_refusal(error)) throw OutcomeRefused(error.what());
+      // Who still has something to store waits for whatever it is to be mended; who has not lets the
+      // supervisor know.
+      if (!outcomes_sent) throw error;
+      break;
   }
   const auto wait_for = backoff_.next(sys::chance());
   if (error.remedy() != sql::Remedy::retry)
@@ -139,16 +151,29 @@ bool Session::take_permit(bool pending) {
     permit_ = board::Permit::try_take(board_, identity_.slot, identity_.generation);
     if (permit_) break;
     // Say that we wait before the last try: whoever frees a permit after it then sees us.
-    slot_.enter(board::SlotState::waiting_for_permit);
+    if (slot_.state.load() != board::SlotState::waiting_for_permit)
+      slot_.enter(board::SlotState::waiting_for_permit);  // once: how long we have waited counts
     permit_ = board::Permit::try_take(board_, identity_.slot, identity_.generation);
     if (permit_) break;
     board::ask_idle_holder_for_permit(board_);
     slot_.doorbell.wait(kWaitSlice);
     slot_.doorbell.answer();
     hooks_.on_tick();
-    if (hooks_.gives_up(pending)) return false;
+    // The permit that we were rung for, perhaps: try before giving up, so that it is not left lying.
+    permit_ = board::Permit::try_take(board_, identity_.slot, identity_.generation);
+    if (!permit_ && hooks_.gives_up(pending)) return false;
   }
   return true;
+}
+
+// With fewer permits than sub-workers, short jobs would keep a connection for ever. Somebody who has waited
+// for long gets ours: give it up, and let the one who was rung take it before we ask for it again.
+void Session::be_fair() {
+  if (!permit_ || board::longest_wait_for_permit(board_) < kFairWait) return;
+  give_up_connection();
+  slot_.enter(board::SlotState::waiting_for_permit);
+  slot_.doorbell.wait(kHandOver);
+  slot_.doorbell.answer();
 }
 
 void Session::connect() {
@@ -168,7 +193,7 @@ void Session::give_up_connection() {
 
 bool Session::leave() {
   if (worker_id_ == 0) return true;
-  if (doubtful_lease_ || !take_permit(false)) return false;
+  if (doubtful_lease_ || !take_permit(true)) return false;
   try {
     if (!manager_) connect();
     manager_->unregister_worker(worker_id_);

@@ -77,6 +77,7 @@ class Session {
 
  private:
   bool take_permit(bool pending);
+  void be_fair();
   void connect();
   void ensure_lease();
   std::vector<sql::Recorded> settle(const std::vector<KeptOutcome>& outcomes);

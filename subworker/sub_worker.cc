@@ -21,6 +21,7 @@ using namespace std::chrono_literals;
 constexpr auto kIdleSlice =
     1s;  // the heartbeat on the board; also bounds what a step of the wall clock can cost
 constexpr auto kRetireGrace = 1s;
+constexpr auto kLeftoversInterval = 1s;
 constexpr auto kStoreNowLimit = 2s;  // told to stop now: how long an outcome may still take to be stored
 
 double to_ms(sql::Seconds seconds) {
@@ -75,7 +76,7 @@ void SubWorker::work() {
 // --------------------------------------------------------------------------------------------
 
 bool SubWorker::task_is_fit() const {
-  if (!task_ || !task_->alive()) return false;
+  if (!task_ || !task_->alive() || task_->has_ended()) return false;
   if (task_->jobs_served() == 0) return true;
   const std::int64_t rss = group_.max_rss > 0 ? sys::resident_bytes(task_->pid()) : 0;
   const std::string reason =
@@ -90,7 +91,10 @@ void SubWorker::replace_task() {
   task_.emplace(group_, [this](Output::Stream stream, std::string_view line) { on_output(stream, line); });
   slot_.task_pid.store(task_->pid());
   task_max_jobs_ = max_jobs_with_jitter(group_, sys::chance());
-  task_->greet(config_.supervisor.start_deadline, [this] { tick(); });
+  task_->greet(config_.supervisor.start_deadline, [this] {
+    tick();
+    lend_connection();
+  });
 }
 
 void SubWorker::on_output(Output::Stream stream, std::string_view line) const {
@@ -107,8 +111,8 @@ void SubWorker::on_output(Output::Stream stream, std::string_view line) const {
 // Records what is kept, fetches and runs. False when there was nothing to run.
 bool SubWorker::look_for_work() {
   slot_.doorbell.answer();
-  const bool paused = slot_.command.load() == board::Command::pause;
-  if (paused && kept_.empty()) return false;
+  const bool paused = slot_.command.load() == board::Command::pause || is_fenced();
+  if (paused && kept_.empty() && ready_) return false;
   const bool freed_lock = std::exchange(freed_lock_, false);
   const auto answer = exchange(paused ? 0 : 1);
   if (!answer) return false;
@@ -176,8 +180,9 @@ void SubWorker::refuse_kept(const std::string& reason) {
 void SubWorker::run_job(const sql::Job& job) {
   board::JobEntry& entry = slot_.jobs[outcomes_.size()];
   entry.job_id.store(job.id);
-  entry.phase.store(board::JobPhase::running);
   slot_.enter(board::SlotState::running);
+  slot_.abort_job_id.store(0);  // what is set from now on is meant for this job
+  entry.phase.store(board::JobPhase::running);
   current_ = job;
   freed_lock_ |= job.lock.has_value();
   ran_something_ = true;
@@ -189,9 +194,8 @@ void SubWorker::run_job(const sql::Job& job) {
               to_ms(outcome.run_time), outcome.attempt, outcome.message.empty() ? "" : ": ", outcome.message);
   count(outcome);
   keep(std::move(outcome));
-  // Only now: an abort request that came during the run was for this job.
-  std::int64_t asked = job.id;
-  slot_.abort_job_id.compare_exchange_strong(asked, 0);
+  // Under a backlog there is no idle moment in which to look for what jobs leave behind.
+  if (Clock::now() - looked_for_leftovers_ > kLeftoversInterval) kill_leftovers();
 }
 
 sql::Outcome SubWorker::execute(const sql::Job& job) {
@@ -209,8 +213,7 @@ sql::Outcome SubWorker::execute(const sql::Job& job) {
 
 std::optional<RunHooks::Stop> SubWorker::on_run_tick(const sql::Job& job) {
   tick();
-  // A long job has no use for a connection that somebody else waits for.
-  if (session_.connected() && board::someone_waits_for_permit(board_)) session_.give_up_connection();
+  lend_connection();
   if (is_fenced()) return RunHooks::Stop{StopReason::fenced, true};
   if (slot_.abort_job_id.load() == job.id) return RunHooks::Stop{StopReason::requested};
   if (!leaving()) return std::nullopt;
@@ -218,6 +221,11 @@ std::optional<RunHooks::Stop> SubWorker::on_run_tick(const sql::Job& job) {
   if (Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace)
     return RunHooks::Stop{StopReason::shutdown};
   return std::nullopt;
+}
+
+// Who does not need its connection for a while gives it to somebody who waits for one.
+void SubWorker::lend_connection() {
+  if (session_.connected() && board::someone_waits_for_permit(board_)) session_.give_up_connection();
 }
 
 // Another host takes our jobs when our lease was silent for stalled_after, so what runs here has to be dead
@@ -263,15 +271,20 @@ void SubWorker::idle() {
   slot_.enter(board::SlotState::idle);
   // After that, and not before: who waits for a permit asks those that are idle, and did not find us among
   // them until now.
-  if (session_.connected() && board::someone_waits_for_permit(board_)) session_.give_up_connection();
+  lend_connection();
   kill_leftovers();
   const auto until = Clock::now() + config_.supervisor.polling_interval;
   while (Clock::now() < until && !leaving()) {
     slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(kIdleSlice, until - Clock::now()));
     tick();
+    if (!slot_.doorbell.is_rung()) continue;
+    // First this, then the answer: who sees us idle and not rung may rely on it (the supervisor, with
+    // --one-shot).
+    slot_.enter(board::SlotState::looking);
     const std::uint32_t rung = slot_.doorbell.answer();
     if ((rung & board::kRungForPermit) != 0) session_.give_up_connection();
     if ((rung & (board::kRungForWork | board::kRungForCommand)) != 0) return;
+    slot_.enter(board::SlotState::idle);
   }
 }
 
@@ -279,6 +292,7 @@ void SubWorker::idle() {
 // process ends.
 void SubWorker::kill_leftovers() {
   if (!std::exchange(ran_something_, false)) return;
+  looked_for_leftovers_ = Clock::now();
   const auto orphans = sys::kill_orphans({task_->pid()}, 1s);
   if (orphans.reaped > 0) spdlog::warn("killed {} process(es) that a job had left behind", orphans.reaped);
 }
@@ -316,11 +330,12 @@ board::SubWorkerExit SubWorker::leave() {
   slot_.enter(board::SlotState::stopping);
   show("leaving");
   if (!kept_.empty()) exchange(0);
+  const bool gone = outcomes_.empty() && session_.leave();
   if (task_) task_->retire(kRetireGrace);
   for (const sql::Outcome& outcome : outcomes_)
     spdlog::error("job {} ended ({}: {}) and could not be recorded: it will be rescued as a stalled job",
                   outcome.job_id, sql::to_string(outcome.cause), outcome.message);
-  if (!outcomes_.empty() || !session_.leave()) return board::SubWorkerExit::internal_error;
+  if (!gone) return board::SubWorkerExit::internal_error;
   spdlog::debug("left");
   return board::SubWorkerExit::drained;
 }

@@ -46,6 +46,7 @@ class SubWorker {
   void run_job(const sql::Job& job);
   sql::Outcome execute(const sql::Job& job);
   std::optional<RunHooks::Stop> on_run_tick(const sql::Job& job);
+  void lend_connection();
   bool is_fenced() const;
   void keep(sql::Outcome outcome);
   void write_on_board(std::size_t entry);
@@ -75,7 +76,8 @@ class SubWorker {
       outcomes_;  // decided and not known to be recorded; entry i of the slot tells of number i
   std::vector<KeptOutcome> kept_;  // the same, as texts
   bool ready_ = false;
-  bool freed_lock_ = false;     // by the outcomes that are kept
+  bool freed_lock_ = false;  // by the outcomes that are kept
+  Clock::time_point looked_for_leftovers_;
   bool ran_something_ = false;  // since processes left behind were looked for
   std::optional<Clock::time_point> leaving_since_;
 };

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <stdexcept>
 #include <utility>
 
 #include "subworker/task_environment.h"
@@ -201,6 +202,8 @@ class TaskProcess::Run {
     try {
       start();
       while (!end_) step();
+    } catch (const std::length_error& error) {
+      end_ = Returned{too_large(error.what())};
     } catch (const wire::ProtocolError& error) {
       owner_.kill_all();
       end_ = Garbled{error.what()};
@@ -223,6 +226,15 @@ class TaskProcess::Run {
     run.args = job_.args;
     run.time_limit_ms = time_limit_.count();
     owner_.send(run);
+  }
+
+  // The job does not fit into a frame. Nothing was sent, and nothing will be at a second try.
+  wire::Result too_large(const std::string& why) const {
+    wire::Result result;
+    result.job_id = job_.id;
+    result.status = wire::ResultStatus::bad_arguments;
+    result.message = fmt::format("the arguments are too large ({} bytes): {}", job_.args.size(), why);
+    return result;
   }
 
   void step() {
@@ -275,7 +287,8 @@ class TaskProcess::Run {
       tell_to_stop(stop->reason);
       if (stop->now) kill_at_ = Clock::now();
     }
-    if (time_limit_.count() > 0 && elapsed > time_limit_) tell_to_stop(StopReason::time_limit);
+    const auto run_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed);
+    if (time_limit_.count() > 0 && run_ms > time_limit_) tell_to_stop(StopReason::time_limit);
     if (!stop_ || Clock::now() < kill_at_ || killed_) return;
     killed_ = true;
     owner_.process_.signal_group(SIGKILL);
@@ -314,6 +327,8 @@ class TaskProcess::Run {
   }
 
   Execution report() {
+    // Its result and our SIGKILL have crossed: the process is as good as dead, and serves no other job.
+    if (killed_ && owner_.alive()) owner_.kill_all();
     owner_.output_.finish();
     ++owner_.jobs_served_;
     Execution execution;
@@ -371,6 +386,11 @@ sys::ExitReport TaskProcess::kill_all() {
   drain_output();
   channel_.reset();
   return report;
+}
+
+bool TaskProcess::has_ended() const {
+  pollfd fd{process_.pidfd(), POLLIN, 0};
+  return ::poll(&fd, 1, 0) > 0;
 }
 
 std::chrono::milliseconds TaskProcess::age() const {

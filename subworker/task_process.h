@@ -70,7 +70,9 @@ class TaskProcess {
   // from it.
   void retire(std::chrono::milliseconds grace);
 
+  // False once it was reaped. has_ended(): it has died by itself, in between two jobs.
   bool alive() const { return static_cast<bool>(process_); }
+  bool has_ended() const;
   pid_t pid() const { return process_.pid(); }
   int jobs_served() const { return jobs_served_; }
   std::chrono::milliseconds age() const;

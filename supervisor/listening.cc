@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <system_error>
 #include <utility>
 
 namespace postpone::supervisor {
@@ -23,12 +24,16 @@ void Listening::advance() {
 // its socket and opened another with the same number.
 void Listening::arm() {
   socket_.reset();
-  if (listener_.socket() >= 0) {
+  timer_.set(listener_.deadline(), [this] { advance(); });
+  if (listener_.socket() < 0) return;
+  try {
     socket_.emplace(loop_, listener_.socket());
     if (listener_.wants().read) socket_->when_readable([this] { advance(); });
     if (listener_.wants().write) socket_->when_writable([this] { advance(); });
+  } catch (const std::system_error& error) {  // out of descriptors: the timer tries again
+    spdlog::error("LISTEN connection: {}", error.what());
+    timer_.set(sql::Listener::Clock::now() + std::chrono::seconds(1), [this] { advance(); });
   }
-  timer_.set(listener_.deadline(), [this] { advance(); });
 }
 
 void Listening::say_what_changed() {

@@ -1,7 +1,9 @@
 // postpone-supervisor: reads the configuration and runs the supervisor.
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -52,6 +54,16 @@ config::Overrides overrides_of(const Arguments& arguments) {
   return overrides;
 }
 
+// A reader of our log that goes away must not take the family with it; and each child takes about four
+// descriptors, of which the usual soft limit knows only 1024.
+void prepare_process() {
+  ::signal(SIGPIPE, SIG_IGN);
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 Exit run(const Arguments& arguments) {
   postpone::supervisor::Options options;
   options.config_path = arguments.config_path;
@@ -82,6 +94,7 @@ int main(int argc, char** argv) {
   try {
     const Arguments arguments = parse_arguments(app, argc, argv);
     postpone::sys::init_process_title(argc, argv);
+    prepare_process();
     return static_cast<int>(run(arguments));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);

@@ -24,9 +24,9 @@ std::optional<std::string> Roster::overdue(const Seat& seat, Clock::time_point n
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
   // A heartbeat of the incarnation before does not count against this one.
-  const auto silent = duration_cast<milliseconds>(now - std::max(last_beat, seat.since));
+  const auto silent = duration_cast<milliseconds>(now - std::max({last_beat, seat.since, judge_from_}));
   if (silent > policy_.silence_limit) return fmt::format("no sign of life for {} ms", silent.count());
-  const auto age = duration_cast<milliseconds>(now - seat.since);
+  const auto age = duration_cast<milliseconds>(now - std::max(seat.since, judge_from_));
   if (seat.state == State::starting && age > policy_.start_deadline)
     return fmt::format("not ready after {} ms", age.count());
   return std::nullopt;
@@ -35,6 +35,7 @@ std::optional<std::string> Roster::overdue(const Seat& seat, Clock::time_point n
 void Roster::spawned(Member member, Clock::time_point now) {
   Seat& seat = seats_[member];
   seat.state = State::starting;
+  seat.killed = false;
   seat.worker_id = 0;
   seat.since = now;
 }
@@ -50,6 +51,7 @@ void Roster::ended(Member member, Clock::time_point now, double chance) {
   Seat& seat = seats_[member];
   const bool served = seat.state == State::serving;
   seat.state = State::absent;
+  seat.killed = false;
   seat.worker_id = 0;
   seat.since = served ? now : now + seat.backoff.next(chance);
 }
@@ -58,7 +60,7 @@ std::optional<Clock::time_point> Roster::next_deadline() const {
   std::optional<Clock::time_point> next;
   for (Member m = 0; m < size(); ++m) {
     const Seat& seat = seats_[m];
-    if (seat.state == State::absent && retired_[m]) continue;
+    if (seat.killed || (seat.state == State::absent && retired_[m])) continue;
     const auto at = seat.state == State::starting ? seat.since + policy_.start_deadline : seat.since;
     if (seat.state != State::serving && (!next || at < *next)) next = at;
   }

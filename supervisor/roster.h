@@ -57,6 +57,11 @@ class Roster {
   std::vector<Overdue> to_kill(Clock::time_point now, LastBeat last_beat) const;
 
   void spawned(Member member, Clock::time_point now);
+  // It was sent SIGKILL; its end is only a matter of time.
+  void killed(Member member) { seats_[member].killed = true; }
+  // This process itself was not running for a while (frozen, suspended): nobody's silence before `now`
+  // counts.
+  void thawed(Clock::time_point now) { judge_from_ = now; }
   // The spawn failed, or the member has ended and is buried. `chance` lies in [0, 1).
   void ended(Member member, Clock::time_point now, double chance);
   void ready(Member member);
@@ -75,11 +80,13 @@ class Roster {
     std::int64_t worker_id = 0;
     Clock::time_point since;  // started, or (absent) when to spawn
     sys::Backoff backoff;
+    bool killed = false;
   };
   std::optional<std::string> overdue(const Seat& seat, Clock::time_point now,
                                      Clock::time_point last_beat) const;
 
   RosterPolicy policy_;
+  Clock::time_point judge_from_;
   std::vector<Seat> seats_;
   std::vector<bool> retired_;
 };
@@ -88,7 +95,7 @@ template <typename LastBeat>
 std::vector<Roster::Overdue> Roster::to_kill(Clock::time_point now, LastBeat last_beat) const {
   std::vector<Overdue> members;
   for (Member m = 0; m < size(); ++m) {
-    if (seats_[m].state == State::absent) continue;
+    if (seats_[m].state == State::absent || seats_[m].killed) continue;
     if (auto why = overdue(seats_[m], now, last_beat(m))) members.push_back({m, *why});
   }
   return members;

@@ -17,8 +17,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kUpkeepInterval = 1s;  // heartbeats on the board are looked at so often
-constexpr auto kBurialRetry = 5ms;    // SIGKILL takes a moment; nobody waits for it here
+constexpr auto kUpkeepInterval = 1s;           // heartbeats on the board are looked at so often
+constexpr auto kFrozen = 3 * kUpkeepInterval;  // no upkeep for so long: we were not running
+constexpr auto kBurialRetry = 5ms;             // SIGKILL takes a moment; nobody waits for it here
 constexpr auto kAbortRetry = 10ms;
 constexpr auto kAbortMemory = 2s;
 constexpr auto kOneShotInterval = 20ms;
@@ -189,6 +190,9 @@ void Supervisor::bury(const Burial& burial) {
 // ------------------------------------------------------------------------------------------------------
 
 void Supervisor::upkeep() {
+  const auto now = Clock::now();
+  if (now - last_upkeep_ > kFrozen) roster_.thawed(now);
+  last_upkeep_ = now;
   if (phase_ != Phase::preflight) {
     finish_burials();
     spawn_missing();
@@ -227,9 +231,11 @@ void Supervisor::spawn_missing() {
         continue;
       }
       const std::uint32_t generation = board_.reset_slot(member, group_of_[member]);
+      if (paused_) board_.slot(member).command.store(board::Command::pause);
       adopt(member, spawn_sub_worker(family_, config_.groups[group_of_[member]].name, member, generation));
-    } catch (const sys::SpawnError& error) {
+    } catch (const std::exception& error) {  // out of processes, descriptors, memory: later, perhaps
       spdlog::error("{}: {}", name_of(member), error.what());
+      children_[member].reset();
       roster_.ended(member, Clock::now(), sys::chance());
     }
   }
@@ -241,6 +247,7 @@ void Supervisor::kill_overdue() {
     if (!children_[member]) continue;
     spdlog::warn("{} (pid {}) is killed: {}", name_of(member), children_[member]->process.pid(), why);
     children_[member]->process.signal(SIGKILL);
+    roster_.killed(member);
   }
 }
 
@@ -248,7 +255,7 @@ void Supervisor::kill_overdue() {
 // everybody was rung once more.
 void Supervisor::check_one_shot() {
   if (!one_shot_ || phase_ != Phase::working) return;
-  if (!everybody_idle()) return;
+  if (!burials_.empty() || board::has_open_grave(board_) || !everybody_idle()) return;
   std::uint64_t fetched = 0;
   for (std::uint32_t i = 0; i < slots_; ++i) fetched += board_.slot(i).counters.fetched.load();
   if (fetched_when_idle_ == fetched) return drain(board::Command::drain);
@@ -274,13 +281,20 @@ void Supervisor::check_drained() {
     board_.header().housekeeper_command.store(board::Command::drain);
     board_.header().housekeeper_doorbell.ring(board::kRungForCommand);
   }
-  if (burials_.empty() && living().empty()) {
+  const bool all_gone = living().empty();
+  if (all_gone && (burials_.empty() || Clock::now() >= drain_limit_)) {
     sys::kill_orphans({}, 1s);
+    for (const Burial& burial : burials_)
+      spdlog::error("lease {} could not be settled: its jobs will be rescued as stalled", burial.worker_id);
     return loop_.stop();
   }
-  if (Clock::now() < drain_limit_) return;
-  for (const auto& child : children_)
-    if (child) child->process.signal(SIGKILL);
+  // Whoever still lives is stuck. The housekeeper has some time more: what the others leave is for it to
+  // settle.
+  for (const auto& child : children_) {
+    if (!child) continue;
+    const auto limit = child->member == housekeeper() ? drain_limit_ + kKillMargin : drain_limit_;
+    if (Clock::now() >= limit) child->process.signal(SIGKILL);
+  }
 }
 
 void Supervisor::set_timer() {
@@ -355,6 +369,7 @@ void Supervisor::on_signal(int signal_number) {
       if (phase_ == Phase::draining) return;
       const bool pause = signal_number == SIGTSTP;
       spdlog::info(pause ? "paused: no further jobs are fetched until SIGCONT" : "resumed");
+      paused_ = pause;
       return command_all(pause ? board::Command::pause : board::Command::run);
     }
     default:

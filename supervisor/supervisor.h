@@ -122,10 +122,11 @@ class Supervisor {
   std::vector<AbortRequest> aborts_;  // heard of, and the job was not seen running yet
   std::optional<Listening> listening_;
   Phase phase_ = Phase::preflight;
+  bool paused_ = false;
+  Clock::time_point last_upkeep_ = Clock::now();
   Exit exit_ = Exit::ok;
-  Clock::time_point drain_limit_;  // when whoever still lives is killed
-  std::optional<std::uint64_t>
-      fetched_when_idle_;  // --one-shot: the count at the last look, when everybody was idle
+  Clock::time_point drain_limit_;                   // when whoever still lives is killed
+  std::optional<std::uint64_t> fetched_when_idle_;  // --one-shot: the count when everybody was idle last
 };
 
 }  // namespace postpone::supervisor

@@ -139,8 +139,10 @@ int serve_by_hand(const Registry& registry, std::string_view program,
   if (command == "run" && (arguments.size() == 2 || arguments.size() == 3)) {
     return run_job(registry, program, arguments[1], arguments.size() == 3 ? arguments[2] : "{}");
   }
+  // Whatever follows: a group of sub-workers may give its program arguments of its own, which are not ours to
+  // read.
+  if (command == "--describe") return print(describe(registry) + "\n");
   if (arguments.size() == 1) {
-    if (command == "--describe") return print(describe(registry) + "\n");
     if (command == "--list") return print(list_of(registry));
     if (command == "--help" || command == "-h") {
       print_help(std::cout, program);

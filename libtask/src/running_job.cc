@@ -1,5 +1,6 @@
 #include "running_job.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -24,6 +25,8 @@ std::optional<std::string> lock_of(const std::optional<std::string>& asked,
   return lock;
 }
 
+constexpr std::chrono::duration<std::int64_t, std::milli> kLongestLimit = std::chrono::hours(24 * 365);
+
 std::size_t bytes_of(const wire::DeferredJob& job) {
   constexpr std::size_t kFixed = 64;  // lengths, numbers, flags
   return kFixed + job.task.size() + job.args.size() + job.queue.size() + job.lock.value_or("").size() +
@@ -34,7 +37,9 @@ std::size_t bytes_of(const wire::DeferredJob& job) {
 
 RunningJob::RunningJob(const wire::Run& run, const Registry& registry, JobGiver& giver)
     : run_(run), registry_(registry), giver_(giver) {
-  if (run.time_limit_ms > 0) deadline_ = Clock::now() + std::chrono::milliseconds(run.time_limit_ms);
+  // Cut to what the clock can hold: somebody's "no limit" may be the largest number there is.
+  if (run.time_limit_ms > 0)
+    deadline_ = Clock::now() + std::chrono::milliseconds(std::min(run.time_limit_ms, kLongestLimit.count()));
 }
 
 // The giver comes first: it knows best, and a signal may be no more than how it gave weight to its word.

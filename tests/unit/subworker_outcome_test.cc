@@ -388,12 +388,5 @@ TEST(Outcome, UnknownTaskFailsAndTellsWhatThereIs) {
   EXPECT_TRUE(outcome.delete_job);
 }
 
-TEST(Outcome, ReleasedJobGoesBackAsItWas) {
-  const auto outcome = release(job_after(3));
-  EXPECT_EQ(outcome.job_id, 42);
-  EXPECT_EQ(outcome.action, Action::release);
-  EXPECT_FALSE(outcome.delete_job);
-}
-
 }  // namespace
 }  // namespace postpone::subworker
