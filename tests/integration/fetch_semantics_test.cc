@@ -89,8 +89,7 @@ class Queue : public ::testing::Test {
   Session two{database};
 };
 
-// ------------------------------------------------------------------------------------------- which job is
-// taken
+// --- which job is taken ---
 
 TEST_F(Queue, PriorityThenAgeDecides) {
   defer();
@@ -167,8 +166,7 @@ TEST_F(Queue, AWorkerWithoutALeaseFetchesNothing) {
   EXPECT_EQ(app.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 2)"), "1");
 }
 
-// -------------------------------------------------------------------------------------------------------
-// finish
+// --- finish ---
 
 TEST_F(Queue, OutcomesAreRecordedInTheirOrder) {
   for (int i = 0; i < 5; ++i) defer();
@@ -278,8 +276,7 @@ TEST_F(Queue, AnUnknownWordChangesNothing) {
   EXPECT_EQ(job(1), "doing|0|1");
 }
 
-// ---------------------------------------------------------------------------------------------- deferred by
-// a job
+// --- deferred by a job ---
 
 TEST_F(Queue, FollowersComeWithTheSuccess) {
   defer();
@@ -317,8 +314,7 @@ TEST_F(Queue, FollowersThatCannotBeStoredMakeItFail) {
               ElementsAre(HasSubstr("exception|the jobs it deferred were refused: value too")));
 }
 
-// ------------------------------------------------------------------------------------------------ queueing
-// locks
+// --- queueing locks ---
 
 TEST_F(Queue, RetryGivesWayToAWaitingJob) {
   defer("queueing_lock => 'once'");
@@ -400,8 +396,7 @@ TEST_F(Queue, PeopleAreToldWhyAJobCannotRunAgain) {
   EXPECT_EQ(job(1, "priority, attempts"), "7|2");
 }
 
-// --------------------------------------------------------------------------------------------- several at
-// once
+// --- several at once ---
 
 TEST_F(Queue, FetchersDoNotWaitForEachOther) {
   defer();
@@ -530,8 +525,7 @@ TEST_F(Queue, NeverTwoOfOneLockUnderManyFetchers) {
       IsEmpty());
 }
 
-// -------------------------------------------------------------------------------------------------------
-// rescue
+// --- rescue ---
 
 TEST_F(Queue, RescueDecidesEveryJobOfTheDead) {
   for (int i = 0; i < 4; ++i) defer();
@@ -659,8 +653,7 @@ TEST_F(Queue, LeasesAreLockedInTheOrderOfTheirIds) {
   }
 }
 
-// -------------------------------------------------------------------------------------------------
-// notifications
+// --- notifications ---
 
 class Notifications : public Queue {
  protected:
@@ -821,8 +814,7 @@ TEST_F(Notifications, AJobAtTheEndOfTimeIsNeverDue) {
   EXPECT_THAT(fetch(1, 10), ElementsAre("3"));
 }
 
-// ---------------------------------------------------------------------------------------------------- many
-// rows
+// --- many rows ---
 
 // A statement that follows a cached plan for one row, on many: quadratic plans would take minutes here.
 TEST_F(Queue, AStatementOnTenThousandJobsIsOneStatement) {

@@ -234,7 +234,7 @@ TEST(Schema, OverloadedFunctionIsLeftToPeople) {
   EXPECT_THROW(sql::apply_schema(options_for(database)), sql::DatabaseError);
 }
 
-// ------------------------------------------------------------------------------------------------- adoption
+// --- adoption ---
 
 class Adoption : public ::testing::Test {
  protected:

@@ -98,8 +98,7 @@ class PythonClient : public ::testing::Test {
   Session session{database};
 };
 
-// -------------------------------------------------------------------------------------------------------
-// defer
+// --- defer ---
 
 TEST_F(PythonClient, DefersManyInTheOrderGiven) {
   EXPECT_THAT(
@@ -163,8 +162,7 @@ TEST_F(PythonClient, PeriodicJobKeepsItsTickFreeWhenItIsAlreadyEnqueued) {
   EXPECT_NE(one(statement, tick), "∅");
 }
 
-// ------------------------------------------------------------------------------------------------ fetch,
-// finish
+// --- fetch, finish ---
 
 TEST_F(PythonClient, FetchesARowOfNullsWhenThereIsNothing) {
   register_worker();
@@ -231,8 +229,7 @@ TEST_F(PythonClient, CannotFinishAsSomethingElse) {
   EXPECT_EQ(job("1"), "todo|0|f|∅");
 }
 
-// ------------------------------------------------------------------------------------------------ retry,
-// cancel
+// --- retry, cancel ---
 
 TEST_F(PythonClient, RetriesWithNewPriorityQueueAndLock) {
   register_worker();
@@ -322,8 +319,7 @@ TEST_F(PythonClient, AbortsWhatRuns) {
   EXPECT_THAT(events("1"), ElementsAre("deferred", "started", "abort_requested", "aborted"));
 }
 
-// -----------------------------------------------------------------------------------------------------
-// workers
+// --- workers ---
 
 TEST_F(PythonClient, RegistersBeatsAndLeaves) {
   EXPECT_EQ(register_worker(), "1");
@@ -383,8 +379,7 @@ TEST_F(PythonClient, FindsStalledJobs) {
   EXPECT_THAT(send(by_started, {smallint(60)}), ElementsAre("2|f"));
 }
 
-// ---------------------------------------------------------------------------------------------------
-// inspection
+// --- inspection ---
 
 TEST_F(PythonClient, ChecksTheConnection) {
   EXPECT_EQ(one("SELECT to_regclass('procrastinate_jobs') as check"), "procrastinate_jobs");
@@ -456,8 +451,7 @@ TEST_F(PythonClient, MeetsNoOverloadedFunction) {
       IsEmpty());
 }
 
-// ------------------------------------------------------------------------------------------- raw SQL, as
-// people do
+// --- raw SQL, as people do ---
 
 TEST_F(PythonClient, SeesOneNotificationPerQueueAndStatement) {
   session.rows("LISTEN " + any_queue +
