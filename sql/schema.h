@@ -18,26 +18,26 @@ const std::vector<Migration>& migrations();
 
 struct SchemaReport {
   enum class State {
-    absent,      // neither Procrastinate nor Postpone is there
-    adoptable,   // Procrastinate's tables, without Postpone's
-    outdated,    // Postpone's, some migrations are missing
+    absent,     // neither Procrastinate nor Postpone is there
+    adoptable,  // Procrastinate's tables, without Postpone's
+    outdated,   // Postpone's, some migrations are missing
     current,
-    newer,       // installed by a newer Postpone than this program
-    damaged,     // says it is current, but objects are missing (listed)
+    newer,    // installed by a newer Postpone than this program
+    damaged,  // says it is current, but objects are missing (listed)
   };
   State state = State::absent;
-  std::string schema;            // the PostgreSQL schema that search_path leads to
+  std::string schema;  // the PostgreSQL schema that search_path leads to
   std::string server_version;
-  int installed_version = 0;     // 0 = none
-  int current_version = 0;       // of this program
+  int installed_version = 0;         // 0 = none
+  int current_version = 0;           // of this program
   std::vector<std::string> missing;  // objects or migrations, for people
 };
 
 // What is there. Writes nothing.
 SchemaReport check_schema(const ConnectOptions& options);
 
-// Brings the database to this program's version: one transaction, under an advisory lock, idempotent; adopts what
-// Procrastinate 3.x installed. Returns the names of the migrations applied. Throws DatabaseError.
+// Brings the database to this program's version: one transaction, under an advisory lock, idempotent; adopts
+// what Procrastinate 3.x installed. Returns the names of the migrations applied. Throws DatabaseError.
 std::vector<std::string> apply_schema(const ConnectOptions& options);
 
 // One clear line for an operator: what is wrong, and the command to run; empty when the schema is current.
