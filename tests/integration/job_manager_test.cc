@@ -436,7 +436,7 @@ TEST_F(AJobManager, FinishesNothingWhenTheFetchFails) {
 TEST_F(AJobManager, AsksTheServerNothingWhenThereIsNothingToDo) {
   database.execute(
       "select pg_terminate_backend(pid, 30000) from pg_stat_activity"
-      " where application_name = 'job manager test'");
+      " where datname = current_database() and application_name = 'job manager test'");
   const auto done = manager.finish_and_fetch(worker, {}, {.worker_id = worker, .max_jobs = 0});
   EXPECT_THAT(done.recorded, IsEmpty());
   EXPECT_THAT(done.fetched.jobs, IsEmpty());

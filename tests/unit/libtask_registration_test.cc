@@ -155,7 +155,7 @@ TEST(CommandLine, WithoutSenseGetsTheHelpOnStderr) {
   App app;
   app.task("a", nothing);
   for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{}, {"run"}, {"run", "a", "{}", "more"}, {"--describe", "x"}, {"walk"}}) {
+       {std::vector<std::string>{}, {"run"}, {"run", "a", "{}", "more"}, {"--list", "x"}, {"walk"}}) {
     const Said said = run(app, arguments);
     EXPECT_EQ(said.status, 2);
     EXPECT_EQ(said.out, "");
