@@ -11,6 +11,7 @@ namespace postpone::bench {
 Client::Client(const std::string& url) : connection_(PQconnectdb(url.c_str()), PQfinish) {
   if (PQstatus(connection_.get()) != CONNECTION_OK)
     throw std::runtime_error(PQerrorMessage(connection_.get()));
+  execute("SET client_min_messages = warning");
 }
 
 std::string Client::execute(const std::string& sql) {

@@ -32,8 +32,9 @@ void print_times(const std::string& what, std::vector<double> milliseconds);
 double median(std::vector<double> values);
 
 // Each measures one thing on a database and a family of its own, and prints it.
-void latency(int jobs);  // defer to start on an idle system, beside the bare NOTIFY round trip
-void locks(int rounds);  // four jobs of one lock, retries without wait, lateness of scheduled jobs
+void latency(int jobs);    // defer to start on an idle system, beside the bare NOTIFY round trip
+void locks(int rounds);    // four jobs of one lock, retries without wait, lateness of scheduled jobs
+void letters(int rounds);  // four jobs append a, b, c, d under one lock, two supervisors: abcd?
 void throughput(int jobs, int rounds);   // no-op jobs under 8 sub-workers, and that each ran exactly once
 void rest(std::chrono::seconds length);  // processor time and private memory of an idle family
 

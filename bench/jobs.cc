@@ -61,7 +61,8 @@ struct Stage {
   Client client;
 };
 
-// A fetch is committed, and so on disk, before its job runs: where the disk is slow, this is most of the latency.
+// A fetch is committed, and so on disk, before its job runs: where the disk is slow, this is most of the
+// latency.
 void print_flush_time() {
   tests::TemporaryDirectory directory;
   const sys::Fd file(::open(directory.file("flush").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
@@ -142,6 +143,34 @@ void locks(int rounds) {
         id)));
   }
   print_times("scheduled job, due to started", late);
+}
+
+void letters(int rounds) {
+  std::printf(
+      "letters: four jobs of random length under one lock, two supervisors with 4 sub-workers each\n");
+  const tests::TestDatabase database;
+  const tests::TemporaryDirectory files;
+  const std::string config = kNoPolling + tests::group("letters", POSTPONE_EXAMPLES_DIR "/letters", 4);
+  tests::Family one(database.url(), config);
+  tests::Family two(database.url(), config);
+  one.wait_until_ready(4);
+  two.wait_until_ready(4);
+  Client client(database.url());
+  int right = 0;
+  for (int round = 0; round < rounds; ++round) {
+    const std::string file = files.file(std::to_string(round));
+    for (const char* letter : {"a", "b", "c", "d"}) {
+      client.execute(std::string("SELECT postpone_defer('letters.append', queue => 'letters', lock => 'l', "
+                                 "args => '{\"letter\": \"") +
+                     letter + "\", \"max_ms\": 50, \"file\": \"" + file + "\"}')");
+    }
+    eventually([&] {
+      return client.execute("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')") ==
+             "0";
+    });
+    right += tests::read_file(file) == "abcd" ? 1 : 0;
+  }
+  std::printf("  abcd %d times out of %d\n", right, rounds);
 }
 
 void throughput(int jobs, int rounds) {

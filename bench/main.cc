@@ -14,19 +14,21 @@ int main(int argc, char** argv) {
   const std::map<std::string, std::function<void()>> benchmarks = {
       {"latency", [] { latency(300); }},
       {"locks", [] { locks(30); }},
+      {"letters", [] { letters(50); }},
       {"rest", [] { rest(std::chrono::seconds(30)); }},
       {"throughput", [] { throughput(20'000, 3); }},
       {"soak", [] { throughput(20'000, 20); }},
   };
   std::vector<std::string> names(argv + 1, argv + argc);
-  if (names.empty()) names = {"latency", "locks", "rest", "throughput"};
+  if (names.empty()) names = {"latency", "locks", "letters", "rest", "throughput"};
   try {
     for (const std::string& name : names) {
       const auto benchmark = benchmarks.find(name);
       if (benchmark == benchmarks.end()) {
-        std::fprintf(
-            stderr, "postpone_bench: no benchmark \"%s\"; there are latency, locks, rest, throughput, soak\n",
-            name.c_str());
+        std::fprintf(stderr,
+                     "postpone_bench: no benchmark \"%s\"; there are latency, locks, letters, rest, "
+                     "throughput, soak\n",
+                     name.c_str());
         return 2;
       }
       benchmark->second();

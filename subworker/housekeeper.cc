@@ -106,8 +106,7 @@ void Housekeeper::round() {
   said_faults_ = faults;
 }
 
-// --- heartbeats
-// --------------------------------------------------------------------------------------------------
+// --- heartbeats ---
 
 std::vector<sql::WorkerId> Housekeeper::leases() const {
   std::vector<sql::WorkerId> ids;
@@ -140,8 +139,7 @@ void Housekeeper::report_lost(sql::WorkerId lease) {
   }
 }
 
-// --- silent workers
-// ------------------------------------------------------------------------------------------------
+// --- silent workers ---
 
 // Workers of other supervisors that were silent for too long are dead, or have fenced themselves. After an
 // outage everybody looks silent, so nobody is judged until this connection has been good for as long as the
@@ -166,8 +164,7 @@ void Housekeeper::report_rescued(sql::WorkerId lease, const std::vector<sql::Rec
     spdlog::warn("rescued job {} of dead lease {}: {}", r.job_id, lease, sql::to_string(r.status));
 }
 
-// --- graves
-// ------------------------------------------------------------------------------------------------------
+// --- graves ---
 
 void Housekeeper::settle_graves() {
   for (std::uint32_t i = 0; i < board::kMaxGraves; ++i) {
@@ -211,8 +208,7 @@ std::vector<sql::Recorded> Housekeeper::rescue_with(sql::RescueRequest rescue) {
   }
 }
 
-// --- scheduled jobs
-// ----------------------------------------------------------------------------------------------
+// --- scheduled jobs ---
 
 // A job becomes due without anybody saying so: the housekeeper knows the earliest due time and sleeps until
 // then. It asks anew when that time has come, and when the supervisor heard that a job was scheduled. A
@@ -250,8 +246,7 @@ void Housekeeper::wake_for(const std::vector<std::string>& queues) {
   for (const std::string& queue : queues) board::wake(board_, config_.groups_serving(queue), 1);
 }
 
-// --- periodic tasks
-// ----------------------------------------------------------------------------------------------
+// --- periodic tasks ---
 
 // The server's clock, as it was at the last connect and has gone on since: steps of this host's clock do not
 // matter.
@@ -279,8 +274,7 @@ void Housekeeper::defer_periodic() {
   }
 }
 
-// --- aborts
-// ------------------------------------------------------------------------------------------------------
+// --- aborts ---
 
 void Housekeeper::pass_on_aborts() {
   if (Clock::now() < next_abort_poll_) return;
@@ -290,8 +284,7 @@ void Housekeeper::pass_on_aborts() {
   for (sql::JobId job_id : manager_->jobs_to_abort(ids)) board::request_abort(board_, job_id);
 }
 
-// --- waiting
-// -----------------------------------------------------------------------------------------------------
+// --- waiting ---
 
 Housekeeper::Clock::duration Housekeeper::until_next_round() const {
   const auto now = Clock::now();

@@ -72,8 +72,7 @@ void SubWorker::work() {
   }
 }
 
-// --- the task process
-// --------------------------------------------------------------------------------------------
+// --- the task process ---
 
 bool SubWorker::task_is_fit() const {
   if (!task_ || !task_->alive() || task_->has_ended()) return false;
@@ -105,8 +104,7 @@ void SubWorker::on_output(Output::Stream stream, std::string_view line) const {
     spdlog::info("task process {}: {}", name, line);
 }
 
-// --- looking for work
-// --------------------------------------------------------------------------------------------
+// --- looking for work ---
 
 // Records what is kept, fetches and runs. False when there was nothing to run.
 bool SubWorker::look_for_work() {
@@ -174,8 +172,7 @@ void SubWorker::refuse_kept(const std::string& reason) {
   }
 }
 
-// --- running
-// -----------------------------------------------------------------------------------------------------
+// --- running ---
 
 void SubWorker::run_job(const sql::Job& job) {
   board::JobEntry& entry = slot_.jobs[outcomes_.size()];
@@ -263,8 +260,7 @@ void SubWorker::count(const sql::Outcome& outcome) {
   if (outcome.cause == sql::Cause::signalled || outcome.cause == sql::Cause::exited) ++counters.crashed;
 }
 
-// --- idling
-// ------------------------------------------------------------------------------------------------------
+// --- idling ---
 
 void SubWorker::idle() {
   show("idle");
@@ -302,8 +298,7 @@ void SubWorker::tick() {
   leaving();  // notes the moment
 }
 
-// --- leaving
-// -----------------------------------------------------------------------------------------------------
+// --- leaving ---
 
 bool SubWorker::leaving() {
   if (leaving_since_) return true;

@@ -72,8 +72,7 @@ void TaskProcess::spawn() {
   started_ = Clock::now();
 }
 
-// --- the greeting
-// ------------------------------------------------------------------------------------------------
+// --- the greeting ---
 
 void TaskProcess::greet(std::chrono::milliseconds limit, const std::function<void()>& waiting) {
   if (greeted_) return;
@@ -133,8 +132,7 @@ void TaskProcess::give_up(const std::string& problem) {
   throw BadTask(fmt::format("task executable {}: {}", group_.executable, problem));
 }
 
-// --- reading and writing
-// -----------------------------------------------------------------------------------------
+// --- reading and writing ---
 
 // False at the end of the channel. What was read stands in the decoder.
 bool TaskProcess::read_channel() {
@@ -189,8 +187,7 @@ void TaskProcess::send(const Frame& frame) {
   }
 }
 
-// --- a run
-// -------------------------------------------------------------------------------------------------------
+// --- a run ---
 
 // One job on its way through the task process: the poll loop and what it keeps.
 class TaskProcess::Run {
@@ -365,8 +362,7 @@ Execution TaskProcess::run(const sql::Job& job, std::chrono::milliseconds time_l
   return Run(*this, job, time_limit, hooks).go();
 }
 
-// --- the end
-// -----------------------------------------------------------------------------------------------------
+// --- the end ---
 
 void TaskProcess::retire(std::chrono::milliseconds grace) {
   if (!alive()) return;

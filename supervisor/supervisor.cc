@@ -95,8 +95,7 @@ Exit Supervisor::run() {
   return exit_;
 }
 
-// --- children
-// ----------------------------------------------------------------------------------------------------
+// --- children ---
 
 void Supervisor::adopt(Member member, Spawned spawned) {
   const std::uint32_t generation = member < slots_ ? board_.slot(member).generation.load() : 1;
@@ -186,8 +185,7 @@ void Supervisor::bury(const Burial& burial) {
     board::wake_sibling(board_, group);
 }
 
-// --- upkeep
-// ------------------------------------------------------------------------------------------------------
+// --- upkeep ---
 
 void Supervisor::upkeep() {
   const auto now = Clock::now();
@@ -306,8 +304,7 @@ void Supervisor::set_timer() {
   timer_.set(std::max(at, Clock::now() + 1ms), [this] { upkeep(); });
 }
 
-// --- waking
-// ------------------------------------------------------------------------------------------------------
+// --- waking ---
 
 void Supervisor::start_working() {
   phase_ = Phase::working;
@@ -356,8 +353,7 @@ void Supervisor::ring_everybody(std::uint32_t reasons) {
   board_.header().housekeeper_doorbell.ring(reasons);
 }
 
-// --- signals
-// -----------------------------------------------------------------------------------------------------
+// --- signals ---
 
 void Supervisor::on_signal(int signal_number) {
   switch (signal_number) {
@@ -402,8 +398,7 @@ void Supervisor::command_all(board::Command command) {
   ring_everybody(board::kRungForCommand);
 }
 
-// --- telling
-// -----------------------------------------------------------------------------------------------------
+// --- telling ---
 
 std::string Supervisor::name_of(Member member) const {
   if (member == preflight()) return "preflight";
