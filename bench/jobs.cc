@@ -190,6 +190,7 @@ void throughput(int jobs, int rounds) {
         "'{deferred,started,succeeded}') once");
     std::printf("  round %2d: %6.0f jobs/s, %s of %d ran exactly once%s\n", round, jobs / seconds,
                 once.c_str(), jobs, once == std::to_string(jobs) ? "" : "  WRONG");
+    if (once != std::to_string(jobs)) std::printf("%s\n", stage.family.log().c_str());
     std::fflush(stdout);
   }
 }
