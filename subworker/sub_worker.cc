@@ -108,6 +108,7 @@ void SubWorker::on_output(Output::Stream stream, std::string_view line) const {
 
 // Records what is kept, fetches and runs. False when there was nothing to run.
 bool SubWorker::look_for_work() {
+  tick();  // jobs may be so short, and the database so quick, that nothing ever waits
   slot_.doorbell.answer();
   const bool paused = slot_.command.load() == board::Command::pause || is_fenced();
   if (paused && kept_.empty() && ready_) return false;

@@ -119,6 +119,17 @@ TEST_F(Crash, AStoppedSubWorkerIsKilledAndReplaced) {
   EXPECT_THAT(family.log(), HasSubstr("no sign of life"));
 }
 
+TEST_F(Crash, ASubWorkerThatIsBusyWithShortJobsIsNotTakenForDead) {
+  Family family(database_.url(), supervisor_keys("subworker_timeout = \"1s\"") + group("q", kMisbehave, 1));
+  family.wait_until_ready(1);
+  const auto before = family.processes("postpone: sub-worker");
+  sql("SELECT count(postpone_defer('misbehave.noop', queue => 'q')) FROM generate_series(1, 6000)");
+  EXPECT_TRUE(eventually(
+      [&] { return sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'") == "6000"; },
+      100s));
+  EXPECT_EQ(family.processes("postpone: sub-worker"), before) << family.log();
+}
+
 TEST_F(Crash, DrainingLetsTheRunningJobEnd) {
   Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 2));
   family.wait_until_ready(2);
