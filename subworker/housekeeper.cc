@@ -300,8 +300,9 @@ Housekeeper::Clock::duration Housekeeper::until_next_round() const {
 void Housekeeper::wait(Clock::duration limit) {
   const bool told = told_to_leave();
   const auto until = Clock::now() + (told ? std::min<Clock::duration>(limit, kLeavingSlice) : limit);
+  const auto beat = std::min<Clock::duration>(kSlice, config_.supervisor.subworker_timeout / 4);
   do {
-    const auto slice = std::min<Clock::duration>(kSlice, until - Clock::now());
+    const auto slice = std::min<Clock::duration>(beat, until - Clock::now());
     if (header_.housekeeper_doorbell.wait(std::max<std::chrono::nanoseconds>(slice, 0ns))) return;
     tick();
   } while (Clock::now() < until && told_to_leave() == told);

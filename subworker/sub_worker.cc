@@ -271,8 +271,10 @@ void SubWorker::idle() {
   lend_connection();
   kill_leftovers();
   const auto until = Clock::now() + config_.supervisor.polling_interval;
+  // Several signs of life within the time after which we would be taken for dead.
+  const auto slice = std::min<std::chrono::nanoseconds>(kIdleSlice, config_.supervisor.subworker_timeout / 4);
   while (Clock::now() < until && !leaving()) {
-    slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(kIdleSlice, until - Clock::now()));
+    slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(slice, until - Clock::now()));
     tick();
     if (!slot_.doorbell.is_rung()) continue;
     // First this, then the answer: who sees us idle and not rung may rely on it (the supervisor, with

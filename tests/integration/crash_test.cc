@@ -120,13 +120,13 @@ TEST_F(Crash, AStoppedSubWorkerIsKilledAndReplaced) {
 }
 
 TEST_F(Crash, ASubWorkerThatIsBusyWithShortJobsIsNotTakenForDead) {
-  Family family(database_.url(), supervisor_keys("subworker_timeout = \"1s\"") + group("q", kMisbehave, 1));
+  Family family(database_.url(), supervisor_keys("subworker_timeout = \"4s\"") + group("q", kMisbehave, 1));
   family.wait_until_ready(1);
   const auto before = family.processes("postpone: sub-worker");
   sql("SELECT count(postpone_defer('misbehave.noop', queue => 'q')) FROM generate_series(1, 6000)");
   EXPECT_TRUE(eventually(
       [&] { return sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'") == "6000"; },
-      100s));
+      200s));
   EXPECT_EQ(family.processes("postpone: sub-worker"), before) << family.log();
 }
 
