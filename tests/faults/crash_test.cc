@@ -1,19 +1,10 @@
-// What happens when processes die, hang, or lose the database: one job at most is hit, none is lost, and
-// nothing is left behind.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
+// What happens when processes die or hang: one job at most is hit, none is lost, and nothing is left behind.
 #include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <set>
 #include <string>
 
-#include "tests/support/database.h"
-#include "tests/support/eventually.h"
-#include "tests/support/family.h"
-#include "tests/support/private_server.h"
-#include "tests/support/program.h"
+#include "tests/faults/faults.h"
 
 namespace postpone::tests {
 namespace {
@@ -21,45 +12,7 @@ namespace {
 using testing::HasSubstr;
 using namespace std::chrono_literals;
 
-const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
-const std::string kTestTasks = POSTPONE_TEST_TASKS;
-
-std::string supervisor_keys(const std::string& more = "") {
-  return "[supervisor]\npolling_interval = \"1h\"\n" + more + "\n";
-}
-
-class Crash : public testing::Test {
- protected:
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
-  std::string defer(const std::string& task, const std::string& args = "{}",
-                    const std::string& more = "") const {
-    return sql("SELECT postpone_defer(task => '" + task + "', queue => 'q', args => '" + args + "'" + more +
-               ")");
-  }
-  std::string status(const std::string& id) const {
-    return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id);
-  }
-  bool becomes(const std::string& id, const std::string& wanted) const {
-    return eventually([&] { return status(id) == wanted; });
-  }
-  std::string causes(const std::string& id) const {
-    return sql("SELECT string_agg(cause::text, ' ' ORDER BY attempt) FROM postpone_attempts WHERE job_id = " +
-               id);
-  }
-  std::string file_argument(const std::string& name) const {
-    return R"({"file": ")" + files_.file(name) + R"("})";
-  }
-  void touch(const std::string& name) const { std::fclose(std::fopen(files_.file(name).c_str(), "w")); }
-  // The sub-worker that runs a job of this task, and its task process.
-  static pid_t runner_of(const Family& family, const std::string& task) {
-    for (const auto& [pid, title] : family.processes())
-      if (title.find(": running " + task) != std::string::npos) return pid;
-    return 0;
-  }
-
-  TestDatabase database_;
-  TemporaryDirectory files_;
-};
+using Crash = Faults;
 
 TEST_F(Crash, AKilledTaskProcessCostsItsJobAndNoMore) {
   // An address sanitizer would turn the signal into an exit.
@@ -240,9 +193,6 @@ TEST_F(Crash, ALeaseThatSomebodyDeletedIsReplaced) {
   EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
 }
 
-const std::string kShortSilence =
-    "heartbeat_interval = \"200ms\"\nfence_after = \"600ms\"\nstalled_after = \"1200ms\"";
-
 TEST_F(Crash, AnotherSupervisorTakesOverWhenAWholeFamilyIsKilled) {
   const std::string config = supervisor_keys(kShortSilence) + group("q", kTestTasks, 1);
   Family one(database_.url(), config);
@@ -260,107 +210,6 @@ TEST_F(Crash, AnotherSupervisorTakesOverWhenAWholeFamilyIsKilled) {
   EXPECT_TRUE(becomes(id, "succeeded")) << two.log();
   EXPECT_EQ(causes(id), "worker_lost succeeded");
   EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "1");
-}
-
-TEST(Outage, ATaskIsKilledBeforeAnotherHostMayTakeItsJob) {
-  PrivateServer server;
-  const TemporaryDirectory files;
-  const std::vector<std::pair<std::string, std::string>> environment = {
-      {"POSTPONE_DATABASE_URL", server.url()}};
-  const auto postpone = [&](std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments, {.environment = environment}).output;
-  };
-  postpone({"schema", "apply"});
-  Family family(server.url(), supervisor_keys(kShortSilence) + group("q", kTestTasks, 1));
-  family.wait_until_ready(1);
-  postpone({"defer", "test.until", R"({"file": ")" + files.file("go") + R"("})", "--queue", "q"});
-  ASSERT_TRUE(eventually([&] { return postpone({"jobs", "list"}).find("doing") != std::string::npos; }));
-  const auto task = family.processes(kTestTasks);
-  ASSERT_EQ(task.size(), 1u);
-  server.stop("immediate");
-  EXPECT_TRUE(eventually([&] {
-    const auto living = family.processes();
-    return living.find(task.front()) == living.end();
-  })) << family.log();
-  EXPECT_TRUE(eventually([&] { return family.log().find("could not keep its lease") != std::string::npos; }));
-  std::fclose(std::fopen(files.file("go").c_str(), "w"));
-  server.start();
-  EXPECT_TRUE(eventually([&] {
-    return postpone({"jobs", "list"}).find("succeeded") != std::string::npos;
-  })) << family.log();
-}
-
-// A minute as it is: the outcome has to outlast every wait and limit that is shorter.
-TEST(Outage, TheFinishOfAJobSurvivesAMinuteWithoutAServer) {
-  PrivateServer server;
-  const TemporaryDirectory files;
-  const auto postpone = [&](std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", server.url()}}});
-  };
-  const auto shows = [&](const std::string& text) {
-    return eventually([&] { return postpone({"jobs", "list"}).output.find(text) != std::string::npos; });
-  };
-  ASSERT_EQ(postpone({"schema", "apply"}).exit_status, 0);
-  Family family(server.url(), supervisor_keys() + group("q", kTestTasks, 2));
-  family.wait_until_ready(2);
-  const auto deferred =
-      postpone({"defer", "test.until", R"({"file": ")" + files.file("go") + R"("})", "--queue", "q"});
-  ASSERT_EQ(deferred.exit_status, 0) << deferred.errors;
-  ASSERT_TRUE(shows("doing"));
-  const auto before = family.processes("postpone: sub-worker");
-  server.stop("immediate");
-  std::fclose(std::fopen(files.file("go").c_str(), "w"));
-  std::this_thread::sleep_for(60s);
-  server.start();
-  EXPECT_TRUE(shows("succeeded")) << family.log();
-  EXPECT_EQ(family.processes("postpone: sub-worker"), before) << "no process has exited meanwhile\n"
-                                                              << family.log();
-  postpone({"defer", "test.tick", "--queue", "q"});
-  EXPECT_TRUE(eventually([&] {
-    const auto list = postpone({"jobs", "list", "--status", "succeeded"}).output;
-    return list.find("test.until") != std::string::npos && list.find("test.tick") != std::string::npos;
-  })) << "and work goes on\n"
-      << family.log();
-}
-
-// --- refusing to start ---
-
-class Start : public testing::Test {
- protected:
-  // Runs the supervisor to its end.
-  ProgramRun run(const std::string& config, const TestDatabase& database) {
-    const std::string path = files_.file("bad.toml");
-    std::FILE* file = std::fopen(path.c_str(), "w");
-    std::fputs(config.c_str(), file);
-    std::fclose(file);
-    return run_program({POSTPONE_SUPERVISOR, "--config", path},
-                       {.environment = {{"POSTPONE_DATABASE_URL", database.url()}}});
-  }
-  TemporaryDirectory files_;
-};
-
-TEST_F(Start, WithoutASchemaItSaysWhichCommandToRun) {
-  const TestDatabase empty(Schema::none);
-  const auto ended = run(group("q", kMisbehave, 2), empty);
-  EXPECT_EQ(ended.exit_status, 5);
-  EXPECT_THAT(ended.errors, HasSubstr("postpone schema apply"));
-}
-
-TEST_F(Start, AProgramThatIsNoTaskExecutableIsNamed) {
-  const TestDatabase database;
-  const auto ended = run(group("q", "/bin/true", 2), database);
-  EXPECT_EQ(ended.exit_status, 3);
-  EXPECT_THAT(ended.errors, HasSubstr("/bin/true"));
-}
-
-TEST_F(Start, EveryMistakeInTheConfigurationIsReportedWithItsPlace) {
-  const TestDatabase database;
-  const auto ended = run(group("q", kMisbehave, 2, "coutn = 3") + group("q", "/no/such/file", 1), database);
-  EXPECT_EQ(ended.exit_status, 3);
-  EXPECT_THAT(ended.errors, HasSubstr("bad.toml:6:1: "));
-  EXPECT_THAT(ended.errors, HasSubstr("/no/such/file"));
 }
 
 }  // namespace

@@ -1,0 +1,60 @@
+// What the tests of faults share: a database, files, jobs by their ids, and families that are quick to judge.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string>
+
+#include "tests/support/database.h"
+#include "tests/support/eventually.h"
+#include "tests/support/family.h"
+
+namespace postpone::tests {
+
+inline const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
+inline const std::string kTestTasks = POSTPONE_TEST_TASKS;
+
+// [supervisor] without polling, so that whatever comes in time was woken for.
+inline std::string supervisor_keys(const std::string& more = "") {
+  return "[supervisor]\npolling_interval = \"1h\"\n" + more + "\n";
+}
+
+inline const std::string kShortSilence =
+    "heartbeat_interval = \"200ms\"\nfence_after = \"600ms\"\nstalled_after = \"1200ms\"";
+
+class Faults : public testing::Test {
+ protected:
+  std::string sql(const std::string& statement) const { return database_.execute(statement); }
+  std::string defer(const std::string& task, const std::string& args = "{}",
+                    const std::string& more = "") const {
+    return sql("SELECT postpone_defer(task => '" + task + "', queue => 'q', args => '" + args + "'" + more +
+               ")");
+  }
+  std::string status(const std::string& id) const {
+    return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id);
+  }
+  bool becomes(const std::string& id, const std::string& wanted) const {
+    return eventually([&] { return status(id) == wanted; });
+  }
+  std::string causes(const std::string& id) const {
+    return sql("SELECT string_agg(cause::text, ' ' ORDER BY attempt) FROM postpone_attempts WHERE job_id = " +
+               id);
+  }
+  std::string file_argument(const std::string& name) const {
+    return R"({"file": ")" + files_.file(name) + R"("})";
+  }
+  void touch(const std::string& name) const { std::fclose(std::fopen(files_.file(name).c_str(), "w")); }
+  // The sub-worker that runs a job of this task, and its task process.
+  static pid_t runner_of(const Family& family, const std::string& task) {
+    for (const auto& [pid, title] : family.processes())
+      if (title.find(": running " + task) != std::string::npos) return pid;
+    return 0;
+  }
+
+  TestDatabase database_;
+  TemporaryDirectory files_;
+};
+
+}  // namespace postpone::tests
