@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "sql/error.h"
+#include "sys/crash_point.h"
 
 namespace postpone::sql {
 namespace {
@@ -365,6 +366,7 @@ std::vector<Result> Connection::pipeline(const std::vector<Statement>& statement
   if (limit) send(*limit);
   for (const Statement& statement : statements) send(statement);
   if (PQpipelineSync(connection) == 0) throw_lost(handle_.get());
+  sys::crash_point("database.statements_sent");
   std::vector<Result> results = results_until_sync();
   if (limit) results.erase(results.begin());
   return results;

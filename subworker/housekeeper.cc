@@ -9,6 +9,7 @@
 #include "board/wake.h"
 #include "subworker/describe.h"
 #include "subworker/signals.h"
+#include "sys/crash_point.h"
 #include "sys/process_title.h"
 
 namespace postpone::subworker {
@@ -121,6 +122,7 @@ void Housekeeper::keep_heartbeats() {
   const auto ids = leases();
   const auto begun = board::now_ns();
   const auto alive = manager_->heartbeat(ids);
+  sys::crash_point("housekeeper.heartbeat_committed");
   header_.leases_good_ns.store(begun);
   next_heartbeat_ = Clock::now() + config_.supervisor.heartbeat_interval;
   for (sql::WorkerId id : ids)
@@ -171,7 +173,9 @@ void Housekeeper::settle_graves() {
     board::Grave& grave = board_.grave(i);
     const auto worker_id = grave.worker_id.load();
     if (worker_id == grave.settled_worker_id.load()) continue;
+    sys::crash_point("housekeeper.grave_found");
     settle(grave);
+    sys::crash_point("housekeeper.rescue_committed");
     grave.settled_worker_id.store(worker_id);
   }
 }
@@ -264,6 +268,7 @@ void Housekeeper::defer_periodic() {
     try {
       if (const auto id = manager_->defer_periodic(defer))
         spdlog::info("deferred periodic task {} as job {}", defer.job.task, *id);
+      sys::crash_point("housekeeper.tick_deferred");
     } catch (const sql::AlreadyEnqueued& error) {
       spdlog::info("periodic task {}: {}", defer.job.task, error.what());
     } catch (const sql::DatabaseError& error) {

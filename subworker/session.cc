@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "sys/crash_point.h"
+
 namespace postpone::subworker {
 namespace {
 
@@ -64,6 +66,7 @@ std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutc
       ensure_lease();
       auto answer =
           manager_->finish_and_fetch(worker_id_, texts(left), {group_.queues, worker_id_, max_jobs});
+      sys::crash_point("sub_worker.exchange_committed");
       answer.recorded.insert(answer.recorded.begin(), settled.begin(), settled.end());
       backoff_.reset();
       return answer;
@@ -100,6 +103,7 @@ void Session::ensure_lease() {
   leased_since_ns_ = board::now_ns();
   worker_id_ = manager_->register_worker(
       {identity_.supervisor, identity_.host, identity_.name, static_cast<int>(::getpid())});
+  sys::crash_point("sub_worker.lease_registered");
   slot_.worker_id.store(worker_id_);
   hooks_.on_lease(worker_id_);
 }
@@ -197,6 +201,7 @@ bool Session::leave() {
   try {
     if (!manager_) connect();
     manager_->unregister_worker(worker_id_);
+    sys::crash_point("sub_worker.lease_deleted");
   } catch (const sql::DatabaseError& error) {
     spdlog::warn("cannot delete lease {}: {}; the housekeeper will", worker_id_, error.what());
     return false;

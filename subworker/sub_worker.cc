@@ -11,6 +11,7 @@
 #include "subworker/outcome.h"
 #include "subworker/recycle.h"
 #include "subworker/signals.h"
+#include "sys/crash_point.h"
 #include "sys/process_title.h"
 
 namespace postpone::subworker {
@@ -181,6 +182,7 @@ void SubWorker::run_job(const sql::Job& job) {
   slot_.enter(board::SlotState::running);
   slot_.abort_job_id.store(0);  // what is set from now on is meant for this job
   entry.phase.store(board::JobPhase::running);
+  sys::crash_point("sub_worker.job_on_board");
   current_ = job;
   freed_lock_ |= job.lock.has_value();
   ran_something_ = true;
@@ -251,6 +253,7 @@ void SubWorker::write_on_board(std::size_t index) {
   entry.job_id.store(kept_[index].job_id);
   entry.outcome_bytes.store(fits ? static_cast<std::uint32_t>(text.size()) : 0);
   entry.phase.store(board::JobPhase::ended);
+  sys::crash_point("sub_worker.outcome_on_board");
 }
 
 void SubWorker::count(const sql::Outcome& outcome) {

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "subworker/task_environment.h"
+#include "sys/crash_point.h"
 
 namespace postpone::subworker {
 namespace {
@@ -70,6 +71,7 @@ void TaskProcess::spawn() {
   pipes_[1] = std::move(err.first);
   for (int fd : {channel_.get(), pipes_[0].get(), pipes_[1].get()}) sys::set_nonblocking(fd);
   started_ = Clock::now();
+  sys::crash_point("sub_worker.task_spawned");
 }
 
 // --- the greeting ---
@@ -223,6 +225,7 @@ class TaskProcess::Run {
     run.args = job_.args;
     run.time_limit_ms = time_limit_.count();
     owner_.send(run);
+    sys::crash_point("sub_worker.job_sent");
   }
 
   // The job does not fit into a frame. Nothing was sent, and nothing will be at a second try.
@@ -275,6 +278,7 @@ class TaskProcess::Run {
       throw wire::ProtocolError(
           fmt::format("a result for job {} while job {} runs", result->job_id, job_.id));
     end_ = Returned{*result};
+    sys::crash_point("sub_worker.result_received");
   }
 
   // Asks the owner of the sub-worker, keeps the time limit, and carries out the stop.
@@ -376,6 +380,7 @@ void TaskProcess::retire(std::chrono::milliseconds grace) {
 // the group and was handed to us, its subreaper. Nothing of the task process is left when this returns.
 sys::ExitReport TaskProcess::kill_all() {
   process_.signal_group(SIGKILL);
+  sys::crash_point("sub_worker.task_killed");
   const sys::ExitReport report = process_.reap();
   const auto orphans = sys::kill_orphans({}, kBurialLimit);
   for (pid_t left : orphans.left) spdlog::error("process {} of a task does not die", left);

@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "board/wake.h"
+#include "sys/crash_point.h"
 #include "sys/host.h"
 #include "sys/process_title.h"
 
@@ -137,6 +138,7 @@ void Supervisor::on_end(Member member) {
   const auto pid = child.process.pid();
   const auto report = child.process.try_reap();
   if (!report) return await_end(child);
+  sys::crash_point("supervisor.member_reaped");
   const auto generation = child.generation;
   children_[member].reset();
   if (member == preflight()) return on_preflight_end(*report);
@@ -209,9 +211,11 @@ void Supervisor::finish_burials() {
   if (burials_.empty()) return;
   const auto orphans = sys::kill_orphans(living(), 0ms);
   if (!orphans.left.empty()) return;
+  sys::crash_point("supervisor.orphans_killed");
   std::erase_if(burials_, [&](const Burial& burial) {
     const bool rescue = burial.member < slots_ && burial.worker_id != 0;
     if (rescue && !board_.bury(burial.member, burial.worker_id)) return false;
+    sys::crash_point("supervisor.grave_filled");
     bury(burial);
     return true;
   });
@@ -231,6 +235,7 @@ void Supervisor::spawn_missing() {
       const std::uint32_t generation = board_.reset_slot(member, group_of_[member]);
       if (paused_) board_.slot(member).command.store(board::Command::pause);
       adopt(member, spawn_sub_worker(family_, config_.groups[group_of_[member]].name, member, generation));
+      sys::crash_point("supervisor.sub_worker_spawned");
     } catch (const std::exception& error) {  // out of processes, descriptors, memory: later, perhaps
       spdlog::error("{}: {}", name_of(member), error.what());
       children_[member].reset();
@@ -335,6 +340,7 @@ void Supervisor::on_notification(const sql::Notification& notification) {
     return upkeep();
   }
   if (notification.scheduled) board_.header().housekeeper_doorbell.ring(board::kRungForWork);
+  sys::crash_point("supervisor.notification_heard");
   if (notification.count > 0)
     board::wake(board_, config_.groups_serving(notification.queue), notification.count);
 }

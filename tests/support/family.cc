@@ -64,7 +64,7 @@ Family::Family(const std::string& database_url, const std::string& config, const
   std::ofstream(directory_.file("config.toml")) << config;
   const sys::Fd log(::open(directory_.file("log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   sys::ProcessSpec spec;
-  spec.executable = POSTPONE_SUPERVISOR;
+  spec.executable = options.program.empty() ? POSTPONE_SUPERVISOR : options.program;
   spec.arguments = {"--config", directory_.file("config.toml"), "--log-level", "debug"};
   spec.arguments.insert(spec.arguments.end(), options.arguments.begin(), options.arguments.end());
   spec.environment =
@@ -96,10 +96,15 @@ void Family::wait_until_ready(int sub_workers, bool listens) {
   if (!ready) throw std::runtime_error("the family does not get ready:\n" + log());
 }
 
+bool Family::lives() {
+  if (supervisor_ && !report_) report_ = supervisor_.try_reap();
+  return !report_;
+}
+
 sys::ExitReport Family::wait() {
-  const auto report = supervisor_.reap_within(60s);
-  if (!report) throw std::runtime_error("the supervisor does not end:\n" + log());
-  return *report;
+  if (!report_) report_ = supervisor_.reap_within(60s);
+  if (!report_) throw std::runtime_error("the supervisor does not end:\n" + log());
+  return *report_;
 }
 
 sys::ExitReport Family::stop() {

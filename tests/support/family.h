@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ std::string group(const std::string& name, const std::string& executable, int co
 struct FamilyOptions {
   std::vector<std::string> arguments = {};  // of the supervisor, besides --config and --log-level
   std::vector<std::pair<std::string, std::string>> environment = {};
+  std::string program = {};  // another build of the supervisor, with its sub-worker's program beside it
 };
 
 // Starts a supervisor; whatever still lives of it at the end is killed.
@@ -46,6 +48,8 @@ class Family {
   void wait_until_ready(int sub_workers, bool listens = true);
 
   pid_t pid() const { return supervisor_.pid(); }
+  // Whether the supervisor itself still runs.
+  bool lives();
   void signal(int signal_number) { supervisor_.signal(signal_number); }
   // Waits for its end; throws after a minute.
   sys::ExitReport wait();
@@ -63,11 +67,12 @@ class Family {
   TemporaryDirectory directory_;
   std::string mark_;
   sys::Process supervisor_;
+  std::optional<sys::ExitReport> report_;  // once it has ended
 };
 
-// What misbehave.journal wrote.
+// What misbehave.journal and test.beat wrote.
 struct JournalLine {
-  std::string what;  // start, end
+  std::string what;  // start, beat, end
   std::int64_t job_id = 0;
   int attempt = 0;
   pid_t pid = 0;
