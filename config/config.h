@@ -85,9 +85,10 @@ struct Group {
   bool fresh_process_per_job = false;
   int max_jobs = 0;  // a task process is replaced after so many jobs (0 = never), less up to max_jobs_jitter
   int max_jobs_jitter = 0;
-  std::int64_t max_rss = 0;    // bytes; replaced after a job that leaves it larger than this (0 = never)
-  Milliseconds max_age{0};     // replaced after a job when it is older (0 = never)
-  Milliseconds time_limit{0};  // of jobs whose task sets none (0 = no limit)
+  std::int64_t max_rss = 0;       // bytes; replaced after a job that leaves it larger than this (0 = never)
+  std::int64_t memory_limit = 0;  // bytes; killed when it grows beyond this while a job runs (0 = no limit)
+  Milliseconds max_age{0};        // replaced after a job when it is older (0 = never)
+  Milliseconds time_limit{0};     // of jobs whose task sets none (0 = no limit)
   Milliseconds abort_grace{10'000};  // between asking a task to stop (should_abort, SIGTERM) and SIGKILL
   // Bytes that one job may write to stdout and stderr before it is stopped.
   std::int64_t max_output = 16LL * 1024 * 1024;

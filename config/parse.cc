@@ -421,6 +421,7 @@ const Schema<Group>& group_schema() {
               key("max_jobs", &Group::max_jobs, integer(0, kMaxJobs)),
               key("max_jobs_jitter", &Group::max_jobs_jitter, integer(0, kMaxJobs)),
               key("max_rss", &Group::max_rss, size(0)),
+              key("memory_limit", &Group::memory_limit, size(0)),
               key("max_age", &Group::max_age, duration(Milliseconds{0})),
               key("time_limit", &Group::time_limit, duration(Milliseconds{0})),
               key("abort_grace", &Group::abort_grace, duration(Milliseconds{0})),
@@ -688,6 +689,12 @@ void Parser::check(const Group& group, const toml::table& table) {
     report_.add(place_of(table, {"max_jobs_jitter"}),
                 "\"max_jobs_jitter\" in [[group]] (" + std::to_string(group.max_jobs_jitter) +
                     ") must be less than \"max_jobs\" (" + std::to_string(group.max_jobs) + ")");
+  }
+  if (group.max_rss > 0 && group.memory_limit > 0 && group.memory_limit <= group.max_rss) {
+    report_.add(place_of(table, {"memory_limit"}),
+                "\"memory_limit\" in [[group]] (" + std::to_string(group.memory_limit) +
+                    " bytes) must be more than \"max_rss\" (" + std::to_string(group.max_rss) +
+                    " bytes), or no task process lives to be replaced after its job");
   }
 }
 

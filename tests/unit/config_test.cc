@@ -146,6 +146,7 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
     max_jobs = 100
     max_jobs_jitter = 10
     max_rss = "512MiB"
+    memory_limit = "1GiB"
     max_output = 4096
     [[group]]
     name = "bar"
@@ -167,6 +168,7 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
   EXPECT_EQ(kitchen.delete_jobs, DeleteJobs::successful);
   EXPECT_TRUE(kitchen.fresh_process_per_job);
   EXPECT_EQ(kitchen.max_rss, 512LL * 1024 * 1024);
+  EXPECT_EQ(kitchen.memory_limit, 1024LL * 1024 * 1024);
   EXPECT_EQ(kitchen.max_output, 4096);
   EXPECT_THAT(config.groups[1].environment, ElementsAre(Pair("PATH", "/bin")));
   EXPECT_EQ(config.total_subworkers(), 5);
@@ -261,6 +263,7 @@ TEST_F(ConfigTest, RefusesWhatCannotBe) {
   EXPECT_THAT(problems_of("count = 513\n"), ElementsAre(HasSubstr("513 is impossible")));
   EXPECT_THAT(problems_of("count = -9223372036854775808\n"), ElementsAre(HasSubstr("is impossible")));
   EXPECT_THAT(problems_of("max_rss = -1\n"), ElementsAre(HasSubstr("integer -1 is impossible")));
+  EXPECT_THAT(problems_of("memory_limit = -1\n"), ElementsAre(HasSubstr("integer -1 is impossible")));
   EXPECT_THAT(problems_of("max_output = 0\n"), ElementsAre(HasSubstr("integer 0 is impossible")));
   EXPECT_THAT(problems_of("time_limit = \"-1s\"\n"), ElementsAre(HasSubstr("expected a duration")));
   EXPECT_THAT(problems_of("[database]\npool_size = 1025\n"), ElementsAre(HasSubstr("from 0 to 1024")));
@@ -284,6 +287,10 @@ TEST_F(ConfigTest, RefusesValuesThatContradictEachOther) {
   EXPECT_THAT(problems_of("max_jobs = 5\nmax_jobs_jitter = 5\n"),
               ElementsAre("5:19: \"max_jobs_jitter\" in [[group]] (5) must be less than \"max_jobs\" (5)"));
   EXPECT_THAT(problems_of("max_jobs_jitter = 5\n"), ElementsAre(HasSubstr("less than \"max_jobs\" (0)")));
+  EXPECT_THAT(problems_of("memory_limit = 4096\nmax_rss = 4096\n"),
+              ElementsAre(StartsWith("4:16: \"memory_limit\" in [[group]] (4096 bytes) must be more than "
+                                     "\"max_rss\" (4096 bytes)")));
+  EXPECT_THAT(problems_of("memory_limit = 4096\n"), IsEmpty());
 }
 
 TEST_F(ConfigTest, CountsAllSubworkers) {
