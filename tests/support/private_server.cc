@@ -2,16 +2,19 @@
 
 #include <unistd.h>
 
+#include <fstream>
 #include <stdexcept>
+#include <utility>
 
 #include "tests/support/program.h"
 
 namespace postpone::tests {
 
-PrivateServer::PrivateServer() {
+PrivateServer::PrivateServer(std::string listen_addresses) : listen_addresses_(std::move(listen_addresses)) {
   // PostgreSQL refuses to run as root, so the directory is the user postgres's then.
   if (::geteuid() == 0) run_program({"chown", "postgres:", directory_.file("")});
   pg("initdb", "--auth=trust --username=postgres --no-sync -D " + directory_.file("data"));
+  std::ofstream(directory_.file("data/pg_hba.conf"), std::ios::app) << "host all all samenet trust\n";
   start();
 }
 
@@ -24,7 +27,8 @@ PrivateServer::~PrivateServer() {
 
 void PrivateServer::start() {
   pg("pg_ctl", "start --wait --silent -D " + directory_.file("data") + " -l " + directory_.file("log") +
-                   " -o \"-k " + directory_.file("") + " -c listen_addresses='' -c fsync=off\"");
+                   " -o \"-k " + directory_.file("") + " -c listen_addresses='" + listen_addresses_ +
+                   "' -c fsync=off\"");
 }
 
 void PrivateServer::stop(const std::string& mode) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -40,6 +41,21 @@ void until(const std::string& file) {
   while (!std::filesystem::exists(file)) std::this_thread::sleep_for(2ms);
 }
 
+// A line as misbehave.journal writes it every 2 ms, for `ms` or until FILE.stop is there: when it ran, and
+// when it did not.
+void beat(libtask::Context& job, const std::string& file, std::optional<int> ms) {
+  const auto now = [] { return std::chrono::steady_clock::now().time_since_epoch(); };
+  const auto line = [&](const std::string& what) {
+    append(file, what + ' ' + std::to_string(job.id()) + ' ' + std::to_string(job.attempt()) + ' ' +
+                     std::to_string(getpid()) + ' ' +
+                     std::to_string(std::chrono::nanoseconds(now()).count()) + '\n');
+  };
+  const auto end = now() + std::chrono::milliseconds(ms.value_or(3'600'000));
+  for (line("start"); now() < end && !std::filesystem::exists(file + ".stop"); line("beat"))
+    std::this_thread::sleep_for(2ms);
+  line("end");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -47,6 +63,7 @@ int main(int argc, char** argv) {
   app.task("test.surroundings", surroundings, {"file"});
   app.task("test.append", append, {"file", "text"});
   app.task("test.until", until, {"file"});
+  app.task("test.beat", beat, {"file", "ms"});
   app.task("test.flaky",
            [](libtask::Context& job) {
              if (job.attempt() < 3) throw Flaky("not yet");
