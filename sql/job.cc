@@ -14,9 +14,10 @@ using nlohmann::json;
 // Labels in the order of their enum.
 constexpr std::array<std::string_view, 7> kStatuses = {"todo",      "doing",    "succeeded", "failed",
                                                        "cancelled", "aborting", "aborted"};
-constexpr std::array<std::string_view, 14> kCauses = {
-    "succeeded", "exception", "bad_arguments",  "unknown_task", "exited",      "signalled", "memory_limit",
-    "timed_out", "aborted",   "protocol_error", "output_flood", "worker_lost", "poison",    "superseded"};
+constexpr std::array<std::string_view, 15> kCauses = {
+    "succeeded",    "exception",    "bad_arguments", "unknown_task", "exited",
+    "signalled",    "memory_limit", "timed_out",     "aborted",      "protocol_error",
+    "output_flood", "worker_lost",  "poison",        "superseded",   "finished_by_hand"};
 constexpr std::array<std::string_view, 5> kActions = {"succeed", "fail", "abort", "retry", "release"};
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD

@@ -25,19 +25,20 @@ std::optional<JobStatus> parse_job_status(std::string_view label);
 // Why an attempt ended as it did: postpone_cause, a closed set.
 enum class Cause {
   succeeded,
-  exception,       // the handler threw
-  bad_arguments,   // an argument is missing or of the wrong type
-  unknown_task,    // the task executable has no task of that name
-  exited,          // the task process called exit()
-  signalled,       // the task process died by a signal
-  memory_limit,    // killed for its memory, by us or by the kernel
-  timed_out,       // outlasted its time limit
-  aborted,         // somebody asked to abort it
-  protocol_error,  // the task process garbled its channel
-  output_flood,    // wrote more output than a job may
-  worker_lost,     // its sub-worker died
-  poison,          // its sub-worker died, max_stalled times
-  superseded,      // could not go back to waiting: a job with the same queueing lock waits already
+  exception,         // the handler threw
+  bad_arguments,     // an argument is missing or of the wrong type
+  unknown_task,      // the task executable has no task of that name
+  exited,            // the task process called exit()
+  signalled,         // the task process died by a signal
+  memory_limit,      // killed for its memory, by us or by the kernel
+  timed_out,         // outlasted its time limit
+  aborted,           // somebody asked to abort it
+  protocol_error,    // the task process garbled its channel
+  output_flood,      // wrote more output than a job may
+  worker_lost,       // its sub-worker died
+  poison,            // its sub-worker died, max_stalled times
+  superseded,        // could not go back to waiting: a job with the same queueing lock waits already
+  finished_by_hand,  // nobody ran it any more, and a person decided
 };
 std::string_view to_string(Cause cause);
 std::optional<Cause> parse_cause(std::string_view label);
@@ -126,6 +127,8 @@ enum class Disposition {
                      // failed
   already_recorded,  // it stood there before: an earlier commit whose answer was lost
   gone,              // the job is no longer ours (rescued, finished by hand, deleted): nothing was changed
+  reported,          // its worker is dead, and it was left as it was, for people to decide
+  still_running,     // its worker shows signs of life: nothing was changed
 };
 struct Recorded {
   JobId job_id = 0;

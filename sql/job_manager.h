@@ -63,6 +63,44 @@ struct RescueRequest {
   StalledAction action = StalledAction::retry;
   int max_stalled = 3;
   std::string message;  // of the worker's end: "sub-worker kitchen/3 (pid 4711): signal 9 (Killed)"
+  // Only if it has not been heard of for so long; nothing = it is known to be dead.
+  std::optional<Seconds> silent_for;
+};
+
+// A job in `doing` whose worker is gone or silent.
+struct StalledJob {
+  JobId id = 0;
+  std::string task;
+  std::string queue;
+  std::optional<std::string> lock;
+  int attempts = 0;                      // how many attempts came before
+  std::optional<SystemTime> started_at;  // nothing when no event tells
+  std::optional<WorkerId> worker_id;     // nothing = the worker is gone
+  // Of one of ours; else empty. Of a reported job, the name is still known.
+  std::string worker_name;
+  std::string host;
+  std::string supervisor;
+  std::optional<SystemTime> last_heartbeat;
+  std::optional<Seconds> silent_for;
+  bool foreign = false;   // run by a worker that is not one of ours (Python's), or nobody knows by whom
+  bool reported = false;  // a rescue has left it to people
+};
+
+// How a stalled job is rescued by itself.
+struct JobRescue {
+  JobId job_id = 0;
+  StalledAction action = StalledAction::retry;  // not `report`
+  std::optional<int> max_stalled;               // nothing = no limit
+  Seconds silent_for{0};  // its worker must not have been heard of for so long, or be gone
+  std::string message;
+};
+
+// Who holds a lease.
+struct Worker {
+  WorkerId id = 0;
+  std::string name;  // empty, as is `host`, when it is not one of ours
+  std::string host;
+  Seconds silent_for{0};  // since its last heartbeat
 };
 
 struct PeriodicDefer {
@@ -99,6 +137,10 @@ class JobManager {
   };
   Recorded retry(JobId id, const RetryOptions& options);
   std::vector<Job> list(const JobFilter& filter);
+  // Ends a job that nobody runs any more as `succeeded` or `failed`. `still_running` when its worker was
+  // heard of within `silent_for`, unless forced; `gone` when it does not run. Nothing when there is no such
+  // job.
+  std::optional<Recorded> finish_by_hand(JobId id, JobStatus status, Seconds silent_for, bool force);
   std::vector<Event> events(JobId id);
   std::vector<Attempt> attempts(JobId id);
 
@@ -115,10 +157,16 @@ class JobManager {
   // --- housekeeping ---
 
   // Exact, in one transaction: locks the worker's row, decides its `doing` jobs, deletes the row. Nothing
-  // when the row is gone.
+  // when the row is gone, or the worker has been heard of after all.
   std::vector<Recorded> rescue_worker(const RescueRequest& request);
   // Workers silent for so long. Rows of postpone_workers only, or of Python's workers too.
   std::vector<WorkerId> stalled_workers(Seconds silent_for, bool include_foreign);
+  std::optional<Worker> worker(WorkerId id);
+  // Jobs whose worker is gone, or was silent for so long; by id.
+  std::vector<StalledJob> stalled_jobs(Seconds silent_for);
+  // Rescues a stalled job; with it, when its worker is one of ours, all others of that worker, whose lease
+  // ends. `still_running` and `gone` as above. Nothing when there is no such job.
+  std::vector<Recorded> rescue_job(const JobRescue& rescue);
   // Running jobs that are to be aborted and are leased to one of these workers.
   std::vector<JobId> jobs_to_abort(const std::vector<WorkerId>& ids);
   // The earliest due time after `after` (nothing = after now) among jobs that wait for their time.

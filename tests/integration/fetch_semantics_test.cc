@@ -554,8 +554,9 @@ TEST_F(Queue, ReportLeavesTheRunningToPeople) {
   defer();
   defer();
   fetch(1, 2);
-  EXPECT_THAT(rescue(1, "", "report", "'{2}'"), ElementsAre("1|recorded|∅|todo"));
+  EXPECT_THAT(rescue(1, "", "report", "'{2}'"), ElementsAre("1|recorded|∅|todo", "2|reported|∅|doing"));
   EXPECT_EQ(job(2), "doing|0|∅");
+  EXPECT_THAT(attempts(2), ElementsAre("1|worker_lost|kitchen/1: signal 9|∅|kitchen/1"));
 }
 
 TEST_F(Queue, AJobThatKillsItsWorkersIsPoison) {

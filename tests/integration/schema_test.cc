@@ -141,15 +141,15 @@ TEST(Schema, SearchPathThatLeadsNowhereIsSaidSo) {
 TEST(Schema, MissingMigrationIsAppliedAlone) {
   const TestDatabase database;
   Session session(database);
-  session.rows("DELETE FROM postpone_migrations WHERE version = 4; DROP FUNCTION postpone_heartbeat");
+  session.rows("DELETE FROM postpone_migrations WHERE version = 5; DROP FUNCTION postpone_stalled_jobs");
   const SchemaReport report = sql::check_schema(options_for(database));
   EXPECT_EQ(report.state, State::outdated);
-  EXPECT_THAT(report.missing, ElementsAre("migration 0004_workers"));
+  EXPECT_THAT(report.missing, ElementsAre("migration 0005_stalled"));
   EXPECT_EQ(
       sql::explain(report),
-      "schema \"public\" is at version 3, this program at 4, without migration 0004_workers: run: postpone "
+      "schema \"public\" is at version 4, this program at 5, without migration 0005_stalled: run: postpone "
       "schema apply");
-  EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("0004_workers"));
+  EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("0005_stalled"));
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 
@@ -159,7 +159,7 @@ TEST(Schema, NewerSchemaIsLeftAlone) {
   session.rows("INSERT INTO postpone_migrations (version, name) VALUES (9000, 'from_the_future')");
   const SchemaReport report = sql::check_schema(options_for(database));
   EXPECT_EQ(report.state, State::newer);
-  EXPECT_THAT(sql::explain(report), HasSubstr("is at version 9000, this program at 4: upgrade this program"));
+  EXPECT_THAT(sql::explain(report), HasSubstr("is at version 9000, this program at 5: upgrade this program"));
   EXPECT_THROW(sql::apply_schema(options_for(database)), sql::DatabaseError);
 }
 
