@@ -50,9 +50,26 @@ struct Supervisor {
   Milliseconds heartbeat_interval{10'000};
   Milliseconds fence_after{20'000};  // without a heartbeat in the database for so long, tasks here are killed
   Milliseconds stalled_after{30'000};  // a worker silent for so long is held for dead by the others
-  int max_stalled = 3;                 // a job whose worker died so often is failed as a poison job
 
   bool operator==(const Supervisor&) const = default;
+};
+
+// What becomes of a job that was running when its worker died, or fell silent.
+enum class StalledAction {
+  retry,   // it waits again at once
+  fail,    // it has failed
+  report,  // it is left as it is, keeps its lock, and people are told
+};
+
+// [stalled]
+struct Stalled {
+  StalledAction action = StalledAction::retry;
+  // For jobs of workers that are not Postpone's (Python's). Nobody fences those: one that was only slow may
+  // still be running its job.
+  StalledAction foreign_action = StalledAction::report;
+  int max_stalled = 3;  // a job whose worker died so often is failed as a poison job instead of retried
+
+  bool operator==(const Stalled&) const = default;
 };
 
 enum class LogFormat { text, json };
@@ -99,6 +116,7 @@ struct Group {
 struct Config {
   Database database;
   Supervisor supervisor;
+  Stalled stalled;
   Log log;
   std::vector<Group> groups;  // in the order of the file; at least one
 

@@ -20,13 +20,17 @@ using namespace std::chrono_literals;
 constexpr auto kSlice = 1s;  // the heartbeat on the board; bounds what a step of the wall clock can cost
 constexpr auto kLateCommit =
     5s;  // a transaction may commit so long after it scheduled a job, and the job is not overlooked
-constexpr auto kSilenceCheck = 2s;
 constexpr auto kLeavingSlice = 100ms;
 
 }  // namespace
 
 Housekeeper::Housekeeper(const config::Config& config, const board::Board& board, Leash leash)
-    : config_(config), board_(board), leash_(std::move(leash)), header_(board.header()), backoff_(50ms, 1s) {}
+    : config_(config),
+      board_(board),
+      leash_(std::move(leash)),
+      header_(board.header()),
+      rescuer_(config, board),
+      backoff_(50ms, 1s) {}
 
 board::SubWorkerExit Housekeeper::run() {
   while (!may_leave()) {
@@ -81,7 +85,7 @@ void Housekeeper::connect() {
   due_seen_ = due_seen_ ? std::min(*due_seen_, server_now()) : server_now();
   look_for_due(kLateCommit);  // what was scheduled while we were away
   next_heartbeat_ = Clock::now();
-  connected_since_ = Clock::now();
+  rescuer_.connected(Clock::now());
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, 0);
 }
 
@@ -92,7 +96,7 @@ void Housekeeper::round() {
   // Heartbeats first: everybody who works here depends on them, and the others may have to wait for a lock.
   const std::pair<const char*, void (Housekeeper::*)()> duties[] = {
       {"heartbeats", &Housekeeper::keep_heartbeats},    {"graves", &Housekeeper::settle_graves},
-      {"silent workers", &Housekeeper::rescue_silent},  {"scheduled jobs", &Housekeeper::watch_due_jobs},
+      {"stalled jobs", &Housekeeper::watch_stalled},    {"scheduled jobs", &Housekeeper::watch_due_jobs},
       {"periodic tasks", &Housekeeper::defer_periodic}, {"aborts", &Housekeeper::pass_on_aborts}};
   std::string faults;
   for (const auto& [name, duty] : duties) {
@@ -141,75 +145,14 @@ void Housekeeper::report_lost(sql::WorkerId lease) {
   }
 }
 
-// --- silent workers ---
-
-// Workers of other supervisors that were silent for too long are dead, or have fenced themselves. After an
-// outage everybody looks silent, so nobody is judged until this connection has been good for as long as the
-// others are given.
-void Housekeeper::rescue_silent() {
-  const auto limit = config_.supervisor.stalled_after;
-  if (Clock::now() < next_silence_check_) return;
-  next_silence_check_ = Clock::now() + std::min<Clock::duration>(kSilenceCheck, limit);
-  if (Clock::now() - connected_since_ < limit) return;
-  for (sql::WorkerId silent : manager_->stalled_workers(limit, false)) {
-    sql::RescueRequest rescue;
-    rescue.worker_id = silent;
-    rescue.max_stalled = config_.supervisor.max_stalled;
-    rescue.message =
-        fmt::format("its worker (lease {}) was silent for more than {} s", silent, limit.count() / 1000.0);
-    report_rescued(silent, manager_->rescue_worker(rescue));
-  }
-}
-
-void Housekeeper::report_rescued(sql::WorkerId lease, const std::vector<sql::Recorded>& recorded) const {
-  for (const sql::Recorded& r : recorded)
-    spdlog::warn("rescued job {} of dead lease {}: {}", r.job_id, lease, sql::to_string(r.status));
-}
-
-// --- graves ---
+// --- the dead and the silent ---
 
 void Housekeeper::settle_graves() {
-  for (std::uint32_t i = 0; i < board::kMaxGraves; ++i) {
-    board::Grave& grave = board_.grave(i);
-    const auto worker_id = grave.worker_id.load();
-    if (worker_id == grave.settled_worker_id.load()) continue;
-    sys::crash_point("housekeeper.grave_found");
-    settle(grave);
-    sys::crash_point("housekeeper.rescue_committed");
-    grave.settled_worker_id.store(worker_id);
-  }
+  rescuer_.settle_graves(*manager_);
 }
 
-void Housekeeper::settle(board::Grave& grave) {
-  sql::RescueRequest rescue;
-  rescue.worker_id = grave.worker_id.load();
-  rescue.max_stalled = config_.supervisor.max_stalled;
-  rescue.message =
-      fmt::format("its sub-worker (slot {}, lease {}) died", grave.slot.load(), rescue.worker_id);
-  rescue.running.emplace();
-  for (const board::JobEntry& entry : grave.jobs) {
-    const auto phase = entry.phase.load();
-    const auto bytes = entry.outcome_bytes.load();
-    if (phase == board::JobPhase::ended && bytes > 0)
-      rescue.outcomes.emplace_back(entry.outcome, bytes);
-    else if (phase == board::JobPhase::running || phase == board::JobPhase::ended)
-      rescue.running->push_back(entry.job_id.load());
-  }
-  report_rescued(rescue.worker_id, rescue_with(rescue));
-}
-
-// An outcome that the database refuses must not keep a dead lease, and its lock, alive: its job counts as
-// lost then.
-std::vector<sql::Recorded> Housekeeper::rescue_with(sql::RescueRequest rescue) {
-  try {
-    return manager_->rescue_worker(rescue);
-  } catch (const sql::DatabaseError& error) {
-    if (error.remedy() != sql::Remedy::bug || rescue.outcomes.empty()) throw;
-    spdlog::error("the outcomes that lease {} left are refused: {}", rescue.worker_id, error.what());
-    rescue.outcomes.clear();
-    rescue.running.reset();
-    return manager_->rescue_worker(rescue);
-  }
+void Housekeeper::watch_stalled() {
+  rescuer_.watch_stalled(*manager_, Clock::now());
 }
 
 // --- scheduled jobs ---
@@ -293,7 +236,7 @@ void Housekeeper::pass_on_aborts() {
 
 Housekeeper::Clock::duration Housekeeper::until_next_round() const {
   const auto now = Clock::now();
-  auto next = std::min({next_heartbeat_, next_abort_poll_, next_silence_check_});
+  auto next = std::min({next_heartbeat_, next_abort_poll_, rescuer_.next_watch()});
   if (next_due_) next = std::min(next, next_due_at_);
   if (const auto tick = periodic_.next_tick()) {
     const auto wait = *tick - server_now();

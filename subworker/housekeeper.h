@@ -2,9 +2,8 @@
 // the sub-workers no clock:
 //
 //   heartbeats   of all their leases, in one statement
-//   silence      workers of other supervisors that no longer send any are held for dead, and rescued
-//   graves       what dead sub-workers left on the board: outcomes are recorded, unstarted jobs put back, the
-//                running one decided
+//   the dead     what dead sub-workers left on the board, and what silent workers of others held, is decided;
+//                jobs that are left to people are told of (subworker/rescuer.h)
 //   due jobs     rings sub-workers at the moment when a scheduled job becomes due
 //   periodic     defers the jobs of periodic tasks at their ticks
 //   aborts       passes on abort requests whose notification did not come (or is not listened to)
@@ -26,6 +25,7 @@
 #include "sql/job_manager.h"
 #include "subworker/leash.h"
 #include "subworker/periodic.h"
+#include "subworker/rescuer.h"
 #include "sys/backoff.h"
 
 namespace postpone::subworker {
@@ -45,11 +45,8 @@ class Housekeeper {
   void round();
   void keep_heartbeats();
   void report_lost(sql::WorkerId lease);
-  void rescue_silent();
-  void report_rescued(sql::WorkerId lease, const std::vector<sql::Recorded>& recorded) const;
   void settle_graves();
-  void settle(board::Grave& grave);
-  std::vector<sql::Recorded> rescue_with(sql::RescueRequest rescue);
+  void watch_stalled();
   void look_for_due(std::chrono::seconds back);
   void watch_due_jobs();
   void wake_everybody();
@@ -69,6 +66,7 @@ class Housekeeper {
   const board::Board& board_;
   const Leash leash_;
   board::Header& header_;
+  Rescuer rescuer_;
 
   std::optional<sql::JobManager> manager_;
   sys::Backoff backoff_;
@@ -79,8 +77,6 @@ class Housekeeper {
   bool knows_schedules_ = false;
   Clock::time_point next_heartbeat_;
   Clock::time_point next_abort_poll_;
-  Clock::time_point next_silence_check_;
-  Clock::time_point connected_since_;
   std::optional<sql::NextDue> next_due_;  // the next scheduled job, to be woken for at next_due_at_
   Clock::time_point next_due_at_;
   std::optional<sql::SystemTime> due_seen_;  // up to here jobs were woken for; nothing = not connected yet

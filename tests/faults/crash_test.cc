@@ -50,7 +50,7 @@ TEST_F(Crash, TheJobOfAKilledSubWorkerRunsAgainWhenItsTaskIsDead) {
 }
 
 TEST_F(Crash, AJobThatKillsItsSubWorkerEachTimeIsGivenUp) {
-  Family family(database_.url(), supervisor_keys("max_stalled = 2") + group("q", kTestTasks, 2));
+  Family family(database_.url(), supervisor_keys("[stalled]\nmax_stalled = 2") + group("q", kTestTasks, 2));
   family.wait_until_ready(2);
   const auto id = defer("test.until", file_argument("never"));
   EXPECT_TRUE(eventually([&] {

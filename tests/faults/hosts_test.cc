@@ -160,7 +160,7 @@ TEST_F(Hosts, ATaskOfACutOffHostIsDeadBeforeAnotherHostStartsItsJob) {
 }
 
 TEST_F(Hosts, CutOffInTurnTheyLoseNothingAndHoldNoLockTwice) {
-  const std::string config = kPatience + supervisor_keys(kLeases + "max_stalled = 100");
+  const std::string config = kPatience + supervisor_keys(kLeases + "[stalled]\nmax_stalled = 100");
   const Place places[] = {place(1, config, 3), place(2, config, 3)};
   constexpr int kRounds = 4;
   constexpr int kJobs = 48;

@@ -131,6 +131,10 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
     database = { url = "dbname=shop", listen = false, pool_size = 3 }
     [supervisor]
     polling_interval = "1.5s"
+    [stalled]
+    action = "fail"
+    foreign_action = "retry"
+    max_stalled = 5
     [log]
     level = "debug"
     format = "json"
@@ -159,6 +163,9 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
   EXPECT_EQ(config.database.url, "dbname=shop");
   EXPECT_FALSE(config.database.listen);
   EXPECT_EQ(config.supervisor.polling_interval, 1500ms);
+  EXPECT_EQ(config.stalled.action, StalledAction::fail);
+  EXPECT_EQ(config.stalled.foreign_action, StalledAction::retry);
+  EXPECT_EQ(config.stalled.max_stalled, 5);
   EXPECT_EQ(config.log.format, LogFormat::json);
   ASSERT_EQ(config.groups.size(), 2U);
   const Group& kitchen = config.groups[0];
@@ -214,6 +221,8 @@ TEST_F(ConfigTest, ListsTheKeysWhenNoneIsNear) {
 TEST_F(ConfigTest, TellsWhereAKeyBelongs) {
   EXPECT_THAT(problems_of("polling_interval = \"1s\"\n"),
               ElementsAre("4:1: unknown key \"polling_interval\" in [[group]], it belongs in [supervisor]"));
+  EXPECT_THAT(problems_of("[supervisor]\nmax_stalled = 3\n"),
+              ElementsAre("5:1: unknown key \"max_stalled\" in [supervisor], it belongs in [stalled]"));
   EXPECT_THAT(lines(parse_text("listen = false\n[[group]]\nname = \"a\"\nexecutable = \"tasks\"\n")),
               ElementsAre("1:1: key \"listen\" stands outside of a section, it belongs in [database]"));
 }
@@ -225,7 +234,7 @@ TEST_F(ConfigTest, NamesUnknownSections) {
               ElementsAre("4:3: unknown section \"groups\", did you mean [[group]]?"));
   EXPECT_THAT(problems_of("[frobnicate]\n"),
               ElementsAre("4:2: unknown section \"frobnicate\", valid sections are [database], [supervisor], "
-                          "[log], [[group]]"));
+                          "[stalled], [log], [[group]]"));
 }
 
 TEST_F(ConfigTest, SaysWhatTypeItExpected) {
@@ -253,6 +262,9 @@ TEST_F(ConfigTest, SuggestsTheNearestChoice) {
       problems_of("delete_jobs = \"succesful\"\n"),
       ElementsAre("4:15: \"delete_jobs\" in [[group]]: expected one of never, successful, always, got "
                   "string \"succesful\", did you mean \"successful\"?"));
+  EXPECT_THAT(problems_of("[stalled]\naction = \"retyr\"\n"),
+              ElementsAre("5:10: \"action\" in [stalled]: expected one of retry, fail, report, got string "
+                          "\"retyr\", did you mean \"retry\"?"));
   EXPECT_THAT(problems_of("[log]\nlevel = 3\n"),
               ElementsAre(HasSubstr("expected one of trace, debug, info, warning, error, got integer 3")));
 }
@@ -377,6 +389,7 @@ TEST_F(ConfigTest, NoticesKeysThatSlippedIntoTheEnvironment) {
 TEST_F(ConfigTest, ReportsEverythingAtOnceInTheOrderOfTheFile) {
   EXPECT_THAT(lines(parse_text("[supervisor]\n"
                                "polling_interval = 5\n"
+                               "[stalled]\n"
                                "max_stalled = 0\n"
                                "[[group]]\n"
                                "queues = [\"\"]\n"
@@ -384,8 +397,8 @@ TEST_F(ConfigTest, ReportsEverythingAtOnceInTheOrderOfTheFile) {
                                "executable = \"nowhere\"\n"
                                "[database]\n"
                                "port = 5432\n")),
-              ElementsAre(StartsWith("2:20: "), StartsWith("3:15: "), StartsWith("5:11: "),
-                          StartsWith("7:14: "), StartsWith("9:1: ")));
+              ElementsAre(StartsWith("2:20: "), StartsWith("4:15: "), StartsWith("6:11: "),
+                          StartsWith("8:14: "), StartsWith("10:1: ")));
 }
 
 TEST_F(ConfigTest, PointsAtSyntaxErrors) {

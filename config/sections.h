@@ -1,0 +1,42 @@
+// The sections of a configuration file: one table each that names its keys and, for each, the field it fills
+// and the rule its value obeys. The tables drive everything: what is read, what is unknown, what is suggested
+// instead. For .cc files of this room only.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/value.h"
+
+namespace postpone::config {
+
+template <class Section>
+struct Key {
+  std::string_view name;
+  std::function<void(const Value&, Section&)> read;
+  bool required = false;
+};
+
+template <class Section>
+struct Schema {
+  std::string_view name;
+  std::string_view heading;  // as it stands in the file
+  std::vector<Key<Section>> keys;
+};
+
+const Schema<Database>& database_schema();
+const Schema<Supervisor>& supervisor_schema();
+const Schema<Stalled>& stalled_schema();
+const Schema<Log>& log_schema();
+const Schema<Group>& group_schema();
+
+bool is_section(std::string_view name);
+
+// Messages about a name that is none: what it may have been, where it belongs, or what there is. `heading` is
+// one of the headings above.
+std::string unknown_key(std::string_view name, std::string_view heading);
+std::string unknown_section(std::string_view name);
+
+}  // namespace postpone::config

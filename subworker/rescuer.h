@@ -1,0 +1,63 @@
+// Rescues jobs whose worker has died or fallen silent, as [stalled] of the configuration says: a part of the
+// housekeeper.
+//
+//   graves    what dead sub-workers of this supervisor left on the board: outcomes are recorded, jobs that
+//   were
+//             not begun wait again, the running one is decided
+//   silence   workers of other supervisors that no longer send heartbeats: all that they held is decided
+//   stalled   jobs that are left to people, and jobs of foreign workers (Python's): told of once, or decided
+//
+// Everything it knows by itself is whom it has told of, and since when it has seen a job without a worker.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "board/board.h"
+#include "config/config.h"
+#include "sql/job_manager.h"
+
+namespace postpone::subworker {
+
+class Rescuer {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // Both must outlive it.
+  Rescuer(const config::Config& config, const board::Board& board);
+
+  // The connection is new. After an outage everybody looks silent, so nobody is judged before it has been
+  // good for as long as the others are given.
+  void connected(Clock::time_point now) { connected_since_ = now; }
+
+  // Throws DatabaseError, like the next; what was not done is done at the next call.
+  void settle_graves(sql::JobManager& manager);
+  // Looks at the workers of others and at foreign jobs when that is due.
+  void watch_stalled(sql::JobManager& manager, Clock::time_point now);
+  Clock::time_point next_watch() const { return next_watch_; }
+
+ private:
+  // A job that waits for people, or for us to lose patience.
+  struct Sighting {
+    Clock::time_point since;
+    bool told = false;
+  };
+  using Attempt = std::pair<sql::JobId, int>;  // by the number of attempts before it
+
+  void settle(sql::JobManager& manager, const board::Grave& grave);
+  void rescue_silent(sql::JobManager& manager);
+  void look_at_jobs(sql::JobManager& manager, Clock::time_point now);
+  bool is_ripe(const sql::StalledJob& job, const Sighting& sighting, Clock::time_point now) const;
+  void decide(sql::JobManager& manager, const sql::StalledJob& job) const;
+  void report(sql::WorkerId lease, const std::vector<sql::Recorded>& recorded);
+
+  const config::Config& config_;
+  const board::Board& board_;
+  Clock::time_point connected_since_;
+  Clock::time_point next_watch_;
+  std::map<Attempt, Sighting> sightings_;
+};
+
+}  // namespace postpone::subworker
