@@ -84,6 +84,10 @@ ConnectMessage tidy(std::string_view libpq_message) {
 
 }  // namespace
 
+bool DatabaseError::leaves_doubt() const noexcept {
+  return remedy_ == Remedy::reconnect && sqlstate_ != "25006";
+}
+
 AlreadyEnqueued::AlreadyEnqueued(const DatabaseError& violation, std::string queueing_lock)
     : DatabaseError(Remedy::conflict,
                     "already enqueued: a job with queueing lock \"" + queueing_lock + "\" waits",
@@ -93,9 +97,10 @@ AlreadyEnqueued::AlreadyEnqueued(const DatabaseError& violation, std::string que
 Remedy remedy_for(std::string_view sqlstate, std::string_view constraint) {
   const std::string_view family = sqlstate.substr(0, 2);
   if (sqlstate.empty() || family == "08") return Remedy::reconnect;
-  if (is_one_of(sqlstate, {"57P01", "57P02", "57P03", "57P05", "25P03", "53300"})) return Remedy::reconnect;
+  if (is_one_of(sqlstate, {"57P01", "57P02", "57P03", "57P05", "25P03", "25006", "53300"}))
+    return Remedy::reconnect;
   if (is_one_of(sqlstate, {"40001", "40P01", "55P03"})) return Remedy::retry;
-  if (family == "53" || family == "58" || is_one_of(sqlstate, {"25006", "57014"})) return Remedy::wait;
+  if (family == "53" || family == "58" || sqlstate == "57014") return Remedy::wait;
   if (sqlstate == "23505" && constraint == kQueueingLockIndex) return Remedy::conflict;
   return Remedy::bug;
 }

@@ -10,7 +10,7 @@ namespace postpone::sql {
 
 // What the caller should do. Decided from the SQLSTATE, or from the lack of one, by remedy_for().
 enum class Remedy {
-  reconnect,  // the connection is gone or of no more use: open a new one, with a wait
+  reconnect,  // the connection is gone, or leads to a server of no use to us: open a new one, with a wait
   retry,      // the same statement may succeed at once
   wait,       // the server is up but cannot do it now, or took too long: the same statement, after a wait
   conflict,   // a rule of the queue said no: tell whoever asked
@@ -31,6 +31,11 @@ class DatabaseError : public std::runtime_error {
   const std::string& sqlstate() const noexcept { return sqlstate_; }  // empty when the server did not speak
   const std::string& constraint() const noexcept { return constraint_; }
   const std::string& detail() const noexcept { return detail_; }
+
+  // Whether what was asked may have been done all the same, or may yet be: the connection was lost before the
+  // server had answered. An error that the server itself reports within a transaction ends it, and nothing
+  // was done.
+  bool leaves_doubt() const noexcept;
 
  private:
   Remedy remedy_;
@@ -60,9 +65,10 @@ struct ServerError {
 
 // What to do about an error of this state:
 //
-// - reconnect: none (the connection broke), 08xxx, 53300, 57P01 to 57P03, 57P05, 25P03
+// - reconnect: none (the connection broke), 08xxx, 53300, 57P01 to 57P03, 57P05, 25P03; 25006 (read-only: of
+//   the hosts of the url another one may be the primary now)
 // - retry: 40001 and 40P01 (the victim of a conflict), 55P03 (a lock not to be waited for)
-// - wait: 53xxx (resources), 58xxx (system), 25006 (read-only), 57014 (cancelled, statement_timeout)
+// - wait: 53xxx (resources), 58xxx (system), 57014 (cancelled, statement_timeout)
 // - conflict: 23505 on the index of queueing locks
 // - bug: all others
 //

@@ -183,9 +183,9 @@ struct Listener::Impl {
   std::optional<Session> session;         // subscribing, listening
   bool probe_is_out = false;
 
-  bool established = false;  // not taken yet
-  int connections = 0;       // how often LISTEN was confirmed
-  std::string last_error;
+  bool established = false;            // not taken yet
+  int connections = 0;                 // how often LISTEN was confirmed
+  std::optional<std::string> failure;  // not taken yet
 };
 
 // Does what can be done in this phase; true when the next phase has begun.
@@ -267,7 +267,7 @@ void Listener::Impl::fail(const std::string& error, Clock::time_point now) {
   session.reset();
   phase = Phase::waiting;
   deadline = now + backoff.next(sys::chance());
-  last_error = error;
+  failure = error;
 }
 
 Listener::Listener(ListenOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -318,8 +318,8 @@ std::vector<Notification> Listener::advance(Clock::time_point now) {
 bool Listener::take_established() {
   return std::exchange(impl_->established, false);
 }
-const std::string& Listener::last_error() const {
-  return impl_->last_error;
+std::optional<std::string> Listener::take_failure() {
+  return std::exchange(impl_->failure, std::nullopt);
 }
 int Listener::reconnects() const {
   return std::max(impl_->connections - 1, 0);

@@ -6,7 +6,7 @@
 //       if (listener.take_established()) ring everybody once: what was notified while we were away is lost
 //
 // It connects, sends LISTEN for every channel, probes itself, notices when the server has fallen silent, and
-// connects again with growing waits. It never throws for what the server or the network does; last_error()
+// connects again with growing waits. It never throws for what the server or the network does; take_failure()
 // tells. libpq looks host names up synchronously: use an address, a Unix socket or a local resolver where
 // that matters.
 #pragma once
@@ -47,7 +47,8 @@ struct ListenOptions {
   std::chrono::milliseconds probe_timeout{
       10'000};  // … and a new connection when it has not come back by then
   std::chrono::milliseconds backoff_first{50};
-  std::chrono::milliseconds backoff_most{1'000};
+  // Short, as it is one connection for a whole family, and the family hears from it that the server is back.
+  std::chrono::milliseconds backoff_most{300};
 };
 
 class Listener {
@@ -75,9 +76,8 @@ class Listener {
 
   // True once after each time that LISTEN was confirmed.
   bool take_established();
-  // Why the last attempt or connection failed, also after a later one did well; empty when none failed so
-  // far.
-  const std::string& last_error() const;
+  // Once after each attempt or connection that failed: why.
+  std::optional<std::string> take_failure();
   int reconnects() const;
 
  private:

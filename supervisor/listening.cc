@@ -14,8 +14,9 @@ Listening::Listening(Loop& loop, sql::ListenOptions options, Handlers handlers)
 
 void Listening::advance() {
   const auto notifications = listener_.advance(sql::Listener::Clock::now());
-  say_what_changed();
-  if (listener_.take_established()) handlers_.on_established();
+  const bool established = listener_.take_established();
+  say_what_changed(established);
+  if (established) handlers_.on_established();
   for (const sql::Notification& notification : notifications) handlers_.on_notification(notification);
   arm();
 }
@@ -36,10 +37,13 @@ void Listening::arm() {
   }
 }
 
-void Listening::say_what_changed() {
-  if (listener_.last_error() == said_error_) return;
-  said_error_ = listener_.last_error();
-  if (!said_error_.empty()) spdlog::warn("LISTEN connection: {}", said_error_);
+void Listening::say_what_changed(bool established) {
+  const auto now = sql::Listener::Clock::now();
+  const auto failure = listener_.take_failure();
+  const std::string trouble = failure ? outage_.failed(*failure, now) : "";
+  if (!trouble.empty()) spdlog::warn("LISTEN connection: {}", trouble);
+  const std::string relief = established ? outage_.ended(now) : "";
+  if (!relief.empty()) spdlog::info("LISTEN connection: the database {}", relief);
 }
 
 }  // namespace postpone::supervisor

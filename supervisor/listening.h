@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sql/listener.h"
+#include "sql/outage.h"
 #include "supervisor/loop.h"
 
 namespace postpone::supervisor {
@@ -23,14 +24,14 @@ class Listening {
  private:
   void advance();
   void arm();
-  void say_what_changed();
+  void say_what_changed(bool established);
 
   Loop& loop_;
   sql::Listener listener_;
   Handlers handlers_;
   std::optional<Watch> socket_;
   Timer timer_;
-  std::string said_error_;
+  sql::Outage outage_;
 };
 
 }  // namespace postpone::supervisor

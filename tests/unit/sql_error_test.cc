@@ -43,13 +43,21 @@ TEST(Remedies, FollowTheSqlstate) {
       {"57P01", Remedy::reconnect}, {"57P02", Remedy::reconnect}, {"57P03", Remedy::reconnect},
       {"57P05", Remedy::reconnect}, {"25P03", Remedy::reconnect}, {"53300", Remedy::reconnect},
       {"40001", Remedy::retry},     {"40P01", Remedy::retry},     {"55P03", Remedy::retry},
-      {"53100", Remedy::wait},      {"53200", Remedy::wait},      {"25006", Remedy::wait},
+      {"53100", Remedy::wait},      {"53200", Remedy::wait},      {"25006", Remedy::reconnect},
       {"57014", Remedy::wait},      {"58030", Remedy::wait},      {"23503", Remedy::bug},
       {"23505", Remedy::bug},       {"22P02", Remedy::bug},       {"28P01", Remedy::bug},
       {"3D000", Remedy::bug},       {"42501", Remedy::bug},       {"57P04", Remedy::bug},
       {"P0001", Remedy::bug},       {"XX000", Remedy::bug},
   };
   for (const RemedyCase& one : cases) EXPECT_EQ(remedy_for(one.sqlstate), one.remedy) << one.sqlstate;
+}
+
+TEST(Doubts, AreLeftByALostConnectionOnly) {
+  const auto doubtful = [](const std::string& sqlstate) {
+    return DatabaseError(remedy_for(sqlstate), "", sqlstate).leaves_doubt();
+  };
+  for (const char* lost : {"", "08006", "57P01", "57P02"}) EXPECT_TRUE(doubtful(lost)) << lost;
+  for (const char* said : {"25006", "53100", "40001", "57014", "23503"}) EXPECT_FALSE(doubtful(said)) << said;
 }
 
 TEST(Remedies, OnlyTheQueueingLockMakesAConflict) {
