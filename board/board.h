@@ -53,6 +53,9 @@ using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC: the same for all p
 // Nanoseconds of Clock since its epoch, as stored on the board.
 std::int64_t now_ns();
 
+// The same of CLOCK_BOOTTIME, which goes on while the machine sleeps: leases are judged by it.
+std::int64_t boot_ns();
+
 // Why a doorbell was rung: bits, because several ringers may have several reasons before one answer.
 inline constexpr std::uint32_t kRungForWork = 1;  // there may be a job
 inline constexpr std::uint32_t kRungForPermit =
@@ -196,7 +199,7 @@ struct Header {
   Doorbell housekeeper_doorbell;
   std::atomic<Command> housekeeper_command;
   std::atomic<std::int64_t> housekeeper_heartbeat_ns;
-  // When the last heartbeat that has reached the database was begun; 0 = none yet.
+  // When the last heartbeat that has reached the database was begun, by boot_ns(); 0 = none yet.
   std::atomic<std::int64_t> leases_good_ns;
 };
 

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "libtask/wire/frame.h"
+#include "sys/oom.h"
 #include "sys/process.h"
 
 namespace postpone::subworker {
@@ -27,6 +28,8 @@ struct Returned {
 // The task process ended without a result: a crash, an exit(), or our SIGKILL after a stop.
 struct Died {
   sys::ExitReport report;
+  // With SIGKILL: was it the kernel, for want of memory?
+  sys::OomWitness::Verdict oom = sys::OomWitness::Verdict::no;
 };
 // The task process said something that the protocol does not know; it was killed.
 struct Garbled {
@@ -37,8 +40,14 @@ struct Flooded {
   std::int64_t max_output;
 };
 
+// The task process and what it had started took more memory than memory_limit; all of it was killed.
+struct Outgrown {
+  std::int64_t bytes;
+  std::int64_t memory_limit;
+};
+
 struct Execution {
-  std::variant<Returned, Died, Garbled, Flooded> end;
+  std::variant<Returned, Died, Garbled, Flooded, Outgrown> end;
   std::optional<StopReason> stop;  // what the task had been told before it ended
   std::chrono::duration<double> run_time{0};
   std::chrono::duration<double> cpu_time{0};

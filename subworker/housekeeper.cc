@@ -30,7 +30,7 @@ Housekeeper::Housekeeper(const config::Config& config, const board::Board& board
       leash_(std::move(leash)),
       header_(board.header()),
       rescuer_(config, board),
-      backoff_(50ms, 1s) {}
+      backoff_(50ms, 400ms) {}
 
 board::SubWorkerExit Housekeeper::run() {
   while (!may_leave()) {
@@ -41,17 +41,24 @@ board::SubWorkerExit Housekeeper::run() {
       round();
       if (!std::exchange(knows_schedules_, true))
         learn_schedules();  // after the first heartbeats: it may take a while
-      backoff_.reset();
+      if (said_faults_.empty()) note_end_of_outage();
       show("waiting");
-      wait(until_next_round());
+      // A duty that could not be done stays due: not again at once.
+      const Clock::duration pause = said_faults_.empty() ? 0ms : backoff_.next(sys::chance());
+      wait(std::max(pause, until_next_round()));
     } catch (const sql::DatabaseError& error) {
       if (error.remedy() != sql::Remedy::retry) manager_.reset();
-      const auto pause = backoff_.next(sys::chance());
-      spdlog::warn("database: {}; trying again in {} ms", error.what(), pause.count());
-      wait(pause);
+      if (const auto line = outage_.failed(error.what(), Clock::now()); !line.empty())
+        spdlog::warn("database: {}", line);
+      wait(backoff_.next(sys::chance()));
     }
   }
   return board::SubWorkerExit::drained;
+}
+
+void Housekeeper::note_end_of_outage() {
+  backoff_.reset();
+  if (const auto line = outage_.ended(Clock::now()); !line.empty()) spdlog::info("the database {}", line);
 }
 
 // The supervisor has checked the task executables before anything was started; what goes wrong now costs the
@@ -124,10 +131,12 @@ std::vector<sql::WorkerId> Housekeeper::leases() const {
 void Housekeeper::keep_heartbeats() {
   if (Clock::now() < next_heartbeat_) return;
   const auto ids = leases();
-  const auto begun = board::now_ns();
+  const auto begun = board::boot_ns();
   const auto alive = manager_->heartbeat(ids);
   sys::crash_point("housekeeper.heartbeat_committed");
-  header_.leases_good_ns.store(begun);
+  const std::chrono::nanoseconds unsure(begun - header_.leases_good_ns.exchange(begun));
+  // Who was rung meanwhile found itself fenced, and did not look.
+  if (unsure > config_.supervisor.fence_after) wake_everybody();
   next_heartbeat_ = Clock::now() + config_.supervisor.heartbeat_interval;
   for (sql::WorkerId id : ids)
     if (std::find(alive.begin(), alive.end(), id) == alive.end()) report_lost(id);

@@ -23,6 +23,7 @@
 #include "board/family.h"
 #include "config/config.h"
 #include "sql/job_manager.h"
+#include "sql/outage.h"
 #include "subworker/leash.h"
 #include "subworker/periodic.h"
 #include "subworker/rescuer.h"
@@ -43,6 +44,7 @@ class Housekeeper {
   void learn_schedules();
   void connect();
   void round();
+  void note_end_of_outage();
   void keep_heartbeats();
   void report_lost(sql::WorkerId lease);
   void settle_graves();
@@ -70,6 +72,7 @@ class Housekeeper {
 
   std::optional<sql::JobManager> manager_;
   sys::Backoff backoff_;
+  sql::Outage outage_;
   Periodic periodic_;
   std::deque<sql::PeriodicDefer> ticks_;  // taken from periodic_, not yet in the database
   sql::SystemTime server_time_;           // the server's clock …

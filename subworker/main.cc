@@ -36,6 +36,7 @@ struct Arguments {
   std::string group;
   std::string supervisor;
   std::string log_level;
+  std::string cgroup;
   std::uint32_t slot = 0;
   std::uint32_t generation = 1;
 
@@ -85,6 +86,7 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
   identity.name = fmt::format("{}/{}", arguments.group, arguments.slot);
   identity.slot = arguments.slot;
   identity.generation = arguments.generation;
+  identity.cgroup = arguments.cgroup;
   return SubWorker(config, config.groups[group], board, identity, std::move(leash)).run();
 }
 
@@ -129,6 +131,7 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   app.add_option("--slot", arguments.slot, "Its place on the board")
       ->check(CLI::Range(0U, board::kMaxSlots - 1));
   app.add_option("--generation", arguments.generation, "Which incarnation of the slot");
+  app.add_option("--cgroup", arguments.cgroup, "The directory of the cgroup for its task processes");
   app.add_option("--log-level", arguments.log_level, "Instead of the configuration's");
   app.parse(argc, argv);
   if (arguments.housekeeper + arguments.preflight + !arguments.group.empty() != 1)

@@ -128,6 +128,10 @@ void refuse_wishes(sql::Outcome& outcome, const std::string& fault) {
   outcome.defers.clear();
 }
 
+double to_mib(std::int64_t bytes) {
+  return std::round(static_cast<double>(bytes) / 1024 / 102.4) / 10;
+}
+
 // One overload for each way a run can end; each completes `outcome`.
 struct Decision {
   sql::Outcome& outcome;
@@ -179,8 +183,23 @@ struct Decision {
     if (stop) return stopped(outcome, *stop, task, "; the task process ended with " + how);
     outcome.cause = died.report.signalled ? sql::Cause::signalled : sql::Cause::exited;
     outcome.message = "the task process ended without a result: " + how;
-    if (died.report.signalled && died.report.code == SIGKILL)
-      outcome.message += "; somebody sent it, perhaps the kernel for want of memory";
+    if (died.report.signalled && died.report.code == SIGKILL) blame(died.oom);
+    crashed();
+  }
+
+  void blame(sys::OomWitness::Verdict oom) const {
+    using Verdict = sys::OomWitness::Verdict;
+    if (oom == Verdict::certain) outcome.cause = sql::Cause::memory_limit;
+    outcome.message += oom == Verdict::certain ? "; the kernel sent it, for want of memory"
+                       : oom == Verdict::probable
+                           ? "; probably the kernel sent it: it has killed for want of memory"
+                           : "; somebody sent it";
+  }
+
+  void operator()(const Outgrown& outgrown) const {
+    outcome.cause = sql::Cause::memory_limit;
+    outcome.message = fmt::format("took {} MiB of memory, more than memory_limit ({} MiB)",
+                                  to_mib(outgrown.bytes), to_mib(outgrown.memory_limit));
     crashed();
   }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "subworker/reconnecting.h"
 #include "sys/crash_point.h"
 
 namespace postpone::subworker {
@@ -14,8 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kShortestWait = 50ms;
-constexpr auto kLongestWait =
-    1s;  // so that the first job starts within a second or so of the server's return
 constexpr auto kWaitSlice = 200ms;
 constexpr auto kFairWait = 100ms;  // a new connection costs some 5 ms
 constexpr auto kHandOver = 20ms;
@@ -47,7 +46,7 @@ Session::Session(const config::Config& config, const config::Group& group, const
       identity_(std::move(identity)),
       hooks_(std::move(hooks)),
       slot_(board.slot(identity_.slot)),
-      backoff_(kShortestWait, kLongestWait) {}
+      backoff_(kShortestWait, longest_reconnect_wait(board.header().slots.load())) {}
 
 std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutcome>& outcomes,
                                                       int max_jobs) {
@@ -59,6 +58,7 @@ std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutc
     slot_.enter(board::SlotState::looking);
     try {
       if (!manager_) connect();
+      if (std::exchange(lease_out_of_sight_, false)) renew_lease();
       if (doubtful_lease_) {
         settled = settle(left);
         left.clear();
@@ -68,7 +68,7 @@ std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutc
           manager_->finish_and_fetch(worker_id_, texts(left), {group_.queues, worker_id_, max_jobs});
       sys::crash_point("sub_worker.exchange_committed");
       answer.recorded.insert(answer.recorded.begin(), settled.begin(), settled.end());
-      backoff_.reset();
+      note_end_of_outage();
       return answer;
     } catch (const sql::DatabaseError& error) {
       handle(error, !left.empty(), max_jobs);
@@ -100,7 +100,7 @@ std::vector<sql::Recorded> Session::settle(const std::vector<KeptOutcome>& outco
 
 void Session::ensure_lease() {
   if (worker_id_ != 0) return;
-  leased_since_ns_ = board::now_ns();
+  leased_since_ns_ = board::boot_ns();
   worker_id_ = manager_->register_worker(
       {identity_.supervisor, identity_.host, identity_.name, static_cast<int>(::getpid())});
   sys::crash_point("sub_worker.lease_registered");
@@ -108,10 +108,30 @@ void Session::ensure_lease() {
   hooks_.on_lease(worker_id_);
 }
 
+// After trouble with the connection a lease may have been silent for so long that its holder counts as fenced
+// (or was rescued by somebody). Said before the next job is fetched, as that would be killed at once.
+void Session::renew_lease() {
+  if (worker_id_ == 0 || doubtful_lease_) return;
+  const auto asked = board::boot_ns();
+  if (manager_->heartbeat({worker_id_}).empty()) {
+    note_lost_lease();
+  } else {
+    leased_since_ns_ = asked;
+  }
+}
+
+// Our worker's row is gone: somebody held us for dead. What we have done since is settled under the old
+// lease.
+void Session::note_lost_lease() {
+  spdlog::warn("lease {} is gone (somebody held this sub-worker for dead): taking a new one", worker_id_);
+  doubtful_lease_ = worker_id_;
+}
+
 void Session::handle(const sql::DatabaseError& error, bool outcomes_sent, int max_jobs) {
   switch (error.remedy()) {
     case sql::Remedy::reconnect:
-      if (manager_ && worker_id_ != 0 && max_jobs > 0) doubtful_lease_ = worker_id_;
+      if (manager_ && worker_id_ != 0 && max_jobs > 0 && error.leaves_doubt()) doubtful_lease_ = worker_id_;
+      lease_out_of_sight_ = true;
       give_up_connection();
       break;
     case sql::Remedy::retry:
@@ -119,33 +139,36 @@ void Session::handle(const sql::DatabaseError& error, bool outcomes_sent, int ma
       break;
     case sql::Remedy::conflict:
     case sql::Remedy::bug:
-      // Our worker's row is gone: somebody held us for dead. What we have done since is settled under the old
-      // lease.
-      if (error.sqlstate() == kForeignKeyViolation && worker_id_ != 0) {
-        spdlog::warn("lease {} is gone (somebody held this sub-worker for dead): taking a new one",
-                     worker_id_);
-        doubtful_lease_ = worker_id_;
-        return;
-      }
+      if (error.sqlstate() == kForeignKeyViolation && worker_id_ != 0) return note_lost_lease();
       if (outcomes_sent && is_refusal(error)) throw OutcomeRefused(error.what());
       // Who still has something to store waits for whatever it is to be mended; who has not lets the
       // supervisor know.
       if (!outcomes_sent) throw error;
       break;
   }
-  const auto wait_for = backoff_.next(sys::chance());
-  if (error.remedy() != sql::Remedy::retry)
-    spdlog::warn("database: {}; trying again in {} ms{}", error.what(), wait_for.count(),
-                 outcomes_sent ? ", the outcome is kept" : "");
-  wait(wait_for, outcomes_sent);
+  const std::string kept = outcomes_sent ? "; the outcome is kept" : "";
+  const std::string line =
+      error.remedy() == sql::Remedy::retry ? "" : outage_.failed(error.what() + kept, board::Clock::now());
+  if (!line.empty()) spdlog::warn("database: {}", line);
+  wait(backoff_.next(sys::chance()), outcomes_sent);
 }
 
-// Whatever rings in the meantime is answered by the look for work that follows.
+void Session::note_end_of_outage() {
+  backoff_.reset();
+  const std::string line = outage_.ended(board::Clock::now());
+  if (!line.empty()) spdlog::info("the database {}", line);
+}
+
+// A ring for work ends it soon: the supervisor's own connection is back, so ours may be too. Whatever else
+// rings is answered by the look for work that follows.
 void Session::wait(std::chrono::milliseconds limit, bool pending) {
-  const auto until = board::Clock::now() + limit;
+  auto until = board::Clock::now() + limit;
   while (board::Clock::now() < until && !hooks_.gives_up(pending)) {
-    slot_.doorbell.answer();
     slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(kWaitSlice, until - board::Clock::now()));
+    if ((slot_.doorbell.answer() & board::kRungForWork) != 0) {
+      const auto spread = wait_after_ring(board_.header().slots.load(), sys::chance());
+      until = std::min(until, board::Clock::now() + spread);
+    }
     hooks_.on_tick();
   }
 }

@@ -22,6 +22,7 @@
 #include "board/board.h"
 #include "config/config.h"
 #include "sql/job_manager.h"
+#include "sql/outage.h"
 #include "sys/backoff.h"
 
 namespace postpone::subworker {
@@ -46,6 +47,7 @@ struct Identity {
   std::string name;  // "kitchen/3"
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
+  std::string cgroup;  // where its task processes live; empty = nowhere in particular
 };
 
 class Session {
@@ -69,7 +71,7 @@ class Session {
   void give_up_connection();
   bool connected() const { return manager_.has_value(); }
 
-  // When the taking of the present lease was begun (board::now_ns()).
+  // When the taking of the present lease, or its last renewal by ourselves, was begun (board::boot_ns()).
   std::int64_t leased_since_ns() const { return leased_since_ns_; }
 
   // Deletes the lease. False when that could not be done; somebody else has to clean up behind us then.
@@ -80,8 +82,11 @@ class Session {
   void be_fair();
   void connect();
   void ensure_lease();
+  void renew_lease();
+  void note_lost_lease();
   std::vector<sql::Recorded> settle(const std::vector<KeptOutcome>& outcomes);
   void handle(const sql::DatabaseError& error, bool outcomes_sent, int max_jobs);
+  void note_end_of_outage();
   void wait(std::chrono::milliseconds limit, bool pending);
 
   const config::Config& config_;
@@ -97,7 +102,9 @@ class Session {
   std::int64_t leased_since_ns_ = 0;
   // A lease that must be settled before anything else is done: an answer was lost, or its row is gone.
   std::optional<sql::WorkerId> doubtful_lease_;
+  bool lease_out_of_sight_ = false;  // there was trouble: ask for it before anything is built on it
   sys::Backoff backoff_;
+  sql::Outage outage_;
 };
 
 }  // namespace postpone::subworker

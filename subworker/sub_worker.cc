@@ -11,6 +11,7 @@
 #include "subworker/outcome.h"
 #include "subworker/recycle.h"
 #include "subworker/signals.h"
+#include "sys/cgroup.h"
 #include "sys/crash_point.h"
 #include "sys/process_title.h"
 
@@ -42,12 +43,15 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
       session_(config, group, board, identity_,
                {.on_tick = [this] { tick(); },
                 .gives_up = [this](bool pending) { return gives_up(pending); },
-                .on_lease = [this](sql::WorkerId id) { leash_.say(board::LeashWord::leased, id); }}) {}
+                .on_lease = [this](sql::WorkerId id) { leash_.say(board::LeashWord::leased, id); }}),
+      fence_(board, slot_, config.supervisor, leash_.exists()) {}
 
 board::SubWorkerExit SubWorker::run() {
   try {
     slot_.enter(board::SlotState::starting);
     tick();
+    // The kernel keeps the limit exactly, where it can; what weighs the task now and then does so everywhere.
+    if (!identity_.cgroup.empty()) sys::limit_cgroup_memory(identity_.cgroup, group_.memory_limit);
     work();
     return leave();
   } catch (const BadTask& error) {
@@ -88,7 +92,8 @@ bool SubWorker::task_is_fit() const {
 void SubWorker::replace_task() {
   show("starting its task process");
   if (task_) task_->retire(kRetireGrace);
-  task_.emplace(group_, [this](Output::Stream stream, std::string_view line) { on_output(stream, line); });
+  task_.emplace(group_, identity_.cgroup,
+                [this](Output::Stream stream, std::string_view line) { on_output(stream, line); });
   slot_.task_pid.store(task_->pid());
   task_max_jobs_ = max_jobs_with_jitter(group_, sys::chance());
   task_->greet(config_.supervisor.start_deadline, [this] {
@@ -111,7 +116,8 @@ void SubWorker::on_output(Output::Stream stream, std::string_view line) const {
 bool SubWorker::look_for_work() {
   tick();  // jobs may be so short, and the database so quick, that nothing ever waits
   slot_.doorbell.answer();
-  const bool paused = slot_.command.load() == board::Command::pause || is_fenced();
+  const bool paused =
+      slot_.command.load() == board::Command::pause || fence_.is_up(session_.leased_since_ns());
   if (paused && kept_.empty() && ready_) return false;
   const bool freed_lock = std::exchange(freed_lock_, false);
   const auto answer = exchange(paused ? 0 : 1);
@@ -207,14 +213,17 @@ sql::Outcome SubWorker::execute(const sql::Job& job) {
   hooks.on_progress = [&](std::uint64_t done, std::uint64_t total) {
     show(fmt::format("running {} (job {}), {}/{}", job.task, job.id, done, total));
   };
+  fence_.guard(session_.leased_since_ns());
   const Execution execution = task_->run(job, time_limit, hooks);
+  fence_.stand_down();
   return decide(job, execution, *task, group_.delete_jobs);
 }
 
 std::optional<RunHooks::Stop> SubWorker::on_run_tick(const sql::Job& job) {
   tick();
   lend_connection();
-  if (is_fenced()) return RunHooks::Stop{StopReason::fenced, true};
+  if (fence_.is_up(session_.leased_since_ns())) return RunHooks::Stop{StopReason::fenced, true};
+  fence_.guard(session_.leased_since_ns());
   if (slot_.abort_job_id.load() == job.id) return RunHooks::Stop{StopReason::requested};
   if (!leaving()) return std::nullopt;
   if (leaving_now()) return RunHooks::Stop{StopReason::shutdown, true};
@@ -226,17 +235,6 @@ std::optional<RunHooks::Stop> SubWorker::on_run_tick(const sql::Job& job) {
 // Who does not need its connection for a while gives it to somebody who waits for one.
 void SubWorker::lend_connection() {
   if (session_.connected() && board::someone_waits_for_permit(board_)) session_.give_up_connection();
-}
-
-// Another host takes our jobs when our lease was silent for stalled_after, so what runs here has to be dead
-// before that. The housekeeper tells when a heartbeat last reached the database, and whose lease is gone.
-// Without a supervisor there is no housekeeper, and nothing to go by.
-bool SubWorker::is_fenced() const {
-  const auto lease = slot_.worker_id.load();
-  if (!leash_.exists() || lease == 0) return false;
-  if (slot_.lost_lease.load() == lease) return true;
-  const auto good = std::max(board_.header().leases_good_ns.load(), session_.leased_since_ns());
-  return std::chrono::nanoseconds(board::now_ns() - good) > config_.supervisor.fence_after;
 }
 
 void SubWorker::keep(sql::Outcome outcome) {
@@ -297,6 +295,8 @@ void SubWorker::kill_leftovers() {
   looked_for_leftovers_ = Clock::now();
   const auto orphans = sys::kill_orphans({task_->pid()}, 1s);
   if (orphans.reaped > 0) spdlog::warn("killed {} process(es) that a job had left behind", orphans.reaped);
+  // What is never caught one by one goes with its whole cgroup.
+  if (!orphans.left.empty()) task_->retire(0ms);
 }
 
 void SubWorker::tick() {

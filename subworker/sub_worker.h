@@ -18,6 +18,7 @@
 #include "board/board.h"
 #include "board/family.h"
 #include "config/config.h"
+#include "subworker/fence.h"
 #include "subworker/leash.h"
 #include "subworker/session.h"
 #include "subworker/task_process.h"
@@ -47,7 +48,6 @@ class SubWorker {
   sql::Outcome execute(const sql::Job& job);
   std::optional<RunHooks::Stop> on_run_tick(const sql::Job& job);
   void lend_connection();
-  bool is_fenced() const;
   void keep(sql::Outcome outcome);
   void write_on_board(std::size_t entry);
   void count(const sql::Outcome& outcome);
@@ -68,6 +68,7 @@ class SubWorker {
   const Leash leash_;
   board::Slot& slot_;
   Session session_;
+  Fence fence_;
 
   std::optional<TaskProcess> task_;
   int task_max_jobs_ = 0;

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "subworker/task_environment.h"
+#include "sys/cgroup.h"
 #include "sys/crash_point.h"
 
 namespace postpone::subworker {
@@ -30,7 +31,8 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr std::size_t kMostDrained =
     1024 * 1024;  // what a pipe is emptied of between two looks at the channel
 constexpr auto kBurialLimit = 5s;
-constexpr auto kDyingTime = 2s;  // between the end of its channel and the end of a process: exit handlers
+constexpr auto kOomInterval = 1s;  // a look costs as much as a short job
+constexpr auto kDyingTime = 2s;    // between the end of its channel and the end of a process: exit handlers
 
 int to_poll_timeout(TaskProcess::Clock::duration wait) {
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
@@ -39,8 +41,8 @@ int to_poll_timeout(TaskProcess::Clock::duration wait) {
 
 }  // namespace
 
-TaskProcess::TaskProcess(const config::Group& group, Output::Sink sink)
-    : group_(group), output_(std::move(sink)) {
+TaskProcess::TaskProcess(const config::Group& group, std::string cgroup, Output::Sink sink)
+    : group_(group), cgroup_(std::move(cgroup)), output_(std::move(sink)), oom_(cgroup_) {
   spawn();
 }
 
@@ -65,6 +67,7 @@ void TaskProcess::spawn() {
   spec.own_process_group = true;
   spec.parent_death_signal = SIGKILL;
   spec.oom_score_adj = 500;  // a job may be repeated, a sub-worker and the server beside it should live
+  spec.cgroup = cgroup_;
   process_ = sys::Process::spawn(spec);
   channel_ = std::move(channel.first);
   pipes_[0] = std::move(out.first);
@@ -189,6 +192,14 @@ void TaskProcess::send(const Frame& frame) {
   }
 }
 
+// Not in the middle of a run: a process that the kernel has killed may take a while to be gone, and the kill
+// must not count as an earlier one by then.
+void TaskProcess::look_at_oom() {
+  if (Clock::now() - oom_looked_at_ < kOomInterval) return;
+  oom_looked_at_ = Clock::now();
+  oom_.look();
+}
+
 // --- a run ---
 
 // One job on its way through the task process: the poll loop and what it keeps.
@@ -215,6 +226,7 @@ class TaskProcess::Run {
     owner_.drain_output();  // belongs to no job: it was written between two
     owner_.output_.finish();
     owner_.output_.start();
+    owner_.look_at_oom();
     wire::Run run;
     run.job_id = job_.id;
     run.attempt = job_.attempts + 1;
@@ -252,6 +264,8 @@ class TaskProcess::Run {
     if (end_) return;
     if (!open) return died();
     if (owner_.output_.bytes() > owner_.group_.max_output) return flooded();
+    if (Clock::now() >= next_weighing_) weigh();
+    if (end_) return;
     watch(elapsed);
   }
 
@@ -319,7 +333,21 @@ class TaskProcess::Run {
     }
     cpu_of_dead_ = report.cpu_time;
     rss_of_dead_ = report.max_rss_bytes;
-    end_ = Died{report};
+    const bool killed = report.signalled && report.code == SIGKILL;
+    end_ = Died{report, killed ? owner_.oom_.verdict() : sys::OomWitness::Verdict::no};
+  }
+
+  // Everything that the task has started is a descendant of ours.
+  void weigh() {
+    next_weighing_ = Clock::now() + kTick;
+    const auto limit = owner_.group_.memory_limit;
+    if (limit == 0) return;
+    const auto bytes = sys::resident_bytes_of_descendants(::getpid());
+    if (bytes <= limit) return;
+    const auto report = owner_.kill_all();
+    cpu_of_dead_ = report.cpu_time;
+    rss_of_dead_ = std::max(report.max_rss_bytes, bytes);
+    end_ = Outgrown{bytes, limit};
   }
 
   void flooded() {
@@ -358,6 +386,7 @@ class TaskProcess::Run {
   Clock::time_point kill_at_;
   bool killed_ = false;
   bool process_ended_ = false;
+  Clock::time_point next_weighing_;
   std::chrono::microseconds cpu_of_dead_{0};
   std::int64_t rss_of_dead_ = 0;
 };
@@ -380,6 +409,7 @@ void TaskProcess::retire(std::chrono::milliseconds grace) {
 // the group and was handed to us, its subreaper. Nothing of the task process is left when this returns.
 sys::ExitReport TaskProcess::kill_all() {
   process_.signal_group(SIGKILL);
+  if (!cgroup_.empty()) sys::kill_cgroup(cgroup_);
   sys::crash_point("sub_worker.task_killed");
   const sys::ExitReport report = process_.reap();
   const auto orphans = sys::kill_orphans({}, kBurialLimit);

@@ -23,6 +23,7 @@
 #include "sql/job.h"
 #include "subworker/execution.h"
 #include "subworker/output.h"
+#include "sys/oom.h"
 #include "sys/process.h"
 
 namespace postpone::subworker {
@@ -49,9 +50,9 @@ class TaskProcess {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Starts the group's executable. Returns at once; the process gets ready on its own. Lines of its output go
-  // to `sink`. Throws sys::SpawnError.
-  TaskProcess(const config::Group& group, Output::Sink sink);
+  // Starts the group's executable, in the cgroup `cgroup` unless that is empty. Returns at once; the process
+  // gets ready on its own. Lines of its output go to `sink`. Throws sys::SpawnError.
+  TaskProcess(const config::Group& group, std::string cgroup, Output::Sink sink);
   ~TaskProcess();
   TaskProcess(const TaskProcess&) = delete;
   TaskProcess& operator=(const TaskProcess&) = delete;
@@ -89,10 +90,14 @@ class TaskProcess {
   bool drain(Output::Stream stream, std::size_t most);
   void drain_output();
   void send(const libtask::wire::Frame& frame);
+  void look_at_oom();
   sys::ExitReport kill_all();
 
   const config::Group& group_;
+  const std::string cgroup_;
   Output output_;
+  sys::OomWitness oom_;
+  Clock::time_point oom_looked_at_;
   sys::Process process_;
   sys::Fd channel_;
   sys::Fd pipes_[2];  // by Output::Stream

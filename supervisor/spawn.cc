@@ -32,6 +32,7 @@ Spawned spawn(const Family& family, std::vector<std::string> role) {
   // means.
   spec.own_process_group = true;
   spec.parent_death_signal = SIGTERM;
+  spec.oom_score_adj = family.oom_score_adj;
   Spawned spawned{sys::Process::spawn(spec), std::move(leash.first)};
   sys::set_nonblocking(spawned.leash.get());
   return spawned;
@@ -39,10 +40,12 @@ Spawned spawn(const Family& family, std::vector<std::string> role) {
 
 }  // namespace
 
-Spawned spawn_sub_worker(const Family& family, const std::string& group, std::uint32_t slot,
-                         std::uint32_t generation) {
-  return spawn(
-      family, {"--group", group, "--slot", std::to_string(slot), "--generation", std::to_string(generation)});
+Spawned spawn_sub_worker(const Family& family, const SlotRole& role) {
+  std::vector<std::string> arguments = {"--group",      role.group,
+                                        "--slot",       std::to_string(role.slot),
+                                        "--generation", std::to_string(role.generation)};
+  if (!role.cgroup.empty()) arguments.insert(arguments.end(), {"--cgroup", role.cgroup});
+  return spawn(family, std::move(arguments));
 }
 
 Spawned spawn_housekeeper(const Family& family) {

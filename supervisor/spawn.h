@@ -20,6 +20,7 @@ struct Family {
   int board_fd = -1;
   std::string database_url;  // overrides the configuration's; handed on in the environment, which ps does not
                              // show to others
+  int oom_score_adj = 0;     // of its members; the supervisor's own is lower
   std::string log_level;     // overrides the configuration's; empty = does not
 };
 
@@ -28,9 +29,16 @@ struct Spawned {
   sys::Fd leash;  // our end; non-blocking
 };
 
+// What a sub-worker is to be.
+struct SlotRole {
+  std::string group;
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  std::string cgroup;  // for its task processes; empty = none
+};
+
 // Each throws sys::SpawnError, and then nothing was started.
-Spawned spawn_sub_worker(const Family& family, const std::string& group, std::uint32_t slot,
-                         std::uint32_t generation);
+Spawned spawn_sub_worker(const Family& family, const SlotRole& role);
 Spawned spawn_housekeeper(const Family& family);
 Spawned spawn_preflight(const Family& family);
 

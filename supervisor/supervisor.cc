@@ -11,6 +11,7 @@
 #include "board/wake.h"
 #include "sys/crash_point.h"
 #include "sys/host.h"
+#include "sys/oom.h"
 #include "sys/process_title.h"
 
 namespace postpone::supervisor {
@@ -34,6 +35,17 @@ std::string identity(const config::Config& config) {
 
 RosterPolicy policy(const config::Supervisor& s) {
   return {s.start_deadline, s.subworker_timeout, s.respawn_backoff, s.respawn_backoff_max};
+}
+
+// When memory runs out the task processes go first, then the sub-workers, and the supervisor last, who
+// replaces both. Returns the score for its children: higher than our own, whether ours could be lowered or
+// not.
+int be_last_for_the_oom_killer() {
+  constexpr int kLowest = -999;  // -1000 would exempt us, and what is exempt gets blamed on others
+  constexpr int kLead = 100;
+  const int score = sys::oom_score_adj();
+  const bool lowered = sys::set_oom_score_adj(std::max(score - kLead, kLowest));
+  return lowered ? score : score + kLead;
 }
 
 std::string directory_of(const std::string& path) {
@@ -66,6 +78,7 @@ Supervisor::Supervisor(config::Config config, const Options& options)
       one_shot_(options.one_shot),
       slots_(static_cast<std::uint32_t>(config_.total_subworkers())),
       timer_(loop_),
+      task_cgroups_(slots_),
       board_(board::Board::create(slots_, static_cast<std::uint32_t>(config_.effective_pool_size()))),
       config_memfd_(sys::make_sealed_memfd("postpone-config", options.config_text)),
       roster_(slots_ + 1, policy(config_.supervisor), Clock::now()) {
@@ -79,6 +92,7 @@ Supervisor::Supervisor(config::Config config, const Options& options)
   family_.board_fd = board_.fd();
   family_.database_url = options.overrides.database_url.value_or("");
   family_.log_level = options.overrides.log_level.value_or("");
+  family_.oom_score_adj = be_last_for_the_oom_killer();
 }
 
 Supervisor::~Supervisor() = default;
@@ -209,6 +223,8 @@ void Supervisor::upkeep() {
 // too; its jobs are in a grave; its permits are free and its place is empty.
 void Supervisor::finish_burials() {
   if (burials_.empty()) return;
+  for (const Burial& burial : burials_)
+    if (burial.member < slots_) task_cgroups_.kill(burial.member);
   const auto orphans = sys::kill_orphans(living(), 0ms);
   if (!orphans.left.empty()) return;
   sys::crash_point("supervisor.orphans_killed");
@@ -234,7 +250,9 @@ void Supervisor::spawn_missing() {
       }
       const std::uint32_t generation = board_.reset_slot(member, group_of_[member]);
       if (paused_) board_.slot(member).command.store(board::Command::pause);
-      adopt(member, spawn_sub_worker(family_, config_.groups[group_of_[member]].name, member, generation));
+      const SlotRole role{config_.groups[group_of_[member]].name, member, generation,
+                          task_cgroups_.of(member)};
+      adopt(member, spawn_sub_worker(family_, role));
       sys::crash_point("supervisor.sub_worker_spawned");
     } catch (const std::exception& error) {  // out of processes, descriptors, memory: later, perhaps
       spdlog::error("{}: {}", name_of(member), error.what());

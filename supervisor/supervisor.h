@@ -35,6 +35,7 @@
 #include "supervisor/loop.h"
 #include "supervisor/roster.h"
 #include "supervisor/spawn.h"
+#include "supervisor/task_cgroups.h"
 
 namespace postpone::supervisor {
 
@@ -112,6 +113,7 @@ class Supervisor {
   const std::uint32_t slots_;
   Loop loop_;
   Timer timer_;
+  const TaskCgroups task_cgroups_;
   board::Board board_;
   sys::Fd config_memfd_;
   Family family_;

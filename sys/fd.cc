@@ -92,4 +92,10 @@ std::string read_whole_file(const std::string& path) {
   return read_to_end(fd.get(), "cannot read " + path);
 }
 
+void write_file(const std::string& path, std::string_view text) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  const ssize_t written = fd ? ::write(fd.get(), text.data(), text.size()) : -1;
+  if (written < 0) throw_errno("cannot write to " + path);
+}
+
 }  // namespace postpone::sys

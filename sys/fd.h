@@ -59,6 +59,9 @@ Fd make_sealed_memfd(const char* name, std::string_view text);
 std::string read_whole(int fd);
 std::string read_whole_file(const std::string& path);
 
+// Writes to a file that is there (one of the kernel's, say), with one write(). Throws std::system_error.
+void write_file(const std::string& path, std::string_view text);
+
 // An error for a failed system call: "<what>: <strerror(errno)>". Reads errno, so call it at once.
 [[noreturn]] void throw_errno(const std::string& what);
 

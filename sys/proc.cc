@@ -93,4 +93,11 @@ std::int64_t resident_bytes(pid_t pid) {
   return resident_pages * ::sysconf(_SC_PAGESIZE);
 }
 
+std::int64_t resident_bytes_of_descendants(pid_t ancestor) {
+  std::int64_t bytes = 0;
+  for (const pid_t child : children_of(ancestor))
+    bytes += resident_bytes(child) + resident_bytes_of_descendants(child);
+  return bytes;
+}
+
 }  // namespace postpone::sys

@@ -34,7 +34,8 @@ struct ProcessSpec {
   bool own_process_group = false;  // the child leads a process group of its own
   int parent_death_signal = 0;     // sent to the child when the parent dies; 0 = none
   std::optional<int> oom_score_adj =
-      {};  // who the kernel's OOM killer takes first; a refusal (EACCES) is ignored
+      {};                   // who the kernel's OOM killer takes first; a refusal (EACCES) is ignored
+  std::string cgroup = {};  // the directory of a cgroup to be born into; one that does not take it is ignored
 };
 
 // Thrown when a process could not be started. what() reads "cannot start <executable>: <step>: <strerror>".
@@ -133,5 +134,9 @@ std::vector<std::pair<std::string, std::string>> current_environment(bool (*drop
 
 // Resident set size of a process in bytes, from /proc; 0 when it is gone.
 std::int64_t resident_bytes(pid_t pid);
+
+// The same of all descendants of a process together, without itself. A page that several share counts for
+// each.
+std::int64_t resident_bytes_of_descendants(pid_t ancestor);
 
 }  // namespace postpone::sys

@@ -78,6 +78,7 @@ struct Plan {
   std::vector<char*> arguments;
   std::vector<char*> environment;
   std::string oom_score;
+  std::string cgroup_procs;
   std::vector<int> sources;  // of spec.descriptors; in the child, lifted above every target
   int first_free = 0;        // the lowest number above every target
   int report_fd = -1;
@@ -105,6 +106,7 @@ Plan::Plan(const ProcessSpec& wanted) : spec(wanted) {
   environment.push_back(nullptr);
 
   if (spec.oom_score_adj) oom_score = std::to_string(*spec.oom_score_adj);
+  if (!spec.cgroup.empty()) cgroup_procs = spec.cgroup + "/cgroup.procs";
   int highest = STDERR_FILENO;
   for (const auto& descriptor : spec.descriptors) {
     sources.push_back(descriptor.source);
@@ -143,6 +145,14 @@ void adjust_oom_score(const Plan& plan) {
   const int fd = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   const bool written = fd >= 0 && ::write(fd, plan.oom_score.data(), plan.oom_score.size()) >= 0;
   if (!written && errno != EACCES && errno != EPERM) give_up(plan, Step::oom_score);
+  ::close(fd);
+}
+
+void enter_cgroup(const Plan& plan) {
+  if (plan.cgroup_procs.empty()) return;
+  const int fd = ::open(plan.cgroup_procs.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  [[maybe_unused]] const ssize_t ignored = ::write(fd, "0", 1);
   ::close(fd);
 }
 
@@ -207,6 +217,7 @@ class ChildSetup : public boost::process::extend::handler {
     join_process_group(*plan_);
     bind_to_parent(*plan_);
     adjust_oom_score(*plan_);
+    enter_cgroup(*plan_);
     pass_descriptors(*plan_);
     reset_signals();
     executor.exe = plan_->spec.executable.c_str();

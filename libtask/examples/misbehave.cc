@@ -91,6 +91,19 @@ void fork_away(const std::optional<std::string>& pid_file) {
   waitpid(child, nullptr, 0);
 }
 
+// Never the same process for longer than a fork takes, so that whoever reads its number and kills comes too late.
+[[noreturn]] void run_away() {
+  setsid();
+  while (true)
+    if (fork() > 0) _exit(0);
+}
+
+void fork_a_runaway() {
+  const pid_t child = fork();
+  if (child < 0) fail("fork");
+  if (child == 0) run_away();
+}
+
 void garble_channel() {
   constexpr std::string_view kJunk = "this is no frame of any protocol";
   if (write(kChannelFd, kJunk.data(), kJunk.size()) < 0) fail("cannot write to the channel");
@@ -142,10 +155,11 @@ int main(int argc, char** argv) {
   app.task("misbehave.wait", wait_for_abort, {"ms"}).queue(queue);
   app.task("misbehave.flood", flood).queue(queue);
   app.task("misbehave.forkaway", fork_away, {"pid_file"}).queue(queue);
+  app.task("misbehave.runaway", fork_a_runaway).queue(queue);
   app.task("misbehave.garble", garble_channel).queue(queue);
   app.task("misbehave.close_channel", close_channel).queue(queue);
   app.task("misbehave.memory", grow, {"mib"}).queue(queue);
   app.task("misbehave.noop", [] {}).queue(queue);
-  app.task("misbehave.journal", journal, {"file", "ms"}).queue(queue);
+  app.task("misbehave.journal", journal, {"file", "ms"}).queue(queue).retry({.max_attempts = 3});
   return app.run(argc, argv);
 }

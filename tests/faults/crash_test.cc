@@ -72,6 +72,54 @@ TEST_F(Crash, AStoppedSubWorkerIsKilledAndReplaced) {
   EXPECT_THAT(family.log(), HasSubstr("no sign of life"));
 }
 
+// Nobody of the family can act: what kills here is the kernel, when the fence is passed.
+TEST_F(Crash, AJobOfAFrozenFamilyIsDeadBeforeItIsThawed) {
+  Family family(database_.url(), supervisor_keys(kShortSilence) + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  const auto id = defer("test.until", file_argument("go"));
+  ASSERT_TRUE(eventually([&] { return runner_of(family, "test.until") != 0; }));
+  const auto frozen = family.processes();
+  const auto runner = runner_of(family, "test.until");
+  const auto tasks = family.processes(kTestTasks);
+  ASSERT_EQ(tasks.size(), 1u);
+  for (const auto& [pid, title] : frozen) ::kill(pid, SIGSTOP);
+  EXPECT_TRUE(eventually([&] {
+    const auto left = family.processes();
+    return left.count(runner) == 0 && left.count(tasks.front()) == 0;
+  }));
+  touch("go");
+  for (const auto& [pid, title] : frozen)
+    if (pid != runner && pid != tasks.front()) ::kill(pid, SIGCONT);
+  EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
+  EXPECT_EQ(causes(id), "worker_lost succeeded");
+}
+
+TEST_F(Crash, ATaskThatOutgrowsItsLimitIsKilledWithWhatItStarted) {
+  Family family(database_.url(), supervisor_keys() + group("q", kMisbehave, 1, "memory_limit = \"200MiB\""));
+  family.wait_until_ready(1);
+  const auto small = defer("misbehave.memory", R"({"mib": 20})");
+  EXPECT_TRUE(becomes(small, "succeeded")) << family.log();
+  const auto large = defer("misbehave.memory", R"({"mib": 1000000})");
+  EXPECT_TRUE(becomes(large, "failed")) << family.log();
+  EXPECT_EQ(causes(large), "memory_limit");
+  EXPECT_THAT(sql("SELECT message FROM postpone_attempts WHERE job_id = " + large),
+              HasSubstr("memory_limit (200 MiB)"));
+  EXPECT_TRUE(becomes(defer("misbehave.noop"), "succeeded")) << "in a fresh task process";
+}
+
+TEST_F(Crash, WhenMemoryRunsOutTasksGoFirstAndTheSupervisorLast) {
+  Family family(database_.url(), supervisor_keys() + group("q", kMisbehave, 1));
+  family.wait_until_ready(1);
+  const auto score = [&](const std::string& title) {
+    const auto found = family.processes(title);
+    return found.empty() ? 0
+                         : std::stoi(read_file("/proc/" + std::to_string(found.front()) + "/oom_score_adj"));
+  };
+  EXPECT_LT(score("postpone: supervisor"), score("postpone: sub-worker"));
+  EXPECT_EQ(score("postpone: housekeeper"), score("postpone: sub-worker"));
+  EXPECT_LT(score("postpone: sub-worker"), score(kMisbehave));
+}
+
 TEST_F(Crash, ASubWorkerThatIsBusyWithShortJobsIsNotTakenForDead) {
   Family family(database_.url(), supervisor_keys("subworker_timeout = \"4s\"") + group("q", kMisbehave, 1));
   family.wait_until_ready(1);
@@ -158,6 +206,17 @@ TEST_F(Crash, ADaemonThatAJobForkedAwayDoesNotSurvive) {
       << family.log();
   EXPECT_TRUE(eventually([&] { return family.processes(kMisbehave).size() == 1; }))
       << "the task process alone is left";
+}
+
+TEST_F(Crash, WhatForksFasterThanItCanBeListedIsKilledAllTheSame) {
+  Family family(database_.url(), supervisor_keys() + group("q", kMisbehave, 1));
+  family.wait_until_ready(1);
+  EXPECT_TRUE(becomes(defer("misbehave.runaway"), "succeeded"));
+  EXPECT_TRUE(eventually([&] { return family.log().find("had left behind") != std::string::npos; }))
+      << family.log();
+  EXPECT_TRUE(becomes(defer("misbehave.noop"), "succeeded"));
+  EXPECT_EQ(family.stop().code, 0);
+  EXPECT_TRUE(family.processes().empty());
 }
 
 TEST_F(Crash, LostConnectionsCostNoJobAndRunNoneTwice) {

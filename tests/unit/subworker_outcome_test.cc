@@ -119,11 +119,19 @@ Returned told(libtask::wire::Abort::Reason reason) {
 }
 
 Died died_by(int signal) {
-  return {{.signalled = true, .code = signal}};
+  return {.report = {.signalled = true, .code = signal}};
+}
+
+using Verdict = sys::OomWitness::Verdict;
+
+Died killed_for_memory(Verdict verdict) {
+  Died end = died_by(SIGKILL);
+  end.oom = verdict;
+  return end;
 }
 
 Died died_with(int status) {
-  return {{.signalled = false, .code = status}};
+  return {.report = {.signalled = false, .code = status}};
 }
 
 sql::Outcome decide_first(const Execution& execution, std::optional<RetryStrategy> retry = std::nullopt) {
@@ -191,6 +199,11 @@ std::vector<Story> stories() {
       {"garbled when asked to abort", ended(Garbled{"x"}, requested), Cause::protocol_error, fail, retry,
        fail},
       {"flooded", ended(Flooded{10}), Cause::output_flood, fail, retry, fail},
+      {"outgrown", ended(Outgrown{20, 10}), Cause::memory_limit, fail, retry, fail},
+      {"killed by the kernel for its memory", ended(killed_for_memory(Verdict::certain)), Cause::memory_limit,
+       fail, retry, fail},
+      {"probably killed by the kernel", ended(killed_for_memory(Verdict::probable)), Cause::signalled, fail,
+       retry, fail},
       {"flooded past its limit", ended(Flooded{10}, time_limit), Cause::output_flood, fail, retry, fail},
   };
 }
@@ -299,9 +312,12 @@ TEST(Outcome, CrashTellsItsSignalAndExitItsStatus) {
   EXPECT_EQ(exit.message, "the task process ended without a result: exit status 3");
 }
 
-TEST(Outcome, SigkillThatNobodyHereSentHintsAtMemory) {
-  EXPECT_THAT(decide_first(ended(died_by(SIGKILL))).message,
-              HasSubstr("perhaps the kernel for want of memory"));
+TEST(Outcome, SigkillThatNobodyHereSentIsBlamedOnWhomTheCountersName) {
+  EXPECT_THAT(decide_first(ended(killed_for_memory(Verdict::no))).message, HasSubstr("somebody sent it"));
+  EXPECT_THAT(decide_first(ended(killed_for_memory(Verdict::probable))).message,
+              HasSubstr("probably the kernel"));
+  EXPECT_THAT(decide_first(ended(killed_for_memory(Verdict::certain))).message,
+              HasSubstr("the kernel sent it"));
   const auto ours = decide_first(ended(died_by(SIGKILL), StopReason::time_limit));
   EXPECT_EQ(ours.message, "time limit exceeded; the task process ended with signal 9 (Killed)");
 }
@@ -311,6 +327,9 @@ TEST(Outcome, MisbehaviourIsDescribed) {
             "the task process garbled its channel: a frame of 4 GiB");
   EXPECT_EQ(decide_first(ended(Flooded{1024})).message,
             "wrote more than max_output (1024 bytes) to stdout and stderr");
+  constexpr std::int64_t kMib = 1024 * 1024;
+  EXPECT_EQ(decide_first(ended(Outgrown{70 * kMib + kMib / 2, 64 * kMib})).message,
+            "took 70.5 MiB of memory, more than memory_limit (64 MiB)");
 }
 
 // --- jobs that the handler deferred ------------------------------------------------------------------------

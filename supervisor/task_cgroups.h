@@ -1,0 +1,34 @@
+// A cgroup for the task processes of each sub-worker, where the kernel and our rights allow it. What lives
+// there is killed as one, however fast it forks, and its memory is counted apart from everybody else's.
+//
+//   <the supervisor's own>/postpone-<pid>/task-<slot>
+//
+// Where the service manager has delegated our own cgroup (systemd: Delegate=memory), the family moves into
+// <own>/family, since only a cgroup without processes can share the memory controller with those beneath it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace postpone::supervisor {
+
+class TaskCgroups {
+ public:
+  // Makes one for each slot, or none at all; never throws. Takes away what supervisors that were killed have
+  // left.
+  explicit TaskCgroups(std::uint32_t slots);
+  // REQUIRES: nothing lives in them.
+  ~TaskCgroups();
+  TaskCgroups(const TaskCgroups&) = delete;
+  TaskCgroups& operator=(const TaskCgroups&) = delete;
+
+  // The directory for a slot; empty when there are none.
+  std::string of(std::uint32_t slot) const;
+  // SIGKILL for everything that lives in it.
+  void kill(std::uint32_t slot) const;
+
+ private:
+  std::string base_;  // empty = none
+};
+
+}  // namespace postpone::supervisor

@@ -1,0 +1,53 @@
+// Control groups (version 2), for as much as this process may use them: a set of processes that nothing
+// leaves by forking, and that is killed as one. Where there is no such hierarchy, or no right to it, there is
+// none here, and whoever uses this page does without: process groups and the subreaper go on doing what they
+// can.
+//
+// What stays behind are empty directories; remove_cgroup() takes them away.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace postpone::sys {
+
+// The directory of the cgroup that this process lives in; nothing when no hierarchy of version 2 is mounted.
+std::optional<std::string> own_cgroup_directory();
+
+// The path after "0::" in the text of /proc/self/cgroup. Pure.
+std::optional<std::string> cgroup_in(const std::string& proc_self_cgroup);
+
+// Where a hierarchy of version 2 is mounted, from the text of /proc/self/mountinfo: the mount point, and
+// which path of the hierarchy it shows. Pure.
+struct CgroupMount {
+  std::string directory;
+  std::string root;
+};
+std::optional<CgroupMount> cgroup_mount_in(const std::string& proc_self_mountinfo);
+
+// Makes a cgroup. False when that is not permitted or not possible; one that is there already is fine.
+bool make_cgroup(const std::string& directory);
+
+// Moves this process there. False when that is not permitted.
+bool enter_cgroup(const std::string& directory);
+
+// Has somebody (systemd: Delegate=) handed this cgroup, and what is beneath it, to those who live in it?
+bool is_delegated_cgroup(const std::string& directory);
+
+// Lets the cgroups beneath this one have memory limits and counters. False when the kernel refuses: a process
+// lives in it, or it has them not itself.
+bool share_memory_controller(const std::string& directory);
+
+// No process in it may make it use more than so many bytes; the kernel kills then. 0 = no limit. False when
+// it has no memory controller.
+bool limit_cgroup_memory(const std::string& directory, std::int64_t bytes);
+
+// SIGKILL for everything in it and beneath it, at once (cgroup.kill, since Linux 5.14). False when that did
+// not work.
+bool kill_cgroup(const std::string& directory);
+
+// Removes it and the cgroups right beneath it, as far as they are empty.
+void remove_cgroup(const std::string& directory);
+
+}  // namespace postpone::sys
