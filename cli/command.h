@@ -34,6 +34,7 @@ sql::JobManager connect(const Invocation& invocation);
 void add_schema_commands(CLI::App& app, Invocation& invocation);
 void add_defer_command(CLI::App& app, Invocation& invocation);
 void add_jobs_commands(CLI::App& app, Invocation& invocation);
+void add_stalled_commands(CLI::App& app, Invocation& invocation);
 void add_config_commands(CLI::App& app, Invocation& invocation);
 
 }  // namespace postpone::cli

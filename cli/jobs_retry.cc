@@ -26,7 +26,8 @@ std::string objection(const sql::Job& job, bool even_running) {
       return name + " has succeeded; defer a new one to do it again";
     case sql::JobStatus::doing:
       if (even_running) return "";
-      return name + " is running; if its worker is gone for good, --even-running lets another run it";
+      return name + " is running; if its worker is gone, `postpone stalled rescue " + std::to_string(job.id) +
+             "` lets another run it";
     default:
       return "";
   }

@@ -33,6 +33,7 @@ void set_up(CLI::App& app, Invocation& invocation) {
   add_schema_commands(app, invocation);
   add_defer_command(app, invocation);
   add_jobs_commands(app, invocation);
+  add_stalled_commands(app, invocation);
   add_config_commands(app, invocation);
   app.footer(kFooter);
 }

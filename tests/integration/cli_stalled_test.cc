@@ -1,0 +1,207 @@
+// `postpone stalled …` and `postpone jobs finish` as people and scripts see them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/database.h"
+#include "tests/support/program.h"
+
+namespace postpone::tests {
+namespace {
+
+using testing::AllOf;
+using testing::ContainsRegex;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+// Exit codes, as docs/cli.md promises them.
+enum { kDone = 0, kNotDone = 1, kUsage = 2 };
+
+// Worker 1 is ours and called kitchen/1, worker 2 is Python's.
+class CliStalled : public testing::Test {
+ protected:
+  CliStalled() {
+    sql("SELECT postpone_register_worker('host:1', 'web1', 'kitchen/1', 4711)");
+    sql("SELECT procrastinate_register_worker_v1()");
+  }
+
+  ProgramRun run(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), POSTPONE_CLI);
+    return run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
+  }
+  nlohmann::json json(std::vector<std::string> arguments) const {
+    arguments.emplace_back("--json");
+    return nlohmann::json::parse(run(std::move(arguments)).output).at("jobs");
+  }
+  std::string sql(const std::string& statement) const { return database_.execute(statement); }
+  // A job that this worker runs.
+  std::string running(int worker, const std::string& more = "") const {
+    sql("SELECT postpone_defer('wash'" + more + ")");
+    return sql("SELECT id FROM postpone_fetch_jobs(NULL, " + std::to_string(worker) + ", 1)");
+  }
+  void silence(int worker) const {
+    sql("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute' WHERE id = " +
+        std::to_string(worker));
+  }
+  void remove(int worker) const {
+    sql("DELETE FROM procrastinate_workers WHERE id = " + std::to_string(worker));
+  }
+  std::string status(const std::string& id) const {
+    return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id);
+  }
+
+ private:
+  TestDatabase database_;
+};
+
+TEST_F(CliStalled, AWrongLineIsRefusedBeforeAnythingIsDone) {
+  const std::vector<std::vector<std::string>> lines = {
+      {"stalled"},
+      {"stalled", "list", "--silent-for", "soon"},
+      {"stalled", "rescue"},
+      {"stalled", "rescue", "1", "--all"},
+      {"stalled", "rescue", "1", "--action", "report"},
+      {"jobs", "finish", "--status", "failed"},
+      {"jobs", "finish", "1"},
+      {"jobs", "finish", "1", "--status", "cancelled"},
+  };
+  for (const auto& line : lines) {
+    const ProgramRun result = run(line);
+    EXPECT_EQ(result.exit_status, kUsage) << testing::PrintToString(line);
+    EXPECT_THAT(result.errors, HasSubstr("--help")) << testing::PrintToString(line);
+  }
+}
+
+TEST_F(CliStalled, ListShowsWhoIsGoneSilentOrLeftToPeople) {
+  EXPECT_EQ(run({"stalled", "list"}).output, "no stalled jobs\n");
+  const std::string ours = running(1, ", lock => 'plate'");
+  const std::string foreign = running(2);
+  EXPECT_THAT(json({"stalled", "list"}), IsEmpty()) << "their workers are well";
+  silence(1);
+  silence(2);
+  const nlohmann::json silent = json({"stalled", "list"});
+  ASSERT_EQ(silent.size(), 2U);
+  EXPECT_EQ(silent[0]["id"], std::stoi(ours));
+  EXPECT_EQ(silent[0]["state"], "silent");
+  EXPECT_EQ(silent[0]["lock"], "plate");
+  EXPECT_EQ(silent[0]["worker_name"], "kitchen/1");
+  EXPECT_EQ(silent[0]["host"], "web1");
+  EXPECT_EQ(silent[0]["supervisor"], "host:1");
+  EXPECT_EQ(silent[0]["foreign"], false);
+  EXPECT_GE(silent[0]["silent_s"], 60.0);
+  EXPECT_TRUE(silent[0]["started_at"].is_string());
+  EXPECT_EQ(silent[1]["foreign"], true);
+  EXPECT_EQ(silent[1]["worker_name"], nullptr);
+  EXPECT_THAT(json({"stalled", "list", "--silent-for", "5m"}), IsEmpty());
+
+  sql("SELECT postpone_rescue_worker(1, '[]', 'report', 3, 'it died')");
+  remove(2);
+  const std::string output = run({"stalled", "list"}).output;
+  EXPECT_THAT(output, ContainsRegex("\n +" + ours + " .*wash.*plate.*kitchen/1.* reported\n"));
+  EXPECT_THAT(output, ContainsRegex("\n +" + foreign + " .*wash.* gone\n"));
+}
+
+TEST_F(CliStalled, RescueLetsAJobWaitAgainOrFailsIt) {
+  const std::string first = running(2);
+  const std::string second = running(2);
+  remove(2);
+  const ProgramRun retried = run({"stalled", "rescue", first});
+  EXPECT_EQ(retried.exit_status, kDone) << retried.errors;
+  EXPECT_EQ(retried.output, "job " + first + " retried\n");
+  EXPECT_EQ(status(first), "todo");
+  EXPECT_EQ(run({"stalled", "rescue", second, "--action", "fail"}).output, "job " + second + " failed\n");
+  EXPECT_EQ(status(second), "failed");
+}
+
+TEST_F(CliStalled, RescueTakesAllJobsOfAWorkerAndSaysEachOnce) {
+  const std::string first = running(1);
+  const std::string second = running(1);
+  silence(1);
+  const ProgramRun result = run({"stalled", "rescue", first, second});
+  EXPECT_EQ(result.exit_status, kDone) << result.errors;
+  EXPECT_EQ(result.output, "job " + first + " retried\njob " + second + " retried\n");
+}
+
+TEST_F(CliStalled, RescueOfAllLeavesTheLivingAlone) {
+  const std::string living = running(1);
+  const std::string gone = running(2);
+  remove(2);
+  EXPECT_EQ(run({"stalled", "rescue", "--all"}).output, "job " + gone + " retried\n");
+  EXPECT_EQ(status(living), "doing");
+  EXPECT_EQ(run({"stalled", "rescue", "--all"}).output, "no such jobs\n");
+}
+
+TEST_F(CliStalled, RescueTellsWhyItCannot) {
+  const std::string living = running(1);
+  const std::string waiting = sql("SELECT postpone_defer('wash', queue => 'elsewhere')");
+  const ProgramRun result = run({"stalled", "rescue", living, waiting, "4711"});
+  EXPECT_EQ(result.exit_status, kNotDone);
+  EXPECT_THAT(result.errors, AllOf(ContainsRegex("postpone: job " + living +
+                                                 " is not stalled: its worker kitchen/1 "
+                                                 "on host web1 .1. was heard of [0-9.]+ m?s ago; "),
+                                   HasSubstr("postpone: job " + waiting + " does not run, it waits"),
+                                   HasSubstr("postpone: there is no job 4711\n")));
+}
+
+TEST_F(CliStalled, ARescuedJobThatMayNotWaitAgainIsToldOf) {
+  const std::string job = running(2, ", queueing_lock => 'once'");
+  const std::string other = sql("SELECT postpone_defer('wash', queueing_lock => 'once')");
+  remove(2);
+  const ProgramRun result = run({"stalled", "rescue", job});
+  EXPECT_EQ(result.exit_status, kNotDone);
+  EXPECT_EQ(result.errors, "postpone: job " + job + " has failed: job " + other +
+                               " with the same queueing lock waits already\n");
+}
+
+TEST_F(CliStalled, FinishEndsAJobThatNobodyRuns) {
+  const std::string first = running(2, ", lock => 'plate'");
+  const std::string second = running(1);
+  remove(2);
+  silence(1);
+  const ProgramRun result = run({"jobs", "finish", first, second, "--status", "succeeded"});
+  EXPECT_EQ(result.exit_status, kDone) << result.errors;
+  EXPECT_EQ(result.output, "job " + first + " succeeded\njob " + second + " succeeded\n");
+  EXPECT_THAT(run({"jobs", "show", second}).output,
+              AllOf(HasSubstr("finished_by_hand"), HasSubstr("finished by hand as succeeded")));
+}
+
+TEST_F(CliStalled, FinishTellsWhyItCannot) {
+  const std::string living = running(1);
+  const std::string ended = running(2);
+  sql("SELECT procrastinate_finish_job_v1(" + ended + ", 'succeeded', false)");
+  const std::string waiting = sql("SELECT postpone_defer('wash')");
+  const ProgramRun result = run({"jobs", "finish", living, ended, waiting, "4711", "--status", "failed"});
+  EXPECT_EQ(result.exit_status, kNotDone);
+  EXPECT_THAT(result.errors, AllOf(ContainsRegex("job " + living +
+                                                 " is running: its worker kitchen/1 on host web1 "
+                                                 ".1. was heard of [0-9.]+ m?s ago; --force "),
+                                   HasSubstr("job " + ended + " has ended already (succeeded)"),
+                                   HasSubstr("job " + waiting + " does not run, it waits"),
+                                   HasSubstr("there is no job 4711")));
+  EXPECT_EQ(status(living), "doing");
+  const nlohmann::json refused = json({"jobs", "finish", living, "--status", "failed"});
+  EXPECT_EQ(refused.at(0)["result"], "doing");
+  EXPECT_TRUE(refused.at(0)["problem"].is_string());
+}
+
+TEST_F(CliStalled, ForceIsObeyedAndSaysWhatItMeans) {
+  const std::string living = running(2, ", lock => 'plate'");
+  const ProgramRun result = run({"jobs", "finish", living, "--status", "failed", "--force"});
+  EXPECT_EQ(result.exit_status, kDone);
+  EXPECT_EQ(result.output, "job " + living + " failed\n");
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("its lock is free"),
+                                   HasSubstr("worker 2 (not one of Postpone's) was heard of")));
+  EXPECT_EQ(status(living), "failed");
+}
+
+TEST_F(CliStalled, ForceSaysNothingOfAWorkerThatIsGone) {
+  const std::string gone = running(2);
+  remove(2);
+  EXPECT_EQ(run({"jobs", "finish", gone, "--status", "failed", "--force"}).errors, "");
+}
+
+}  // namespace
+}  // namespace postpone::tests
