@@ -155,8 +155,8 @@ struct Slot {
   // A latch: which running job is to be aborted; 0 = none.
   std::atomic<std::int64_t> abort_job_id;
 
-  // Written by the housekeeper: a lease of this slot whose row is gone from the database. Somebody held its
-  // owner for dead, and may be running its job by now.
+  // Written by the housekeeper: a lease of this slot whose row is gone from the database, or that gets no
+  // heartbeats any more. Somebody holds its owner for dead, and may be running its job by now.
   std::atomic<std::int64_t> lost_lease;
 
   // Written by the owner.

@@ -21,6 +21,7 @@ constexpr auto kSlice = 1s;  // the heartbeat on the board; bounds what a step o
 constexpr auto kLateCommit =
     5s;  // a transaction may commit so long after it scheduled a job, and the job is not overlooked
 constexpr auto kLeavingSlice = 100ms;
+constexpr auto kOrphanSilence = 5s;  // a living sub-worker shows itself every second at least
 
 }  // namespace
 
@@ -120,12 +121,33 @@ void Housekeeper::round() {
 
 // --- heartbeats ---
 
+// Those of the living; whoever has lost his is told so, and takes another.
 std::vector<sql::WorkerId> Housekeeper::leases() const {
   std::vector<sql::WorkerId> ids;
   const std::uint32_t slots = header_.slots.load();
-  for (std::uint32_t i = 0; i < slots; ++i)
-    if (const auto id = board_.slot(i).worker_id.load(); id != 0) ids.push_back(id);
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    const board::Slot& slot = board_.slot(i);
+    const auto id = slot.worker_id.load();
+    if (id != 0 && slot.lost_lease.load() != id) ids.push_back(id);
+  }
   return ids;
+}
+
+// Once the supervisor is gone nobody buries the dead, and heartbeats must not keep their leases, and locks,
+// alive. Who is silent on the board gets none any more. Whoever lives after all is fenced by the same word,
+// before others take the job.
+void Housekeeper::disown_silent() {
+  const std::uint32_t slots = header_.slots.load();
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    board::Slot& slot = board_.slot(i);
+    const auto lease = slot.worker_id.load();
+    const std::chrono::nanoseconds silent(board::now_ns() - slot.heartbeat_ns.load());
+    if (lease == 0 || slot.lost_lease.load() == lease || silent < kOrphanSilence) continue;
+    slot.lost_lease.store(lease);
+    spdlog::warn(
+        "lease {} of slot {} gets no heartbeats any more: no sign of life, and no supervisor to see why",
+        lease, i);
+  }
 }
 
 void Housekeeper::keep_heartbeats() {
@@ -282,6 +304,7 @@ bool Housekeeper::told_to_leave() {
 // wants settling.
 bool Housekeeper::may_leave() {
   if (!told_to_leave()) return false;
+  if (leash_.supervisor_gone()) disown_silent();
   return (leases().empty() && !board::has_open_grave(board_)) ||
          Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace;
 }

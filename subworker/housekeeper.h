@@ -47,6 +47,7 @@ class Housekeeper {
   void note_end_of_outage();
   void keep_heartbeats();
   void report_lost(sql::WorkerId lease);
+  void disown_silent();
   void settle_graves();
   void watch_stalled();
   void look_for_due(std::chrono::seconds back);

@@ -56,6 +56,12 @@ void Roster::ended(Member member, Clock::time_point now, double chance) {
   seat.since = served ? now : now + seat.backoff.next(chance);
 }
 
+// Once may be an accident, of a kill that hit it on its way up, say.
+Member Roster::failing() const {
+  return static_cast<Member>(std::count_if(seats_.begin(), seats_.end(),
+                                           [](const Seat& seat) { return seat.backoff.failures() > 1; }));
+}
+
 std::optional<Clock::time_point> Roster::next_deadline() const {
   std::optional<Clock::time_point> next;
   for (Member m = 0; m < size(); ++m) {

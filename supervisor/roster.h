@@ -43,7 +43,8 @@ class Roster {
   State state(Member member) const { return seats_[member].state; }
   // The lease that the living incarnation last spoke of; 0 = none.
   std::int64_t worker_id(Member member) const { return seats_[member].worker_id; }
-  int failures(Member member) const { return seats_[member].backoff.failures(); }
+  // Members that have died again and again before they were ready.
+  Member failing() const;
 
   // Members that should live and do not, and whose wait is over.
   std::vector<Member> to_spawn(Clock::time_point now) const;

@@ -216,6 +216,7 @@ void Supervisor::upkeep() {
   }
   check_drained();
   set_timer();
+  note_degraded();
   show();
 }
 
@@ -436,11 +437,21 @@ Clock::time_point Supervisor::last_beat(Member member) const {
   return Clock::time_point(std::chrono::nanoseconds(beat.load()));
 }
 
+void Supervisor::note_degraded() {
+  const Member failing = phase_ == Phase::working ? roster_.failing() : 0;
+  if (failing > 0 && failing_ == 0)
+    spdlog::error("degraded: {} of {} processes do not get ready; they are started again with growing waits",
+                  failing, roster_.size());
+  if (failing == 0 && failing_ > 0 && phase_ == Phase::working) spdlog::info("no longer degraded");
+  failing_ = failing;
+}
+
 void Supervisor::show() const {
   const char* phase = phase_ == Phase::preflight ? "waiting for the preflight"
                       : phase_ == Phase::working ? "working"
                                                  : "draining";
-  sys::set_process_title(fmt::format("supervisor: {}, {} sub-workers", phase, slots_));
+  const std::string degraded = failing_ == 0 ? "" : fmt::format("degraded ({} do not get ready), ", failing_);
+  sys::set_process_title(fmt::format("supervisor: {}{}, {} sub-workers", degraded, phase, slots_));
 }
 
 }  // namespace postpone::supervisor

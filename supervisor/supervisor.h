@@ -106,6 +106,7 @@ class Supervisor {
   Member preflight() const { return static_cast<Member>(slots_) + 1; }
   std::string name_of(Member member) const;
   Clock::time_point last_beat(Member member) const;
+  void note_degraded();
   void show() const;
 
   const config::Config config_;
@@ -125,6 +126,7 @@ class Supervisor {
   std::optional<Listening> listening_;
   Phase phase_ = Phase::preflight;
   bool paused_ = false;
+  Member failing_ = 0;  // members that do not get ready, as the log has it
   Clock::time_point last_upkeep_ = Clock::now();
   Exit exit_ = Exit::ok;
   Clock::time_point drain_limit_;                   // when whoever still lives is killed

@@ -155,10 +155,13 @@ TEST_P(CrashPoint, CostsNoJobAndNoLock) {
   std::optional<Family> successor;
   defer_jobs();
   kill_a_runner(family);
-  EXPECT_TRUE(eventually([&] {
-    if (!family.lives() && !successor) successor.emplace(database_.url(), config());
-    return all_succeeded();
-  })) << family.log();
+  EXPECT_TRUE(eventually(
+      [&] {
+        if (!family.lives() && !successor) successor.emplace(database_.url(), config());
+        return all_succeeded();
+      },
+      std::chrono::seconds(100)))
+      << family.log();
   expect_that_every_attempt_is_accounted_for();
   expect_that_no_lock_was_held_twice();
 

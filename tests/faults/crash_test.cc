@@ -1,6 +1,7 @@
 // What happens when processes die or hang: one job at most is hit, none is lost, and nothing is left behind.
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <set>
 #include <string>
 
@@ -118,6 +119,25 @@ TEST_F(Crash, WhenMemoryRunsOutTasksGoFirstAndTheSupervisorLast) {
   EXPECT_LT(score("postpone: supervisor"), score("postpone: sub-worker"));
   EXPECT_EQ(score("postpone: housekeeper"), score("postpone: sub-worker"));
   EXPECT_LT(score("postpone: sub-worker"), score(kMisbehave));
+}
+
+TEST_F(Crash, WhoNeverGetsReadyIsTriedWithGrowingWaitsAndTheOthersGoOn) {
+  const std::string tasks = files_.file("tasks");
+  std::filesystem::copy_file(kTestTasks, tasks);
+  Family family(database_.url(),
+                supervisor_keys("respawn_backoff = \"20ms\"\nrespawn_backoff_max = \"200ms\"") +
+                    group("broken", tasks, 1) + group("q", kTestTasks, 1));
+  family.wait_until_ready(2);
+  std::filesystem::rename(tasks, tasks + ".new");
+  std::filesystem::create_symlink("/bin/false", tasks);
+  for (const pid_t pid : family.processes("postpone: sub-worker broken")) ::kill(pid, SIGKILL);
+  const auto is_degraded = [&] { return !family.processes("postpone: supervisor: degraded (1 ").empty(); };
+  EXPECT_TRUE(eventually(is_degraded)) << family.log();
+  EXPECT_THAT(family.log(), HasSubstr("degraded: 1 of 3"));
+  EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << "the others go on";
+  std::filesystem::rename(tasks + ".new", tasks);
+  EXPECT_TRUE(eventually([&] { return !is_degraded(); })) << "it heals without anybody's help";
+  EXPECT_EQ(family.processes("postpone: sub-worker broken").size(), 1u);
 }
 
 TEST_F(Crash, ASubWorkerThatIsBusyWithShortJobsIsNotTakenForDead) {

@@ -22,11 +22,14 @@ inline std::string supervisor_keys(const std::string& more = "") {
 }
 
 inline const std::string kShortSilence =
-    "heartbeat_interval = \"200ms\"\nfence_after = \"600ms\"\nstalled_after = \"1200ms\"";
+    "heartbeat_interval = \"500ms\"\nfence_after = \"2500ms\"\nstalled_after = \"4s\"";
 
-class Faults : public testing::Test {
+// Jobs of queue "q", by their ids, in whatever database sql() speaks to.
+class FaultStory : public testing::Test {
  protected:
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
+  // As TestDatabase::execute().
+  virtual std::string sql(const std::string& statement) const = 0;
+
   std::string defer(const std::string& task, const std::string& args = "{}",
                     const std::string& more = "") const {
     return sql("SELECT postpone_defer(task => '" + task + "', queue => 'q', args => '" + args + "'" + more +
@@ -53,8 +56,14 @@ class Faults : public testing::Test {
     return 0;
   }
 
-  TestDatabase database_;
   TemporaryDirectory files_;
+};
+
+class Faults : public FaultStory {
+ protected:
+  std::string sql(const std::string& statement) const override { return database_.execute(statement); }
+
+  TestDatabase database_;
 };
 
 }  // namespace postpone::tests

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <sstream>
 #include <stdexcept>
@@ -134,7 +135,24 @@ std::string TestDatabase::url() const {
 }
 
 std::string TestDatabase::execute(const std::string& sql) const {
-  return run(connect(url()).get(), sql);
+  const std::lock_guard lock(mutex_);
+  const bool used = session_ != nullptr;
+  if (!session_) session_ = connect(url());
+  auto* const connection = static_cast<PGconn*>(session_.get());
+  try {
+    return run(connection, sql);
+  } catch (const std::runtime_error&) {
+    const bool lost = PQstatus(connection) != CONNECTION_OK;
+    if (lost) session_.reset();
+    // Somebody has ended it while nobody used it.
+    if (!lost || !used) throw;
+  }
+  session_ = connect(url());
+  return run(static_cast<PGconn*>(session_.get()), sql);
+}
+
+std::string execute(const std::string& url, const std::string& sql) {
+  return run(connect(url).get(), sql);
 }
 
 }  // namespace postpone::tests

@@ -1,6 +1,8 @@
 // A database of its own for each test, on the server that POSTPONE_TEST_SERVER names.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <string>
 
 namespace postpone::tests {
@@ -26,13 +28,19 @@ class TestDatabase {
   const std::string& name() const { return name_; }
   // A libpq connection string of a superuser on this database.
   std::string url() const;
-  // Runs SQL in it over a connection of its own, and returns the first column of the first row of the last
-  // statement; empty when there is none or it is NULL. Throws std::runtime_error with the server's message.
+  // Runs SQL in it over a connection that is kept for the next call, and returns the first column of the
+  // first row of the last statement; empty when there is none or it is NULL. Throws std::runtime_error with
+  // the server's message.
   std::string execute(const std::string& sql) const;
 
  private:
   std::string name_;
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<void> session_;  // a PGconn; opened when it is needed, and again when it was lost
 };
+
+// Runs SQL on the database of that url, as TestDatabase::execute() does.
+std::string execute(const std::string& url, const std::string& sql);
 
 // POSTPONE_TEST_SERVER, with another database name.
 std::string test_server_url(const std::string& database);

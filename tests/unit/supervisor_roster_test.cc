@@ -70,7 +70,7 @@ TEST_F(RosterOfTwo, WhoDiesUnreadyWaitsLongerEachTime) {
     EXPECT_THAT(roster_.to_spawn(after(time + wait)), ElementsAre(0)) << wait.count();
     time += wait;
   }
-  EXPECT_EQ(roster_.failures(0), 6);
+  EXPECT_EQ(roster_.failing(), 1);
 }
 
 TEST_F(RosterOfTwo, ChanceShortensAWaitToItsHalfAtMost) {
@@ -86,7 +86,7 @@ TEST_F(RosterOfTwo, OneGoodStartForgetsTheBadOnes) {
   start_and_die(0, 0s);
   start_and_die(0, 1s);
   start_and_serve(0, 2s);
-  EXPECT_EQ(roster_.failures(0), 0);
+  EXPECT_EQ(roster_.failing(), 0);
   roster_.ended(0, after(3s), kLongest);
   start_and_die(0, 3s);
   EXPECT_THAT(roster_.to_spawn(after(3s + 100ms)), ElementsAre(0));
