@@ -96,7 +96,8 @@ namespace {
 // when the connection is lost or a command failed.
 class Session {
  public:
-  explicit Session(ConnectionHandle connection) : connection_(std::move(connection)) {}
+  explicit Session(ConnectionHandle connection)
+      : connection_(std::move(connection)), read_only_at_first_(is_read_only()) {}
 
   // REQUIRES: !is_busy().
   void send(const std::string& command);
@@ -111,13 +112,18 @@ class Session {
   };
   std::optional<Word> next_word();
 
+  // Whether the server only reads now, and did not when we came. It tells with its answer to a command.
+  bool has_stepped_down() const { return !read_only_at_first_ && is_read_only(); }
+
   pg_conn* handle() const { return connection_.get(); }
   bool wants_write() const { return unsent_; }
 
  private:
   void flush();
+  bool is_read_only() const;
 
   ConnectionHandle connection_;
+  bool read_only_at_first_;
   bool busy_ = false;    // a command was sent and is not answered
   bool unsent_ = false;  // libpq holds output that the socket did not take
 };
@@ -145,6 +151,11 @@ void Session::exchange() {
       throw_server_error(error_of(result.get()));
     }
   }
+}
+
+bool Session::is_read_only() const {
+  const char* value = PQparameterStatus(handle(), "default_transaction_read_only");
+  return value != nullptr && std::string_view(value) == "on";
 }
 
 std::optional<Session::Word> Session::next_word() {
@@ -213,6 +224,9 @@ bool Listener::Impl::step(Clock::time_point now, std::vector<Notification>& noti
     case Phase::listening:
       session->exchange();
       take_words(now, notifications);
+      if (session->has_stepped_down()) {
+        throw DatabaseError(Remedy::reconnect, "the server that was listened to only reads now");
+      }
       if (now >= deadline) probe(now);
       return false;
   }

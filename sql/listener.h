@@ -5,10 +5,10 @@
 //       for (Notification& n : listener.advance(now)) …
 //       if (listener.take_established()) ring everybody once: what was notified while we were away is lost
 //
-// It connects, sends LISTEN for every channel, probes itself, notices when the server has fallen silent, and
-// connects again with growing waits. It never throws for what the server or the network does; take_failure()
-// tells. libpq looks host names up synchronously: use an address, a Unix socket or a local resolver where
-// that matters.
+// It connects, sends LISTEN for every channel, probes itself, notices when the server has fallen silent or
+// has become one that only reads (an old primary, told to step down), and connects again with growing waits.
+// It never throws for what the server or the network does; take_failure() tells. libpq looks host names up
+// synchronously: use an address, a Unix socket or a local resolver where that matters.
 #pragma once
 
 #include <chrono>
@@ -43,7 +43,7 @@ struct ListenOptions {
   std::string application_name;
   std::vector<std::string> queues;  // empty = all
   std::chrono::milliseconds connect_timeout{10'000};
-  std::chrono::milliseconds probe_interval{15'000};  // a notification to ourselves so often …
+  std::chrono::milliseconds probe_interval{5'000};  // a notification to ourselves so often …
   std::chrono::milliseconds probe_timeout{
       10'000};  // … and a new connection when it has not come back by then
   std::chrono::milliseconds backoff_first{50};

@@ -6,16 +6,28 @@
 #include <stdexcept>
 #include <utility>
 
+#include "tests/support/database.h"
 #include "tests/support/program.h"
 
 namespace postpone::tests {
 
 PrivateServer::PrivateServer(std::string listen_addresses) : listen_addresses_(std::move(listen_addresses)) {
-  // PostgreSQL refuses to run as root, so the directory is the user postgres's then.
-  if (::geteuid() == 0) run_program({"chown", "postgres:", directory_.file("")});
+  own_directory();
   pg("initdb", "--auth=trust --username=postgres --no-sync -D " + directory_.file("data"));
   std::ofstream(directory_.file("data/pg_hba.conf"), std::ios::app) << "host all all samenet trust\n";
   start();
+}
+
+PrivateServer::PrivateServer(StandbyOf origin) {
+  own_directory();
+  pg("pg_basebackup", "--checkpoint=fast --no-sync --write-recovery-conf -h " + origin.primary.directory() +
+                          " -U postgres -D " + directory_.file("data"));
+  start();
+}
+
+// PostgreSQL refuses to run as root, so the directory is the user postgres's then.
+void PrivateServer::own_directory() const {
+  if (::geteuid() == 0) run_program({"chown", "postgres:", directory()});
 }
 
 PrivateServer::~PrivateServer() {
@@ -26,13 +38,37 @@ PrivateServer::~PrivateServer() {
 }
 
 void PrivateServer::start() {
-  pg("pg_ctl", "start --wait --silent -D " + directory_.file("data") + " -l " + directory_.file("log") +
+  start("--wait");
+}
+
+void PrivateServer::start_without_waiting() {
+  start("--no-wait");
+}
+
+void PrivateServer::start(const std::string& how) {
+  pg("pg_ctl", "start " + how + " --silent -D " + directory_.file("data") + " -l " + directory_.file("log") +
                    " -o \"-k " + directory_.file("") + " -c listen_addresses='" + listen_addresses_ +
                    "' -c fsync=off\"");
 }
 
 void PrivateServer::stop(const std::string& mode) {
   pg("pg_ctl", "stop --wait --silent -D " + directory_.file("data") + " -m " + mode);
+}
+
+void PrivateServer::promote() {
+  pg("pg_ctl", "promote --wait --silent -D " + directory_.file("data"));
+}
+
+void PrivateServer::set(const std::string& setting) {
+  std::ofstream(directory_.file("data/postgresql.conf"), std::ios::app) << setting << '\n';
+}
+
+void PrivateServer::reload() {
+  pg("pg_ctl", "reload --silent -D " + directory_.file("data"));
+}
+
+std::string PrivateServer::execute(const std::string& sql) const {
+  return tests::execute(url(), sql);
 }
 
 std::string PrivateServer::url() const {
