@@ -43,8 +43,8 @@ void print_times(const std::string& what, std::vector<double> milliseconds) {
   const auto at = [&](double share) {
     return milliseconds[static_cast<std::size_t>(share * static_cast<double>(milliseconds.size() - 1))];
   };
-  std::printf("  %-44s min %8.3f  median %8.3f  p99 %8.3f  max %8.3f ms  (n = %zu)\n", what.c_str(), at(0),
-              at(0.5), at(0.99), at(1), milliseconds.size());
+  std::printf("  %-44s min %8.3f  median %8.3f  p90 %8.3f  p99 %8.3f  max %8.3f ms  (n = %zu)\n",
+              what.c_str(), at(0), at(0.5), at(0.9), at(0.99), at(1), milliseconds.size());
   std::fflush(stdout);
 }
 

@@ -27,7 +27,7 @@ class Client {
   std::unique_ptr<PGconn, decltype(&PQfinish)> connection_;
 };
 
-// "  <what>: min … median … p99 … max … ms (n = …)".
+// "  <what>: min … median … p90 … p99 … max … ms (n = …)".
 void print_times(const std::string& what, std::vector<double> milliseconds);
 double median(std::vector<double> values);
 
@@ -37,5 +37,12 @@ void locks(int rounds);    // four jobs of one lock, retries without wait, laten
 void letters(int rounds);  // four jobs append a, b, c, d under one lock, two supervisors: abcd?
 void throughput(int jobs, int rounds);   // no-op jobs under 8 sub-workers, and that each ran exactly once
 void rest(std::chrono::seconds length);  // processor time and private memory of an idle family
+
+void rescue(int kills);  // a sub-worker is killed: how soon its job starts again in another one
+void takeover(std::chrono::milliseconds stalled_after,
+              int rounds);  // a whole family is killed, another one takes over
+void kills(std::chrono::seconds phase,
+           int rounds);       // throughput while sub-workers are killed, beside undisturbed
+void comeback(int restarts);  // the server is restarted: how soon the first job starts
 
 }  // namespace postpone::bench

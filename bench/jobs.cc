@@ -1,5 +1,4 @@
-// How soon jobs start, and how many can be run. The journal that the tasks write and the clients' clocks are
-// CLOCK_MONOTONIC both.
+// How soon jobs start, and how many can be run.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -7,59 +6,15 @@
 #include <stdexcept>
 
 #include "bench/figures.h"
+#include "bench/stage.h"
 #include "sys/fd.h"
-#include "tests/support/database.h"
 #include "tests/support/eventually.h"
-#include "tests/support/family.h"
 
 namespace postpone::bench {
 namespace {
 
 using namespace std::chrono_literals;
 using tests::eventually;
-
-const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
-const std::string kNoPolling = "[supervisor]\npolling_interval = \"1h\"\n[log]\nlevel = \"warning\"\n";
-
-double ms_between(std::int64_t from_ns, std::int64_t to_ns) {
-  return static_cast<double>(to_ns - from_ns) / 1e6;
-}
-std::int64_t now_ns() {
-  return Clock::now().time_since_epoch().count();
-}
-
-// A database, a family of 8 sub-workers that never polls, a client, and the journal of its jobs.
-struct Stage {
-  Stage() : family(database.url(), kNoPolling + tests::group("m", kMisbehave, 8)), client(database.url()) {
-    family.wait_until_ready(8);
-  }
-
-  std::string journal() const { return files.file("journal"); }
-  std::string defer(const std::string& more = "") {
-    return client.execute("SELECT postpone_defer('misbehave.journal', queue => 'm', args => '{\"file\": \"" +
-                          journal() + "\"}'" + more + ")");
-  }
-  void wait_until_all_ended() {
-    const bool ended = eventually(
-        [&] {
-          return client.execute(
-                     "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')") == "0";
-        },
-        300s);
-    if (!ended) throw std::runtime_error("jobs do not end:\n" + family.log());
-  }
-  std::vector<std::int64_t> times_of(const std::string& what) const {
-    std::vector<std::int64_t> times;
-    for (const auto& line : tests::read_journal(journal()))
-      if (line.what == what) times.push_back(line.at_ns);
-    return times;
-  }
-
-  tests::TestDatabase database;
-  tests::TemporaryDirectory files;
-  tests::Family family;
-  Client client;
-};
 
 // A fetch is committed, and so on disk, before its job runs: where the disk is slow, this is most of the
 // latency.

@@ -18,6 +18,14 @@ int main(int argc, char** argv) {
       {"rest", [] { rest(std::chrono::seconds(30)); }},
       {"throughput", [] { throughput(20'000, 3); }},
       {"soak", [] { throughput(20'000, 20); }},
+      {"rescue", [] { rescue(500); }},
+      {"takeover",
+       [] {
+         takeover(std::chrono::seconds(3), 5);
+         takeover(std::chrono::seconds(30), 1);
+       }},
+      {"kills", [] { kills(std::chrono::seconds(10), 2); }},
+      {"return", [] { comeback(20); }},
   };
   std::vector<std::string> names(argv + 1, argv + argc);
   if (names.empty()) names = {"latency", "locks", "letters", "rest", "throughput"};
@@ -27,7 +35,7 @@ int main(int argc, char** argv) {
       if (benchmark == benchmarks.end()) {
         std::fprintf(stderr,
                      "postpone_bench: no benchmark \"%s\"; there are latency, locks, letters, rest, "
-                     "throughput, soak\n",
+                     "throughput, soak, rescue, takeover, kills, return\n",
                      name.c_str());
         return 2;
       }

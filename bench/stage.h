@@ -1,0 +1,44 @@
+// Where most benchmarks take place: a database, a family at work on it, a client, and the journal of its
+// jobs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bench/figures.h"
+#include "tests/support/database.h"
+#include "tests/support/family.h"
+
+namespace postpone::bench {
+
+inline const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
+// [supervisor]: nothing that is measured was found by polling.
+inline const std::string kNoPolling = "[supervisor]\npolling_interval = \"1h\"\n";
+
+// The journal that tasks write and this are CLOCK_MONOTONIC both.
+inline std::int64_t now_ns() {
+  return Clock::now().time_since_epoch().count();
+}
+inline double ms_between(std::int64_t from_ns, std::int64_t to_ns) {
+  return static_cast<double>(to_ns - from_ns) / 1e6;
+}
+
+struct Stage {
+  // 8 sub-workers, ready and idle. `more`: of the configuration, after the keys of [supervisor].
+  explicit Stage(const std::string& more = "");
+
+  std::string journal() const { return files.file("journal"); }
+  // One misbehave.journal of so many milliseconds; its id.
+  std::string defer(const std::string& more = "", int ms = 0);
+  // Every job has ended; throws with the family's log when that takes more than five minutes.
+  void wait_until_all_ended();
+  std::vector<std::int64_t> times_of(const std::string& what) const;  // start, end
+
+  tests::TestDatabase database;
+  tests::TemporaryDirectory files;
+  tests::Family family;
+  Client client;
+};
+
+}  // namespace postpone::bench
