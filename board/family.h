@@ -16,8 +16,9 @@ inline constexpr int kConfigFd =
 // What a sub-worker says over the leash. The supervisor believes these words, not the board, about who leases
 // what.
 enum class LeashWord : std::uint32_t {
-  leased,  // I have registered: worker_id is my row, rescue it when I die
-  ready,   // my task process answers, my first fetch was answered
+  leased,   // I have registered: worker_id is my row, rescue it when I die
+  started,  // my task process answers; from here on only the database can keep me from getting ready
+  ready,    // and my first fetch was answered
 };
 
 struct LeashMessage {

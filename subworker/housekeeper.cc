@@ -34,6 +34,7 @@ Housekeeper::Housekeeper(const config::Config& config, const board::Board& board
       backoff_(50ms, 400ms) {}
 
 board::SubWorkerExit Housekeeper::run() {
+  leash_.say(board::LeashWord::started, 0);
   while (!may_leave()) {
     // Answer first: whatever is rung for from here on is looked after in the next round.
     if ((header_.housekeeper_doorbell.answer() & board::kRungForWork) != 0) look_for_due(kLateCommit);

@@ -100,6 +100,7 @@ void SubWorker::replace_task() {
     tick();
     lend_connection();
   });
+  if (!ready_) leash_.say(board::LeashWord::started, 0);
 }
 
 void SubWorker::on_output(Output::Stream stream, std::string_view line) const {
@@ -191,7 +192,6 @@ void SubWorker::run_job(const sql::Job& job) {
   sys::crash_point("sub_worker.job_on_board");
   current_ = job;
   freed_lock_ |= job.lock.has_value();
-  ran_something_ = true;
   show(fmt::format("running {} (job {})", job.task, job.id));
   sql::Outcome outcome = execute(job);
   current_.reset();
@@ -277,7 +277,10 @@ void SubWorker::idle() {
   while (Clock::now() < until && !leaving()) {
     slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(slice, until - Clock::now()));
     tick();
-    if (!slot_.doorbell.is_rung()) continue;
+    if (!slot_.doorbell.is_rung()) {
+      kill_leftovers();
+      continue;
+    }
     // First this, then the answer: who sees us idle and not rung may rely on it (the supervisor, with
     // --one-shot).
     slot_.enter(board::SlotState::looking);
@@ -288,10 +291,9 @@ void SubWorker::idle() {
   }
 }
 
-// What a job forked away and left behind is found when there is time to look for it, and when its task
-// process ends.
+// What a job forked away and left behind is found when there is time to look for it (once it has become an
+// orphan, which may be later than the job's end), and when its task process ends.
 void SubWorker::kill_leftovers() {
-  if (!std::exchange(ran_something_, false)) return;
   looked_for_leftovers_ = Clock::now();
   const auto orphans = sys::kill_orphans({task_->pid()}, 1s);
   if (orphans.reaped > 0) spdlog::warn("killed {} process(es) that a job had left behind", orphans.reaped);

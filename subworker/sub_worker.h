@@ -79,7 +79,6 @@ class SubWorker {
   bool ready_ = false;
   bool freed_lock_ = false;  // by the outcomes that are kept
   Clock::time_point looked_for_leftovers_;
-  bool ran_something_ = false;  // since processes left behind were looked for
   std::optional<Clock::time_point> leaving_since_;
 };
 

@@ -27,7 +27,7 @@ std::optional<std::string> Roster::overdue(const Seat& seat, Clock::time_point n
   const auto silent = duration_cast<milliseconds>(now - std::max({last_beat, seat.since, judge_from_}));
   if (silent > policy_.silence_limit) return fmt::format("no sign of life for {} ms", silent.count());
   const auto age = duration_cast<milliseconds>(now - std::max(seat.since, judge_from_));
-  if (seat.state == State::starting && age > policy_.start_deadline)
+  if (seat.state == State::starting && !seat.started && age > policy_.start_deadline)
     return fmt::format("not ready after {} ms", age.count());
   return std::nullopt;
 }
@@ -36,6 +36,7 @@ void Roster::spawned(Member member, Clock::time_point now) {
   Seat& seat = seats_[member];
   seat.state = State::starting;
   seat.killed = false;
+  seat.started = false;
   seat.worker_id = 0;
   seat.since = now;
 }
@@ -52,6 +53,7 @@ void Roster::ended(Member member, Clock::time_point now, double chance) {
   const bool served = seat.state == State::serving;
   seat.state = State::absent;
   seat.killed = false;
+  seat.started = false;
   seat.worker_id = 0;
   seat.since = served ? now : now + seat.backoff.next(chance);
 }
@@ -66,7 +68,7 @@ std::optional<Clock::time_point> Roster::next_deadline() const {
   std::optional<Clock::time_point> next;
   for (Member m = 0; m < size(); ++m) {
     const Seat& seat = seats_[m];
-    if (seat.killed || (seat.state == State::absent && retired_[m])) continue;
+    if (seat.killed || seat.started || (seat.state == State::absent && retired_[m])) continue;
     const auto at = seat.state == State::starting ? seat.since + policy_.start_deadline : seat.since;
     if (seat.state != State::serving && (!next || at < *next)) next = at;
   }

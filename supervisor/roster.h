@@ -6,7 +6,8 @@
 //     ▲                    │ ended             │ ended
 //     │                    ▼ back-off          ▼ at once
 //     └────────────── (buried) ◀───────────────┘
-//   starting for longer than the deadline, or silent on the board for too long: to be killed, then `ended`
+//   starting for longer than the deadline (without having said `started`), or silent on the board
+//   for too long: to be killed, then `ended`
 //   follows after retire(): nobody is spawned again
 //
 // A member that dies before it was ready means a bad build or a bad host: it is started again with growing
@@ -65,6 +66,8 @@ class Roster {
   void thawed(Clock::time_point now) { judge_from_ = now; }
   // The spawn failed, or the member has ended and is buried. `chance` lies in [0, 1).
   void ended(Member member, Clock::time_point now, double chance);
+  // From here on only the database can keep it from getting ready, and that is nobody's fault here.
+  void started(Member member) { seats_[member].started = true; }
   void ready(Member member);
   void leased(Member member, std::int64_t worker_id) { seats_[member].worker_id = worker_id; }
 
@@ -82,6 +85,7 @@ class Roster {
     Clock::time_point since;  // started, or (absent) when to spawn
     sys::Backoff backoff;
     bool killed = false;
+    bool started = false;
   };
   std::optional<std::string> overdue(const Seat& seat, Clock::time_point now,
                                      Clock::time_point last_beat) const;

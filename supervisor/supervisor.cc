@@ -138,6 +138,7 @@ void Supervisor::hear(Child& child) {
     const bool ours = length == sizeof message && message.generation == child.generation;
     if (!ours || child.member == preflight()) continue;
     if (message.word == board::LeashWord::leased) roster_.leased(child.member, message.worker_id);
+    if (message.word == board::LeashWord::started) roster_.started(child.member);
     if (message.word == board::LeashWord::ready) {
       roster_.ready(child.member);
       spdlog::debug("{} (pid {}) is ready", name_of(child.member), child.process.pid());

@@ -97,6 +97,18 @@ TEST_F(RosterOfTwo, BackOffOfOneDoesNotDelayTheOther) {
   EXPECT_THAT(roster_.to_spawn(start_), ElementsAre(1));
 }
 
+TEST_F(RosterOfTwo, WhoOnlyWaitsForTheDatabaseHasAllTheTimeItTakes) {
+  start_and_serve(1, 0s);
+  roster_.spawned(0, start_);
+  roster_.started(0);
+  EXPECT_THAT(overdue(1h, 1h), IsEmpty());
+  EXPECT_EQ(roster_.next_deadline(), std::nullopt);
+  EXPECT_EQ(roster_.state(0), State::starting) << "and its death counts as one before it was ready";
+  start_and_die(0, 2h);
+  roster_.spawned(0, after(3h));
+  EXPECT_THAT(overdue(3h + 11s, 3h + 11s), ElementsAre(0)) << "the next one has to say so itself";
+}
+
 TEST_F(RosterOfTwo, WhoIsNotReadyByTheDeadlineIsKilled) {
   roster_.spawned(0, start_);
   start_and_serve(1, 0s);
