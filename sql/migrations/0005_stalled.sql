@@ -86,11 +86,18 @@ BEGIN
            job.worker_id, coalesce(ours.name, lost.worker_name), ours.host, ours.supervisor, worker.last_heartbeat,
            ours.worker_id IS NULL AND lost.job_id IS NULL, lost.job_id IS NOT NULL
     FROM stalled AS job
-    LEFT JOIN procrastinate_workers AS worker ON worker.id = job.worker_id
-    LEFT JOIN postpone_workers AS ours ON ours.worker_id = job.worker_id
-    LEFT JOIN postpone_attempts AS lost
-        ON job.worker_id IS NULL AND lost.job_id = job.id AND lost.attempt = job.attempts + 1
-        AND lost.cause = 'worker_lost'
+    -- With a LIMIT each is one index probe, and cannot become a walk through the whole table, however small that was
+    -- when the plan was made.
+    LEFT JOIN LATERAL (SELECT last_heartbeat FROM procrastinate_workers WHERE id = job.worker_id LIMIT 1)
+        AS worker ON true
+    LEFT JOIN LATERAL (SELECT * FROM postpone_workers AS held WHERE held.worker_id = job.worker_id LIMIT 1)
+        AS ours ON true
+    LEFT JOIN LATERAL (
+        SELECT ended.job_id, ended.worker_name
+        FROM postpone_attempts AS ended
+        WHERE job.worker_id IS NULL AND ended.job_id = job.id AND ended.attempt = job.attempts + 1
+          AND ended.cause = 'worker_lost'
+        LIMIT 1) AS lost ON true
     ORDER BY job.id;
 END
 $$;
