@@ -48,7 +48,7 @@ struct ListenOptions {
       10'000};  // … and a new connection when it has not come back by then
   std::chrono::milliseconds backoff_first{50};
   // Short, as it is one connection for a whole family, and the family hears from it that the server is back.
-  std::chrono::milliseconds backoff_most{300};
+  std::chrono::milliseconds backoff_most{200};
 };
 
 class Listener {

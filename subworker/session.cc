@@ -14,7 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kShortestWait = 50ms;
+constexpr auto kShortestWait =
+    20ms;  // a connection that was lost while idle is most often to be had again at once
 constexpr auto kWaitSlice = 200ms;
 constexpr auto kFairWait = 100ms;  // a new connection costs some 5 ms
 constexpr auto kHandOver = 20ms;
@@ -58,7 +59,7 @@ std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutc
     slot_.enter(board::SlotState::looking);
     try {
       if (!manager_) connect();
-      if (std::exchange(lease_out_of_sight_, false)) renew_lease();
+      if (lease_out_of_sight_) renew_lease();
       if (doubtful_lease_) {
         settled = settle(left);
         left.clear();
@@ -111,13 +112,15 @@ void Session::ensure_lease() {
 // After trouble with the connection a lease may have been silent for so long that its holder counts as fenced
 // (or was rescued by somebody). Said before the next job is fetched, as that would be killed at once.
 void Session::renew_lease() {
-  if (worker_id_ == 0 || doubtful_lease_) return;
   const auto asked = board::boot_ns();
-  if (manager_->heartbeat({worker_id_}).empty()) {
-    note_lost_lease();
-  } else {
-    leased_since_ns_ = asked;
+  if (worker_id_ != 0 && !doubtful_lease_) {
+    if (manager_->heartbeat({worker_id_}).empty()) {
+      note_lost_lease();
+    } else {
+      leased_since_ns_ = asked;
+    }
   }
+  lease_out_of_sight_ = false;
 }
 
 // Our worker's row is gone: somebody held us for dead. What we have done since is settled under the old
