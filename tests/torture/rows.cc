@@ -22,7 +22,10 @@ std::vector<Row> rows_of(const PGresult* result) {
 }  // namespace
 
 struct Database::Connection {
-  explicit Connection(const std::string& url) : handle(PQconnectdb(url.c_str()), &PQfinish) {}
+  explicit Connection(const std::string& url) : handle(PQconnectdb(url.c_str()), &PQfinish) {
+    PQsetNoticeProcessor(
+        handle.get(), [](void*, const char*) {}, nullptr);
+  }
   std::unique_ptr<PGconn, decltype(&PQfinish)> handle;
 };
 
