@@ -29,10 +29,14 @@ Fence::~Fence() {
 
 // The housekeeper tells when a heartbeat last reached the database, and whose lease is gone.
 bool Fence::is_up(std::int64_t leased_since_ns) const {
-  const auto lease = slot_.worker_id.load();
-  if (!exists_ || lease == 0) return false;
-  if (slot_.lost_lease.load() == lease) return true;
+  if (!exists_ || slot_.worker_id.load() == 0) return false;
+  if (lease_is_lost()) return true;
   return std::chrono::nanoseconds(board::boot_ns() - good_ns(leased_since_ns)) > fence_after_;
+}
+
+bool Fence::lease_is_lost() const {
+  const auto lease = slot_.worker_id.load();
+  return lease != 0 && slot_.lost_lease.load() == lease;
 }
 
 void Fence::guard(std::int64_t leased_since_ns) {

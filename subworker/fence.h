@@ -36,6 +36,9 @@ class Fence {
   // ourselves, was begun (board::boot_ns()).
   bool is_up(std::int64_t leased_since_ns) const;
 
+  // Is it known that the present lease is gone? Then waiting mends nothing: another lease is to be taken.
+  bool lease_is_lost() const;
+
   // While a job runs: sets the timer by what is known now. Again and again, as heartbeats come in.
   void guard(std::int64_t leased_since_ns);
   // The job has ended and nothing of it lives.

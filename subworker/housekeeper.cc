@@ -157,12 +157,14 @@ void Housekeeper::keep_heartbeats() {
   const auto begun = board::boot_ns();
   const auto alive = manager_->heartbeat(ids);
   sys::crash_point("housekeeper.heartbeat_committed");
-  const std::chrono::nanoseconds unsure(begun - header_.leases_good_ns.exchange(begun));
-  // Who was rung meanwhile found itself fenced, and did not look.
-  if (unsure > config_.supervisor.fence_after) wake_everybody();
-  next_heartbeat_ = Clock::now() + config_.supervisor.heartbeat_interval;
+  // In this order: whose lease is gone must not take the heartbeats of the others for good news.
   for (sql::WorkerId id : ids)
     if (std::find(alive.begin(), alive.end(), id) == alive.end()) report_lost(id);
+  const auto before = header_.leases_good_ns.exchange(begun);
+  // Who was rung meanwhile may have found itself fenced, and did not look.
+  const std::chrono::nanoseconds unsure(board::boot_ns() - before);
+  if (unsure > config_.supervisor.fence_after) wake_everybody();
+  next_heartbeat_ = Clock::now() + config_.supervisor.heartbeat_interval;
 }
 
 // A lease that ended well in this moment is no longer on the board.
@@ -172,6 +174,7 @@ void Housekeeper::report_lost(sql::WorkerId lease) {
     board::Slot& slot = board_.slot(i);
     if (slot.worker_id.load() != lease) continue;
     slot.lost_lease.store(lease);
+    slot.doorbell.ring(board::kRungForWork);  // to take another
     spdlog::warn("lease {} of slot {} is gone from the database: somebody held its sub-worker for dead",
                  lease, i);
   }

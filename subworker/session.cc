@@ -60,6 +60,7 @@ std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutc
     try {
       if (!manager_) connect();
       if (lease_out_of_sight_) renew_lease();
+      if (worker_id_ != 0 && !doubtful_lease_ && slot_.lost_lease.load() == worker_id_) note_lost_lease();
       if (doubtful_lease_) {
         settled = settle(left);
         left.clear();

@@ -23,7 +23,6 @@ using namespace std::chrono_literals;
 constexpr auto kIdleSlice =
     1s;  // the heartbeat on the board; also bounds what a step of the wall clock can cost
 constexpr auto kRetireGrace = 1s;
-constexpr auto kLeftoversInterval = 1s;
 constexpr auto kStoreNowLimit = 2s;  // told to stop now: how long an outcome may still take to be stored
 
 double to_ms(sql::Seconds seconds) {
@@ -117,8 +116,10 @@ void SubWorker::on_output(Output::Stream stream, std::string_view line) const {
 bool SubWorker::look_for_work() {
   tick();  // jobs may be so short, and the database so quick, that nothing ever waits
   slot_.doorbell.answer();
-  const bool paused =
-      slot_.command.load() == board::Command::pause || fence_.is_up(session_.leased_since_ns());
+  // Behind the fence there is nothing to look for, until heartbeats are good again. For a lease that is gone
+  // they never will be: the visit takes another.
+  const bool fenced = fence_.is_up(session_.leased_since_ns()) && !fence_.lease_is_lost();
+  const bool paused = fenced || slot_.command.load() == board::Command::pause;
   if (paused && kept_.empty() && ready_) return false;
   const bool freed_lock = std::exchange(freed_lock_, false);
   const auto answer = exchange(paused ? 0 : 1);
@@ -200,8 +201,6 @@ void SubWorker::run_job(const sql::Job& job) {
               to_ms(outcome.run_time), outcome.attempt, outcome.message.empty() ? "" : ": ", outcome.message);
   count(outcome);
   keep(std::move(outcome));
-  // Under a backlog there is no idle moment in which to look for what jobs leave behind.
-  if (Clock::now() - looked_for_leftovers_ > kLeftoversInterval) kill_leftovers();
 }
 
 sql::Outcome SubWorker::execute(const sql::Job& job) {
@@ -215,6 +214,7 @@ sql::Outcome SubWorker::execute(const sql::Job& job) {
   };
   fence_.guard(session_.leased_since_ns());
   const Execution execution = task_->run(job, time_limit, hooks);
+  kill_leftovers();  // before the lock of the job can be free
   fence_.stand_down();
   return decide(job, execution, *task, group_.delete_jobs);
 }
@@ -291,10 +291,10 @@ void SubWorker::idle() {
   }
 }
 
-// What a job forked away and left behind is found when there is time to look for it (once it has become an
-// orphan, which may be later than the job's end), and when its task process ends.
+// What a job forked away and left behind is an orphan, and so a child of ours, most often by the time when
+// the job has ended. What becomes one later (it had a parent that lived on for a while) is found while idle,
+// at the next job's end, and when its task process ends.
 void SubWorker::kill_leftovers() {
-  looked_for_leftovers_ = Clock::now();
   const auto orphans = sys::kill_orphans({task_->pid()}, 1s);
   if (orphans.reaped > 0) spdlog::warn("killed {} process(es) that a job had left behind", orphans.reaped);
   // What is never caught one by one goes with its whole cgroup.

@@ -78,7 +78,6 @@ class SubWorker {
   std::vector<KeptOutcome> kept_;  // the same, as texts
   bool ready_ = false;
   bool freed_lock_ = false;  // by the outcomes that are kept
-  Clock::time_point looked_for_leftovers_;
   std::optional<Clock::time_point> leaving_since_;
 };
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@ struct Death {
 
 std::string to_string(Victim victim) {
   return victim == Victim::self ? "self" : victim == Victim::child ? "child" : "parent";
+}
+
+void PrintTo(const Death& death, std::ostream* out) {
+  *out << death.place << " kills " << to_string(death.victim);
 }
 
 // The child of a sub-worker is its task process, its parent the supervisor. The children of a supervisor are
@@ -95,10 +100,11 @@ class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
            std::to_string(kJobs);
   }
   // A death that every place of a rescue needs, besides the one that the test is about.
-  bool kill_a_runner(const Family& family) const {
-    return eventually([&] {
+  // Not to be had when the family ends, or the jobs do, before.
+  void kill_a_runner(Family& family) const {
+    eventually([&] {
       const pid_t runner = runner_of(family, "misbehave.journal");
-      return (runner != 0 && ::kill(runner, SIGKILL) == 0) || all_succeeded();
+      return (runner != 0 && ::kill(runner, SIGKILL) == 0) || all_succeeded() || !family.lives();
     });
   }
 

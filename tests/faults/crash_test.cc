@@ -1,7 +1,10 @@
 // What happens when processes die or hang: one job at most is hit, none is lost, and nothing is left behind.
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <iterator>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -222,11 +225,32 @@ TEST_F(Crash, AKilledHousekeeperIsReplacedAndKnowsWhatIsScheduled) {
 TEST_F(Crash, ADaemonThatAJobForkedAwayDoesNotSurvive) {
   Family family(database_.url(), supervisor_keys() + group("q", kMisbehave, 1));
   family.wait_until_ready(1);
-  EXPECT_TRUE(becomes(defer("misbehave.forkaway"), "succeeded"));
-  EXPECT_TRUE(eventually([&] { return family.log().find("had left behind") != std::string::npos; }))
-      << family.log();
-  EXPECT_TRUE(eventually([&] { return family.processes(kMisbehave).size() == 1; }))
-      << "the task process alone is left";
+  ASSERT_TRUE(becomes(defer("misbehave.forkaway"), "succeeded"));
+  EXPECT_EQ(family.processes(kMisbehave).size(), 1u) << "the task process alone is left";
+  EXPECT_THAT(family.log(), HasSubstr("had left behind"));
+}
+
+// A backlog leaves no idle moment in which to look for daemons, and the next job of a lock comes at once.
+TEST_F(Crash, ADaemonIsDeadBeforeTheNextJobOfItsLockStarts) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  constexpr int kPairs = 10;
+  sql("SELECT count(postpone_defer(task, queue => 'q', lock => 'l', args => '{\"ms\": 4, \"file\": \"" +
+      files_.file("journal") + "\"}')) FROM generate_series(1, " + std::to_string(kPairs) +
+      ") pair, unnest(ARRAY['test.daemon', 'test.beat']) task");
+  ASSERT_TRUE(eventually([&] {
+    return sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'") ==
+           std::to_string(2 * kPairs);
+  })) << family.log();
+  std::map<std::int64_t, std::int64_t> first;
+  std::map<std::int64_t, std::int64_t> last;
+  for (const JournalLine& line : read_journal(files_.file("journal"))) {
+    first.try_emplace(line.job_id, line.at_ns);
+    last[line.job_id] = std::max(last[line.job_id], line.at_ns);
+  }
+  ASSERT_EQ(first.size(), static_cast<std::size_t>(2 * kPairs));
+  for (auto next = std::next(first.begin()); next != first.end(); ++next)
+    EXPECT_LT(last.at(std::prev(next)->first), next->second) << "job " << next->first;
 }
 
 TEST_F(Crash, WhatForksFasterThanItCanBeListedIsKilledAllTheSame) {
@@ -275,6 +299,18 @@ TEST_F(Crash, ALeaseThatSomebodyDeletedIsReplaced) {
   family.wait_until_ready(1);
   EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
   sql("DELETE FROM procrastinate_workers");
+  EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
+}
+
+// Nobody has work for it, and nothing is polled for: the housekeeper finds out, and says so.
+TEST_F(Crash, AnIdleSubWorkerWhoseLeaseIsFoundGoneTakesAnotherAndGoesOn) {
+  Family family(database_.url(), supervisor_keys(kShortSilence) + group("q", kTestTasks, 2));
+  family.wait_until_ready(2);
+  const auto before = sql("SELECT max(id) FROM procrastinate_workers");
+  sql("DELETE FROM procrastinate_workers");
+  EXPECT_TRUE(eventually([&] {
+    return sql("SELECT count(*) FROM procrastinate_workers WHERE id > " + before) == "2";
+  })) << family.log();
   EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
 }
 

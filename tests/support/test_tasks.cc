@@ -1,6 +1,7 @@
 // A task executable for tests: what a task process sees of its surroundings, and every kind of retry.
 #include <fcntl.h>
 #include <libtask/json.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -41,19 +42,34 @@ void until(const std::string& file) {
   while (!std::filesystem::exists(file)) std::this_thread::sleep_for(2ms);
 }
 
-// A line as misbehave.journal writes it every 2 ms, for `ms` or until FILE.stop is there: when it ran, and
-// when it did not.
+// A line as misbehave.journal writes it: what, job, attempt, process, when.
+void tell(const libtask::Context& job, const std::string& file, const std::string& what) {
+  const std::chrono::nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
+  append(file, what + ' ' + std::to_string(job.id()) + ' ' + std::to_string(job.attempt()) + ' ' +
+                   std::to_string(getpid()) + ' ' + std::to_string(now.count()) + '\n');
+}
+
+// Such a line every 2 ms, for `ms` or until FILE.stop is there: when it ran, and when it did not.
 void beat(libtask::Context& job, const std::string& file, std::optional<int> ms) {
-  const auto now = [] { return std::chrono::steady_clock::now().time_since_epoch(); };
-  const auto line = [&](const std::string& what) {
-    append(file, what + ' ' + std::to_string(job.id()) + ' ' + std::to_string(job.attempt()) + ' ' +
-                     std::to_string(getpid()) + ' ' +
-                     std::to_string(std::chrono::nanoseconds(now()).count()) + '\n');
-  };
-  const auto end = now() + std::chrono::milliseconds(ms.value_or(3'600'000));
-  for (line("start"); now() < end && !std::filesystem::exists(file + ".stop"); line("beat"))
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms.value_or(3'600'000));
+  tell(job, file, "start");
+  for (; std::chrono::steady_clock::now() < end && !std::filesystem::exists(file + ".stop");
+       tell(job, file, "beat"))
     std::this_thread::sleep_for(2ms);
-  line("end");
+  tell(job, file, "end");
+}
+
+// Leaves behind a process of another session that goes on beating in the name of the job. It is an orphan
+// before the job ends.
+void beat_and_leave_a_daemon(libtask::Context& job, const std::string& file, std::optional<int> ms) {
+  const pid_t child = fork();
+  if (child == 0) {
+    setsid();
+    if (fork() != 0) _exit(0);
+    for (;; std::this_thread::sleep_for(1ms)) tell(job, file, "beat");
+  }
+  waitpid(child, nullptr, 0);
+  beat(job, file, ms);
 }
 
 }  // namespace
@@ -64,6 +80,7 @@ int main(int argc, char** argv) {
   app.task("test.append", append, {"file", "text"});
   app.task("test.until", until, {"file"});
   app.task("test.beat", beat, {"file", "ms"});
+  app.task("test.daemon", beat_and_leave_a_daemon, {"file", "ms"});
   app.task("test.flaky",
            [](libtask::Context& job) {
              if (job.attempt() < 3) throw Flaky("not yet");
