@@ -13,6 +13,7 @@
 #include "bench/figures.h"
 #include "bench/stage.h"
 #include "sql/schema.h"
+#include "sys/backoff.h"
 #include "sys/process.h"
 #include "tests/support/eventually.h"
 #include "tests/support/private_server.h"
@@ -124,7 +125,8 @@ void takeover(std::chrono::milliseconds stalled_after, int rounds) {
     wait_for_start(files.file("journal"), 1, victim);
     tests::Family heir(database.url(), config);
     heir.wait_until_ready(2);
-    std::this_thread::sleep_for(stalled_after);  // it judges nobody before it has seen that much itself
+    // It judges nobody before it has seen that much itself; and at no special moment between two heartbeats.
+    std::this_thread::sleep_for(stalled_after * (1 + sys::chance()));
     const auto killed = now_ns();
     for (const auto& [pid, title] : victim.processes()) ::kill(pid, SIGKILL);
     const auto again = wait_for_start(files.file("journal"), 2, heir);

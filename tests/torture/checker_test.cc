@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
 namespace postpone::torture {
 namespace {
 
@@ -227,8 +229,16 @@ TEST_F(TwoJobs, ASignOfLifeWithoutAStartIsFound) {
 TEST(Journal, ALineIsReadAsItWasWritten) {
   const JournalLine line{Sign::beat, 17, 2, 4242, 123456789012, "kitchen"};
   EXPECT_EQ(parse_line("beat 17 2 4242 123456789012 kitchen"), line);
-  EXPECT_EQ(to_text(line), "beat 17 2 4242 123456789012 kitchen\n");
+  EXPECT_TRUE(to_text(line).starts_with("beat 17 2 4242 123456789012 kitchen "));
+  EXPECT_EQ(parse_line(to_text(line)), line);
   EXPECT_EQ(parse_line("start 1 1 1 1 -")->lock, "");
+}
+
+TEST(Journal, ALineNeverCrossesAPage) {
+  EXPECT_EQ(4096 % kLineBytes, 0u);
+  EXPECT_EQ(to_text({Sign::end, 1, 1, 1, 1, ""}).size(), kLineBytes);
+  EXPECT_EQ(to_text({Sign::start, 123456789, 12, 4194304, 1234567890123456789, "lock5"}).size(), kLineBytes);
+  EXPECT_THROW(to_text({Sign::start, 1, 1, 1, 1, std::string(kLineBytes, 'l')}), std::length_error);
 }
 
 TEST(Journal, WhatIsNoLineIsRefused) {

@@ -30,9 +30,13 @@ std::int64_t boottime_ns() {
 }
 
 std::string to_text(const JournalLine& line) {
-  return std::string(kNames.at(static_cast<std::size_t>(line.sign))) + ' ' + std::to_string(line.job_id) +
-         ' ' + std::to_string(line.attempt) + ' ' + std::to_string(line.pid) + ' ' +
-         std::to_string(line.at_ns) + ' ' + (line.lock.empty() ? kNoLock : line.lock) + '\n';
+  std::string text = std::string(kNames.at(static_cast<std::size_t>(line.sign))) + ' ' +
+                     std::to_string(line.job_id) + ' ' + std::to_string(line.attempt) + ' ' +
+                     std::to_string(line.pid) + ' ' + std::to_string(line.at_ns) + ' ' +
+                     (line.lock.empty() ? kNoLock : line.lock);
+  if (text.size() >= kLineBytes) throw std::length_error("too long for the journal: " + text);
+  text.resize(kLineBytes - 1, ' ');
+  return text + '\n';
 }
 
 std::optional<JournalLine> parse_line(std::string_view text) {

@@ -6,6 +6,9 @@
 //
 //   start 17 1 4242 123456789 kitchen     what, job, attempt, process, nanoseconds, lock ("-" = none)
 //
+// Every line is filled up with blanks to the same length, of which a page is a multiple: the kernel writes
+// page by page, and a process that is killed between two pages has written half of what it meant to.
+//
 //   start   the handler has begun
 //   beat    whoever writes this lives: the task process, every few milliseconds, or what it has forked away
 //   end     the handler is about to return, that is to report success
@@ -17,6 +20,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -40,7 +44,10 @@ struct JournalLine {
 
 std::int64_t boottime_ns();
 
-// With the line's end. Locks must not contain white space, nor be "-".
+inline constexpr std::size_t kLineBytes = 64;
+
+// kLineBytes, with the line's end. Locks must not contain white space, nor be "-". Throws std::length_error
+// for what does not fit.
 std::string to_text(const JournalLine& line);
 // Nothing when it is no line of a journal.
 std::optional<JournalLine> parse_line(std::string_view text);

@@ -268,7 +268,12 @@ int torture(const Options& options) {
   const std::string directory = directory_for(options);
   std::cout << "torture: seed " << options.seed << ", " << options.length.count() << " s" << std::endl;
   Torture run(options, directory);
-  const bool good = run.run();
+  bool good = false;
+  try {
+    good = run.run();
+  } catch (const std::exception& error) {
+    std::cerr << "torture: " << error.what() << '\n';
+  }
   if (good && options.keep.empty()) {
     std::filesystem::remove_all(directory);
     return 0;
