@@ -78,11 +78,17 @@ Family::Family(const std::string& database_url, const std::string& config, const
 }
 
 Family::~Family() {
-  if (supervisor_) supervisor_.signal(SIGKILL);
-  eventually([this] {
+  kill_all();
+}
+
+// Two looks in a row that find nobody: during one look a process may fork and end, and both go unseen.
+void Family::kill_all() const {
+  int looks_without_any = 0;
+  eventually([&] {
     const auto left = processes();
     for (const auto& [pid, title] : left) ::kill(pid, SIGKILL);
-    return left.empty();
+    looks_without_any = left.empty() ? looks_without_any + 1 : 0;
+    return looks_without_any == 2;
   });
 }
 

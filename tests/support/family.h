@@ -54,6 +54,8 @@ class Family {
   // Waits for its end; throws after a minute.
   sys::ExitReport wait();
   sys::ExitReport stop();  // SIGTERM, then wait()
+  // SIGKILL to every process of the family, as when its host dies, until nothing is left.
+  void kill_all() const;
 
   // Every process of the family that lives, with its title or command line: supervisor, sub-workers,
   // housekeeper, task processes and what those have started, orphans too.

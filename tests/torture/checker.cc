@@ -31,6 +31,9 @@ std::string status_after(const std::string& event) {
   return event;
 }
 
+// Says something about a job that runs, and changes no status.
+constexpr const char* kAbortRequested = "abort_requested";
+
 // May this event come when the job is in this state? "" is the state before it exists.
 bool may_follow(const std::string& status, const std::string& event) {
   if (event == "deferred") return status.empty();
@@ -181,9 +184,16 @@ class Checker {
 
   void check_events() {
     std::map<JobId, std::string> status;
+    std::set<JobId> to_abort;
     for (const EventRow& event : history_.events) {
       std::string& now = status[event.job_id];
-      if (!may_follow(now, event.type))
+      if (event.type == kAbortRequested) {
+        to_abort.insert(event.job_id);
+        continue;
+      }
+      // Given back by a sub-worker that never started it, when it was to be aborted already.
+      const bool never_began = event.type == "cancelled" && now == "doing" && to_abort.contains(event.job_id);
+      if (!may_follow(now, event.type) && !never_began)
         complain(Rule::events, event.job_id,
                  "event " + std::to_string(event.id) + " is " + event.type + ", and the job was " +
                      (now.empty() ? "not there" : now));
@@ -205,7 +215,7 @@ class Checker {
     std::map<std::string, std::map<Place, const EventRow*>> waiting;  // by lock; and since which event
     for (const EventRow& event : history_.events) {
       const JobRow* job = locked_job(event.job_id);
-      if (!job) continue;
+      if (!job || event.type == kAbortRequested) continue;
       auto& queue = waiting[job->lock];
       const Place place{job->priority, job->id};
       if (event.type == "started") check_overtaken(event, job->lock, queue, place);

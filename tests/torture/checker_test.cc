@@ -167,6 +167,16 @@ TEST_F(TwoJobs, ALostWorkerNeedNotHaveStartedItsTask) {
   EXPECT_THAT(broken(history), IsEmpty());
 }
 
+TEST_F(TwoJobs, AJobIsCancelledAsItRunsOnlyWhenItWasToBeAborted) {
+  history.jobs.push_back({.id = 3, .status = "cancelled"});
+  history.events.push_back({7, 3, "deferred", 1, 2});
+  history.events.push_back({8, 3, "started", 3, 4});
+  history.events.push_back({10, 3, "cancelled", 7, 8});
+  EXPECT_THAT(broken(history), ElementsAre(Rule::events));
+  history.events.insert(history.events.end() - 1, {9, 3, "abort_requested", 5, 6});
+  EXPECT_THAT(broken(history), IsEmpty()) << "it was given back before it began";
+}
+
 TEST_F(TwoJobs, AnExecutionThatIsInNoTableIsFound) {
   history.journal.push_back({Sign::start, 2, 2, 12, 700, "l"});
   // Nor was its job started again, which the order of execution tells too.

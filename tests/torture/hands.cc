@@ -120,11 +120,8 @@ bool Hands::kill_supervisor(const Step& step) {
   return true;
 }
 
-// Again until none is left: one may have been about to start another.
 bool Hands::kill_family(const Step& step) {
-  for (auto left = field_.family(step.family)->processes(); !left.empty();
-       left = field_.family(step.family)->processes())
-    for (const auto& [pid, title] : left) ::kill(pid, SIGKILL);
+  field_.family(step.family)->kill_all();
   field_.dismiss(step.family);
   absent_.push_back({Clock::now() + step.lasts, step.family});
   return true;
@@ -151,16 +148,16 @@ bool Hands::stop_one(const Step& step, const std::string& title) {
   return true;
 }
 
-// Again until no new one shows up: one may have been about to start another.
+// Again until twice no new one shows up: one may have been about to start another, and to end, during a look.
 bool Hands::stop_family(const Step& step) {
   Stopped& stopped = stopped_.emplace_back();
   std::set<pid_t> known;
-  for (std::size_t before = 1; before != known.size();) {
-    before = known.size();
+  for (int looks_without_new = 0; looks_without_new < 2; ++looks_without_new) {
     for (const auto& [pid, title] : field_.family(step.family)->processes()) {
       if (!known.insert(pid).second) continue;
       stopped.victims.push_back({pid, open_pidfd(pid)});
       stopped.victims.back().signal(SIGSTOP);
+      looks_without_new = -1;
     }
   }
   stopped.until = Clock::now() + step.lasts;

@@ -45,7 +45,7 @@ struct History {
   std::vector<JournalLine> journal = {};
   std::vector<JobRow> jobs = {};
   std::vector<AttemptRow> attempts = {};
-  std::vector<EventRow> events = {};  // those that change the status, by id
+  std::vector<EventRow> events = {};  // all but `scheduled`, by id
   // Jobs that the database acknowledged when they were deferred.
   std::vector<std::int64_t> acknowledged = {};
 };

@@ -60,10 +60,10 @@ void read_tables(Database& database, History& history) {
   for (const Row& row :
        database.rows("SELECT job_id, attempt, cause FROM postpone_attempts ORDER BY job_id, attempt"))
     history.attempts.push_back({std::stoll(row[0]), std::stoi(row[1]), row[2]});
-  for (const Row& row : database.rows(
-           "SELECT id, job_id, type, (extract(epoch FROM at) * 1000000)::bigint, "
-           "(extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000000)::bigint "
-           "FROM procrastinate_events WHERE type NOT IN ('scheduled', 'abort_requested') ORDER BY id"))
+  for (const Row& row :
+       database.rows("SELECT id, job_id, type, (extract(epoch FROM at) * 1000000)::bigint, "
+                     "(extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000000)::bigint "
+                     "FROM procrastinate_events WHERE type <> 'scheduled' ORDER BY id"))
     history.events.push_back(
         {std::stoll(row[0]), std::stoll(row[1]), row[2], std::stoll(row[3]), std::stoll(row[4])});
 }
