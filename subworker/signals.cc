@@ -27,9 +27,12 @@ void install_signal_handlers(board::Doorbell& doorbell) {
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   for (int signal_number : {SIGTERM, SIGINT}) ::sigaction(signal_number, &action, nullptr);
-  // A pipe or socket whose other end is gone is an error to be read from errno, not a reason to die.
+  // A pipe or socket whose other end is gone is an error to be read from errno, not a reason to die. What a
+  // terminal sends to everybody is for the supervisor to understand; and a SIGHUP comes from the kernel, too,
+  // when the supervisor of a stopped family dies: who died of it would leave behind what its task has
+  // started.
   action.sa_handler = SIG_IGN;
-  ::sigaction(SIGPIPE, &action, nullptr);
+  for (int signal_number : {SIGPIPE, SIGHUP, SIGTSTP}) ::sigaction(signal_number, &action, nullptr);
 }
 
 int requests_to_leave() {

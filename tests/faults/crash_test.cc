@@ -212,6 +212,31 @@ TEST_F(Crash, NothingOfAKilledSupervisorsFamilyRunsOn) {
   EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "0");
 }
 
+// The kernel wakes a stopped group whose leader's parent dies, with a SIGHUP on top.
+TEST_F(Crash, NothingOfAFrozenFamilyRunsOnWhenItsSupervisorIsKilled) {
+  Family family(database_.url(), supervisor_keys("shutdown_grace = \"500ms\"") +
+                                     group("q", kTestTasks, 2, "abort_grace = \"100ms\""));
+  family.wait_until_ready(2);
+  ASSERT_TRUE(becomes(defer("test.daemon", file_argument("journal")), "doing"));
+  ASSERT_TRUE(eventually([&] { return family.processes(kTestTasks).size() == 3; })) << "two tasks, a daemon";
+  const auto frozen = family.processes();
+  for (const auto& [pid, title] : frozen) ::kill(pid, SIGSTOP);
+  family.signal(SIGKILL);
+  for (const auto& [pid, title] : frozen) ::kill(pid, SIGCONT);
+  EXPECT_TRUE(eventually([&] { return family.processes().empty(); })) << family.log();
+}
+
+TEST_F(Crash, WhatATerminalSendsToEverybodyIsLeftToTheSupervisor) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  const auto members = family.processes("postpone: ");
+  for (const pid_t pid : members)
+    if (pid != family.pid())
+      for (const int signal_number : {SIGHUP, SIGTSTP}) ::kill(pid, signal_number);
+  EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
+  EXPECT_EQ(family.processes("postpone: "), members);
+}
+
 TEST_F(Crash, AKilledHousekeeperIsReplacedAndKnowsWhatIsScheduled) {
   Family family(database_.url(), supervisor_keys() + group("q", kMisbehave, 1));
   family.wait_until_ready(1);
