@@ -27,9 +27,9 @@ namespace wire = libtask::wire;
 constexpr auto kTick = 50ms;
 constexpr auto kFirstTick =
     10ms;  // so that a connection that others wait for is given up early in a long job
-constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kReadBytes = 64UL * 1024;
 constexpr std::size_t kMostDrained =
-    1024 * 1024;  // what a pipe is emptied of between two looks at the channel
+    1024UL * 1024;  // what a pipe is emptied of between two looks at the channel
 constexpr auto kBurialLimit = 5s;
 constexpr auto kOomInterval = 1s;  // a look costs as much as a short job
 constexpr auto kDyingTime = 2s;    // between the end of its channel and the end of a process: exit handlers

@@ -23,7 +23,7 @@ class Stalled : public Faults {
   }
   // A job with the lock that runs until the file "go" is there, whose sub-worker is then killed.
   std::string job_of_the_dead(const Family& family) const {
-    const auto id = defer("test.until", file_argument("go"), ", lock => 'plate'");
+    auto id = defer("test.until", file_argument("go"), ", lock => 'plate'");
     EXPECT_TRUE(eventually([&] { return runner_of(family, "test.until") != 0; })) << family.log();
     ::kill(runner_of(family, "test.until"), SIGKILL);
     return id;

@@ -12,10 +12,8 @@ namespace {
 
 using testing::AllOf;
 using testing::ContainsRegex;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 
 // Exit codes, as docs/cli.md promises them.
 enum { kDone = 0, kNotDone = 1, kUsage = 2 };
