@@ -91,7 +91,8 @@ void fork_away(const std::optional<std::string>& pid_file) {
   waitpid(child, nullptr, 0);
 }
 
-// Never the same process for longer than a fork takes, so that whoever reads its number and kills comes too late.
+// Never the same process for longer than a fork takes, so that whoever reads its number and kills comes too
+// late.
 [[noreturn]] void run_away() {
   setsid();
   while (true)
