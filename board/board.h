@@ -6,7 +6,8 @@
 //
 // Who writes what (everybody may read everything, at any time):
 //
-//   supervisor          Header; of each slot: generation, group, command, doorbell
+//   supervisor          Header; of each slot: generation, group, command, doorbell; and, while nobody owns
+//                       the slot, all of it
 //   owner of a slot     state, since_ns, heartbeat_ns, worker_id, holds_permit, task_pid, counters, jobs
 //   housekeeper         Header::leases_good_ns; of each slot: lost_lease
 //   anyone              a doorbell may be rung by anyone, a permit is taken and freed by compare-exchange,

@@ -2,6 +2,7 @@
 // end, and what they say over the leash. Both sides include this page and nothing else of each other.
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 
 namespace postpone::board {
@@ -12,6 +13,10 @@ inline constexpr int kLeashFd =
 inline constexpr int kBoardFd = 4;  // the board's memfd
 inline constexpr int kConfigFd =
     5;  // a sealed memfd with the text of the configuration file as the supervisor read it
+
+// What the kernel sends to a member when the supervisor dies, so that nobody has to wait for the end of the
+// leash. It says nothing by itself.
+inline constexpr int kSupervisorDeathSignal = SIGUSR2;
 
 // What a sub-worker says over the leash. The supervisor believes these words, not the board, about who leases
 // what.

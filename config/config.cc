@@ -18,6 +18,11 @@ ParseResult unreadable(const std::string& why) {
 
 }  // namespace
 
+Milliseconds Supervisor::housekeeper_timeout() const {
+  constexpr Milliseconds kShortest{1000};  // on a busy machine
+  return std::min(subworker_timeout, std::max(kShortest, (fence_after - heartbeat_interval) / 2));
+}
+
 int Config::total_subworkers() const {
   int total = 0;
   for (const Group& group : groups) total += group.count;

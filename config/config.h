@@ -51,6 +51,10 @@ struct Supervisor {
   Milliseconds fence_after{20'000};  // without a heartbeat in the database for so long, tasks here are killed
   Milliseconds stalled_after{30'000};  // a worker silent for so long is held for dead by the others
 
+  // A housekeeper that has shown no sign of life for so long is replaced: soon enough that the heartbeats it
+  // is to send are not missed before fence_after.
+  Milliseconds housekeeper_timeout() const;
+
   bool operator==(const Supervisor&) const = default;
 };
 

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <chrono>
+#include <csignal>
 
 #include "libtask/wire/frame.h"
 #include "subworker/task_environment.h"
@@ -22,14 +23,15 @@ std::string first_line(const std::string& text) {
 
 }  // namespace
 
-libtask::wire::Description describe(const config::Group& group) {
+libtask::wire::Description describe(const config::Group& group, const std::function<void()>& waiting) {
   sys::ProcessSpec spec;
   spec.executable = group.executable;
   spec.arguments = {"--describe"};
   spec.arguments.insert(spec.arguments.end(), group.arguments.begin(), group.arguments.end());
   spec.environment = task_environment(group);
   spec.own_process_group = true;
-  const auto captured = sys::run_and_capture(spec, kLimit, kMostBytes);
+  spec.parent_death_signal = SIGKILL;
+  const auto captured = sys::run_and_capture(spec, kLimit, kMostBytes, waiting);
   if (!captured.problem.empty())
     throw BadTask(fmt::format("task executable {} --describe: {}{}{}", group.executable, captured.problem,
                               captured.diagnostics.empty() ? "" : ": ", first_line(captured.diagnostics)));

@@ -1,12 +1,15 @@
 // Asks a task executable what it has: runs it with --describe.
 #pragma once
 
+#include <functional>
+
 #include "config/config.h"
 #include "libtask/wire/description.h"
 
 namespace postpone::subworker {
 
-// Throws BadTask with one line that names the executable, what is wrong and what to do.
-libtask::wire::Description describe(const config::Group& group);
+// Throws BadTask with one line that names the executable, what is wrong and what to do. It may take half a
+// minute, in which `waiting` is called every 100 ms at least; what that throws is passed on.
+libtask::wire::Description describe(const config::Group& group, const std::function<void()>& waiting = {});
 
 }  // namespace postpone::subworker

@@ -3,10 +3,10 @@
 // A lease is as good as its last heartbeat that has reached the database; after stalled_after without one,
 // whoever notices rescues its jobs. Two stages come before:
 //
-//   fence_after             the sub-worker finds itself fenced (is_up()), kills its task and keeps what it
-//   knows halfway from there to   the kernel kills the sub-worker: a timer that needs nobody to run, and hits
-//   the stopped as stalled_after           well. Its task dies with it, by the parent-death signal, before it
-//   can be thawed.
+//   fence_after         the sub-worker finds itself fenced (is_up()), kills its task and keeps what it knows
+//   halfway from there  the kernel kills the sub-worker: a timer that needs nobody to run, and hits the
+//   to stalled_after    stopped as well. Its task dies with it, by the parent-death signal, before it can be
+//                       thawed.
 //
 // The second is for those who were not running themselves: stopped, frozen with their whole host, or stuck in
 // a system call. All of it by CLOCK_BOOTTIME, which goes on while the machine sleeps. A virtual machine that

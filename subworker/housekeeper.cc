@@ -21,6 +21,7 @@ constexpr auto kSlice = 1s;  // the heartbeat on the board; bounds what a step o
 constexpr auto kLateCommit =
     5s;  // a transaction may commit so long after it scheduled a job, and the job is not overlooked
 constexpr auto kLeavingSlice = 100ms;
+constexpr auto kLastDuties = 2s;     // told to leave: to settle what the last ones left, whatever the grace
 constexpr auto kOrphanSilence = 5s;  // a living sub-worker shows itself every second at least
 
 }  // namespace
@@ -41,8 +42,7 @@ board::SubWorkerExit Housekeeper::run() {
     try {
       if (!manager_) connect();
       round();
-      if (!std::exchange(knows_schedules_, true))
-        learn_schedules();  // after the first heartbeats: it may take a while
+      learn_schedules();  // after the first heartbeats: it may take a while
       if (said_faults_.empty()) note_end_of_outage();
       show("waiting");
       // A duty that could not be done stays due: not again at once.
@@ -64,15 +64,22 @@ void Housekeeper::note_end_of_outage() {
 }
 
 // The supervisor has checked the task executables before anything was started; what goes wrong now costs the
-// schedules of that executable, and is said.
+// schedules of that executable, and is said. An executable may take its time to answer, and the house is kept
+// meanwhile.
 void Housekeeper::learn_schedules() {
-  for (const config::Group& group : config_.groups) {
+  if (schedules_known_ == config_.groups.size()) return;
+  for (; schedules_known_ < config_.groups.size(); ++schedules_known_) {
+    const auto keep_house = [this] {
+      tick();
+      if (until_next_round() == 0ns || header_.housekeeper_doorbell.is_rung()) round();
+    };
     try {
-      periodic_.add(describe(group));
+      periodic_.add(describe(config_.groups[schedules_known_], keep_house));
+    } catch (const sql::DatabaseError&) {
+      throw;  // of the house that was kept meanwhile
     } catch (const std::runtime_error& error) {
       spdlog::error("{}: its periodic tasks are not deferred", error.what());
     }
-    tick();
   }
   periodic_.start(std::chrono::floor<std::chrono::seconds>(server_now()));
 }
@@ -164,6 +171,7 @@ void Housekeeper::keep_heartbeats() {
   // Who was rung meanwhile may have found itself fenced, and did not look.
   const std::chrono::nanoseconds unsure(board::boot_ns() - before);
   if (unsure > config_.supervisor.fence_after) wake_everybody();
+  rescuer_.heartbeat_stored(Clock::now());
   next_heartbeat_ = Clock::now() + config_.supervisor.heartbeat_interval;
 }
 
@@ -283,7 +291,7 @@ Housekeeper::Clock::duration Housekeeper::until_next_round() const {
 void Housekeeper::wait(Clock::duration limit) {
   const bool told = told_to_leave();
   const auto until = Clock::now() + (told ? std::min<Clock::duration>(limit, kLeavingSlice) : limit);
-  const auto beat = std::min<Clock::duration>(kSlice, config_.supervisor.subworker_timeout / 4);
+  const auto beat = std::min<Clock::duration>(kSlice, config_.supervisor.housekeeper_timeout() / 4);
   do {
     const auto slice = std::min<Clock::duration>(beat, until - Clock::now());
     if (header_.housekeeper_doorbell.wait(std::max<std::chrono::nanoseconds>(slice, 0ns))) return;
@@ -310,7 +318,8 @@ bool Housekeeper::may_leave() {
   if (!told_to_leave()) return false;
   if (leash_.supervisor_gone()) disown_silent();
   return (leases().empty() && !board::has_open_grave(board_)) ||
-         Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace;
+         Clock::now() - *leaving_since_ >
+             std::max<Clock::duration>(config_.supervisor.shutdown_grace, kLastDuties);
 }
 
 void Housekeeper::show(const std::string& activity) const {

@@ -78,7 +78,7 @@ class Housekeeper {
   std::deque<sql::PeriodicDefer> ticks_;  // taken from periodic_, not yet in the database
   sql::SystemTime server_time_;           // the server's clock …
   Clock::time_point server_time_at_;      // … at this moment, that of the last connect
-  bool knows_schedules_ = false;
+  std::size_t schedules_known_ = 0;       // of the groups, from the first on
   Clock::time_point next_heartbeat_;
   Clock::time_point next_abort_poll_;
   std::optional<sql::NextDue> next_due_;  // the next scheduled job, to be woken for at next_due_at_

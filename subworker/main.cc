@@ -78,7 +78,7 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
       arguments.by_hand() ? board::Board::create(1, 1) : board::Board::attach(sys::Fd(board::kBoardFd));
   if (arguments.by_hand()) board.reset_slot(0, group);
   Leash leash = arguments.by_hand() ? Leash() : Leash(sys::Fd(board::kLeashFd), arguments.generation);
-  install_signal_handlers(board.slot(arguments.slot).doorbell);
+  install_signal_handlers(board.slot(arguments.slot).doorbell, !arguments.by_hand());
   sys::become_subreaper();
   Identity identity;
   identity.supervisor = arguments.supervisor;
@@ -92,13 +92,13 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
 
 board::SubWorkerExit run_housekeeper(const config::Config& config) {
   const auto board = board::Board::attach(sys::Fd(board::kBoardFd));
-  install_signal_handlers(board.header().housekeeper_doorbell);
+  install_signal_handlers(board.header().housekeeper_doorbell, true);
   return Housekeeper(config, board, Leash(sys::Fd(board::kLeashFd), 1)).run();
 }
 
 board::SubWorkerExit run_preflight(const config::Config& config) {
   const auto board = board::Board::attach(sys::Fd(board::kBoardFd));
-  install_signal_handlers(board.header().housekeeper_doorbell);
+  install_signal_handlers(board.header().housekeeper_doorbell, true);
   return preflight(config, Leash(sys::Fd(board::kLeashFd), 1));
 }
 

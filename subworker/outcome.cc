@@ -243,6 +243,12 @@ sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskD
   return outcome;
 }
 
+sql::Outcome given_back(const sql::Job& job) {
+  sql::Outcome outcome = begin(job);
+  outcome.action = sql::Action::release;
+  return outcome;
+}
+
 sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
                           const std::string& executable, config::DeleteJobs delete_jobs) {
   std::string known;

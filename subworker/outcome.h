@@ -23,6 +23,9 @@ std::optional<sql::Seconds> retry_wait(const libtask::wire::RetryStrategy& strat
 sql::Outcome decide(const sql::Job& job, const Execution& execution,
                     const libtask::wire::TaskDescription& task, config::DeleteJobs delete_jobs);
 
+// The outcome of a job that was fetched and is not begun: it waits again as if nothing had happened.
+sql::Outcome given_back(const sql::Job& job);
+
 // The outcome of a job whose task this executable does not have: failed, without a run.
 sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
                           const std::string& executable, config::DeleteJobs delete_jobs);

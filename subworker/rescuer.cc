@@ -56,6 +56,12 @@ std::string worker_of(const sql::StalledJob& job) {
                      job.silent_for.value_or(0s).count());
 }
 
+// These ids, which are sorted, beginning with the first one that is greater than `last`.
+std::vector<sql::WorkerId> behind(std::vector<sql::WorkerId> ids, sql::WorkerId last) {
+  std::rotate(ids.begin(), std::upper_bound(ids.begin(), ids.end(), last), ids.end());
+  return ids;
+}
+
 // One line that tells people which job waits for them, and what they can do.
 void tell(const sql::StalledJob& job) {
   spdlog::warn(
@@ -72,10 +78,12 @@ Rescuer::Rescuer(const config::Config& config, const board::Board& board) : conf
 // --- graves ---
 
 void Rescuer::settle_graves(sql::JobManager& manager) {
-  for (std::uint32_t i = 0; i < board::kMaxGraves; ++i) {
-    board::Grave& grave = board_.grave(i);
+  for (std::uint32_t behind = 1, last = last_grave_; behind <= board::kMaxGraves; ++behind) {
+    const std::uint32_t index = (last + behind) % board::kMaxGraves;
+    board::Grave& grave = board_.grave(index);
     const auto worker_id = grave.worker_id.load();
     if (worker_id == grave.settled_worker_id.load()) continue;
+    last_grave_ = index;
     sys::crash_point("housekeeper.grave_found");
     settle(manager, grave);
     sys::crash_point("housekeeper.rescue_committed");
@@ -118,18 +126,34 @@ void Rescuer::report(sql::WorkerId lease, const std::vector<sql::Recorded>& reco
 
 // --- the silent, and the jobs that are left ---
 
+// Whoever beats as we do may have been unheard for as long as we were, and for one interval more.
+Rescuer::Clock::duration Rescuer::longest_own_silence() const {
+  return config_.supervisor.stalled_after - config_.supervisor.heartbeat_interval;
+}
+
+void Rescuer::heartbeat_stored(Clock::time_point now) {
+  if (now - heartbeat_at_ > longest_own_silence()) good_since_ = now;
+  heartbeat_at_ = now;
+}
+
+bool Rescuer::may_judge(Clock::time_point since, Clock::time_point now) const {
+  return now - heartbeat_at_ <= longest_own_silence() &&
+         now - std::max(good_since_, since) >= config_.supervisor.stalled_after;
+}
+
 void Rescuer::watch_stalled(sql::JobManager& manager, Clock::time_point now) {
   if (now < next_watch_) return;
   const Clock::duration limit = config_.supervisor.stalled_after;
   next_watch_ = now + std::min<Clock::duration>(kWatchInterval, limit);
-  if (now - connected_since_ >= limit) rescue_silent(manager);
+  if (may_judge({}, now)) rescue_silent(manager);
   look_at_jobs(manager, now);
 }
 
 // Workers of other supervisors that were silent for too long are dead, or have fenced themselves.
 void Rescuer::rescue_silent(sql::JobManager& manager) {
   const auto limit = config_.supervisor.stalled_after;
-  for (const sql::WorkerId silent : manager.stalled_workers(limit, false)) {
+  for (const sql::WorkerId silent : behind(manager.stalled_workers(limit, false), last_silent_)) {
+    last_silent_ = silent;
     sql::RescueRequest rescue;
     rescue.worker_id = silent;
     rescue.action = to_sql(config_.stalled.action);
@@ -144,6 +168,7 @@ void Rescuer::rescue_silent(sql::JobManager& manager) {
 // Of our own workers' jobs only those that were left to people; the others are rescued with their worker.
 void Rescuer::look_at_jobs(sql::JobManager& manager, Clock::time_point now) {
   std::map<Attempt, Sighting> sightings;
+  std::vector<sql::StalledJob> ripe;
   for (const sql::StalledJob& job : manager.stalled_jobs(config_.supervisor.stalled_after)) {
     if (!job.foreign && !job.reported) continue;
     const Attempt attempt(job.id, job.attempts);
@@ -152,19 +177,29 @@ void Rescuer::look_at_jobs(sql::JobManager& manager, Clock::time_point now) {
     sighting = before != sightings_.end() ? before->second : Sighting{now};
     if (!is_ripe(job, sighting, now)) continue;
     if (job.foreign && config_.stalled.foreign_action != config::StalledAction::report)
-      decide(manager, job);
+      ripe.push_back(job);
     else if (!std::exchange(sighting.told, true))
       tell(job);
   }
   sightings_ = std::move(sightings);
+  decide_all(manager, std::move(ripe));
+}
+
+void Rescuer::decide_all(sql::JobManager& manager, std::vector<sql::StalledJob> jobs) {
+  const auto first = std::find_if(jobs.begin(), jobs.end(),
+                                  [this](const sql::StalledJob& job) { return job.id > last_decided_; });
+  std::rotate(jobs.begin(), first, jobs.end());
+  for (const sql::StalledJob& job : jobs) {
+    last_decided_ = job.id;
+    decide(manager, job);
+  }
 }
 
 // A foreign job whose worker is gone tells by nothing since when: we must have seen it so ourselves for as
 // long as a worker may be silent.
 bool Rescuer::is_ripe(const sql::StalledJob& job, const Sighting& sighting, Clock::time_point now) const {
   if (job.reported) return true;
-  const auto since = job.worker_id ? connected_since_ : std::max(connected_since_, sighting.since);
-  return now - since >= config_.supervisor.stalled_after;
+  return may_judge(job.worker_id ? Clock::time_point{} : sighting.since, now);
 }
 
 void Rescuer::decide(sql::JobManager& manager, const sql::StalledJob& job) const {

@@ -2,8 +2,7 @@
 // housekeeper.
 //
 //   graves    what dead sub-workers of this supervisor left on the board: outcomes are recorded, jobs that
-//   were
-//             not begun wait again, the running one is decided
+//             were not begun wait again, the running one is decided
 //   silence   workers of other supervisors that no longer send heartbeats: all that they held is decided
 //   stalled   jobs that are left to people, and jobs of foreign workers (Python's): told of once, or decided
 //
@@ -11,6 +10,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <utility>
 #include <vector>
@@ -28,9 +28,10 @@ class Rescuer {
   // Both must outlive it.
   Rescuer(const config::Config& config, const board::Board& board);
 
-  // The connection is new. After an outage everybody looks silent, so nobody is judged before it has been
-  // good for as long as the others are given.
-  void connected(Clock::time_point now) { connected_since_ = now; }
+  // After an outage everybody looks silent, so nobody is judged before the connection, and our own heartbeats
+  // over it, have been good for as long as the others are given.
+  void connected(Clock::time_point now) { good_since_ = heartbeat_at_ = now; }
+  void heartbeat_stored(Clock::time_point now);
 
   // Throws DatabaseError, like the next; what was not done is done at the next call.
   void settle_graves(sql::JobManager& manager);
@@ -46,18 +47,28 @@ class Rescuer {
   };
   using Attempt = std::pair<sql::JobId, int>;  // by the number of attempts before it
 
+  // May one who has been seen silent since then be judged? Not by somebody who could not be heard himself.
+  bool may_judge(Clock::time_point since, Clock::time_point now) const;
+  Clock::duration longest_own_silence() const;
   void settle(sql::JobManager& manager, const board::Grave& grave);
   void rescue_silent(sql::JobManager& manager);
   void look_at_jobs(sql::JobManager& manager, Clock::time_point now);
   bool is_ripe(const sql::StalledJob& job, const Sighting& sighting, Clock::time_point now) const;
   void decide(sql::JobManager& manager, const sql::StalledJob& job) const;
+  void decide_all(sql::JobManager& manager, std::vector<sql::StalledJob> jobs);
   void report(sql::WorkerId lease, const std::vector<sql::Recorded>& recorded);
 
   const config::Config& config_;
   const board::Board& board_;
-  Clock::time_point connected_since_;
+  Clock::time_point good_since_;
+  Clock::time_point heartbeat_at_;  // when our own was last stored
   Clock::time_point next_watch_;
   std::map<Attempt, Sighting> sightings_;
+  // Whom it tried last: the next time it begins behind that one, so that one who cannot be settled (somebody
+  // keeps a lock on his job, say) does not keep the others from it.
+  std::uint32_t last_grave_ = 0;
+  sql::WorkerId last_silent_ = 0;
+  sql::JobId last_decided_ = 0;
 };
 
 }  // namespace postpone::subworker

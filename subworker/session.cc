@@ -74,7 +74,9 @@ std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutc
       return answer;
     } catch (const sql::DatabaseError& error) {
       handle(error, !left.empty(), max_jobs);
-      if (hooks_.gives_up(!left.empty())) return std::nullopt;
+      if (!hooks_.gives_up(!left.empty())) continue;
+      if (settled.empty()) return std::nullopt;
+      return sql::FinishedAndFetched{settled, {}};  // so that they are not sent again, under another lease
     }
   }
 }
@@ -138,8 +140,10 @@ void Session::handle(const sql::DatabaseError& error, bool outcomes_sent, int ma
       lease_out_of_sight_ = true;
       give_up_connection();
       break;
-    case sql::Remedy::retry:
     case sql::Remedy::wait:
+      lease_out_of_sight_ = true;  // nobody's heartbeats are stored either, most likely
+      break;
+    case sql::Remedy::retry:
       break;
     case sql::Remedy::conflict:
     case sql::Remedy::bug:

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <csignal>
 
+#include "board/family.h"
+
 namespace postpone::subworker {
 namespace {
 
@@ -12,27 +14,29 @@ std::atomic<int> g_requests{0};
 std::atomic<board::Doorbell*> g_doorbell{nullptr};
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<board::Doorbell*>::is_always_lock_free);
 
-void on_signal(int) {
+// The death of the supervisor is no request of its own: the leash tells of it, to whoever looks now.
+void on_signal(int signal_number) {
   const int saved = errno;
-  g_requests.fetch_add(1);
+  if (signal_number != board::kSupervisorDeathSignal) g_requests.fetch_add(1);
   if (auto* doorbell = g_doorbell.load()) doorbell->ring(board::kRungForCommand);
   errno = saved;
 }
 
 }  // namespace
 
-void install_signal_handlers(board::Doorbell& doorbell) {
+void install_signal_handlers(board::Doorbell& doorbell, bool in_family) {
   g_doorbell.store(&doorbell);
   struct sigaction action = {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
-  for (int signal_number : {SIGTERM, SIGINT}) ::sigaction(signal_number, &action, nullptr);
-  // A pipe or socket whose other end is gone is an error to be read from errno, not a reason to die. What a
-  // terminal sends to everybody is for the supervisor to understand; and a SIGHUP comes from the kernel, too,
-  // when the supervisor of a stopped family dies: who died of it would leave behind what its task has
-  // started.
+  for (int signal_number : {SIGTERM, SIGINT, board::kSupervisorDeathSignal})
+    ::sigaction(signal_number, &action, nullptr);
+  // A pipe or socket whose other end is gone is an error to be read from errno, not a reason to die.
   action.sa_handler = SIG_IGN;
-  for (int signal_number : {SIGPIPE, SIGHUP, SIGTSTP}) ::sigaction(signal_number, &action, nullptr);
+  ::sigaction(SIGPIPE, &action, nullptr);
+  // The kernel sends it to members that are stopped when their supervisor dies. Who died of it would leave
+  // behind what its task has started.
+  if (in_family) ::sigaction(SIGHUP, &action, nullptr);
 }
 
 int requests_to_leave() {

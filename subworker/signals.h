@@ -1,13 +1,14 @@
-// SIGTERM and SIGINT: the request to leave, by hand or by the death of the supervisor (parent-death signal).
+// SIGTERM and SIGINT, the request to leave; and what the kernel tells of the supervisor's death.
 #pragma once
 
 #include "board/board.h"
 
 namespace postpone::subworker {
 
-// Installs the handlers, which count and ring `doorbell`, so that no wait outlasts a signal. REQUIRES: the
+// Installs the handlers, which count and ring `doorbell`, so that no wait outlasts a signal. `in_family`:
+// there is a supervisor, and with it nobody at a terminal whose SIGHUP would have to be obeyed. REQUIRES: the
 // doorbell lives as long as the process.
-void install_signal_handlers(board::Doorbell& doorbell);
+void install_signal_handlers(board::Doorbell& doorbell, bool in_family);
 
 // How often this process was asked to leave: 0 = not, 1 = finish what runs, more = now.
 int requests_to_leave();

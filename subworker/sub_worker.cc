@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 #include <utility>
 
 #include "board/wake.h"
@@ -24,6 +25,16 @@ constexpr auto kIdleSlice =
     1s;  // the heartbeat on the board; also bounds what a step of the wall clock can cost
 constexpr auto kRetireGrace = 1s;
 constexpr auto kStoreNowLimit = 2s;  // told to stop now: how long an outcome may still take to be stored
+
+// Something that a job had started cannot be killed. Its outcome stays on the board, unrecorded, and its lock
+// taken, until the supervisor, who is handed what is left, sees that dead.
+struct LeftBehind : std::runtime_error {
+  explicit LeftBehind(const sql::Job& job)
+      : std::runtime_error(
+            fmt::format("what job {} has started cannot be killed: its outcome is recorded when "
+                        "that has ended",
+                        job.id)) {}
+};
 
 double to_ms(sql::Seconds seconds) {
   return seconds.count() * 1000;
@@ -57,6 +68,9 @@ board::SubWorkerExit SubWorker::run() {
     spdlog::error("{}", error.what());
   } catch (const sys::SpawnError& error) {
     spdlog::error("{}", error.what());
+  } catch (const LeftBehind& error) {
+    spdlog::error("{}", error.what());
+    return board::SubWorkerExit::internal_error;
   } catch (const sql::DatabaseError& error) {
     spdlog::error("database: {}", error.what());
     return board::SubWorkerExit::bad_schema;
@@ -95,7 +109,8 @@ void SubWorker::replace_task() {
                 [this](Output::Stream stream, std::string_view line) { on_output(stream, line); });
   slot_.task_pid.store(task_->pid());
   task_max_jobs_ = max_jobs_with_jitter(group_, sys::chance());
-  task_->greet(config_.supervisor.start_deadline, [this] {
+  // Less than what the supervisor grants us in all: it would kill us without a word on what is wrong.
+  task_->greet(config_.supervisor.start_deadline * 9 / 10, [this] {
     tick();
     lend_connection();
   });
@@ -130,7 +145,10 @@ bool SubWorker::look_for_work() {
   // announcement's look nor by ours: both were before our commit. A look after it sees the job.
   if (freed_lock && answer->fetched.jobs.empty() && !paused) return look_for_work();
   if (answer->fetched.more || freed_lock) board::wake_sibling(board_, slot_.group.load());
-  for (const sql::Job& job : answer->fetched.jobs) run_job(job);
+  for (const sql::Job& job : answer->fetched.jobs) {
+    run_job(job);
+    if (left_behind_) throw LeftBehind(job);
+  }
   return !answer->fetched.jobs.empty();
 }
 
@@ -187,34 +205,54 @@ void SubWorker::refuse_kept(const std::string& reason) {
 void SubWorker::run_job(const sql::Job& job) {
   board::JobEntry& entry = slot_.jobs[outcomes_.size()];
   entry.job_id.store(job.id);
+  entry.phase.store(board::JobPhase::held);
   slot_.enter(board::SlotState::running);
-  slot_.abort_job_id.store(0);  // what is set from now on is meant for this job
-  entry.phase.store(board::JobPhase::running);
-  sys::crash_point("sub_worker.job_on_board");
   current_ = job;
   freed_lock_ |= job.lock.has_value();
   show(fmt::format("running {} (job {})", job.task, job.id));
-  sql::Outcome outcome = execute(job);
+  sql::Outcome outcome = may_start() ? execute(job, entry) : given_back(job);
   current_.reset();
-  spdlog::log(outcome.action == sql::Action::succeed ? spdlog::level::info : spdlog::level::warn,
-              "job {} {}: {} in {:.1f} ms, attempt {}{}{}", job.id, job.task, sql::to_string(outcome.cause),
-              to_ms(outcome.run_time), outcome.attempt, outcome.message.empty() ? "" : ": ", outcome.message);
+  if (outcome.action == sql::Action::release)
+    spdlog::warn("job {} {}: given back before it began, the lease is out of sight", job.id, job.task);
+  else
+    spdlog::log(outcome.action == sql::Action::succeed ? spdlog::level::info : spdlog::level::warn,
+                "job {} {}: {} in {:.1f} ms, attempt {}{}{}", job.id, job.task, sql::to_string(outcome.cause),
+                to_ms(outcome.run_time), outcome.attempt, outcome.message.empty() ? "" : ": ",
+                outcome.message);
   count(outcome);
   keep(std::move(outcome));
 }
 
-sql::Outcome SubWorker::execute(const sql::Job& job) {
+// The answer to a fetch may have come late, and somebody else may run the job by now; and the task process
+// may have died while we waited, for which this job is not to blame.
+//
+// The fence is asked, set and asked again: whoever is stopped in between is killed by it, or finds it up.
+bool SubWorker::may_start() {
+  if (task_->has_ended()) replace_task();
+  if (fence_.is_up(session_.leased_since_ns())) return false;
+  fence_.guard(session_.leased_since_ns());
+  if (!fence_.is_up(session_.leased_since_ns())) return true;
+  fence_.stand_down();
+  return false;
+}
+
+sql::Outcome SubWorker::execute(const sql::Job& job, board::JobEntry& entry) {
   const auto* task = task_->description().find(job.task);
-  if (!task) return unknown_task(job, task_->description(), group_.executable, group_.delete_jobs);
+  if (!task) {
+    fence_.stand_down();
+    return unknown_task(job, task_->description(), group_.executable, group_.delete_jobs);
+  }
   const auto time_limit = task->time_limit.count() > 0 ? task->time_limit : group_.time_limit;
   RunHooks hooks;
   hooks.on_tick = [&](std::chrono::nanoseconds) { return on_run_tick(job); };
   hooks.on_progress = [&](std::uint64_t done, std::uint64_t total) {
     show(fmt::format("running {} (job {}), {}/{}", job.task, job.id, done, total));
   };
-  fence_.guard(session_.leased_since_ns());
+  slot_.abort_job_id.store(0);  // what is set from now on is meant for this job
+  entry.phase.store(board::JobPhase::running);
+  sys::crash_point("sub_worker.job_on_board");
   const Execution execution = task_->run(job, time_limit, hooks);
-  kill_leftovers();  // before the lock of the job can be free
+  left_behind_ = !kill_leftovers();  // before the lock of the job can be free
   fence_.stand_down();
   return decide(job, execution, *task, group_.delete_jobs);
 }
@@ -247,6 +285,8 @@ void SubWorker::write_on_board(std::size_t index) {
   board::JobEntry& entry = slot_.jobs[index];
   const std::string& text = kept_[index].text;
   const bool fits = text.size() <= sizeof entry.outcome;
+  if (entry.phase.load() == board::JobPhase::ended)  // its text changes
+    entry.phase.store(board::JobPhase::running);
   if (fits) std::memcpy(entry.outcome, text.data(), text.size());
   entry.job_id.store(kept_[index].job_id);
   entry.outcome_bytes.store(fits ? static_cast<std::uint32_t>(text.size()) : 0);
@@ -294,11 +334,14 @@ void SubWorker::idle() {
 // What a job forked away and left behind is an orphan, and so a child of ours, most often by the time when
 // the job has ended. What becomes one later (it had a parent that lived on for a while) is found while idle,
 // at the next job's end, and when its task process ends.
-void SubWorker::kill_leftovers() {
+// False when something is left all the same.
+bool SubWorker::kill_leftovers() {
   const auto orphans = sys::kill_orphans({task_->pid()}, 1s);
   if (orphans.reaped > 0) spdlog::warn("killed {} process(es) that a job had left behind", orphans.reaped);
+  if (orphans.left.empty()) return !task_->survived();
   // What is never caught one by one goes with its whole cgroup.
-  if (!orphans.left.empty()) task_->retire(0ms);
+  if (task_->alive()) task_->retire(0ms);
+  return !task_->survived() && sys::kill_orphans({}, 0ms).left.empty();
 }
 
 void SubWorker::tick() {

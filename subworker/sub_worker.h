@@ -1,11 +1,12 @@
 // A sub-worker: fetches jobs, runs them in its task process, records their outcomes. One thread,
 // straight-line code that blocks; it holds one job at a time (its slot on the board has room for more).
 //
-//   start:   task process up and greeted ─▶ lease ─▶ first look for work answered ─▶ "ready" to the
-//   supervisor work:    answer the bell ─▶ finish(previous) + fetch(next) ─▶ run ─▶ …   until there is
-//   nothing idle:    wait at the doorbell, for the polling interval at most leave:   told by the board, a
-//   signal, or the supervisor's death: fetches nothing more; a job that runs is given the
-//            shutdown grace, then told to stop, then killed; its outcome is recorded, the lease deleted
+//   start:   task process up and greeted ─▶ lease ─▶ first look for work answered ─▶ the supervisor is told
+//   work:    answer the bell ─▶ finish(previous) + fetch(next) ─▶ run ─▶ …   until there is nothing
+//   idle:    wait at the doorbell, for the polling interval at most
+//   leave:   told by the board, a signal, or the supervisor's death: fetches nothing more; a job that runs is
+//            given the shutdown grace, then told to stop, then killed; its outcome is recorded, the lease
+//            deleted
 //
 // Between deciding an outcome and its commit the outcome stands on the board, so that a SIGKILL in between
 // does not lose it.
@@ -45,14 +46,15 @@ class SubWorker {
   void report(const std::vector<sql::Recorded>& recorded);
   void refuse_kept(const std::string& reason);
   void run_job(const sql::Job& job);
-  sql::Outcome execute(const sql::Job& job);
+  bool may_start();
+  sql::Outcome execute(const sql::Job& job, board::JobEntry& entry);
   std::optional<RunHooks::Stop> on_run_tick(const sql::Job& job);
   void lend_connection();
   void keep(sql::Outcome outcome);
   void write_on_board(std::size_t entry);
   void count(const sql::Outcome& outcome);
   void idle();
-  void kill_leftovers();
+  bool kill_leftovers();
   void on_output(Output::Stream stream, std::string_view line) const;
   void tick();
   bool leaving();
@@ -77,7 +79,8 @@ class SubWorker {
       outcomes_;  // decided and not known to be recorded; entry i of the slot tells of number i
   std::vector<KeptOutcome> kept_;  // the same, as texts
   bool ready_ = false;
-  bool freed_lock_ = false;  // by the outcomes that are kept
+  bool freed_lock_ = false;   // by the outcomes that are kept
+  bool left_behind_ = false;  // something that the last job had started lives on, whatever we try
   std::optional<Clock::time_point> leaving_since_;
 };
 

@@ -66,7 +66,8 @@ void TaskProcess::spawn() {
                       {channel.second.get(), wire::kChannelFd}};
   spec.own_process_group = true;
   spec.parent_death_signal = SIGKILL;
-  spec.oom_score_adj = 500;  // a job may be repeated, a sub-worker and the server beside it should live
+  // A job may be repeated; a sub-worker, and the server beside it, should live.
+  spec.oom_score_adj = std::min(std::max(500, sys::oom_score_adj() + 100), sys::kHighestOomScoreAdj);
   spec.cgroup = cgroup_;
   process_ = sys::Process::spawn(spec);
   channel_ = std::move(channel.first);
@@ -343,7 +344,9 @@ class TaskProcess::Run {
     const auto limit = owner_.group_.memory_limit;
     if (limit == 0) return;
     const auto bytes = sys::resident_bytes_of_descendants(::getpid());
-    if (bytes <= limit) return;
+    // Twice in a row: between its fork and its exec a child seems to weigh as much as its parent.
+    const bool too_heavy_before = std::exchange(too_heavy_, bytes > limit);
+    if (!too_heavy_ || !too_heavy_before) return;
     const auto report = owner_.kill_all();
     cpu_of_dead_ = report.cpu_time;
     rss_of_dead_ = std::max(report.max_rss_bytes, bytes);
@@ -387,6 +390,7 @@ class TaskProcess::Run {
   bool killed_ = false;
   bool process_ended_ = false;
   Clock::time_point next_weighing_;
+  bool too_heavy_ = false;  // at the last weighing
   std::chrono::microseconds cpu_of_dead_{0};
   std::int64_t rss_of_dead_ = 0;
 };
@@ -406,7 +410,8 @@ void TaskProcess::retire(std::chrono::milliseconds grace) {
 }
 
 // The group first, while its leader is not reaped and its number therefore not recycled; then whatever left
-// the group and was handed to us, its subreaper. Nothing of the task process is left when this returns.
+// the group and was handed to us, its subreaper. Nothing of the task process is left when this returns, or
+// survived() says so.
 sys::ExitReport TaskProcess::kill_all() {
   process_.signal_group(SIGKILL);
   if (!cgroup_.empty()) sys::kill_cgroup(cgroup_);
@@ -414,6 +419,7 @@ sys::ExitReport TaskProcess::kill_all() {
   const sys::ExitReport report = process_.reap();
   const auto orphans = sys::kill_orphans({}, kBurialLimit);
   for (pid_t left : orphans.left) spdlog::error("process {} of a task does not die", left);
+  survived_ |= !orphans.left.empty();
   drain_output();
   channel_.reset();
   return report;

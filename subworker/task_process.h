@@ -6,8 +6,9 @@
 // no process at all, alive() is false and the owner starts a fresh TaskProcess.
 //
 //   spawn() ──▶ greet() ──▶ run() … run() ──▶ retire()
-//                 │            └─ crash, garble, flood, stop: the whole group killed and reaped, alive() ==
-//                 false └─ BadTask: nothing runs
+//                 │           │
+//                 │           └─ crash, garble, flood, stop: all of it killed and reaped, alive() is false
+//                 └─ BadTask: nothing runs
 #pragma once
 
 #include <chrono>
@@ -74,6 +75,8 @@ class TaskProcess {
   // False once it was reaped. has_ended(): it has died by itself, in between two jobs.
   bool alive() const { return static_cast<bool>(process_); }
   bool has_ended() const;
+  // Something that it had started could not be killed (it hangs in the kernel, say) and lives on.
+  bool survived() const { return survived_; }
   pid_t pid() const { return process_.pid(); }
   int jobs_served() const { return jobs_served_; }
   std::chrono::milliseconds age() const;
@@ -104,6 +107,7 @@ class TaskProcess {
   libtask::wire::Decoder decoder_;
   libtask::wire::Description description_;
   bool greeted_ = false;
+  bool survived_ = false;
   Clock::time_point started_;
   int jobs_served_ = 0;
 };

@@ -19,13 +19,15 @@ std::vector<Member> Roster::to_spawn(Clock::time_point now) const {
   return members;
 }
 
-std::optional<std::string> Roster::overdue(const Seat& seat, Clock::time_point now,
+std::optional<std::string> Roster::overdue(Member member, Clock::time_point now,
                                            Clock::time_point last_beat) const {
+  const Seat& seat = seats_[member];
+  const auto limit = member + 1 == size() ? policy_.housekeeper_silence_limit : policy_.silence_limit;
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
   // A heartbeat of the incarnation before does not count against this one.
   const auto silent = duration_cast<milliseconds>(now - std::max({last_beat, seat.since, judge_from_}));
-  if (silent > policy_.silence_limit) return fmt::format("no sign of life for {} ms", silent.count());
+  if (silent > limit) return fmt::format("no sign of life for {} ms", silent.count());
   const auto age = duration_cast<milliseconds>(now - std::max(seat.since, judge_from_));
   if (seat.state == State::starting && !seat.started && age > policy_.start_deadline)
     return fmt::format("not ready after {} ms", age.count());
@@ -69,7 +71,8 @@ std::optional<Clock::time_point> Roster::next_deadline() const {
   for (Member m = 0; m < size(); ++m) {
     const Seat& seat = seats_[m];
     if (seat.killed || seat.started || (seat.state == State::absent && retired_[m])) continue;
-    const auto at = seat.state == State::starting ? seat.since + policy_.start_deadline : seat.since;
+    const auto at = seat.state == State::starting ? std::max(seat.since, judge_from_) + policy_.start_deadline
+                                                  : seat.since;
     if (seat.state != State::serving && (!next || at < *next)) next = at;
   }
   return next;

@@ -30,6 +30,7 @@ using Member = std::uint32_t;  // 0 … n-1: the sub-worker of that slot; n: the
 struct RosterPolicy {
   std::chrono::milliseconds start_deadline{30'000};
   std::chrono::milliseconds silence_limit{30'000};
+  std::chrono::milliseconds housekeeper_silence_limit{5'000};
   std::chrono::milliseconds backoff_first{100};
   std::chrono::milliseconds backoff_most{30'000};
 };
@@ -87,8 +88,7 @@ class Roster {
     bool killed = false;
     bool started = false;
   };
-  std::optional<std::string> overdue(const Seat& seat, Clock::time_point now,
-                                     Clock::time_point last_beat) const;
+  std::optional<std::string> overdue(Member member, Clock::time_point now, Clock::time_point last_beat) const;
 
   RosterPolicy policy_;
   Clock::time_point judge_from_;
@@ -101,7 +101,7 @@ std::vector<Roster::Overdue> Roster::to_kill(Clock::time_point now, LastBeat las
   std::vector<Overdue> members;
   for (Member m = 0; m < size(); ++m) {
     if (seats_[m].state == State::absent || seats_[m].killed) continue;
-    if (auto why = overdue(seats_[m], now, last_beat(m))) members.push_back({m, *why});
+    if (auto why = overdue(m, now, last_beat(m))) members.push_back({m, *why});
   }
   return members;
 }

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <climits>
-#include <csignal>
 #include <utility>
 
 #include "board/family.h"
@@ -31,7 +30,7 @@ Spawned spawn(const Family& family, std::vector<std::string> role) {
   // A group of its own: what a terminal sends (Ctrl-C, Ctrl-Z) is for the supervisor, who passes on what it
   // means.
   spec.own_process_group = true;
-  spec.parent_death_signal = SIGTERM;
+  spec.parent_death_signal = board::kSupervisorDeathSignal;
   spec.oom_score_adj = family.oom_score_adj;
   Spawned spawned{sys::Process::spawn(spec), std::move(leash.first)};
   sys::set_nonblocking(spawned.leash.get());

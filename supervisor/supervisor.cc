@@ -34,7 +34,8 @@ std::string identity(const config::Config& config) {
 }
 
 RosterPolicy policy(const config::Supervisor& s) {
-  return {s.start_deadline, s.subworker_timeout, s.respawn_backoff, s.respawn_backoff_max};
+  return {s.start_deadline, s.subworker_timeout, s.housekeeper_timeout(), s.respawn_backoff,
+          s.respawn_backoff_max};
 }
 
 // When memory runs out the task processes go first, then the sub-workers, and the supervisor last, who
@@ -45,7 +46,7 @@ int be_last_for_the_oom_killer() {
   constexpr int kLead = 100;
   const int score = sys::oom_score_adj();
   const bool lowered = sys::set_oom_score_adj(std::max(score - kLead, kLowest));
-  return lowered ? score : score + kLead;
+  return lowered ? score : std::min(score + kLead, sys::kHighestOomScoreAdj);
 }
 
 std::string directory_of(const std::string& path) {
@@ -98,6 +99,7 @@ Supervisor::Supervisor(config::Config config, const Options& options)
 Supervisor::~Supervisor() = default;
 
 Exit Supervisor::run() {
+  strangers_ = sys::children_of(::getpid());
   sys::become_subreaper();
   loop_.on_signals({SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT},
                    [this](int signal_number) { on_signal(signal_number); });
@@ -163,11 +165,9 @@ void Supervisor::on_end(Member member) {
                 pid, sys::to_string(*report));
   // A sub-worker that ended well has deleted its lease itself; there is nothing to rescue.
   burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation});
-  if (member < slots_) {
-    // Nobody writes here now but us. Its heartbeat ends at once, and nobody is to ring it.
-    board_.slot(member).worker_id.store(0);
-    board_.slot(member).enter(board::SlotState::vacant);
-  }
+  // Nobody writes here now but us, and nobody is to ring it. Its lease is kept alive until it is buried: as
+  // long as something that it had started lives, its job is nobody else's.
+  if (member < slots_) board_.slot(member).enter(board::SlotState::vacant);
   upkeep();
 }
 
@@ -176,6 +176,7 @@ void Supervisor::on_preflight_end(const sys::ExitReport& report) {
   const auto status =
       report.signalled ? board::SubWorkerExit::internal_error : board::SubWorkerExit(report.code);
   if (status == board::SubWorkerExit::drained) return start_working();
+  kill_orphans();  // a task executable that it was asking, perhaps
   spdlog::error("not started: see above");
   exit_ = status == board::SubWorkerExit::bad_schema ? Exit::schema
           : status == board::SubWorkerExit::bad_task || status == board::SubWorkerExit::usage
@@ -184,8 +185,8 @@ void Supervisor::on_preflight_end(const sys::ExitReport& report) {
   loop_.stop();
 }
 
-std::vector<pid_t> Supervisor::living() const {
-  std::vector<pid_t> pids;
+std::vector<pid_t> Supervisor::not_orphans() const {
+  std::vector<pid_t> pids = strangers_;
   for (const auto& child : children_)
     if (child) pids.push_back(child->process.pid());
   return pids;
@@ -227,16 +228,28 @@ void Supervisor::finish_burials() {
   if (burials_.empty()) return;
   for (const Burial& burial : burials_)
     if (burial.member < slots_) task_cgroups_.kill(burial.member);
-  const auto orphans = sys::kill_orphans(living(), 0ms);
-  if (!orphans.left.empty()) return;
-  sys::crash_point("supervisor.orphans_killed");
+  const bool nothing_left = kill_orphans();
+  if (nothing_left) sys::crash_point("supervisor.orphans_killed");
   std::erase_if(burials_, [&](const Burial& burial) {
     const bool rescue = burial.member < slots_ && burial.worker_id != 0;
+    // Who held no lease ran no job, and need not wait for what others have left.
+    if (rescue && !nothing_left) return false;
+    if (burial.member < slots_) board_.slot(burial.member).worker_id.store(0);  // the end of its heartbeat
     if (rescue && !board_.bury(burial.member, burial.worker_id)) return false;
     sys::crash_point("supervisor.grave_filled");
     bury(burial);
     return true;
   });
+}
+
+// False when some of them live on for now, or cannot be found out.
+bool Supervisor::kill_orphans() {
+  try {
+    return sys::kill_orphans(not_orphans(), 0ms).left.empty();
+  } catch (const std::system_error& error) {
+    spdlog::error("cannot look for what the dead have left behind, and will try again: {}", error.what());
+    return false;
+  }
 }
 
 void Supervisor::spawn_missing() {
@@ -277,7 +290,7 @@ void Supervisor::kill_overdue() {
 // Everything is worked off when everybody is idle, and is still idle, without a fetched job in between, after
 // everybody was rung once more.
 void Supervisor::check_one_shot() {
-  if (!one_shot_ || phase_ != Phase::working) return;
+  if (!one_shot_ || phase_ != Phase::working || paused_) return;
   if (!burials_.empty() || board::has_open_grave(board_) || !everybody_idle()) return;
   std::uint64_t fetched = 0;
   for (std::uint32_t i = 0; i < slots_; ++i) fetched += board_.slot(i).counters.fetched.load();
@@ -304,9 +317,10 @@ void Supervisor::check_drained() {
     board_.header().housekeeper_command.store(board::Command::drain);
     board_.header().housekeeper_doorbell.ring(board::kRungForCommand);
   }
-  const bool all_gone = living().empty();
+  const bool all_gone =
+      std::none_of(children_.begin(), children_.end(), [](const auto& child) { return child != nullptr; });
   if (all_gone && (burials_.empty() || Clock::now() >= drain_limit_)) {
-    sys::kill_orphans({}, 1s);
+    sys::kill_orphans(not_orphans(), 1s);
     for (const Burial& burial : burials_)
       spdlog::error("lease {} could not be settled: its jobs will be rescued as stalled", burial.worker_id);
     return loop_.stop();

@@ -79,13 +79,14 @@ class Supervisor {
   void on_end(Member member);
   void on_preflight_end(const sys::ExitReport& report);
   void bury(const Burial& burial);
-  std::vector<pid_t> living() const;
+  std::vector<pid_t> not_orphans() const;
 
   // Upkeep.
   void upkeep();
   void spawn_missing();
   void kill_overdue();
   void finish_burials();
+  bool kill_orphans();
   void check_one_shot();
   void check_drained();
   void set_timer();
@@ -121,6 +122,7 @@ class Supervisor {
   Roster roster_;
   std::vector<std::uint32_t> group_of_;           // by slot
   std::vector<std::unique_ptr<Child>> children_;  // by member; the preflight last
+  std::vector<pid_t> strangers_;      // children of whoever was this process before its exec: none of ours
   std::vector<Burial> burials_;       // reaped, what they left behind is not dead yet or not buried
   std::vector<AbortRequest> aborts_;  // heard of, and the job was not seen running yet
   std::optional<Listening> listening_;

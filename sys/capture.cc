@@ -14,6 +14,8 @@ namespace postpone::sys {
 
 namespace {
 
+constexpr std::chrono::milliseconds kSlice{100};
+
 // One stream of the program: what has been read of it, up to a bound.
 struct Stream {
   const char* name;
@@ -29,12 +31,17 @@ bool names_target(const ProcessSpec& spec, int target) {
 class Capture {
  public:
   Capture(const ProcessSpec& spec, std::size_t max_bytes) : max_bytes_(max_bytes) { start(spec); }
+  // Before the reaping, while the group's number is surely its own: nothing it forked may outlive it.
+  ~Capture() { process_.signal_group(SIGKILL); }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
 
-  Captured run(std::chrono::milliseconds limit) {
+  Captured run(std::chrono::milliseconds limit, const std::function<void()>& waiting) {
     const SteadyTime deadline = std::chrono::steady_clock::now() + limit;
-    bool ended = false;
-    while (!ended && captured_.problem.empty()) ended = read_some(limit, deadline);
-    // Before the reaping, while the group's number is surely its own: nothing it forked may outlive it.
+    for (bool ended = false; !ended && captured_.problem.empty();) {
+      ended = read_some(limit, deadline);
+      if (waiting) waiting();
+    }
     process_.signal_group(SIGKILL);
     const ExitReport report = process_.reap();
     for (Stream& stream : streams_) drain(stream);
@@ -69,7 +76,9 @@ class Capture {
     std::array<pollfd, 3> descriptors{{{streams_[0].fd.get(), POLLIN, 0},
                                        {streams_[1].fd.get(), POLLIN, 0},
                                        {process_.pidfd(), POLLIN, 0}}};
-    if (!poll_until(descriptors, deadline)) {
+    const SteadyTime slice = std::chrono::steady_clock::now() + kSlice;
+    if (!poll_until(descriptors, std::min(slice, deadline))) {
+      if (slice < deadline) return false;
       captured_.problem = "did not end within " + std::to_string(limit.count()) + " ms";
       return false;
     }
@@ -104,9 +113,10 @@ class Capture {
 
 }  // namespace
 
-Captured run_and_capture(const ProcessSpec& spec, std::chrono::milliseconds limit, std::size_t max_bytes) {
+Captured run_and_capture(const ProcessSpec& spec, std::chrono::milliseconds limit, std::size_t max_bytes,
+                         const std::function<void()>& waiting) {
   try {
-    return Capture(spec, max_bytes).run(limit);
+    return Capture(spec, max_bytes).run(limit, waiting);
   } catch (const SpawnError& error) {
     return {{}, {}, error.what()};
   }

@@ -17,19 +17,26 @@ namespace {
 
 constexpr char kMessageFlag = '*';
 
+// The second byte of U+0080 to U+009F, which terminals take for the beginning of a command as they do escape.
+bool is_c1(std::string_view text, std::size_t i) {
+  const auto byte = static_cast<unsigned char>(text[i]);
+  return i > 0 && text[i - 1] == '\xc2' && byte >= 0x80 && byte < 0xa0;
+}
+
 // For people: control characters are shown, not obeyed, so that no message can fake a line of its own or
 // repaint a terminal.
 std::string for_text(std::string_view message) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string shown;
   shown.reserve(message.size());
-  for (const char c : message) {
+  for (std::size_t i = 0; i < message.size(); ++i) {
+    const char c = message[i];
     const auto byte = static_cast<unsigned char>(c);
     if (c == '\n') {
       shown += "\\n";
     } else if (c == '\t') {
       shown += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f) {
+    } else if (byte < 0x20 || byte == 0x7f || is_c1(message, i)) {
       shown += "\\x";
       shown += kHex[byte >> 4];
       shown += kHex[byte & 0xf];

@@ -47,5 +47,6 @@ class OomWitness {
 // CAP_SYS_RESOURCE; false when that was refused, and nothing has changed.
 int oom_score_adj();
 bool set_oom_score_adj(int score);
+inline constexpr int kHighestOomScoreAdj = 1000;
 
 }  // namespace postpone::sys

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <memory>
 #include <sstream>
@@ -27,11 +28,14 @@ std::optional<pid_t> number_in(std::string_view text) {
   return number;
 }
 
-// The entries of a directory that are numbers: processes, or threads. Nothing when it cannot be opened.
+// The entries of a directory that are numbers: processes, or threads. None when the process is gone. Throws
+// std::system_error when it cannot be opened (no descriptor is left, say): that nobody is there would be a
+// lie.
 std::vector<pid_t> numbered_entries(const std::string& path) {
   std::vector<pid_t> numbers;
   const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
-  if (!directory) return numbers;
+  if (!directory && (errno == ENOENT || errno == ESRCH)) return numbers;
+  if (!directory) throw_errno(path);
   while (const dirent* const entry = ::readdir(directory.get())) {
     if (const auto number = number_in(entry->d_name)) numbers.push_back(*number);
   }

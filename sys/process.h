@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -106,12 +107,12 @@ class Process {
 void become_subreaper();
 
 // The living and dead children of process `parent` as /proc tells (kernels without CONFIG_PROC_CHILDREN
-// included).
+// included). Throws std::system_error when /proc cannot be read: no descriptor is left, say.
 std::vector<pid_t> children_of(pid_t parent);
 
 // Kills (SIGKILL) and reaps every child of this process that is not in `known`, and whatever is handed to it
 // thereby, until none is left or `limit` has passed. Returns how many were reaped; `left` tells what did not
-// die in time.
+// die in time. Throws as children_of().
 struct ReapedOrphans {
   int reaped = 0;
   std::vector<pid_t> left;
@@ -121,13 +122,15 @@ ReapedOrphans kill_orphans(const std::vector<pid_t>& known, std::chrono::millise
 // Runs a program to its end, in a process group of its own that is killed with it, and returns what it wrote
 // to stdout and stderr. Its stdin is empty unless named in the spec. One that writes more than `max_bytes` to
 // either, or has not ended after `limit`, is killed; `problem` then says so, as it does for a program that
-// cannot be started (this does not throw SpawnError) and for any end but exit status 0.
+// cannot be started (this does not throw SpawnError) and for any end but exit status 0. `waiting` is called
+// every 100 ms at least while the program runs; what it throws ends the program, and is passed on.
 struct Captured {
   std::string output;
   std::string diagnostics;
   std::string problem;  // empty when the program ended with status 0 in time
 };
-Captured run_and_capture(const ProcessSpec& spec, std::chrono::milliseconds limit, std::size_t max_bytes);
+Captured run_and_capture(const ProcessSpec& spec, std::chrono::milliseconds limit, std::size_t max_bytes,
+                         const std::function<void()>& waiting = {});
 
 // The environment of this process as pairs, without the names for which `drop` says true.
 std::vector<std::pair<std::string, std::string>> current_environment(bool (*drop)(const std::string& name));

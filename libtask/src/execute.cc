@@ -70,11 +70,11 @@ void tell_exception(wire::Result& result, const TaskEntry& task, const RunningJo
   } catch (const Retry& retry) {
     result.status = wire::ResultStatus::exception;
     result.exception_type = "libtask::Retry";
-    result.message = retry.reason.empty() ? "the handler asked for a retry" : retry.reason;
+    result.message = retry.reason.empty() ? "the handler asked for a retry" : shortened(retry.reason);
     result.retry_in_us = wait_us(retry.in);
   } catch (const BadArguments& error) {
     result.status = wire::ResultStatus::bad_arguments;
-    result.message = error.what();
+    result.message = shortened(error.what());
   } catch (...) {
     Thrown thrown = describe_current_exception();
     result.status = wire::ResultStatus::exception;

@@ -13,16 +13,7 @@
 namespace libtask::detail {
 namespace {
 
-// So that a huge what() neither fills a frame nor a table. Cut between characters of UTF-8.
 constexpr std::size_t kMaxMessageBytes = 8'192;
-
-std::string shortened(std::string message) {
-  if (message.size() <= kMaxMessageBytes) return message;
-  std::size_t end = kMaxMessageBytes;
-  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xc0U) == 0x80U) --end;
-  message.resize(end);
-  return message + "…";
-}
 
 // std::throw_with_nested throws a type of the library's own around the author's; the author's is the one to
 // name.
@@ -47,6 +38,14 @@ void append_causes(std::string& message, const std::exception& error) {
 }
 
 }  // namespace
+
+std::string shortened(std::string message) {
+  if (message.size() <= kMaxMessageBytes) return message;
+  std::size_t end = kMaxMessageBytes;
+  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xc0U) == 0x80U) --end;
+  message.resize(end);
+  return message + "…";
+}
 
 std::string type_name(const std::type_info& type) {
   if (type == typeid(std::string)) return "std::string";

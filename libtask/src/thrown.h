@@ -10,6 +10,10 @@ struct Thrown {
   std::string message;  // what(), then "; caused by: <type>: <what()>" for each nested exception
 };
 
+// At most 8 KiB of a message, so that a huge one neither fills a frame nor a table. Cut between characters of
+// UTF-8.
+std::string shortened(std::string message);
+
 // REQUIRES: called within a catch block. Exceptions that are texts (thrown by people in a hurry) are their
 // own message.
 Thrown describe_current_exception();

@@ -226,13 +226,11 @@ TEST_F(Crash, NothingOfAFrozenFamilyRunsOnWhenItsSupervisorIsKilled) {
   EXPECT_TRUE(eventually([&] { return family.processes().empty(); })) << family.log();
 }
 
-TEST_F(Crash, WhatATerminalSendsToEverybodyIsLeftToTheSupervisor) {
+TEST_F(Crash, AHangUpIsLeftToTheSupervisor) {
   Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1));
   family.wait_until_ready(1);
   const auto members = family.processes("postpone: ");
-  for (const pid_t pid : members)
-    if (pid != family.pid())
-      for (const int signal_number : {SIGHUP, SIGTSTP}) ::kill(pid, signal_number);
+  for (const pid_t pid : members) ::kill(pid, SIGHUP);
   EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
   EXPECT_EQ(family.processes("postpone: "), members);
 }
@@ -245,6 +243,26 @@ TEST_F(Crash, AKilledHousekeeperIsReplacedAndKnowsWhatIsScheduled) {
   ASSERT_EQ(housekeeper.size(), 1u);
   ::kill(housekeeper.front(), SIGKILL);
   EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
+}
+
+TEST_F(Crash, AHungHousekeeperIsReplacedBeforeItsHeartbeatsAreMissed) {
+  Family family(
+      database_.url(),
+      supervisor_keys("heartbeat_interval = \"500ms\"\nfence_after = \"12s\"\nstalled_after = \"20s\"") +
+          group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  const auto id = defer("test.until", file_argument("go"));
+  ASSERT_TRUE(becomes(id, "doing"));
+  const auto hung = family.processes("postpone: housekeeper");
+  ASSERT_EQ(hung.size(), 1u);
+  ::kill(hung.front(), SIGSTOP);
+  EXPECT_TRUE(eventually([&] {
+    const auto now = family.processes("postpone: housekeeper: waiting");
+    return now.size() == 1 && now != hung;
+  })) << family.log();
+  touch("go");
+  EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
+  EXPECT_EQ(causes(id), "succeeded") << "nobody was fenced";
 }
 
 TEST_F(Crash, ADaemonThatAJobForkedAwayDoesNotSurvive) {

@@ -39,6 +39,11 @@ TEST(TextLog, SaysTimeLevelRoleAndPid) {
 
 TEST(TextLog, AMessageCannotFakeALine) {
   EXPECT_THAT(logged(text(), "one\ntwo\x1b[2Jthree\ttab"), HasSubstr("] one\\ntwo\\x1b[2Jthree\\ttab\n"));
+  EXPECT_THAT(logged(text(),
+                     "umlaut \xc3\xa4 and \xc2\x9b"
+                     "2J"),
+              HasSubstr("umlaut \xc3\xa4 and \xc2\\x9b"
+                        "2J\n"));
 }
 
 TEST(TextLog, BracesAndPercentsMeanNothing) {

@@ -395,6 +395,14 @@ TEST(Outcome, RetryIntoAQueueThatCannotBeIsAFailure) {
 
 // --- jobs that were not run --------------------------------------------------------------------------------
 
+TEST(Outcome, AJobThatIsGivenBackBeforeItBeganLeavesNoTrace) {
+  const auto outcome = given_back(job_after(1));
+  EXPECT_EQ(outcome.job_id, 42);
+  EXPECT_EQ(outcome.attempt, 2);
+  EXPECT_EQ(outcome.action, Action::release);
+  EXPECT_FALSE(outcome.delete_job);
+}
+
 TEST(Outcome, UnknownTaskFailsAndTellsWhatThereIs) {
   libtask::wire::Description description;
   description.tasks = {TaskDescription{.name = "mail.send"}, TaskDescription{.name = "mail.sort"}};

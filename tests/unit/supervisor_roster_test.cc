@@ -11,8 +11,11 @@ using testing::IsEmpty;
 using State = Roster::State;
 
 constexpr double kLongest = 0x1.fffffffffffffp-1;  // the chance that makes a back-off wait its full length
-constexpr RosterPolicy kPolicy{
-    .start_deadline = 10s, .silence_limit = 30s, .backoff_first = 100ms, .backoff_most = 1s};
+constexpr RosterPolicy kPolicy{.start_deadline = 10s,
+                               .silence_limit = 30s,
+                               .housekeeper_silence_limit = 30s,
+                               .backoff_first = 100ms,
+                               .backoff_most = 1s};
 
 // Two members, and a clock that moves when it is told to.
 class RosterOfTwo : public testing::Test {
@@ -52,6 +55,17 @@ TEST_F(RosterOfTwo, WhoIsStartingOrServingIsNotSpawnedAgain) {
   start_and_serve(1, 0s);
   EXPECT_EQ(roster_.state(1), State::serving);
   EXPECT_THAT(roster_.to_spawn(after(1h)), IsEmpty());
+}
+
+TEST_F(RosterOfTwo, TheHousekeeperIsMissedSooner) {
+  RosterPolicy policy = kPolicy;
+  policy.housekeeper_silence_limit = 5s;
+  roster_ = Roster(2, policy, start_);
+  start_and_serve(0, 0s);
+  start_and_serve(1, 0s);  // the last one
+  EXPECT_THAT(overdue(5s, 0s), IsEmpty());
+  EXPECT_THAT(overdue(6s, 0s), ElementsAre(1));
+  EXPECT_THAT(overdue(31s, 0s), ElementsAre(0, 1));
 }
 
 TEST_F(RosterOfTwo, WhoServedIsReplacedAtOnce) {
