@@ -39,6 +39,7 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
       identity_(std::move(identity)),
       leash_(std::move(leash)),
       slot_(board.slot(identity_.slot)),
+      teller_(board.header(), slot_),
       session_(config, group, board, identity_,
                {.on_tick = [this] { tick(); },
                 .gives_up = [this](bool pending) { return gives_up(pending); },
@@ -94,11 +95,13 @@ void SubWorker::replace_task() {
   task_.emplace(group_, identity_.cgroup,
                 [this](Output::Stream stream, std::string_view line) { on_output(stream, line); });
   slot_.task_pid.store(task_->pid());
+  teller_.task_started(task_->pid());
   task_max_jobs_ = max_jobs_with_jitter(group_, sys::chance());
   task_->greet(config_.supervisor.start_deadline, [this] {
     tick();
     lend_connection();
   });
+  teller_.task_has(task_->description());
   if (!ready_) leash_.say(board::LeashWord::started, 0);
 }
 
@@ -193,6 +196,7 @@ void SubWorker::run_job(const sql::Job& job) {
   sys::crash_point("sub_worker.job_on_board");
   current_ = job;
   freed_lock_ |= job.lock.has_value();
+  teller_.fetched(job);
   show(fmt::format("running {} (job {})", job.task, job.id));
   sql::Outcome outcome = execute(job);
   current_.reset();
@@ -200,6 +204,7 @@ void SubWorker::run_job(const sql::Job& job) {
               "job {} {}: {} in {:.1f} ms, attempt {}{}{}", job.id, job.task, sql::to_string(outcome.cause),
               to_ms(outcome.run_time), outcome.attempt, outcome.message.empty() ? "" : ": ", outcome.message);
   count(outcome);
+  teller_.job_ended(job, outcome);
   keep(std::move(outcome));
 }
 
@@ -210,8 +215,10 @@ sql::Outcome SubWorker::execute(const sql::Job& job) {
   RunHooks hooks;
   hooks.on_tick = [&](std::chrono::nanoseconds) { return on_run_tick(job); };
   hooks.on_progress = [&](std::uint64_t done, std::uint64_t total) {
+    teller_.progressed(job, done, total);
     show(fmt::format("running {} (job {}), {}/{}", job.task, job.id, done, total));
   };
+  teller_.job_started(job, time_limit);
   fence_.guard(session_.leased_since_ns());
   const Execution execution = task_->run(job, time_limit, hooks);
   kill_leftovers();  // before the lock of the job can be free
@@ -221,6 +228,7 @@ sql::Outcome SubWorker::execute(const sql::Job& job) {
 
 std::optional<RunHooks::Stop> SubWorker::on_run_tick(const sql::Job& job) {
   tick();
+  teller_.weigh_task(task_->jobs_served(), false);
   lend_connection();
   if (fence_.is_up(session_.leased_since_ns())) return RunHooks::Stop{StopReason::fenced, true};
   fence_.guard(session_.leased_since_ns());
@@ -277,10 +285,13 @@ void SubWorker::idle() {
   while (Clock::now() < until && !leaving()) {
     slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(slice, until - Clock::now()));
     tick();
+    teller_.weigh_task(task_->jobs_served(), true);
     if (!slot_.doorbell.is_rung()) {
       kill_leftovers();
       continue;
     }
+    if (slot_.doorbell.is_rung_for(board::kRungForWork))
+      teller_.woken(slot_.doorbell.rung_ns(), slot_.since_ns.load());
     // First this, then the answer: who sees us idle and not rung may rely on it (the supervisor, with
     // --one-shot).
     slot_.enter(board::SlotState::looking);

@@ -22,6 +22,7 @@
 #include "subworker/leash.h"
 #include "subworker/session.h"
 #include "subworker/task_process.h"
+#include "subworker/teller.h"
 
 namespace postpone::subworker {
 
@@ -67,6 +68,7 @@ class SubWorker {
   const Identity identity_;
   const Leash leash_;
   board::Slot& slot_;
+  Teller teller_;
   Session session_;
   Fence fence_;
 
