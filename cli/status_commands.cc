@@ -65,11 +65,13 @@ struct TopCommand {
 ExitCode top_live(const std::string& socket, TopCommand command) {
   nlohmann::json now = ask(socket);  // before the screen is taken: an error stays readable
   nlohmann::json before;
+  std::string trouble;
   FullScreen screen;
   for (int pages = 1;; ++pages) {
     const auto until = Clock::now() + command.interval;
     for (;;) {
-      FullScreen::draw(top_page(now, before, {command.sort, true}, terminal_size().value_or(ScreenSize())));
+      FullScreen::draw(
+          top_page(now, before, {command.sort, true, trouble}, terminal_size().value_or(ScreenSize())));
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
       if (left <= 0ms) break;
       const auto key = FullScreen::key(left);
@@ -77,7 +79,12 @@ ExitCode top_live(const std::string& socket, TopCommand command) {
       if (key) command.sort = top_sort_of(*key).value_or(command.sort);
     }
     if (pages == command.count) return ExitCode::done;
-    before = std::exchange(now, ask(socket));
+    try {
+      before = std::exchange(now, ask(socket));
+      trouble.clear();
+    } catch (const Failure& failure) {  // restarted, perhaps: what was seen last stays, and says so
+      trouble = std::string("NOT NOW: ") + failure.what();
+    }
   }
 }
 
@@ -85,7 +92,8 @@ ExitCode top_listing(const std::string& socket, const TopCommand& command) {
   nlohmann::json before;
   for (int pages = 1;; ++pages) {
     nlohmann::json now = ask(socket);
-    std::cout << (pages > 1 ? "\n" : "") << top_page(now, before, {command.sort, false}, {}) << std::flush;
+    std::cout << (pages > 1 ? "\n" : "") << top_page(now, before, {command.sort, false, ""}, {})
+              << std::flush;
     if (!std::cout) return ExitCode::done;  // nobody reads any more
     if (pages == command.count) return ExitCode::done;
     before = std::move(now);

@@ -189,8 +189,20 @@ void add_database(Lines& lines, const Json& status) {
                                 ", " + text_of(h.at("rescued_jobs")) + " jobs rescued");
 }
 
+// What there is to say of a sub-worker besides its job.
+std::string note_of(const Json& worker, const Json& job) {
+  std::string note = worker.at("state") == "running" ? "" : text_of(worker.at("state"));
+  if (worker.at("job") == "unknown") note += ", job not readable";
+  if (job.is_object() && job.at("attempt") != 1)
+    note += (note.empty() ? "" : ", ") + ("attempt " + text_of(job.at("attempt")));
+  if (worker.at("state") == "absent" && worker.at("last_end").is_object())
+    note += ": " + text_of(worker.at("last_end").at("cause"));
+  if (worker.at("next_start_s").is_number()) note += ", again in " + duration_of(worker.at("next_start_s"));
+  return note;
+}
+
 // The longest running first; then those that are not as they should be; the idle ones are only counted.
-Table busy_workers(const Json& status) {
+Table busy_workers(const Json& status, bool wide) {
   std::vector<const Json*> busy;
   for (const Json& worker : status.at("sub_workers")) {
     const bool at_rest = worker.at("state") == "idle" || worker.at("state") == "looking";
@@ -200,12 +212,10 @@ Table busy_workers(const Json& status) {
     return number(at(job_of(*a), "elapsed_s")) > number(at(job_of(*b), "elapsed_s"));
   });
   Table table{{{"SUB-WORKER", Align::left},
-               {"STATE", Align::left},
                {"FOR", Align::right},
                {"JOB", Align::right},
                {"TASK", Align::left},
                {"LOCK", Align::left},
-               {"TRY", Align::right},
                {"DONE", Align::right},
                {"LIMIT", Align::right},
                {"MEMORY", Align::right},
@@ -213,17 +223,11 @@ Table busy_workers(const Json& status) {
               {}};
   for (const Json* worker : busy) {
     const Json& job = job_of(*worker);
-    std::string note;
-    if (worker->at("state") == "absent" && worker->at("last_end").is_object())
-      note = text_of(worker->at("last_end").at("cause"));
-    if (worker->at("next_start_s").is_number())
-      note += ", again in " + duration_of(worker->at("next_start_s"));
-    table.rows.push_back({name_of(*worker), text_of(worker->at("state")),
+    table.rows.push_back({name_of(*worker),
                           duration_of(job.is_object() ? job.at("elapsed_s") : worker->at("in_state_s")),
                           text_of(at(job, "id")), text_of(at(job, "task")), text_of(at(job, "lock")),
-                          text_of(at(job, "attempt")), progress_of(*worker),
-                          duration_of(at(job, "time_limit_s")), size_of(at(task_of(*worker), "rss_bytes")),
-                          note});
+                          progress_of(*worker), wide ? duration_of(at(job, "time_limit_s")) : "",
+                          size_of(at(task_of(*worker), "rss_bytes")), note_of(*worker, job)});
   }
   return table;
 }
@@ -236,6 +240,7 @@ Table waiting_queues(const Json& status) {
               {}};
   const Json& waiting = status.at("waiting");
   if (!waiting.is_object()) return table;
+  table.columns.back().title += " (" + duration_of(waiting.at("age_s")) + " ago)";
   for (const Json& queue : waiting.at("queues"))
     table.rows.push_back({text_of(queue.at("name")), grouped(queue.at("ready").get<std::uint64_t>()),
                           grouped(queue.at("scheduled").get<std::uint64_t>()),
@@ -274,7 +279,8 @@ std::string status_page(const Json& status, ScreenSize size) {
   add_database(lines, status);
   lines.fact("jobs", endings(status));
   lines.fact("sub-workers", count_states(status.at("sub_workers")));
-  lines.table("", busy_workers(status), bounded ? 4 + spare / 2 : 0, "; postpone top shows them all");
+  lines.table("", busy_workers(status, size.width == 0 || size.width >= 100), bounded ? 4 + spare / 2 : 0,
+              "; postpone top shows them all");
   lines.table("", waiting_queues(status), bounded ? 2 + spare / 4 : 0, "; --json shows them all");
   lines.table("", failures(status), bounded ? 2 + spare / 4 : 0, "; --json shows them all");
   return lines.take();
@@ -386,12 +392,12 @@ Table top_table(const std::vector<TopRow>& rows) {
                {"STATE", Align::left},
                {"JOB", Align::right},
                {"TASK", Align::left},
-               {"ELAPSED", Align::right},
+               {"FOR", Align::right},
                {"DONE", Align::right},
                {"CPU", Align::right},
                {"MEMORY", Align::right},
                {"JOBS", Align::right},
-               {"FAIL", Align::right}},
+               {"ERR", Align::right}},
               {}};
   for (const TopRow& row : rows) {
     const Json& job = job_of(*row.worker);
@@ -429,7 +435,7 @@ std::string waiting_line(const Json& status) {
   }
   return "waiting: " + grouped(ready) + " ready" +
          (ready > 0 ? ", the oldest for " + human_duration(Seconds(oldest)) : "") + ", " +
-         grouped(scheduled) + " scheduled";
+         grouped(scheduled) + " scheduled (" + duration_of(waiting.at("age_s")) + " ago)";
 }
 
 }  // namespace
@@ -446,6 +452,7 @@ std::string top_page(const Json& status, const Json& before, const TopOptions& o
                                 "jobs: " + endings(status) + rate(status, before), waiting_line(status),
                                 "sub-workers: " + count_states(status.at("sub_workers"))};
   for (const Json& reason : s.at("reasons")) head.push_back("  " + text_of(reason));
+  if (!options.trouble.empty()) head.insert(head.begin(), printable(options.trouble));
   std::string page;
   for (const std::string& line : head) page += clipped(line, size.width) + "\n";
   page += "\n";

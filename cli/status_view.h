@@ -24,6 +24,7 @@ std::optional<TopSort> top_sort_of(char key);  // e m c j t s
 struct TopOptions {
   TopSort sort = TopSort::elapsed;
   bool with_keys = false;  // a last line that names the keys
+  std::string trouble;     // why this is not the present; goes first
 };
 
 // Sub-workers, one a line, below a summary. `before`: an earlier answer, for what is counted by the second;

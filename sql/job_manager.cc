@@ -446,7 +446,9 @@ SystemTime JobManager::server_time() {
   return impl_->connection.query("select " + microseconds_of("clock_timestamp()")).only().get<SystemTime>(0);
 }
 
-// One walk over the jobs that wait, by a partial index of them, and two index probes for each queue.
+// One walk over the jobs that wait, by a partial index of them, and two index probes for each queue. Where
+// most jobs wait the planner would rather walk through the whole table, and with several processes: it is not
+// worth those, and the table may have grown since it last counted.
 QueueDepths JobManager::queue_depths(int most, std::chrono::milliseconds limit) {
   static const std::string kSql =
       "with waiting as materialized ("
@@ -464,7 +466,9 @@ QueueDepths JobManager::queue_depths(int most, std::chrono::milliseconds limit) 
       "))::double precision, r.queues, r.all_ready::bigint, r.all_scheduled::bigint"
       " from ranked r order by r.ready + r.scheduled desc, r.queue_name";
   const auto results = impl_->connection.pipeline(
-      {{"select set_config('statement_timeout', $1::text, true)", {std::to_string(limit.count())}},
+      {{"select set_config('statement_timeout', $1::text, true), set_config('enable_seqscan', 'off', true),"
+        " set_config('max_parallel_workers_per_gather', '0', true)",
+        {std::to_string(limit.count())}},
        {kSql, {to_parameter(most)}}});
   QueueDepths depths;
   for (const Row row : results.back()) {
