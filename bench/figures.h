@@ -38,6 +38,9 @@ void letters(int rounds);  // four jobs append a, b, c, d under one lock, two su
 void throughput(int jobs, int rounds);   // no-op jobs under 8 sub-workers, and that each ran exactly once
 void rest(std::chrono::seconds length);  // processor time and private memory of an idle family
 
+void status(
+    int requests);  // supervisor time per /status with 64 busy sub-workers; throughput beside a scraper
+
 void rescue(int kills);  // a sub-worker is killed: how soon its job starts again in another one
 void takeover(std::chrono::milliseconds stalled_after,
               int rounds);  // a whole family is killed, another one takes over

@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
       {"rest", [] { rest(std::chrono::seconds(30)); }},
       {"throughput", [] { throughput(20'000, 3); }},
       {"soak", [] { throughput(20'000, 20); }},
+      {"status", [] { status(300); }},
       {"rescue", [] { rescue(500); }},
       {"takeover",
        [] {
@@ -35,7 +36,7 @@ int main(int argc, char** argv) {
       if (benchmark == benchmarks.end()) {
         std::fprintf(stderr,
                      "postpone_bench: no benchmark \"%s\"; there are latency, locks, letters, rest, "
-                     "throughput, soak, rescue, takeover, kills, return\n",
+                     "throughput, soak, status, rescue, takeover, kills, return\n",
                      name.c_str());
         return 2;
       }

@@ -147,6 +147,7 @@ std::uint32_t Board::reset_slot(std::uint32_t index, std::uint32_t group) {
   used.lost_lease.store(0, std::memory_order_relaxed);
   used.holds_permit.store(0, std::memory_order_relaxed);
   used.task_pid.store(0, std::memory_order_relaxed);
+  used.telemetry.forget_incarnation();
   used.beat();
   used.enter(SlotState::vacant);
   used.generation.store(generation, std::memory_order_seq_cst);

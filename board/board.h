@@ -8,12 +8,11 @@
 //
 //   supervisor          Header; of each slot: generation, group, command, doorbell; and, while nobody owns
 //                       the slot, all of it
-//   owner of a slot     state, since_ns, heartbeat_ns, worker_id, holds_permit, task_pid, counters, jobs
-//   housekeeper         Header::leases_good_ns; of each slot: lost_lease
-//   anyone              a doorbell may be rung by anyone, a permit is taken and freed by compare-exchange,
-//   and
-//                       abort_job_id is a latch that the supervisor and the housekeeper set and the owner
-//                       clears
+//   owner of a slot     state, since_ns, heartbeat_ns, worker_id, holds_permit, task_pid, counters,
+//                       telemetry, jobs
+//   housekeeper         Header::leases_good_ns, Header::housekeeper; of each slot: lost_lease
+//   anyone              a doorbell is rung by anyone, a permit taken and freed by compare-exchange;
+//                       abort_job_id is a latch that supervisor and housekeeper set and the owner clears
 //
 // The supervisor never decides from the board who exists: that it knows from its own children. It reads the
 // board to choose whom to wake, and to tell.
@@ -38,12 +37,13 @@
 #include <optional>
 #include <string_view>
 
+#include "board/telemetry.h"
 #include "sys/fd.h"
 
 namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
-inline constexpr std::uint32_t kLayoutVersion = 1;   // any change of a struct below raises it
+inline constexpr std::uint32_t kLayoutVersion = 2;   // any change of a struct below raises it
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
 inline constexpr std::uint32_t kJobsPerSlot = 32;  // the most jobs that one sub-worker may hold at a time
@@ -82,12 +82,17 @@ class Doorbell {
   // Waits until rung, interrupted by a signal, or `limit` has passed. True when rung. It does not answer().
   bool wait(std::chrono::nanoseconds limit) noexcept;
 
+  // When the first of the rings came that were not answered yet (now_ns()), for whoever measures how long a
+  // wake-up takes. Of meaning only while is_rung(), and right only most of the time: ringers race.
+  std::int64_t rung_ns() const noexcept { return rung_ns_.load(std::memory_order_relaxed); }
+
   bool is_rung() const noexcept { return rung_.load(std::memory_order_seq_cst) != 0; }
   bool is_rung_for(std::uint32_t reasons) const noexcept {
     return (rung_.load(std::memory_order_seq_cst) & reasons) != 0;
   }
 
  private:
+  std::atomic<std::int64_t> rung_ns_;
   std::atomic<std::uint32_t> rung_;      // the reasons; the ringer that makes it non-zero posts the semaphore
   alignas(16) std::byte semaphore_[48];  // an interprocess_semaphore
 };
@@ -168,6 +173,7 @@ struct Slot {
   std::atomic<std::uint32_t> holds_permit;
   std::atomic<std::int32_t> task_pid;
   Counters counters;
+  Telemetry telemetry;
   JobEntry jobs[kJobsPerSlot];
 
   // By the owner: enters a state and stamps it.
@@ -202,6 +208,9 @@ struct Header {
   std::atomic<std::int64_t> housekeeper_heartbeat_ns;
   // When the last heartbeat that has reached the database was begun, by boot_ns(); 0 = none yet.
   std::atomic<std::int64_t> leases_good_ns;
+  // Written by the supervisor: does anybody follow the news of jobs? Else nobody writes them.
+  std::atomic<std::uint32_t> news_wanted;
+  HousekeeperTelemetry housekeeper;
 };
 
 struct Layout;  // Header, permits, graves, slots

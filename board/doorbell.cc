@@ -76,6 +76,7 @@ void Doorbell::init() {
 }
 
 void Doorbell::ring(std::uint32_t reasons) noexcept {
+  if (!is_rung()) rung_ns_.store(now_ns(), std::memory_order_relaxed);
   if (rung_.fetch_or(reasons, std::memory_order_seq_cst) != 0) return;
   try {
     semaphore_at(semaphore_).post();

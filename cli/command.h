@@ -36,5 +36,6 @@ void add_defer_command(CLI::App& app, Invocation& invocation);
 void add_jobs_commands(CLI::App& app, Invocation& invocation);
 void add_stalled_commands(CLI::App& app, Invocation& invocation);
 void add_config_commands(CLI::App& app, Invocation& invocation);
+void add_status_commands(CLI::App& app, Invocation& invocation);
 
 }  // namespace postpone::cli

@@ -35,6 +35,7 @@ void set_up(CLI::App& app, Invocation& invocation) {
   add_jobs_commands(app, invocation);
   add_stalled_commands(app, invocation);
   add_config_commands(app, invocation);
+  add_status_commands(app, invocation);
   app.footer(kFooter);
 }
 

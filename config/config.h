@@ -89,6 +89,16 @@ struct Log {
   bool operator==(const Log&) const = default;
 };
 
+// [status]
+struct Status {
+  // The Unix socket that the supervisor answers on, an absolute path here; empty = none.
+  std::string socket;
+  int mode = 0660;    // of the socket
+  std::string group;  // it belongs to; empty = the supervisor's own
+
+  bool operator==(const Status&) const = default;
+};
+
 enum class DeleteJobs { never, successful, always };
 
 // [[group]]: sub-workers that serve the same queues with the same task executable
@@ -122,6 +132,7 @@ struct Config {
   Supervisor supervisor;
   Stalled stalled;
   Log log;
+  Status status;
   std::vector<Group> groups;  // in the order of the file; at least one
 
   // The groups (indices) whose sub-workers serve this queue; all of them for an empty name, which means: any

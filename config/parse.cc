@@ -34,6 +34,7 @@ class Parser {
   void check(const Database&, const toml::table&) {}
   void check(const Stalled&, const toml::table&) {}
   void check(const Log&, const toml::table&) {}
+  void check(const Status&, const toml::table&) {}
 
   const std::string directory_;
   Files files_;
@@ -80,6 +81,7 @@ void Parser::read_document(const toml::table& document) {
   read_singular(document, supervisor_schema(), config_.supervisor);
   read_singular(document, stalled_schema(), config_.stalled);
   read_singular(document, log_schema(), config_.log);
+  read_singular(document, status_schema(), config_.status);
   read_groups(document);
 }
 

@@ -1,6 +1,8 @@
 #include "config/sections.h"
 
+#include <grp.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -113,6 +115,38 @@ std::optional<std::string> executable(const Value& value) {
   return path;
 }
 
+// The path of a Unix socket. The kernel takes no longer one.
+std::optional<std::string> socket_path(const Value& value) {
+  const auto name = text(value);
+  if (!name || name->empty()) return name;
+  std::string path = std::filesystem::path(value.directory) / *name;
+  constexpr std::size_t kLongestPath = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.size() <= kLongestPath) return path;
+  value.reject(path + " is too long for a Unix socket, which has at most " + std::to_string(kLongestPath) +
+               " bytes");
+  return std::nullopt;
+}
+
+// "0660", as chmod takes it.
+std::optional<int> file_mode(const Value& value) {
+  const auto digits = text(value);
+  if (!digits) return std::nullopt;
+  const bool is_octal = digits->size() >= 3 && digits->size() <= 4 &&
+                        digits->find_first_not_of("01234567") == std::string::npos;
+  const int mode = is_octal ? std::stoi(*digits, nullptr, 8) : -1;
+  if (mode >= 0 && mode <= 0777) return mode;
+  value.expected("a file mode in octal digits such as \"0660\"");
+  return std::nullopt;
+}
+
+std::optional<std::string> system_group(const Value& value) {
+  auto name = text(value);
+  if (!name || name->empty() || value.files == Files::trust) return name;
+  if (::getgrnam(name->c_str()) != nullptr) return name;
+  value.reject("there is no group " + in_quotes(*name) + " on this host");
+  return std::nullopt;
+}
+
 std::optional<std::vector<std::pair<std::string, std::string>>> environment(const Value& value);
 
 // ---- The tables ----------------------------------------------------------------------------------
@@ -200,6 +234,20 @@ const Schema<Log>& log_schema() {
   return schema;
 }
 
+const Schema<Status>& status_schema() {
+  static const Schema<Status> schema{
+      .name = "status",
+      .heading = "[status]",
+      .keys =
+          {
+              key("socket", &Status::socket, socket_path),
+              key("mode", &Status::mode, file_mode),
+              key("group", &Status::group, system_group),
+          },
+  };
+  return schema;
+}
+
 const Schema<Group>& group_schema() {
   static const Schema<Group> schema{
       .name = "group",
@@ -250,8 +298,8 @@ Outline outline(const Schema<Section>& schema) {
 
 const std::vector<Outline>& outlines() {
   static const std::vector<Outline> all{outline(database_schema()), outline(supervisor_schema()),
-                                        outline(stalled_schema()), outline(log_schema()),
-                                        outline(group_schema())};
+                                        outline(stalled_schema()),  outline(log_schema()),
+                                        outline(status_schema()),   outline(group_schema())};
   return all;
 }
 

@@ -30,6 +30,7 @@ const Schema<Database>& database_schema();
 const Schema<Supervisor>& supervisor_schema();
 const Schema<Stalled>& stalled_schema();
 const Schema<Log>& log_schema();
+const Schema<Status>& status_schema();
 const Schema<Group>& group_schema();
 
 bool is_section(std::string_view name);

@@ -57,6 +57,8 @@ struct Job {
   int attempts = 0;  // how many attempts came before
   bool abort_requested = false;
   std::optional<WorkerId> worker_id;
+  // Of a fetched job, if FetchRequest::ask_waited: for how long it could have been run, but for its lock.
+  std::optional<Seconds> waited = std::nullopt;
 };
 
 inline constexpr std::size_t kMaxNameCharacters = 128;  // of a task, a queue, a periodic id: varchar(128)

@@ -103,19 +103,30 @@ Statement finish_statement(WorkerId worker_id, const OutcomeTexts& outcomes) {
           {to_parameter(worker_id), json_array(outcomes)}};
 }
 
+// When a job became one that could be run, by its events; its schedule may say later.
+std::string ready_since(const std::string& job_id) {
+  return "(select max(e.at) from procrastinate_events e where e.job_id = " + job_id +
+         " and e.type in ('deferred', 'deferred_for_retry', 'retried'))";
+}
+
 Statement fetch_statement(const FetchRequest& request) {
-  static const std::string kSql = "select " + job_columns("f") +
-                                  ", f.more from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int) f";
-  return {kSql,
+  static const std::string kFrom = " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int) f";
+  static const std::string kSql = "select " + job_columns("f") + ", f.more" + kFrom;
+  static const std::string kAskingSql =
+      "select " + job_columns("f") +
+      ", f.more, extract(epoch from clock_timestamp() - greatest(f.scheduled_at, " + ready_since("f.id") +
+      "))::double precision" + kFrom;
+  return {request.ask_waited ? kAskingSql : kSql,
           {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs)}};
 }
 
-Fetched fetched_of(const Result& result, WorkerId worker_id) {
+Fetched fetched_of(const Result& result, WorkerId worker_id, bool tells_waited) {
   Fetched fetched;
   for (const Row row : result) {
     Job job = job_of(row);
     job.status = JobStatus::doing;
     job.worker_id = worker_id;
+    if (tells_waited && !row.is_null(kJobColumns + 1)) job.waited = Seconds(row.get<double>(kJobColumns + 1));
     fetched.jobs.push_back(std::move(job));
     fetched.more = row.get<bool>(kJobColumns);
   }
@@ -359,7 +370,7 @@ FinishedAndFetched JobManager::finish_and_fetch(WorkerId worker_id, const Outcom
   const std::vector<Result> results = impl_->connection.pipeline(statements);
   FinishedAndFetched done;
   if (!outcomes.empty()) done.recorded = each(results.front(), recorded_of);
-  if (fetch.max_jobs > 0) done.fetched = fetched_of(results.back(), fetch.worker_id);
+  if (fetch.max_jobs > 0) done.fetched = fetched_of(results.back(), fetch.worker_id, fetch.ask_waited);
   return done;
 }
 
@@ -433,6 +444,51 @@ std::optional<NextDue> JobManager::next_due(std::optional<SystemTime> after) {
 
 SystemTime JobManager::server_time() {
   return impl_->connection.query("select " + microseconds_of("clock_timestamp()")).only().get<SystemTime>(0);
+}
+
+// One walk over the jobs that wait, by a partial index of them, and two index probes for each queue. Where
+// most jobs wait the planner would rather walk through the whole table, and with several processes: it is not
+// worth those, and the table may have grown since it last counted.
+QueueDepths JobManager::queue_depths(int most, std::chrono::milliseconds limit) {
+  static const std::string kSql =
+      "with waiting as materialized ("
+      "  select queue_name, count(*) filter (where is_ready) as ready,"
+      "    count(*) filter (where not is_ready) as scheduled, min(id) filter (where is_ready) as first"
+      "  from (select queue_name, id, scheduled_at is null or scheduled_at <= now() as is_ready"
+      "        from procrastinate_jobs where status = 'todo') job"
+      "  group by queue_name),"
+      " ranked as (select *, count(*) over () as queues, sum(ready) over () as all_ready,"
+      "    sum(scheduled) over () as all_scheduled"
+      "  from waiting order by ready + scheduled desc, queue_name limit $1::int)"
+      " select r.queue_name, r.ready, r.scheduled, extract(epoch from now() - greatest("
+      "    (select j.scheduled_at from procrastinate_jobs j where j.id = r.first), " +
+      ready_since("r.first") +
+      "))::double precision, r.queues, r.all_ready::bigint, r.all_scheduled::bigint"
+      " from ranked r order by r.ready + r.scheduled desc, r.queue_name";
+  const auto results = impl_->connection.pipeline(
+      {{"select set_config('statement_timeout', $1::text, true), set_config('enable_seqscan', 'off', true),"
+        " set_config('max_parallel_workers_per_gather', '0', true)",
+        {std::to_string(limit.count())}},
+       {kSql, {to_parameter(most)}}});
+  QueueDepths depths;
+  for (const Row row : results.back()) {
+    QueueDepth depth{row.get<std::string>(0), row.get<std::int64_t>(1), row.get<std::int64_t>(2), {}};
+    if (!row.is_null(3)) depth.oldest = Seconds(row.get<double>(3));
+    depths.queues.push_back(std::move(depth));
+    depths.other_queues = row.get<std::int64_t>(4);
+    depths.other_ready = row.get<std::int64_t>(5);
+    depths.other_scheduled = row.get<std::int64_t>(6);
+  }
+  depths.other_queues -= static_cast<std::int64_t>(depths.queues.size());
+  for (const QueueDepth& depth : depths.queues) {
+    depths.other_ready -= depth.ready;
+    depths.other_scheduled -= depth.scheduled;
+  }
+  return depths;
+}
+
+int JobManager::server_version() const {
+  return impl_->connection.server_version();
 }
 
 }  // namespace postpone::sql

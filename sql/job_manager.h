@@ -24,7 +24,8 @@ using OutcomeTexts = std::vector<std::string>;
 struct FetchRequest {
   std::vector<std::string> queues = {};  // empty = all
   WorkerId worker_id = 0;
-  int max_jobs = 1;  // 0 = fetch nothing
+  int max_jobs = 1;         // 0 = fetch nothing
+  bool ask_waited = false;  // tell Job::waited: one more index probe for each job
 };
 
 struct Fetched {
@@ -93,6 +94,21 @@ struct JobRescue {
   std::optional<int> max_stalled;               // nothing = no limit
   Seconds silent_for{0};  // its worker must not have been heard of for so long, or be gone
   std::string message;
+};
+
+// What waits in a queue.
+struct QueueDepth {
+  std::string queue;
+  std::int64_t ready = 0;      // could be run now
+  std::int64_t scheduled = 0;  // wait for their time
+  // For how long the first of the ready ones (by id) could have been run; nothing when none is ready.
+  std::optional<Seconds> oldest;
+};
+struct QueueDepths {
+  std::vector<QueueDepth> queues;  // the longest first
+  std::int64_t other_queues = 0;   // how many more there are, and what waits in them
+  std::int64_t other_ready = 0;
+  std::int64_t other_scheduled = 0;
 };
 
 // Who holds a lease.
@@ -172,6 +188,12 @@ class JobManager {
   // The earliest due time after `after` (nothing = after now) among jobs that wait for their time.
   std::optional<NextDue> next_due(std::optional<SystemTime> after);
   SystemTime server_time();
+  // What waits in the `most` longest queues. Its cost grows with the jobs that wait (about 100 ms for
+  // 300,000), never with those that have ended; one that takes longer than `limit` is cancelled by the server
+  // (DatabaseError, 57014).
+  QueueDepths queue_depths(int most, std::chrono::milliseconds limit);
+  // As the server calls itself: 150006 is 15.6.
+  int server_version() const;
 
  private:
   struct Impl;

@@ -193,6 +193,7 @@ struct Listener::Impl {
   std::optional<ConnectAttempt> attempt;  // connecting
   std::optional<Session> session;         // subscribing, listening
   bool probe_is_out = false;
+  std::optional<Clock::time_point> probed_at;
 
   bool established = false;            // not taken yet
   int connections = 0;                 // how often LISTEN was confirmed
@@ -258,6 +259,7 @@ void Listener::Impl::take_words(Clock::time_point now, std::vector<Notification>
   while (const auto word = session->next_word()) {
     if (word->channel == probe_channel) {
       probe_is_out = false;
+      probed_at = now;
       deadline = now + options.probe_interval;
     } else if (auto notification = parse_notification(word->channel, word->payload)) {
       notifications.push_back(*std::move(notification));
@@ -337,6 +339,9 @@ std::optional<std::string> Listener::take_failure() {
 }
 int Listener::reconnects() const {
   return std::max(impl_->connections - 1, 0);
+}
+std::optional<Listener::Clock::time_point> Listener::probed_at() const {
+  return impl_->probed_at;
 }
 
 }  // namespace postpone::sql

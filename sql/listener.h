@@ -79,6 +79,8 @@ class Listener {
   // Once after each attempt or connection that failed: why.
   std::optional<std::string> take_failure();
   int reconnects() const;
+  // When a probe last came back: the connection was good then. Nothing = none has yet.
+  std::optional<Clock::time_point> probed_at() const;
 
  private:
   struct Impl;

@@ -31,7 +31,8 @@ Housekeeper::Housekeeper(const config::Config& config, const board::Board& board
       board_(board),
       leash_(std::move(leash)),
       header_(board.header()),
-      rescuer_(config, board),
+      teller_(header_, !config.status.socket.empty()),
+      rescuer_(config, board, teller_),
       backoff_(50ms, 400ms) {}
 
 board::SubWorkerExit Housekeeper::run() {
@@ -49,7 +50,11 @@ board::SubWorkerExit Housekeeper::run() {
       const Clock::duration pause = said_faults_.empty() ? 0ms : backoff_.next(sys::chance());
       wait(std::max(pause, until_next_round()));
     } catch (const sql::DatabaseError& error) {
-      if (error.remedy() != sql::Remedy::retry) manager_.reset();
+      if (error.remedy() != sql::Remedy::retry) {
+        manager_.reset();
+        teller_.disconnected();
+      }
+      teller_.failed(error.what());
       if (const auto line = outage_.failed(error.what(), Clock::now()); !line.empty())
         spdlog::warn("database: {}", line);
       wait(backoff_.next(sys::chance()));
@@ -95,6 +100,7 @@ void Housekeeper::connect() {
       std::min(config_.database.statement_timeout, config_.supervisor.heartbeat_interval / 2);
   options.on_tick = [this] { tick(); };
   manager_.emplace(sql::JobManager::connect(options));
+  teller_.connected(manager_->server_version());
   server_time_ = manager_->server_time();
   server_time_at_ = Clock::now();
   // Another server (after a failover) may have another idea of the time.
@@ -113,7 +119,8 @@ void Housekeeper::round() {
   const std::pair<const char*, void (Housekeeper::*)()> duties[] = {
       {"heartbeats", &Housekeeper::keep_heartbeats},    {"graves", &Housekeeper::settle_graves},
       {"stalled jobs", &Housekeeper::watch_stalled},    {"scheduled jobs", &Housekeeper::watch_due_jobs},
-      {"periodic tasks", &Housekeeper::defer_periodic}, {"aborts", &Housekeeper::pass_on_aborts}};
+      {"periodic tasks", &Housekeeper::defer_periodic}, {"aborts", &Housekeeper::pass_on_aborts},
+      {"queue depths", &Housekeeper::look_at_queues}};
   std::string faults;
   for (const auto& [name, duty] : duties) {
     try {
@@ -121,6 +128,7 @@ void Housekeeper::round() {
     } catch (const sql::DatabaseError& error) {
       if (error.remedy() == sql::Remedy::reconnect) throw;
       faults += fmt::format("{}: {}; ", name, error.what());
+      teller_.failed(fmt::format("{}: {}", name, error.what()));
     }
   }
   if (!faults.empty() && faults != said_faults_) spdlog::error("cannot do, and will try again: {}", faults);
@@ -164,6 +172,7 @@ void Housekeeper::keep_heartbeats() {
   const auto begun = board::boot_ns();
   const auto alive = manager_->heartbeat(ids);
   sys::crash_point("housekeeper.heartbeat_committed");
+  teller_.heartbeat_committed();
   // In this order: whose lease is gone must not take the heartbeats of the others for good news.
   for (sql::WorkerId id : ids)
     if (std::find(alive.begin(), alive.end(), id) == alive.end()) report_lost(id);
@@ -275,11 +284,17 @@ void Housekeeper::pass_on_aborts() {
   for (sql::JobId job_id : manager_->jobs_to_abort(ids)) board::request_abort(board_, job_id);
 }
 
+// --- telling ---
+
+void Housekeeper::look_at_queues() {
+  teller_.look_at_queues(*manager_, Clock::now());
+}
+
 // --- waiting ---
 
 Housekeeper::Clock::duration Housekeeper::until_next_round() const {
   const auto now = Clock::now();
-  auto next = std::min({next_heartbeat_, next_abort_poll_, rescuer_.next_watch()});
+  auto next = std::min({next_heartbeat_, next_abort_poll_, rescuer_.next_watch(), teller_.next_look()});
   if (next_due_) next = std::min(next, next_due_at_);
   if (const auto tick = periodic_.next_tick()) {
     const auto wait = *tick - server_now();

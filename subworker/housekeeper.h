@@ -24,6 +24,7 @@
 #include "config/config.h"
 #include "sql/job_manager.h"
 #include "sql/outage.h"
+#include "subworker/house_teller.h"
 #include "subworker/leash.h"
 #include "subworker/periodic.h"
 #include "subworker/rescuer.h"
@@ -56,6 +57,7 @@ class Housekeeper {
   void wake_for(const std::vector<std::string>& queues);
   void defer_periodic();
   void pass_on_aborts();
+  void look_at_queues();
   std::vector<sql::WorkerId> leases() const;
   Clock::duration until_next_round() const;
   void wait(Clock::duration limit);
@@ -69,6 +71,7 @@ class Housekeeper {
   const board::Board& board_;
   const Leash leash_;
   board::Header& header_;
+  HouseTeller teller_;
   Rescuer rescuer_;
 
   std::optional<sql::JobManager> manager_;

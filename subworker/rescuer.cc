@@ -73,7 +73,8 @@ void tell(const sql::StalledJob& job) {
 
 }  // namespace
 
-Rescuer::Rescuer(const config::Config& config, const board::Board& board) : config_(config), board_(board) {}
+Rescuer::Rescuer(const config::Config& config, const board::Board& board, HouseTeller& teller)
+    : config_(config), board_(board), teller_(teller) {}
 
 // --- graves ---
 
@@ -104,23 +105,25 @@ void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave) {
   rescue.message =
       fmt::format("its sub-worker (slot {}, lease {}) died", grave.slot.load(), rescue.worker_id);
   try {
-    report(rescue.worker_id, manager.rescue_worker(rescue));
+    report(rescue, manager.rescue_worker(rescue));
   } catch (const sql::DatabaseError& error) {
     if (error.remedy() != sql::Remedy::bug || rescue.outcomes.empty()) throw;
     spdlog::error("the outcomes that lease {} left are refused: {}", rescue.worker_id, error.what());
     rescue.outcomes.clear();
     rescue.running->insert(rescue.running->end(), remains.ended.begin(), remains.ended.end());
-    report(rescue.worker_id, manager.rescue_worker(rescue));
+    report(rescue, manager.rescue_worker(rescue));
   }
 }
 
 // What is left to people is told of with all other stalled jobs, at once.
-void Rescuer::report(sql::WorkerId lease, const std::vector<sql::Recorded>& recorded) {
+void Rescuer::report(const sql::RescueRequest& rescue, const std::vector<sql::Recorded>& recorded) {
+  teller_.rescued(recorded, rescue.message);
   for (const sql::Recorded& r : recorded) {
     if (r.disposition == sql::Disposition::reported)
       next_watch_ = {};
     else
-      spdlog::warn("rescued job {} of dead lease {}: {}", r.job_id, lease, sql::to_string(r.status));
+      spdlog::warn("rescued job {} of dead lease {}: {}", r.job_id, rescue.worker_id,
+                   sql::to_string(r.status));
   }
 }
 
@@ -161,7 +164,7 @@ void Rescuer::rescue_silent(sql::JobManager& manager) {
     rescue.silent_for = limit;
     rescue.message = fmt::format("its worker (lease {}) was silent for more than {}", silent,
                                  config::format_duration(limit));
-    report(silent, manager.rescue_worker(rescue));
+    report(rescue, manager.rescue_worker(rescue));
   }
 }
 

@@ -18,6 +18,7 @@
 #include "board/board.h"
 #include "config/config.h"
 #include "sql/job_manager.h"
+#include "subworker/house_teller.h"
 
 namespace postpone::subworker {
 
@@ -25,8 +26,8 @@ class Rescuer {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Both must outlive it.
-  Rescuer(const config::Config& config, const board::Board& board);
+  // All must outlive it.
+  Rescuer(const config::Config& config, const board::Board& board, HouseTeller& teller);
 
   // After an outage everybody looks silent, so nobody is judged before the connection, and our own heartbeats
   // over it, have been good for as long as the others are given.
@@ -56,10 +57,11 @@ class Rescuer {
   bool is_ripe(const sql::StalledJob& job, const Sighting& sighting, Clock::time_point now) const;
   void decide(sql::JobManager& manager, const sql::StalledJob& job) const;
   void decide_all(sql::JobManager& manager, std::vector<sql::StalledJob> jobs);
-  void report(sql::WorkerId lease, const std::vector<sql::Recorded>& recorded);
+  void report(const sql::RescueRequest& rescue, const std::vector<sql::Recorded>& recorded);
 
   const config::Config& config_;
   const board::Board& board_;
+  HouseTeller& teller_;
   Clock::time_point good_since_;
   Clock::time_point heartbeat_at_;  // when our own was last stored
   Clock::time_point next_watch_;

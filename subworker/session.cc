@@ -19,6 +19,7 @@ constexpr auto kShortestWait =
 constexpr auto kWaitSlice = 200ms;
 constexpr auto kFairWait = 100ms;  // a new connection costs some 5 ms
 constexpr auto kHandOver = 20ms;
+constexpr std::int64_t kAskWaitedEveryNs = 100'000'000;
 constexpr const char* kForeignKeyViolation = "23503";
 
 // Is it the data of the outcome that the server does not take (and not who we are, or what is installed)?
@@ -66,8 +67,11 @@ std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutc
         left.clear();
       }
       ensure_lease();
-      auto answer =
-          manager_->finish_and_fetch(worker_id_, texts(left), {group_.queues, worker_id_, max_jobs});
+      // Of short jobs a sample is enough: the question costs planning and an index probe.
+      const bool ask_waited = board::now_ns() >= next_waited_ns_;
+      auto answer = manager_->finish_and_fetch(worker_id_, texts(left),
+                                               {group_.queues, worker_id_, max_jobs, ask_waited});
+      if (ask_waited && !answer.fetched.jobs.empty()) next_waited_ns_ = board::now_ns() + kAskWaitedEveryNs;
       sys::crash_point("sub_worker.exchange_committed");
       answer.recorded.insert(answer.recorded.begin(), settled.begin(), settled.end());
       note_end_of_outage();

@@ -102,6 +102,7 @@ class Session {
   std::int64_t leased_since_ns_ = 0;
   // A lease that must be settled before anything else is done: an answer was lost, or its row is gone.
   std::optional<sql::WorkerId> doubtful_lease_;
+  std::int64_t next_waited_ns_ = 0;  // when to ask next how long a job has waited
   bool lease_out_of_sight_ = false;  // there was trouble: ask for it before anything is built on it
   sys::Backoff backoff_;
   sql::Outage outage_;

@@ -50,6 +50,7 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
       identity_(std::move(identity)),
       leash_(std::move(leash)),
       slot_(board.slot(identity_.slot)),
+      teller_(board.header(), slot_),
       session_(config, group, board, identity_,
                {.on_tick = [this] { tick(); },
                 .gives_up = [this](bool pending) { return gives_up(pending); },
@@ -108,12 +109,14 @@ void SubWorker::replace_task() {
   task_.emplace(group_, identity_.cgroup,
                 [this](Output::Stream stream, std::string_view line) { on_output(stream, line); });
   slot_.task_pid.store(task_->pid());
+  teller_.task_started(task_->pid());
   task_max_jobs_ = max_jobs_with_jitter(group_, sys::chance());
   // Less than what the supervisor grants us in all: it would kill us without a word on what is wrong.
   task_->greet(config_.supervisor.start_deadline * 9 / 10, [this] {
     tick();
     lend_connection();
   });
+  teller_.task_has(task_->description());
   if (!ready_) leash_.say(board::LeashWord::started, 0);
 }
 
@@ -209,6 +212,7 @@ void SubWorker::run_job(const sql::Job& job) {
   slot_.enter(board::SlotState::running);
   current_ = job;
   freed_lock_ |= job.lock.has_value();
+  teller_.fetched(job);
   show(fmt::format("running {} (job {})", job.task, job.id));
   sql::Outcome outcome = may_start() ? execute(job, entry) : given_back(job);
   current_.reset();
@@ -220,6 +224,7 @@ void SubWorker::run_job(const sql::Job& job) {
                 to_ms(outcome.run_time), outcome.attempt, outcome.message.empty() ? "" : ": ",
                 outcome.message);
   count(outcome);
+  if (outcome.action != sql::Action::release) teller_.job_ended(job, outcome);
   keep(std::move(outcome));
 }
 
@@ -246,11 +251,13 @@ sql::Outcome SubWorker::execute(const sql::Job& job, board::JobEntry& entry) {
   RunHooks hooks;
   hooks.on_tick = [&](std::chrono::nanoseconds) { return on_run_tick(job); };
   hooks.on_progress = [&](std::uint64_t done, std::uint64_t total) {
+    teller_.progressed(job, done, total);
     show(fmt::format("running {} (job {}), {}/{}", job.task, job.id, done, total));
   };
   slot_.abort_job_id.store(0);  // what is set from now on is meant for this job
   entry.phase.store(board::JobPhase::running);
   sys::crash_point("sub_worker.job_on_board");
+  teller_.job_started(job, time_limit);
   const Execution execution = task_->run(job, time_limit, hooks);
   left_behind_ = !kill_leftovers();  // before the lock of the job can be free
   fence_.stand_down();
@@ -259,6 +266,7 @@ sql::Outcome SubWorker::execute(const sql::Job& job, board::JobEntry& entry) {
 
 std::optional<RunHooks::Stop> SubWorker::on_run_tick(const sql::Job& job) {
   tick();
+  teller_.weigh_task(task_->jobs_served(), false);
   lend_connection();
   if (fence_.is_up(session_.leased_since_ns())) return RunHooks::Stop{StopReason::fenced, true};
   fence_.guard(session_.leased_since_ns());
@@ -317,10 +325,13 @@ void SubWorker::idle() {
   while (Clock::now() < until && !leaving()) {
     slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(slice, until - Clock::now()));
     tick();
+    teller_.weigh_task(task_->jobs_served(), true);
     if (!slot_.doorbell.is_rung()) {
       kill_leftovers();
       continue;
     }
+    if (slot_.doorbell.is_rung_for(board::kRungForWork))
+      teller_.woken(slot_.doorbell.rung_ns(), slot_.since_ns.load());
     // First this, then the answer: who sees us idle and not rung may rely on it (the supervisor, with
     // --one-shot).
     slot_.enter(board::SlotState::looking);

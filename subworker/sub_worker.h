@@ -23,6 +23,7 @@
 #include "subworker/leash.h"
 #include "subworker/session.h"
 #include "subworker/task_process.h"
+#include "subworker/teller.h"
 
 namespace postpone::subworker {
 
@@ -69,6 +70,7 @@ class SubWorker {
   const Identity identity_;
   const Leash leash_;
   board::Slot& slot_;
+  Teller teller_;
   Session session_;
   Fence fence_;
 

@@ -13,12 +13,23 @@ Listening::Listening(Loop& loop, sql::ListenOptions options, Handlers handlers)
 }
 
 void Listening::advance() {
-  const auto notifications = listener_.advance(sql::Listener::Clock::now());
+  const auto now = Clock::now();
+  const auto notifications = listener_.advance(now);
+  if (std::exchange(facts_.state, listener_.state()) != facts_.state) facts_.since = now;
+  facts_.notifications += notifications.size();
+  if (!notifications.empty()) facts_.last_notification = now;
   const bool established = listener_.take_established();
   say_what_changed(established);
   if (established) handlers_.on_established();
   for (const sql::Notification& notification : notifications) handlers_.on_notification(notification);
   arm();
+}
+
+Listening::Facts Listening::facts() const {
+  Facts facts = facts_;
+  facts.reconnects = listener_.reconnects();
+  facts.last_probe = listener_.probed_at();
+  return facts;
 }
 
 // Waits anew for whatever the listener wants next. The watch is a new one each time: libpq may have closed
@@ -40,6 +51,10 @@ void Listening::arm() {
 void Listening::say_what_changed(bool established) {
   const auto now = sql::Listener::Clock::now();
   const auto failure = listener_.take_failure();
+  if (failure) {
+    facts_.failed_at = now;
+    facts_.failure = *failure;
+  }
   const std::string trouble = failure ? outage_.failed(*failure, now) : "";
   if (!trouble.empty()) spdlog::warn("LISTEN connection: {}", trouble);
   const std::string relief = established ? outage_.ended(now) : "";

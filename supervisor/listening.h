@@ -1,6 +1,7 @@
 // Drives the one LISTEN connection from the event loop.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -21,6 +22,20 @@ class Listening {
   // Begins at once. REQUIRES: the handlers' owner outlives it.
   Listening(Loop& loop, sql::ListenOptions options, Handlers handlers);
 
+  // How it stands, for people.
+  using Clock = sql::Listener::Clock;
+  struct Facts {
+    sql::Listener::State state = sql::Listener::State::waiting;
+    Clock::time_point since;  // of `state`
+    int reconnects = 0;
+    std::uint64_t notifications = 0;
+    std::optional<Clock::time_point> last_notification;
+    std::optional<Clock::time_point> last_probe;  // that came back
+    std::optional<Clock::time_point> failed_at;   // the last time, and why
+    std::string failure;
+  };
+  Facts facts() const;
+
  private:
   void advance();
   void arm();
@@ -32,6 +47,7 @@ class Listening {
   std::optional<Watch> socket_;
   Timer timer_;
   sql::Outage outage_;
+  Facts facts_;  // what the listener does not keep itself
 };
 
 }  // namespace postpone::supervisor

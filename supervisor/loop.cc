@@ -9,6 +9,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "supervisor/asio.h"
 #include "sys/fd.h"
 
 namespace postpone::supervisor {
@@ -73,6 +74,10 @@ void Loop::on_signals(std::initializer_list<int> signals, std::function<void(int
   for (int signal_number : signals) impl_->signals.add(signal_number);
   impl_->on_signal = std::move(callback);
   impl_->await_signal();
+}
+
+asio::io_context& io_context(Loop& loop) {
+  return loop.impl().context;
 }
 
 struct Watch::Impl {

@@ -66,6 +66,11 @@ Member Roster::failing() const {
                                            [](const Seat& seat) { return seat.backoff.failures() > 1; }));
 }
 
+std::optional<Clock::time_point> Roster::spawn_at(Member member) const {
+  if (seats_[member].state != State::absent || retired_[member]) return std::nullopt;
+  return seats_[member].since;
+}
+
 std::optional<Clock::time_point> Roster::next_deadline() const {
   std::optional<Clock::time_point> next;
   for (Member m = 0; m < size(); ++m) {

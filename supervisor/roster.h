@@ -47,6 +47,9 @@ class Roster {
   std::int64_t worker_id(Member member) const { return seats_[member].worker_id; }
   // Members that have died again and again before they were ready.
   Member failing() const;
+  // How often in a row this one has; and when it is started again, while it is absent and not retired.
+  int failures(Member member) const { return seats_[member].backoff.failures(); }
+  std::optional<Clock::time_point> spawn_at(Member member) const;
 
   // Members that should live and do not, and whose wait is over.
   std::vector<Member> to_spawn(Clock::time_point now) const;

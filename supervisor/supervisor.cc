@@ -76,6 +76,7 @@ struct Supervisor::Child {
 
 Supervisor::Supervisor(config::Config config, const Options& options)
     : config_(std::move(config)),
+      config_path_(options.config_path),
       one_shot_(options.one_shot),
       slots_(static_cast<std::uint32_t>(config_.total_subworkers())),
       timer_(loop_),
@@ -105,6 +106,7 @@ Exit Supervisor::run() {
                    [this](int signal_number) { on_signal(signal_number); });
   spdlog::info("supervisor {} starts: {} sub-workers in {} groups, {} pooled connections", family_.supervisor,
                slots_, config_.groups.size(), config_.effective_pool_size());
+  open_desk();
   adopt(preflight(), spawn_preflight(family_));
   show();
   loop_.run();
@@ -117,6 +119,7 @@ Exit Supervisor::run() {
 void Supervisor::adopt(Member member, Spawned spawned) {
   const std::uint32_t generation = member < slots_ ? board_.slot(member).generation.load() : 1;
   children_[member] = std::make_unique<Child>(loop_, member, generation, std::move(spawned));
+  if (desk_) desk_->born(member, children_[member]->process.pid());
   await_end(*children_[member]);
   await_words(*children_[member]);
 }
@@ -143,6 +146,7 @@ void Supervisor::hear(Child& child) {
     if (message.word == board::LeashWord::started) roster_.started(child.member);
     if (message.word == board::LeashWord::ready) {
       roster_.ready(child.member);
+      if (desk_) desk_->ready(child.member);
       spdlog::debug("{} (pid {}) is ready", name_of(child.member), child.process.pid());
     }
   }
@@ -163,6 +167,7 @@ void Supervisor::on_end(Member member) {
   if (!well || phase_ == Phase::working)
     spdlog::log(well ? spdlog::level::info : spdlog::level::warn, "{} (pid {}) ended: {}", name_of(member),
                 pid, sys::to_string(*report));
+  if (desk_) desk_->ended(member, well, sys::to_string(*report));
   // A sub-worker that ended well has deleted its lease itself; there is nothing to rescue.
   burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation});
   // Nobody writes here now but us, and nobody is to ring it. Its lease is kept alive until it is buried: as
@@ -219,6 +224,7 @@ void Supervisor::upkeep() {
   check_drained();
   set_timer();
   note_degraded();
+  if (desk_) desk_->look();
   show();
 }
 
@@ -399,6 +405,7 @@ void Supervisor::on_signal(int signal_number) {
   switch (signal_number) {
     case SIGHUP:
       spdlog::warn("SIGHUP: the configuration is read at the start only; restart to change it");
+      last_reload_ = status::Reload{board::now_ns(), false, "the configuration is read at the start only"};
       return;
     case SIGTSTP:
     case SIGCONT: {

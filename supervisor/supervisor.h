@@ -35,6 +35,7 @@
 #include "supervisor/loop.h"
 #include "supervisor/roster.h"
 #include "supervisor/spawn.h"
+#include "supervisor/status/desk.h"
 #include "supervisor/task_cgroups.h"
 
 namespace postpone::supervisor {
@@ -108,9 +109,12 @@ class Supervisor {
   std::string name_of(Member member) const;
   Clock::time_point last_beat(Member member) const;
   void note_degraded();
+  void open_desk();
+  status::Known known() const;
   void show() const;
 
   const config::Config config_;
+  const std::string config_path_;
   const bool one_shot_;
   const std::uint32_t slots_;
   Loop loop_;
@@ -130,9 +134,12 @@ class Supervisor {
   bool paused_ = false;
   Member failing_ = 0;  // members that do not get ready, as the log has it
   Clock::time_point last_upkeep_ = Clock::now();
+  const Clock::time_point started_ = Clock::now();
+  std::optional<status::Reload> last_reload_;
   Exit exit_ = Exit::ok;
   Clock::time_point drain_limit_;                   // when whoever still lives is killed
   std::optional<std::uint64_t> fetched_when_idle_;  // --one-shot: the count when everybody was idle last
+  std::optional<status::Desk> desk_;                // with [status] socket
 };
 
 }  // namespace postpone::supervisor

@@ -97,6 +97,23 @@ std::int64_t resident_bytes(pid_t pid) {
   return resident_pages * ::sysconf(_SC_PAGESIZE);
 }
 
+// Fields of /proc/PID/stat behind the name, counted from the state as proc(5) does, which calls it 3.
+ProcessUse use_of(pid_t pid) {
+  const auto stat = try_read(proc_path(pid, "/stat"));
+  const auto name_end = stat ? stat->rfind(") ") : std::string::npos;
+  if (name_end == std::string::npos) return {};
+  std::istringstream words(stat->substr(name_end + 2));
+  std::string word;
+  ProcessUse use;
+  std::int64_t ticks = 0;
+  for (int field = 3; field <= 24 && words >> word; ++field) {
+    if (field >= 14 && field <= 17) ticks += std::stoll(word);  // utime, stime, cutime, cstime
+    if (field == 24) use.resident_bytes = std::stoll(word) * ::sysconf(_SC_PAGESIZE);
+  }
+  use.cpu_time = std::chrono::nanoseconds(ticks * (1'000'000'000 / ::sysconf(_SC_CLK_TCK)));
+  return use;
+}
+
 std::int64_t resident_bytes_of_descendants(pid_t ancestor) {
   std::int64_t bytes = 0;
   for (const pid_t child : children_of(ancestor))

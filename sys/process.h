@@ -138,8 +138,15 @@ std::vector<std::pair<std::string, std::string>> current_environment(bool (*drop
 // Resident set size of a process in bytes, from /proc; 0 when it is gone.
 std::int64_t resident_bytes(pid_t pid);
 
-// The same of all descendants of a process together, without itself. A page that several share counts for
-// each.
+// What a process uses, from /proc; zeros when it is gone. CPU time counts that of children it has waited for.
+struct ProcessUse {
+  std::int64_t resident_bytes = 0;
+  std::chrono::nanoseconds cpu_time{0};
+};
+ProcessUse use_of(pid_t pid);
+
+// The resident set size of all descendants of a process together, without itself. A page that several share
+// counts for each.
 std::int64_t resident_bytes_of_descendants(pid_t ancestor);
 
 }  // namespace postpone::sys

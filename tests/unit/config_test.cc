@@ -126,6 +126,32 @@ class ConfigTest : public ::testing::Test {
   ConfigDirectory directory_;
 };
 
+TEST_F(ConfigTest, TheStatusSocketIsOneThatTheKernelTakes) {
+  const std::string too_long(120, 'x');
+  EXPECT_THAT(problems_of("[status]\nsocket = \"/" + too_long + "\"\n"),
+              ElementsAre("5:10: \"socket\" in [status]: /" + too_long +
+                          " is too long for a Unix socket, which has at most 107 bytes"));
+  EXPECT_THAT(problems_of("[status]\ngroup = \"no such group\"\n"),
+              ElementsAre("5:9: \"group\" in [status]: there is no group \"no such group\" on this host"));
+}
+
+TEST_F(ConfigTest, AFileModeIsOctalDigitsInQuotes) {
+  for (const char* mode : {"660", "0660", "0777", "000"})
+    EXPECT_THAT(
+        lines(parse_text(std::string("[[group]]\nname = \"k\"\nexecutable = \"tasks\"\n[status]\nmode = \"") +
+                         mode + "\"\n")),
+        IsEmpty())
+        << mode;
+  for (const char* mode : {"\"0\"", "\"0880\"", "\"1777\"", "\"rw-rw----\"", "\"\"", "\"-660\""})
+    EXPECT_THAT(
+        problems_of(std::string("[status]\nmode = ") + mode + "\n"),
+        ElementsAre(StartsWith("5:8: \"mode\" in [status]: expected a file mode in octal digits such as "
+                               "\"0660\"")))
+        << mode;
+  EXPECT_THAT(problems_of("[status]\nmode = 660\n"),
+              ElementsAre(StartsWith("5:8: \"mode\" in [status]: expected")));
+}
+
 TEST_F(ConfigTest, ReadsEveryKindOfValue) {
   const ParseResult result = parse_text(R"(
     database = { url = "dbname=shop", listen = false, pool_size = 3 }
@@ -138,6 +164,10 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
     [log]
     level = "debug"
     format = "json"
+    [status]
+    socket = "run/status.sock"
+    mode = "0600"
+    group = "root"
     [[group]]
     name = "kitchen"
     executable = "tasks"
@@ -163,6 +193,9 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
   EXPECT_EQ(config.database.url, "dbname=shop");
   EXPECT_FALSE(config.database.listen);
   EXPECT_EQ(config.supervisor.polling_interval, 1500ms);
+  EXPECT_EQ(config.status.socket, directory_.path("run/status.sock"));
+  EXPECT_EQ(config.status.mode, 0600);
+  EXPECT_EQ(config.status.group, "root");
   EXPECT_EQ(config.stalled.action, StalledAction::fail);
   EXPECT_EQ(config.stalled.foreign_action, StalledAction::retry);
   EXPECT_EQ(config.stalled.max_stalled, 5);
@@ -234,7 +267,7 @@ TEST_F(ConfigTest, NamesUnknownSections) {
               ElementsAre("4:3: unknown section \"groups\", did you mean [[group]]?"));
   EXPECT_THAT(problems_of("[frobnicate]\n"),
               ElementsAre("4:2: unknown section \"frobnicate\", valid sections are [database], [supervisor], "
-                          "[stalled], [log], [[group]]"));
+                          "[stalled], [log], [status], [[group]]"));
 }
 
 TEST_F(ConfigTest, SaysWhatTypeItExpected) {

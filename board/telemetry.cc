@@ -1,0 +1,44 @@
+#include "board/telemetry.h"
+
+namespace postpone::board {
+
+void Histogram::observe(std::int64_t ns, const std::array<double, kBounds>& bounds) noexcept {
+  const double seconds = static_cast<double>(ns) / 1e9;
+  std::size_t bucket = 0;
+  while (bucket < kBounds && seconds > bounds[bucket]) ++bucket;
+  add(counts[bucket]);
+  if (ns > 0) add(sum_ns, static_cast<std::uint64_t>(ns));
+}
+
+void HistogramSum::add(const Histogram& histogram) noexcept {
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    counts[i] += histogram.counts[i].load(std::memory_order_relaxed);
+  sum_ns += histogram.sum_ns.load(std::memory_order_relaxed);
+}
+
+// A linear search: callers keep what they were given. A name that was cut differs from the whole one, so both
+// are compared as they stand on the board.
+Tally& Tallies::of(std::string_view name) noexcept {
+  const std::uint32_t count = in_use();
+  const Text<136> wanted(name);
+  for (std::uint32_t i = 0; i < count; ++i)
+    if (entries[i].name.view() == wanted.view()) return entries[i];
+  const bool full = count + 1 >= kMaxTallies;
+  Tally& fresh = entries[full ? kMaxTallies - 1 : count];
+  if (full && count == kMaxTallies) return fresh;
+  fresh.name = full ? Text<136>(kOthers) : wanted;
+  used.store(full ? kMaxTallies : count + 1, std::memory_order_release);
+  return fresh;
+}
+
+std::uint32_t Tallies::in_use() const noexcept {
+  return std::min<std::uint32_t>(used.load(std::memory_order_acquire), kMaxTallies);
+}
+
+void Telemetry::forget_incarnation() noexcept {
+  job.write({});
+  progress.write({});
+  task.write({});
+}
+
+}  // namespace postpone::board

@@ -1,0 +1,473 @@
+#include "cli/status_view.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <map>
+#include <vector>
+
+#include "cli/text.h"
+
+namespace postpone::cli {
+namespace {
+
+using Json = nlohmann::json;
+using Align = Table::Align;
+using Seconds = std::chrono::duration<double>;
+
+std::string text_of(const Json& value) {
+  if (value.is_null()) return "";
+  if (value.is_string()) return printable(value.get<std::string>());
+  return value.dump();
+}
+
+std::string duration_of(const Json& value) {
+  return value.is_number() ? human_duration(Seconds(value.get<double>())) : "";
+}
+
+std::string size_of(const Json& value) {
+  return value.is_number() ? human_size(value.get<std::int64_t>()) : "";
+}
+
+// 1234567 as 1,234,567.
+std::string grouped(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<std::size_t>(at), ",");
+  return text;
+}
+
+// The line within `width` columns (0 = no limit); what was cut ends in "...".
+std::string clipped(const std::string& line, std::size_t width) {
+  if (width == 0 || display_width(line) <= width) return line;
+  std::string cut;
+  std::size_t columns = 0;
+  for (const char c : line) {
+    const bool begins_character = (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    if (begins_character && ++columns + 3 > width) break;
+    cut += c;
+  }
+  return cut + "...";
+}
+
+// The job that a sub-worker runs, or null when there is none or it is not known.
+const Json& job_of(const Json& worker) {
+  static const Json none;
+  return worker.at("job").is_object() ? worker.at("job") : none;
+}
+const Json& task_of(const Json& worker) {
+  static const Json none;
+  return worker.at("task_process").is_object() ? worker.at("task_process") : none;
+}
+Json at(const Json& object, const char* key) {
+  return object.is_object() ? object.value(key, Json()) : Json();
+}
+double number(const Json& value) {
+  return value.is_number() ? value.get<double>() : 0;
+}
+
+std::string name_of(const Json& worker) {
+  return text_of(worker.at("group")) + "/" + worker.at("slot").dump();
+}
+
+std::string progress_of(const Json& worker) {
+  const Json progress = at(job_of(worker), "progress");
+  if (!progress.is_object()) return "";
+  const double done = number(progress.at("done"));
+  const double total = number(progress.at("total"));
+  if (total <= 0) return text_of(progress.at("done"));
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.0f%%", std::min(100.0, 100 * done / total));
+  return text.data();
+}
+
+// "3 running, 5 idle"
+std::string count_states(const Json& workers) {
+  std::map<std::string, int> counts;
+  for (const Json& worker : workers) ++counts[text_of(worker.at("state"))];
+  std::string text;
+  for (const char* state :
+       {"running", "looking", "idle", "waiting_for_permit", "starting", "vacant", "stopping", "absent"}) {
+    const auto found = counts.find(state);
+    if (found == counts.end()) continue;
+    std::string name = state;
+    if (name == "waiting_for_permit") name = "waiting for a connection";
+    text += (text.empty() ? "" : ", ") + std::to_string(found->second) + " " + name;
+  }
+  return text;
+}
+
+constexpr std::array<const char*, 4> kEndings{"succeeded", "failed", "retried", "aborted"};
+
+std::uint64_t ended(const Json& total) {
+  std::uint64_t sum = 0;
+  for (const char* ending : kEndings) sum += total.at(ending).get<std::uint64_t>();
+  return sum;
+}
+std::uint64_t all_ended(const Json& status) {
+  std::uint64_t sum = 0;
+  for (const Json& worker : status.at("sub_workers")) sum += ended(worker.at("jobs"));
+  return sum;
+}
+
+std::string endings(const Json& status) {
+  std::string text;
+  for (const char* ending : kEndings) {
+    std::uint64_t sum = 0;
+    for (const Json& worker : status.at("sub_workers"))
+      sum += worker.at("jobs").at(ending).get<std::uint64_t>();
+    text += (text.empty() ? "" : ", ") + grouped(sum) + " " + ending;
+  }
+  return text;
+}
+
+// --- status ---
+
+// A list of lines of which some may be left out.
+class Lines {
+ public:
+  explicit Lines(std::size_t width) : width_(width) {}
+
+  void line(const std::string& text) { text_ += clipped(text, width_) + "\n"; }
+  void fact(const char* name, const std::string& text) {
+    std::string line = name;
+    line.resize(13, ' ');
+    this->line(line + text);
+  }
+  // At most `most` rows (0 = all) under a title.
+  void table(const std::string& title, Table table, std::size_t most, const std::string& where_the_rest_is) {
+    if (table.rows.empty()) return;
+    const std::size_t all = table.rows.size();
+    if (most > 0 && all > most) table.rows.resize(most);
+    text_ += "\n";
+    if (!title.empty()) line(title);
+    text_ += render(table, width_);
+    if (table.rows.size() < all)
+      line("... and " + std::to_string(all - table.rows.size()) + " more" + where_the_rest_is);
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  const std::size_t width_;
+  std::string text_;
+};
+
+void add_supervisor(Lines& lines, const Json& status) {
+  const Json& s = status.at("supervisor");
+  const std::string name = text_of(s.at("name"));
+  lines.fact("supervisor", name.substr(0, name.find(':')) + ", pid " + text_of(s.at("pid")) + ", up " +
+                               duration_of(s.at("uptime_s")) + ", postpone " + text_of(s.at("version")));
+  lines.fact("state", text_of(s.at("state")) + (s.at("ready") == true ? ", ready" : ", NOT READY"));
+  for (const Json& reason : s.at("reasons")) lines.fact("", text_of(reason));
+  std::string reload;
+  if (s.at("last_reload").is_object())
+    reload = std::string(", last reload ") + (s.at("last_reload").at("ok") == true
+                                                  ? "well"
+                                                  : "refused: " + text_of(s.at("last_reload").at("message")));
+  lines.fact("config", text_of(s.at("config_file")) + reload);
+}
+
+void add_database(Lines& lines, const Json& status) {
+  const Json& d = status.at("database");
+  const Json& listen = d.at("listen");
+  const std::string version = text_of(d.at("server_version"));
+  lines.fact("database", text_of(d.at("state")) + (version.empty() ? "" : ", PostgreSQL " + version) + ", " +
+                             text_of(d.at("reconnects")) +
+                             " reconnects; listen: " + text_of(listen.at("state")) + ", " +
+                             text_of(listen.at("notifications")) + " heard");
+  const Json& pool = d.at("pool");
+  const auto waiting = pool.at("waiting").get<int>();
+  lines.fact("pool", text_of(pool.at("held")) + " of " + text_of(pool.at("size")) + " connections held, " +
+                         (waiting == 0 ? "nobody waits"
+                                       : std::to_string(waiting) + " wait, the longest " +
+                                             duration_of(pool.at("longest_wait_s"))));
+  const Json& h = status.at("housekeeper");
+  const std::string beat = duration_of(h.at("last_database_heartbeat_age_s"));
+  lines.fact("housekeeper", (h.at("pid").is_null() ? "NOT RUNNING" : "pid " + text_of(h.at("pid"))) +
+                                (beat.empty() ? ", no heartbeat yet" : ", heartbeat " + beat + " ago") +
+                                ", " + text_of(h.at("rescued_jobs")) + " jobs rescued");
+}
+
+// What there is to say of a sub-worker besides its job.
+std::string note_of(const Json& worker, const Json& job) {
+  std::string note = worker.at("state") == "running" ? "" : text_of(worker.at("state"));
+  if (worker.at("job") == "unknown") note += ", job not readable";
+  if (job.is_object() && job.at("attempt") != 1)
+    note += (note.empty() ? "" : ", ") + ("attempt " + text_of(job.at("attempt")));
+  if (worker.at("state") == "absent" && worker.at("last_end").is_object())
+    note += ": " + text_of(worker.at("last_end").at("cause"));
+  if (worker.at("next_start_s").is_number()) note += ", again in " + duration_of(worker.at("next_start_s"));
+  return note;
+}
+
+// The longest running first; then those that are not as they should be; the idle ones are only counted.
+Table busy_workers(const Json& status, bool wide) {
+  std::vector<const Json*> busy;
+  for (const Json& worker : status.at("sub_workers")) {
+    const bool at_rest = worker.at("state") == "idle" || worker.at("state") == "looking";
+    if (!at_rest || job_of(worker).is_object()) busy.push_back(&worker);
+  }
+  std::stable_sort(busy.begin(), busy.end(), [](const Json* a, const Json* b) {
+    return number(at(job_of(*a), "elapsed_s")) > number(at(job_of(*b), "elapsed_s"));
+  });
+  Table table{{{"SUB-WORKER", Align::left},
+               {"FOR", Align::right},
+               {"JOB", Align::right},
+               {"TASK", Align::left},
+               {"LOCK", Align::left},
+               {"DONE", Align::right},
+               {"LIMIT", Align::right},
+               {"MEMORY", Align::right},
+               {"NOTE", Align::left}},
+              {}};
+  for (const Json* worker : busy) {
+    const Json& job = job_of(*worker);
+    table.rows.push_back({name_of(*worker),
+                          duration_of(job.is_object() ? job.at("elapsed_s") : worker->at("in_state_s")),
+                          text_of(at(job, "id")), text_of(at(job, "task")), text_of(at(job, "lock")),
+                          progress_of(*worker), wide ? duration_of(at(job, "time_limit_s")) : "",
+                          size_of(at(task_of(*worker), "rss_bytes")), note_of(*worker, job)});
+  }
+  return table;
+}
+
+Table waiting_queues(const Json& status) {
+  Table table{{{"QUEUE", Align::left},
+               {"READY", Align::right},
+               {"SCHEDULED", Align::right},
+               {"OLDEST", Align::right}},
+              {}};
+  const Json& waiting = status.at("waiting");
+  if (!waiting.is_object()) return table;
+  table.columns.back().title += " (" + duration_of(waiting.at("age_s")) + " ago)";
+  for (const Json& queue : waiting.at("queues"))
+    table.rows.push_back({text_of(queue.at("name")), grouped(queue.at("ready").get<std::uint64_t>()),
+                          grouped(queue.at("scheduled").get<std::uint64_t>()),
+                          duration_of(queue.at("oldest_s"))});
+  const Json& others = waiting.at("others");
+  if (others.at("queues") != 0)
+    table.rows.push_back({text_of(others.at("queues")) + " other queues",
+                          grouped(others.at("ready").get<std::uint64_t>()),
+                          grouped(others.at("scheduled").get<std::uint64_t>()), ""});
+  return table;
+}
+
+Table failures(const Json& status) {
+  Table table{{{"FAILED", Align::right},
+               {"JOB", Align::right},
+               {"TASK", Align::left},
+               {"", Align::left},
+               {"CAUSE", Align::left},
+               {"MESSAGE", Align::left}},
+              {}};
+  for (const Json& failure : status.at("recent_failures"))
+    table.rows.push_back({duration_of(failure.at("age_s")) + " ago", text_of(failure.at("job_id")),
+                          text_of(failure.at("task")), text_of(failure.at("ending")),
+                          text_of(failure.at("cause")), text_of(failure.at("message"))});
+  return table;
+}
+
+}  // namespace
+
+std::string status_page(const Json& status, ScreenSize size) {
+  const bool bounded = size.height > 0;
+  // Of 24 lines eight are facts; three lists with blank, title and rest share what is left.
+  const std::size_t spare = bounded ? std::max<std::size_t>(size.height, 24) - 24 : 0;
+  Lines lines(size.width);
+  add_supervisor(lines, status);
+  add_database(lines, status);
+  lines.fact("jobs", endings(status));
+  lines.fact("sub-workers", count_states(status.at("sub_workers")));
+  lines.table("", busy_workers(status, size.width == 0 || size.width >= 100), bounded ? 4 + spare / 2 : 0,
+              "; postpone top shows them all");
+  lines.table("", waiting_queues(status), bounded ? 2 + spare / 4 : 0, "; --json shows them all");
+  lines.table("", failures(status), bounded ? 2 + spare / 4 : 0, "; --json shows them all");
+  return lines.take();
+}
+
+// --- top ---
+
+std::optional<TopSort> top_sort_of(char key) {
+  switch (key) {
+    case 'e':
+      return TopSort::elapsed;
+    case 'm':
+      return TopSort::memory;
+    case 'c':
+      return TopSort::cpu;
+    case 'j':
+      return TopSort::jobs;
+    case 't':
+      return TopSort::task;
+    case 's':
+      return TopSort::slot;
+    default:
+      return std::nullopt;
+  }
+}
+
+namespace {
+
+constexpr const char* kKeys = "sort by: e elapsed, m memory, c cpu, j jobs, t task, s slot    q quits";
+
+// A sub-worker and what was counted of it since before.
+struct TopRow {
+  const Json* worker;
+  double cpu_share = -1;  // of one core; less than 0 = not known
+  double rss = 0;
+  double elapsed = 0;
+  double jobs = 0;
+};
+
+const Json* find_slot(const Json& status, const Json& slot) {
+  if (!status.is_object()) return nullptr;
+  for (const Json& worker : status.at("sub_workers"))
+    if (worker.at("slot") == slot) return &worker;
+  return nullptr;
+}
+
+// Of the same task process, between two looks. CPU time is read once a second, so closer looks tell nothing
+// new.
+double cpu_share(const Json& worker, const Json* before, double passed_s) {
+  const Json& now = task_of(worker);
+  if (before == nullptr || !now.is_object() || passed_s <= 0) return -1;
+  const Json& then = task_of(*before);
+  const bool comparable = then.is_object() && then.at("pid") == now.at("pid") &&
+                          then.at("cpu_s").is_number() && now.at("cpu_s").is_number();
+  return comparable ? std::max(0.0, number(now.at("cpu_s")) - number(then.at("cpu_s"))) / passed_s : -1;
+}
+
+double passed(const Json& status, const Json& before) {
+  return before.is_object()
+             ? number(status.at("supervisor").at("uptime_s")) - number(before.at("supervisor").at("uptime_s"))
+             : 0;
+}
+
+bool goes_before(const TopRow& a, const TopRow& b, TopSort sort) {
+  switch (sort) {
+    case TopSort::elapsed:
+      return a.elapsed > b.elapsed;
+    case TopSort::memory:
+      return a.rss > b.rss;
+    case TopSort::cpu:
+      return a.cpu_share > b.cpu_share;
+    case TopSort::jobs:
+      return a.jobs > b.jobs;
+    case TopSort::task: {
+      const std::string of_a = text_of(at(job_of(*a.worker), "task"));
+      const std::string of_b = text_of(at(job_of(*b.worker), "task"));
+      return of_a.empty() != of_b.empty() ? of_b.empty() : of_a < of_b;
+    }
+    case TopSort::slot:
+      break;
+  }
+  return false;
+}
+
+std::vector<TopRow> top_rows(const Json& status, const Json& before, TopSort sort) {
+  std::vector<TopRow> rows;
+  for (const Json& worker : status.at("sub_workers")) {
+    TopRow row{&worker};
+    row.cpu_share = cpu_share(worker, find_slot(before, worker.at("slot")), passed(status, before));
+    row.rss = number(at(task_of(worker), "rss_bytes"));
+    row.elapsed = job_of(worker).is_object() ? number(job_of(worker).at("elapsed_s")) : -1;
+    row.jobs = static_cast<double>(ended(worker.at("jobs")));
+    rows.push_back(row);
+  }
+  std::stable_sort(rows.begin(), rows.end(),
+                   [sort](const auto& a, const auto& b) { return goes_before(a, b, sort); });
+  return rows;
+}
+
+std::string percent(double share) {
+  if (share < 0) return "";
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.0f%%", 100 * share);
+  return text.data();
+}
+
+Table top_table(const std::vector<TopRow>& rows) {
+  Table table{{{"SLOT", Align::left},
+               {"STATE", Align::left},
+               {"JOB", Align::right},
+               {"TASK", Align::left},
+               {"FOR", Align::right},
+               {"DONE", Align::right},
+               {"CPU", Align::right},
+               {"MEMORY", Align::right},
+               {"JOBS", Align::right},
+               {"ERR", Align::right}},
+              {}};
+  for (const TopRow& row : rows) {
+    const Json& job = job_of(*row.worker);
+    const std::string state = text_of(row.worker->at("state"));
+    table.rows.push_back(
+        {name_of(*row.worker), state == "waiting_for_permit" ? "waiting" : state, text_of(at(job, "id")),
+         text_of(at(job, "task")), duration_of(at(job, "elapsed_s")), progress_of(*row.worker),
+         percent(row.cpu_share), size_of(at(task_of(*row.worker), "rss_bytes")),
+         std::to_string(static_cast<std::uint64_t>(row.jobs)), text_of(row.worker->at("jobs").at("failed"))});
+  }
+  return table;
+}
+
+std::string rate(const Json& status, const Json& before) {
+  const double seconds = passed(status, before);
+  if (seconds <= 0) return "";
+  const std::uint64_t now = all_ended(status);
+  const std::uint64_t then = all_ended(before);
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), ", %.1f jobs/s",
+                static_cast<double>(now - std::min(now, then)) / seconds);
+  return text.data();
+}
+
+std::string waiting_line(const Json& status) {
+  const Json& waiting = status.at("waiting");
+  if (!waiting.is_object()) return "waiting: not measured yet";
+  std::uint64_t ready = waiting.at("others").at("ready").get<std::uint64_t>();
+  std::uint64_t scheduled = waiting.at("others").at("scheduled").get<std::uint64_t>();
+  double oldest = 0;
+  for (const Json& queue : waiting.at("queues")) {
+    ready += queue.at("ready").get<std::uint64_t>();
+    scheduled += queue.at("scheduled").get<std::uint64_t>();
+    oldest = std::max(oldest, number(queue.at("oldest_s")));
+  }
+  return "waiting: " + grouped(ready) + " ready" +
+         (ready > 0 ? ", the oldest for " + human_duration(Seconds(oldest)) : "") + ", " +
+         grouped(scheduled) + " scheduled (" + duration_of(waiting.at("age_s")) + " ago)";
+}
+
+}  // namespace
+
+std::string top_page(const Json& status, const Json& before, const TopOptions& options, ScreenSize size) {
+  const Json& s = status.at("supervisor");
+  const std::string name = text_of(s.at("name"));
+  std::vector<std::string> head{"postpone " + name.substr(0, name.find(':')) + ": " + text_of(s.at("state")) +
+                                    (s.at("ready") == true ? "" : ", NOT READY") + ", up " +
+                                    duration_of(s.at("uptime_s")) + "; database " +
+                                    text_of(status.at("database").at("state")) + ", pool " +
+                                    text_of(status.at("database").at("pool").at("held")) + "/" +
+                                    text_of(status.at("database").at("pool").at("size")),
+                                "jobs: " + endings(status) + rate(status, before), waiting_line(status),
+                                "sub-workers: " + count_states(status.at("sub_workers"))};
+  for (const Json& reason : s.at("reasons")) head.push_back("  " + text_of(reason));
+  if (!options.trouble.empty()) head.insert(head.begin(), printable(options.trouble));
+  std::string page;
+  for (const std::string& line : head) page += clipped(line, size.width) + "\n";
+  page += "\n";
+  Table table = top_table(top_rows(status, before, options.sort));
+  const std::size_t used = head.size() + 2 + (options.with_keys ? 1 : 0);  // the blank line, and the titles
+  if (size.height > 0 && table.rows.size() + used > size.height) {
+    const std::size_t all = table.rows.size();
+    const std::size_t room = size.height > used + 1 ? size.height - used - 1 : 1;
+    table.rows.resize(std::min(all, room));
+    page += render(table, size.width) + "... and " + std::to_string(all - table.rows.size()) + " more\n";
+  } else {
+    page += render(table, size.width);
+  }
+  if (options.with_keys) page += clipped(kKeys, size.width) + "\n";
+  return page;
+}
+
+}  // namespace postpone::cli

@@ -1,0 +1,88 @@
+#include "cli/terminal.h"
+
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <string_view>
+#include <system_error>
+
+namespace postpone::cli {
+namespace {
+
+constexpr std::string_view kEnter = "\x1b[?1049h\x1b[?25l";  // the other screen, no cursor
+constexpr std::string_view kLeave = "\x1b[?25h\x1b[?1049l";
+constexpr char kCtrlC = 3;
+
+volatile std::sig_atomic_t ending = 0;
+
+void write_all(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+void on_signal(int signal_number, void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;  // no SA_RESTART: waiting for a key ends
+  ::sigaction(signal_number, &action, nullptr);
+}
+
+}  // namespace
+
+std::optional<ScreenSize> terminal_size() {
+  winsize size{};
+  if (::isatty(STDOUT_FILENO) == 0 || ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return std::nullopt;
+  // A terminal that does not know its size is taken for the usual one.
+  return ScreenSize{size.ws_col > 0 ? size.ws_col : 80U, size.ws_row > 0 ? size.ws_row : 24U};
+}
+
+FullScreen::FullScreen() {
+  if (::tcgetattr(STDIN_FILENO, &before_) != 0)
+    throw std::system_error(errno, std::generic_category(), "standard input is no terminal");
+  termios raw = before_;
+  raw.c_lflag &= static_cast<tcflag_t>(~(ICANON | ECHO | ISIG));
+  ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+  for (int signal_number : {SIGTERM, SIGINT, SIGHUP}) on_signal(signal_number, [](int) { ending = 1; });
+  on_signal(SIGWINCH, [](int) {});
+  write_all(kEnter);
+}
+
+FullScreen::~FullScreen() {
+  write_all(kLeave);
+  ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+}
+
+// Each line is written over the old one and the rest of it cleared, then all that is below.
+void FullScreen::draw(const std::string& page) {
+  std::string frame = "\x1b[H";
+  const std::string_view whole(page);
+  for (std::size_t at = 0; at < whole.size();) {
+    const std::size_t end = std::min(whole.find('\n', at), whole.size());
+    if (at > 0) frame += "\r\n";
+    frame.append(whole.substr(at, end - at)).append("\x1b[K");
+    at = end + 1;
+  }
+  write_all(frame + "\x1b[J");
+}
+
+std::optional<char> FullScreen::key(std::chrono::milliseconds limit) {
+  pollfd fd{STDIN_FILENO, POLLIN, 0};
+  if (::poll(&fd, 1, static_cast<int>(limit.count())) <= 0) return std::nullopt;
+  char pressed = 0;
+  const ssize_t n = ::read(STDIN_FILENO, &pressed, 1);
+  if (n == 0 || pressed == kCtrlC) ending = 1;  // the terminal is gone, or somebody has enough
+  return n == 1 ? std::optional(pressed) : std::nullopt;
+}
+
+bool FullScreen::wants_to_end() {
+  return ending != 0;
+}
+
+}  // namespace postpone::cli

@@ -1,0 +1,38 @@
+// A terminal that a program redraws in place.
+#pragma once
+
+#include <termios.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "cli/status_view.h"
+
+namespace postpone::cli {
+
+// Of the terminal on standard output; nothing when it is none.
+std::optional<ScreenSize> terminal_size();
+
+// Takes the terminal for itself: another screen, no cursor, keys without echo. Gives it back as it was, also
+// when a signal tells the program to end, if whoever uses this leaves on wants_to_end().
+class FullScreen {
+ public:
+  // Throws std::system_error when standard input and output are no terminal.
+  FullScreen();
+  ~FullScreen();
+  FullScreen(const FullScreen&) = delete;
+  FullScreen& operator=(const FullScreen&) = delete;
+
+  // Shows the page in place of the last one, without flicker.
+  static void draw(const std::string& page);
+  // The next key; nothing when none was pressed in time, or the window has another size, or a signal came.
+  static std::optional<char> key(std::chrono::milliseconds limit);
+  // SIGTERM, SIGINT or SIGHUP came, or Ctrl-C.
+  static bool wants_to_end();
+
+ private:
+  termios before_{};
+};
+
+}  // namespace postpone::cli

@@ -1,0 +1,40 @@
+// What the housekeeper tells on the board for people to see: how it stands with the database, what waits in
+// the queues, what was rescued.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "board/board.h"
+#include "sql/job_manager.h"
+
+namespace postpone::subworker {
+
+class HouseTeller {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // `wanted`: does anybody look? Else the queues are not asked for.
+  HouseTeller(board::Header& header, bool wanted);
+
+  void connected(int server_version);
+  void disconnected();
+  void failed(const std::string& error);
+  void heartbeat_committed();
+
+  // Asks what waits, when that is due: every few seconds, and never for more than a hundredth of the time.
+  // Throws DatabaseError.
+  void look_at_queues(sql::JobManager& manager, Clock::time_point now);
+  Clock::time_point next_look() const { return next_look_; }
+
+  // Jobs of a dead worker were decided.
+  void rescued(const std::vector<sql::Recorded>& recorded, const std::string& how);
+
+ private:
+  board::HousekeeperTelemetry& telemetry_;
+  board::DatabaseFacts facts_;
+  Clock::time_point next_look_;
+};
+
+}  // namespace postpone::subworker

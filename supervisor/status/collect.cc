@@ -1,0 +1,185 @@
+#include "supervisor/status/collect.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "sys/process.h"
+
+namespace postpone::supervisor::status {
+namespace {
+
+constexpr std::size_t kMostTotals = 256;  // by name; the rest is counted together
+
+const char* to_string(board::SlotState state) {
+  switch (state) {
+    case board::SlotState::vacant:
+      return "vacant";
+    case board::SlotState::starting:
+      return "starting";
+    case board::SlotState::idle:
+      return "idle";
+    case board::SlotState::looking:
+      return "looking";
+    case board::SlotState::waiting_for_permit:
+      return "waiting_for_permit";
+    case board::SlotState::running:
+      return "running";
+    case board::SlotState::stopping:
+      return "stopping";
+  }
+  return "unknown";
+}
+
+double own_cpu_s() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+void read_job(const board::Telemetry& telemetry, SubWorker& worker) {
+  const auto running = telemetry.job.read();
+  worker.job_known = running.has_value();
+  if (!running || running->job_id == 0) return;
+  worker.job = Job{*running, telemetry.progress.read()};
+  auto& progress = worker.job->progress;
+  if (progress && progress->job_id != running->job_id) progress.reset();
+}
+
+void read_task(const board::Telemetry& telemetry, SubWorker& worker) {
+  worker.task = telemetry.task.read();
+  worker.task_known = worker.task.has_value();
+  if (worker.task && worker.task->pid == 0) worker.task.reset();
+}
+
+SubWorker read_sub_worker(const board::Board& board, std::uint32_t slot, const Known& known) {
+  const board::Slot& s = board.slot(slot);
+  SubWorker worker;
+  worker.member = known.members.at(slot);
+  worker.member.heartbeat_ns = s.heartbeat_ns.load();
+  worker.slot = slot;
+  worker.group = known.group_of.at(slot);
+  worker.generation = s.generation.load();
+  const bool lives = worker.member.pid != 0;
+  worker.activity = lives ? to_string(s.state.load()) : "absent";
+  worker.since_ns = s.since_ns.load();
+  worker.fetched = s.counters.fetched.load();
+  worker.ended = {s.counters.succeeded.load(), s.counters.failed.load(), s.counters.retried.load(),
+                  s.telemetry.aborted.load()};
+  worker.crashed = s.counters.crashed.load();
+  if (!lives) return worker;
+  worker.lease = s.worker_id.load();
+  worker.holds_connection = s.holds_permit.load() != 0;
+  read_job(s.telemetry, worker);
+  read_task(s.telemetry, worker);
+  return worker;
+}
+
+void add_totals(const board::Tallies& tallies, Totals& totals) {
+  for (std::uint32_t i = 0; i < tallies.in_use(); ++i) {
+    const board::Tally& tally = tallies.entries[i];
+    std::string name(tally.name.view());
+    if (totals.size() >= kMostTotals && !totals.contains(name)) name = board::kOthers;
+    Total& total = totals[name];
+    total.registered |= tally.registered.load() != 0;
+    for (std::size_t e = 0; e < board::kEndings; ++e) total.ended.at(e) += tally.ended[e].load();
+    total.run_ns += tally.run_ns.load();
+  }
+}
+
+Pool read_pool(const board::Board& board, const Snapshot& s) {
+  Pool pool;
+  pool.size = std::min(board.header().permits.load(), board::kMaxSlots);
+  for (std::uint32_t i = 0; i < pool.size; ++i)
+    if (board.permit(i).owner.load() != 0) ++pool.held;
+  pool.waiting = static_cast<std::uint32_t>(
+      std::count_if(s.sub_workers.begin(), s.sub_workers.end(),
+                    [](const SubWorker& worker) { return worker.activity == "waiting_for_permit"; }));
+  pool.longest_wait_ns = board::longest_wait_for_permit(board).count();
+  return pool;
+}
+
+Database read_database(const board::DatabaseFacts& facts, const Member& housekeeper) {
+  Database database;
+  database.up = facts.connected_ns != 0 && housekeeper.pid != 0;
+  database.since_ns = database.up ? facts.connected_ns : facts.last_error_ns;
+  database.server_version = static_cast<int>(facts.server_version);
+  database.connections = static_cast<std::uint64_t>(facts.connections);
+  database.heartbeat_ns = facts.heartbeat_ns;
+  if (facts.last_error_ns != 0)
+    database.last_error = Trouble{facts.last_error_ns, std::string(facts.last_error.view())};
+  return database;
+}
+
+}  // namespace
+
+// --- failures ---
+
+void Failures::collect(const board::Board& board, std::uint32_t slots) {
+  if (read_.size() != slots + 1) read_.resize(slots + 1);
+  for (std::uint32_t i = 0; i < slots; ++i)
+    read_[i] = board.slot(i).telemetry.failures.read_from(read_[i], [&](const board::FailedJob& job) {
+      keep({i, job});
+    });
+  read_[slots] =
+      board.header().housekeeper.failures.read_from(read_[slots], [&](const board::FailedJob& job) {
+        keep({std::nullopt, job});
+      });
+}
+
+void Failures::keep(Failure failure) {
+  const auto at = std::find_if(kept_.begin(), kept_.end(), [&](const Failure& other) {
+    return other.facts.at_ns <= failure.facts.at_ns;
+  });
+  kept_.insert(at, std::move(failure));
+  if (kept_.size() > board::kFailuresKept) kept_.pop_back();
+}
+
+// --- all of it ---
+
+Snapshot collect(const board::Board& board, const config::Config& config, const Known& known,
+                 const Failures& failures) {
+  Snapshot s;
+  s.now_ns = board::now_ns();
+  s.now_unix_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                      std::chrono::system_clock::now().time_since_epoch())
+                      .count();
+  s.phase = known.phase;
+  s.paused = known.paused;
+  s.supervisor = known.process;
+  s.supervisor.cpu_s = own_cpu_s();
+  s.supervisor.rss_bytes = sys::resident_bytes(static_cast<pid_t>(known.process.pid));
+  s.listen = known.listen;
+  s.fence_after_ns = std::chrono::nanoseconds(config.supervisor.fence_after).count();
+  for (const config::Group& group : config.groups)
+    s.groups.push_back({group.name, group.queues, {}, {}, {}, 0});
+
+  const auto slots = static_cast<std::uint32_t>(known.group_of.size());
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    s.sub_workers.push_back(read_sub_worker(board, i, known));
+    const board::Telemetry& telemetry = board.slot(i).telemetry;
+    Group& group = s.groups.at(known.group_of[i]);
+    group.run_time.add(telemetry.run_time);
+    group.queue_wait.add(telemetry.queue_wait);
+    group.wake_up.add(telemetry.wake_up);
+    group.job_cpu_ns += telemetry.job_cpu_ns.load();
+    add_totals(telemetry.tasks, s.tasks);
+    add_totals(telemetry.queues, s.queues);
+  }
+  s.pool = read_pool(board, s);
+
+  const board::HousekeeperTelemetry& house = board.header().housekeeper;
+  s.housekeeper.member = known.members.at(slots);
+  s.housekeeper.member.heartbeat_ns = board.header().housekeeper_heartbeat_ns.load();
+  s.housekeeper.rescued = house.rescued.load();
+  s.database = read_database(house.database.read().value_or(board::DatabaseFacts()), s.housekeeper.member);
+  s.waiting = house.queues.read();
+  s.failures = failures.newest_first();
+  return s;
+}
+
+}  // namespace postpone::supervisor::status

@@ -1,0 +1,99 @@
+#include "supervisor/status/judge.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+namespace postpone::supervisor::status {
+namespace {
+
+bool all_were_ready(const Snapshot& s) {
+  return s.housekeeper.member.was_ready &&
+         std::all_of(s.sub_workers.begin(), s.sub_workers.end(),
+                     [](const SubWorker& worker) { return worker.member.was_ready; });
+}
+
+bool any_is_ready(const Snapshot& s) {
+  return std::any_of(s.sub_workers.begin(), s.sub_workers.end(),
+                     [](const SubWorker& worker) { return worker.member.ready; });
+}
+
+// Once may be an accident; see Roster::failing().
+auto count_failing(const Snapshot& s) {
+  const auto failing = std::count_if(s.sub_workers.begin(), s.sub_workers.end(),
+                                     [](const SubWorker& worker) { return worker.member.failures > 1; });
+  return failing + (s.housekeeper.member.failures > 1 ? 1 : 0);
+}
+
+std::string because(const std::optional<Trouble>& trouble) {
+  return trouble ? ": " + trouble->text : "";
+}
+
+double age_s(const Snapshot& s, std::int64_t at_ns) {
+  return static_cast<double>(s.now_ns - at_ns) / 1e9;
+}
+
+std::vector<std::string> troubles(const Snapshot& s) {
+  std::vector<std::string> reasons;
+  if (const auto failing = count_failing(s); failing > 0)
+    reasons.push_back(
+        fmt::format("{} of {} processes do not get ready; they are started again with growing waits", failing,
+                    s.sub_workers.size() + 1));
+  const bool tried = s.database.connections > 0 || s.database.last_error;
+  if (!s.database.up && tried)
+    reasons.push_back("the database cannot be reached" + because(s.database.last_error));
+  const bool listens = s.listen.connection == "listening";
+  if (s.listen.wanted && !listens && s.listen.last_error)
+    reasons.push_back("new jobs are not heard of, only polled for" + because(s.listen.last_error));
+  if (s.database.heartbeat_ns != 0 && s.now_ns - s.database.heartbeat_ns > s.fence_after_ns)
+    reasons.push_back(
+        fmt::format("no heartbeat has reached the database for {:.0f} s: running jobs are stopped",
+                    age_s(s, s.database.heartbeat_ns)));
+  return reasons;
+}
+
+std::string why_not_ready(const Snapshot& s, const Judgement& judgement) {
+  switch (judgement.state) {
+    case State::draining:
+      return "draining: no further jobs are fetched";
+    case State::paused:
+      return "paused: no further jobs are fetched until SIGCONT";
+    default:
+      break;
+  }
+  if (s.phase == Phase::preflight) return judgement.reasons.front();
+  if (!s.database.up) return "the database cannot be reached" + because(s.database.last_error);
+  if (!any_is_ready(s)) return "no sub-worker is ready";
+  return "";
+}
+
+}  // namespace
+
+Judgement judge(const Snapshot& s) {
+  Judgement judgement;
+  if (s.phase == Phase::preflight) {
+    judgement.reasons.emplace_back(
+        "schema and task executables are checked, as soon as the database can be reached");
+  } else if (s.phase == Phase::draining) {
+    judgement.state = State::draining;
+    const auto living = std::count_if(s.sub_workers.begin(), s.sub_workers.end(),
+                                      [](const SubWorker& worker) { return worker.member.pid != 0; });
+    judgement.reasons.push_back(fmt::format("told to stop; {} sub-workers still run", living));
+  } else {
+    judgement.reasons = troubles(s);
+    if (!judgement.reasons.empty())
+      judgement.state = State::degraded;
+    else if (all_were_ready(s))
+      judgement.state = State::running;
+    else
+      judgement.reasons.emplace_back("not everybody is ready yet");
+    if (s.paused) {
+      judgement.state = State::paused;
+      judgement.reasons.insert(judgement.reasons.begin(), "SIGTSTP: nothing is fetched until SIGCONT");
+    }
+  }
+  judgement.not_ready = why_not_ready(s, judgement);
+  return judgement;
+}
+
+}  // namespace postpone::supervisor::status

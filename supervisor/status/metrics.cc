@@ -1,0 +1,244 @@
+#include "supervisor/status/metrics.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <iterator>
+#include <set>
+#include <string_view>
+
+namespace postpone::supervisor::status {
+namespace {
+
+constexpr std::array<const char*, board::kEndings> kEndingNames{"succeeded", "failed", "retried", "aborted"};
+
+double seconds(std::int64_t ns) {
+  return static_cast<double>(ns) / 1e9;
+}
+double seconds(std::uint64_t ns) {
+  return static_cast<double>(ns) / 1e9;
+}
+
+// A label's value within quotes. Names come from the database, so anything may stand in them.
+std::string escaped(std::string_view value) {
+  std::string text;
+  for (const char c : value) {
+    if (c == '\\' || c == '"') text += '\\';
+    if (c == '\n')
+      text += "\\n";
+    else
+      text += c;
+  }
+  return text;
+}
+
+std::string label(std::string_view name, std::string_view value) {
+  return fmt::format("{}=\"{}\"", name, escaped(value));
+}
+
+// Writes one metric after the other, each with its help and type before its samples.
+class Page {
+ public:
+  void metric(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = name;
+    fmt::format_to(std::back_inserter(text_), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+  }
+  template <typename Value>
+  void sample(Value value, std::string_view labels = "", std::string_view suffix = "") {
+    if (labels.empty())
+      fmt::format_to(std::back_inserter(text_), "{}{} {}\n", name_, suffix, value);
+    else
+      fmt::format_to(std::back_inserter(text_), "{}{}{{{}}} {}\n", name_, suffix, labels, value);
+  }
+  template <typename Value>
+  void single(std::string_view name, std::string_view type, std::string_view help, Value value) {
+    metric(name, type, help);
+    sample(value);
+  }
+  void histogram(const board::HistogramSum& sum, const std::array<double, board::kBounds>& bounds,
+                 const std::string& labels) {
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < bounds.size(); ++i) {
+      below += sum.counts.at(i);
+      sample(below, fmt::format("{},le=\"{}\"", labels, bounds.at(i)), "_bucket");
+    }
+    below += sum.counts.back();
+    sample(below, labels + ",le=\"+Inf\"", "_bucket");
+    sample(seconds(sum.sum_ns), labels, "_sum");
+    sample(below, labels, "_count");
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string name_;
+  std::string text_;
+};
+
+double unix_time(const Snapshot& s, std::int64_t at_ns) {
+  return seconds(s.now_unix_ns - (s.now_ns - at_ns));
+}
+
+void add_supervisor(Page& page, const Snapshot& s, const Judgement& judgement) {
+  page.metric("postpone_build_info", "gauge", "Always 1; the label tells the version of the supervisor.");
+  page.sample(1, label("version", s.supervisor.version));
+  page.metric("postpone_state", "gauge", "1 for the state that the supervisor is in, 0 for the others.");
+  for (std::size_t i = 0; i < kStateNames.size(); ++i)
+    page.sample(static_cast<std::size_t>(judgement.state) == i ? 1 : 0, label("state", kStateNames.at(i)));
+  page.single("postpone_ready", "gauge", "1 when a job that is deferred now would be run.",
+              judgement.not_ready.empty() ? 1 : 0);
+  page.single("process_start_time_seconds", "gauge", "When the supervisor started, since the epoch.",
+              unix_time(s, s.supervisor.started_ns));
+  page.single("process_cpu_seconds_total", "counter", "CPU time of the supervisor itself.",
+              s.supervisor.cpu_s);
+  page.single("process_resident_memory_bytes", "gauge", "Resident memory of the supervisor itself.",
+              s.supervisor.rss_bytes);
+  if (!s.supervisor.last_reload) return;
+  page.single("postpone_config_last_reload_successful", "gauge", "Whether the last reload was taken over.",
+              s.supervisor.last_reload->ok ? 1 : 0);
+}
+
+void add_database(Page& page, const Snapshot& s) {
+  const Database& d = s.database;
+  page.single("postpone_database_up", "gauge", "1 while the housekeeper is connected.", d.up ? 1 : 0);
+  page.single("postpone_database_connects_total", "counter", "Connections that the housekeeper has made.",
+              d.connections);
+  if (d.heartbeat_ns != 0)
+    page.single("postpone_last_heartbeat_timestamp_seconds", "gauge",
+                "When heartbeats last reached the database, since the epoch.", unix_time(s, d.heartbeat_ns));
+  page.single("postpone_listening", "gauge", "1 while new jobs are heard of by LISTEN.",
+              s.listen.connection == "listening" ? 1 : 0);
+  page.single("postpone_listen_reconnects_total", "counter", "How often LISTEN was begun anew.",
+              s.listen.reconnects);
+  page.single("postpone_notifications_total", "counter", "Notifications that came in.",
+              s.listen.notifications);
+  page.single("postpone_pool_size", "gauge", "Pooled connections that may be held.", s.pool.size);
+  page.single("postpone_pool_held", "gauge", "Pooled connections that are held.", s.pool.held);
+  page.single("postpone_pool_waiting", "gauge", "Sub-workers that wait for a pooled connection.",
+              s.pool.waiting);
+  page.single("postpone_rescued_jobs_total", "counter",
+              "Jobs of dead or silent workers that were decided here.", s.housekeeper.rescued);
+  page.single("postpone_housekeeper_crashes_total", "counter", "Ends of the housekeeper that were not well.",
+              s.housekeeper.member.crashes);
+}
+
+// Sums over the sub-workers of a group.
+struct GroupSum {
+  std::map<std::string, int> states;
+  std::uint64_t births = 0;
+  std::uint64_t crashes = 0;
+  std::uint64_t fetched = 0;
+  std::uint64_t task_crashes = 0;
+  std::array<std::uint64_t, board::kEndings> ended{};
+  std::int64_t task_rss_bytes = 0;
+};
+
+constexpr std::array<const char*, 8> kActivities{
+    "absent", "vacant", "starting", "idle", "looking", "waiting_for_permit", "running", "stopping"};
+
+std::vector<GroupSum> sum_up(const Snapshot& s) {
+  std::vector<GroupSum> sums(s.groups.size());
+  for (const SubWorker& worker : s.sub_workers) {
+    GroupSum& sum = sums.at(worker.group);
+    ++sum.states[worker.activity];
+    sum.births += worker.member.births;
+    sum.crashes += worker.member.crashes;
+    sum.fetched += worker.fetched;
+    sum.task_crashes += worker.crashed;
+    for (std::size_t i = 0; i < board::kEndings; ++i) sum.ended.at(i) += worker.ended.at(i);
+    if (worker.task) sum.task_rss_bytes += worker.task->rss_bytes;
+  }
+  return sums;
+}
+
+void add_groups(Page& page, const Snapshot& s) {
+  const auto sums = sum_up(s);
+  const auto each = [&](auto write) {
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      write(label("group", s.groups[i].name), sums[i], s.groups[i]);
+  };
+  page.metric("postpone_subworkers", "gauge", "Sub-workers by what they are doing.");
+  each([&](const std::string& group, const GroupSum& sum, const Group&) {
+    for (const char* activity : kActivities) {
+      const auto found = sum.states.find(activity);
+      page.sample(found == sum.states.end() ? 0 : found->second, group + "," + label("state", activity));
+    }
+  });
+  page.metric("postpone_subworker_starts_total", "counter", "Sub-workers that were started.");
+  each([&](const auto& group, const auto& sum, const auto&) { page.sample(sum.births, group); });
+  page.metric("postpone_subworker_crashes_total", "counter", "Ends of sub-workers that were not well.");
+  each([&](const auto& group, const auto& sum, const auto&) { page.sample(sum.crashes, group); });
+  page.metric("postpone_jobs_fetched_total", "counter", "Jobs that were fetched.");
+  each([&](const auto& group, const auto& sum, const auto&) { page.sample(sum.fetched, group); });
+  page.metric("postpone_jobs_ended_total", "counter",
+              "Attempts that ended; retried: and the job waits again.");
+  each([&](const auto& group, const auto& sum, const auto&) {
+    for (std::size_t i = 0; i < board::kEndings; ++i)
+      page.sample(sum.ended.at(i), group + "," + label("ending", kEndingNames.at(i)));
+  });
+  page.metric("postpone_task_process_crashes_total", "counter",
+              "Task processes that died by a signal or exit.");
+  each([&](const auto& group, const auto& sum, const auto&) { page.sample(sum.task_crashes, group); });
+  page.metric("postpone_task_process_resident_memory_bytes", "gauge",
+              "Resident memory of the task processes.");
+  each([&](const auto& group, const auto& sum, const auto&) { page.sample(sum.task_rss_bytes, group); });
+  page.metric("postpone_job_cpu_seconds_total", "counter", "CPU time of jobs that have ended.");
+  each([&](const auto& group, const auto&, const auto& of) { page.sample(seconds(of.job_cpu_ns), group); });
+  page.metric("postpone_job_run_seconds", "histogram", "How long attempts ran.");
+  each([&](const auto& group, const auto&, const auto& of) {
+    page.histogram(of.run_time, board::kJobBounds, group);
+  });
+  page.metric("postpone_queue_wait_seconds", "histogram",
+              "For how long jobs could have been run before they were; of short jobs a sample.");
+  each([&](const auto& group, const auto&, const auto& of) {
+    page.histogram(of.queue_wait, board::kJobBounds, group);
+  });
+  page.metric("postpone_wakeup_seconds", "histogram", "From the ring at an idle sub-worker to its answer.");
+  each([&](const auto& group, const auto&, const auto& of) {
+    page.histogram(of.wake_up, board::kWakeUpBounds, group);
+  });
+}
+
+void add_totals(Page& page, const char* what, const Totals& totals) {
+  page.metric(fmt::format("postpone_{}_jobs_ended_total", what), "counter",
+              fmt::format("Attempts that ended, by {}.", what));
+  for (const auto& [name, total] : totals)
+    for (std::size_t i = 0; i < board::kEndings; ++i)
+      page.sample(total.ended.at(i), label(what, name) + "," + label("ending", kEndingNames.at(i)));
+  page.metric(fmt::format("postpone_{}_run_seconds_total", what), "counter",
+              fmt::format("How long attempts ran, by {}.", what));
+  for (const auto& [name, total] : totals) page.sample(seconds(total.run_ns), label(what, name));
+}
+
+void add_waiting(Page& page, const Snapshot& s) {
+  if (!s.waiting || s.waiting->measured_ns == 0) return;
+  const board::QueueFacts& facts = *s.waiting;
+  // Names that were cut may be the same: each label set stands once.
+  std::map<std::string_view, board::QueueFact> queues;
+  for (std::int64_t i = 0; i < facts.count; ++i) queues.emplace(facts.queues[i].name.view(), facts.queues[i]);
+  page.metric("postpone_queue_ready_jobs", "gauge", "Jobs that wait and could be run, by queue.");
+  for (const auto& [name, fact] : queues) page.sample(fact.ready, label("queue", name));
+  if (facts.other_queues > 0) page.sample(facts.other_ready, label("queue", board::kOthers));
+  page.metric("postpone_queue_scheduled_jobs", "gauge", "Jobs that wait for their time, by queue.");
+  for (const auto& [name, fact] : queues) page.sample(fact.scheduled, label("queue", name));
+  if (facts.other_queues > 0) page.sample(facts.other_scheduled, label("queue", board::kOthers));
+  page.metric("postpone_queue_oldest_job_seconds", "gauge",
+              "For how long the first job of the queue could have been run; 0 when none is ready.");
+  for (const auto& [name, fact] : queues) page.sample(seconds(fact.oldest_ns), label("queue", name));
+  page.single("postpone_queues_measured_timestamp_seconds", "gauge", "When the queues were last asked for.",
+              unix_time(s, facts.measured_ns));
+  page.single("postpone_queues_query_seconds", "gauge", "How long that took.", seconds(facts.took_ns));
+}
+
+}  // namespace
+
+std::string to_metrics(const Snapshot& s, const Judgement& judgement) {
+  Page page;
+  add_supervisor(page, s, judgement);
+  add_database(page, s);
+  add_groups(page, s);
+  add_totals(page, "task", s.tasks);
+  add_totals(page, "queue", s.queues);
+  add_waiting(page, s);
+  return page.take();
+}
+
+}  // namespace postpone::supervisor::status

@@ -1,0 +1,377 @@
+#include "supervisor/status/server.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+
+#include <utility>  // before Asio: Boost 1.74 forgets it
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <deque>
+#include <list>
+#include <optional>
+#include <sstream>
+
+#include "supervisor/asio.h"
+#include "sys/fd.h"
+
+namespace postpone::supervisor::status {
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+
+namespace {
+
+using namespace std::chrono_literals;
+using Protocol = asio::local::stream_protocol;
+using Error = boost::system::error_code;
+
+constexpr std::size_t kMostConnections = 64;
+constexpr std::size_t kMostFollowers = 16;
+constexpr std::size_t kMostBehind = 256 * 1024;
+constexpr std::uint32_t kMostHeader = 8 * 1024;
+constexpr auto kRequestTime = 10s;
+constexpr auto kAnswerTime = 10s;
+constexpr auto kLingerTime = 1s;
+constexpr std::size_t kMostLingering = 1024 * 1024;
+constexpr auto kAcceptPause = 100ms;
+
+int duplicate(int fd) {
+  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) sys::throw_errno("fcntl F_DUPFD_CLOEXEC");
+  return copy;
+}
+
+// What a request that cannot be read is told; nothing when nobody is there to be told.
+std::optional<Response> complaint(const Error& error, bool timed_out, bool has_begun) {
+  if (timed_out) {
+    if (!has_begun) return std::nullopt;
+    return refusal(408, "the request did not come to its end within 10 s");
+  }
+  if (error == http::error::header_limit || error == http::error::buffer_overflow)
+    return refusal(431, "the request's header is longer than 8 KiB");
+  if (error == http::error::body_limit || error == http::error::unexpected_body)
+    return refusal(413, "a request has no body here");
+  if (error == http::error::bad_version) return refusal(505, "HTTP/1.0 and HTTP/1.1 are spoken here");
+  const bool of_the_parser = error.category() == http::make_error_code(http::error::bad_method).category();
+  const bool gone = error == http::error::end_of_stream || error == http::error::partial_message;
+  if (!of_the_parser || gone) return std::nullopt;
+  return refusal(400, "this is not an HTTP request: " + error.message());
+}
+
+}  // namespace
+
+// --- a connection ---
+
+namespace {
+class Connection;
+}
+
+struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
+  Impl(asio::io_context& loop, int listening, Answer answer_with, std::function<void(bool)> tell_followers)
+      : context(loop),
+        acceptor(loop, Protocol(), duplicate(listening)),
+        pause(loop),
+        answer(std::move(answer_with)),
+        on_followers(std::move(tell_followers)) {}
+
+  void accept();
+  void admit(Protocol::socket socket);
+  void forget(const Connection& connection);
+  bool follow();  // may one more?
+  void unfollow();
+
+  asio::io_context& context;
+  Protocol::acceptor acceptor;
+  asio::steady_timer pause;
+  const Answer answer;
+  const std::function<void(bool)> on_followers;
+  std::list<std::shared_ptr<Connection>> connections;  // the oldest first
+  std::size_t followers = 0;
+  bool closed = false;
+};
+
+namespace {
+
+// One client: request, answer, request, … until either side has enough. Each step is started by the handler
+// of the one before, and each is limited in time by the one timer.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Server::Impl& server, Protocol::socket socket)
+      : server_(server), socket_(std::move(socket)), timer_(server.context) {}
+
+  void read_request();
+  // Is it we who wait for the client, with nothing owed to it? Since when.
+  bool is_waiting() const { return waiting_; }
+  void close();
+  void send_event(const std::shared_ptr<const std::string>& event);
+  void refuse(const Response& response) { respond(response, 11, false, false); }
+
+ private:
+  void on_request(const Error& error);
+  void respond(const Response& response, unsigned version, bool head_only, bool keep_alive);
+  template <class Message>
+  void write(std::shared_ptr<Message> message, bool keep_alive);
+  void begin_following(const Response& response, unsigned version);
+  void write_next_event();
+  void watch_for_end();
+  void linger();
+  void discard();
+  void limit_time(std::chrono::milliseconds limit);
+
+  template <class Body>
+  static void set_header(http::response<Body>& message, const Response& response, bool keep_alive);
+
+  Server::Impl& server_;  // outlives every handler that runs: see ~Server
+  Protocol::socket socket_;
+  asio::steady_timer timer_;
+  boost::beast::flat_buffer buffer_{kMostHeader + 1024};
+  std::optional<http::request_parser<http::empty_body>> parser_;
+  bool waiting_ = false;
+  bool timed_out_ = false;
+  bool closed_ = false;
+  bool following_ = false;
+  std::deque<std::shared_ptr<const std::string>> events_;  // the first is being written
+  std::size_t behind_ = 0;                                 // bytes of them
+  std::size_t discarded_ = 0;
+  std::array<char, 4096> scrap_{};
+};
+
+// A timer that has run out cancels what is being waited for; the handler of that sees `timed_out_`.
+void Connection::limit_time(std::chrono::milliseconds limit) {
+  timed_out_ = false;
+  timer_.expires_after(limit);
+  timer_.async_wait([self = shared_from_this()](const Error& error) {
+    if (error || self->closed_ || self->timer_.expiry() > std::chrono::steady_clock::now()) return;
+    self->timed_out_ = true;
+    Error ignored;
+    self->socket_.cancel(ignored);
+  });
+}
+
+void Connection::read_request() {
+  parser_.emplace();
+  parser_->header_limit(kMostHeader);
+  parser_->body_limit(0);
+  waiting_ = true;
+  limit_time(kRequestTime);
+  http::async_read_header(
+      socket_, buffer_, *parser_,
+      [self = shared_from_this()](const Error& error, std::size_t) { self->on_request(error); });
+}
+
+void Connection::on_request(const Error& error) {
+  waiting_ = false;
+  if (closed_) return;
+  if (error) {
+    const bool has_begun = parser_->got_some() || buffer_.size() > 0;
+    const auto response = complaint(error, timed_out_, has_begun);
+    return response ? refuse(*response) : close();
+  }
+  const auto& request = parser_->get();
+  const bool has_body = !parser_->is_done();
+  if (has_body) return refuse(refusal(413, "a request has no body here"));
+  const std::string method(request.method_string());
+  Response response;
+  try {
+    response = server_.answer(method, std::string(request.target()));
+  } catch (const std::exception& problem) {
+    spdlog::error("status socket: {}", problem.what());
+    response = refusal(500, problem.what());
+  }
+  const bool head_only = method == "HEAD";
+  if (response.follow && !head_only) return begin_following(response, request.version());
+  respond(response, request.version(), head_only, request.keep_alive());
+}
+
+template <class Body>
+void Connection::set_header(http::response<Body>& message, const Response& response, bool keep_alive) {
+  message.set(http::field::server, "postpone");
+  message.set(http::field::content_type, response.content_type);
+  message.set(http::field::cache_control, "no-store");
+  if (!response.allow.empty()) message.set(http::field::allow, response.allow);
+  message.keep_alive(keep_alive);
+}
+
+void Connection::respond(const Response& response, unsigned version, bool head_only, bool keep_alive) {
+  const auto status = static_cast<http::status>(response.status);
+  if (head_only) {
+    auto message = std::make_shared<http::response<http::empty_body>>(status, version);
+    set_header(*message, response, keep_alive);
+    if (!response.follow) message->content_length(response.body.size());
+    return write(std::move(message), keep_alive && !response.follow);
+  }
+  auto message = std::make_shared<http::response<http::string_body>>(status, version);
+  set_header(*message, response, keep_alive);
+  message->body() = response.body;
+  message->prepare_payload();
+  write(std::move(message), keep_alive);
+}
+
+template <class Message>
+void Connection::write(std::shared_ptr<Message> message, bool keep_alive) {
+  limit_time(kAnswerTime);
+  Message& kept = *message;
+  http::async_write(
+      socket_, kept,
+      [self = shared_from_this(), message = std::move(message), keep_alive](const Error& error, std::size_t) {
+        if (self->closed_) return;
+        if (error) return self->close();
+        return keep_alive ? self->read_request() : self->linger();
+      });
+}
+
+// --- events ---
+
+void Connection::begin_following(const Response& response, unsigned version) {
+  if (!server_.follow()) return refuse(refusal(503, "16 clients follow the events already"));
+  following_ = true;
+  http::response<http::empty_body> message(http::status::ok, version);
+  set_header(message, response, false);
+  std::ostringstream header;
+  header << message.base();
+  // A comment, so that the client knows at once that it follows.
+  events_.push_back(std::make_shared<const std::string>(header.str() + ": following\n\n"));
+  behind_ = events_.front()->size();
+  write_next_event();
+  watch_for_end();
+}
+
+void Connection::send_event(const std::shared_ptr<const std::string>& event) {
+  if (!following_ || closed_) return;
+  if (behind_ + event->size() > kMostBehind) return close();
+  events_.push_back(event);
+  behind_ += event->size();
+  if (events_.size() == 1) write_next_event();
+}
+
+void Connection::write_next_event() {
+  limit_time(kAnswerTime);
+  asio::async_write(socket_, asio::buffer(*events_.front()),
+                    [self = shared_from_this()](const Error& error, std::size_t) {
+                      if (self->closed_) return;
+                      if (error) return self->close();
+                      self->behind_ -= self->events_.front()->size();
+                      self->events_.pop_front();
+                      self->timer_.cancel();
+                      if (!self->events_.empty()) self->write_next_event();
+                    });
+}
+
+// A follower says nothing more; the end of its words is the end.
+void Connection::watch_for_end() {
+  socket_.async_read_some(asio::buffer(scrap_), [self = shared_from_this()](const Error& error, std::size_t) {
+    if (self->closed_) return;
+    if (error) return self->close();
+    self->watch_for_end();
+  });
+}
+
+// --- the end ---
+
+// Closing a socket with unread words in it may cost the client our answer: it is given a moment to read it
+// and to stop talking.
+void Connection::linger() {
+  Error ignored;
+  socket_.shutdown(Protocol::socket::shutdown_send, ignored);
+  waiting_ = true;
+  limit_time(kLingerTime);
+  discard();
+}
+
+void Connection::discard() {
+  socket_.async_read_some(asio::buffer(scrap_),
+                          [self = shared_from_this()](const Error& error, std::size_t bytes) {
+                            if (self->closed_) return;
+                            self->discarded_ += bytes;
+                            if (error || self->timed_out_ || self->discarded_ > kMostLingering)
+                              return self->close();
+                            self->discard();
+                          });
+}
+
+void Connection::close() {
+  if (std::exchange(closed_, true)) return;
+  const auto self = shared_from_this();
+  timer_.cancel();
+  Error ignored;
+  socket_.close(ignored);
+  if (following_) server_.unfollow();
+  server_.forget(*this);
+}
+
+}  // namespace
+
+// --- the server ---
+
+// The copy that is accepted on shares its flags with the original.
+void Server::Impl::accept() {
+  acceptor.async_accept([self = shared_from_this()](const Error& error, Protocol::socket socket) {
+    if (self->closed || error == asio::error::operation_aborted) return;
+    if (!error) {
+      self->admit(std::move(socket));
+      return self->accept();
+    }
+    // Out of descriptors, most likely: whoever knocks waits.
+    self->pause.expires_after(kAcceptPause);
+    self->pause.async_wait([self](const Error& stopped) {
+      if (!stopped && !self->closed) self->accept();
+    });
+  });
+}
+
+void Server::Impl::admit(Protocol::socket socket) {
+  if (connections.size() >= kMostConnections) {
+    const auto idle = std::find_if(connections.begin(), connections.end(),
+                                   [](const auto& connection) { return connection->is_waiting(); });
+    if (idle == connections.end()) return;  // all are being answered: this one is closed
+    std::shared_ptr<Connection>(*idle)->close();
+  }
+  connections.push_back(std::make_shared<Connection>(*this, std::move(socket)));
+  connections.back()->read_request();
+}
+
+void Server::Impl::forget(const Connection& connection) {
+  connections.remove_if([&](const auto& other) { return other.get() == &connection; });
+}
+
+bool Server::Impl::follow() {
+  if (followers >= kMostFollowers) return false;
+  if (++followers == 1) on_followers(true);
+  return true;
+}
+
+void Server::Impl::unfollow() {
+  if (--followers == 0 && !closed) on_followers(false);
+}
+
+Server::Server(Loop& loop, int listening, Answer answer, std::function<void(bool)> on_followers)
+    : impl_(std::make_shared<Impl>(io_context(loop), listening, std::move(answer), std::move(on_followers))) {
+  impl_->accept();
+}
+
+// Handlers that are still due find their connection closed, and ask nothing of us.
+Server::~Server() {
+  impl_->closed = true;
+  while (!impl_->connections.empty()) std::shared_ptr<Connection>(impl_->connections.front())->close();
+  Error ignored;
+  impl_->acceptor.close(ignored);
+}
+
+void Server::publish(std::string event) {
+  const auto shared = std::make_shared<const std::string>(std::move(event));
+  const auto connections = impl_->connections;  // a slow one leaves the list
+  for (const auto& connection : connections) connection->send_event(shared);
+}
+
+}  // namespace postpone::supervisor::status

@@ -1,0 +1,162 @@
+// Everything that the status socket tells, as plain values of one moment. What makes texts of it (json.cc,
+// metrics.cc, judge.cc) are pure functions of this struct, and know no clock and no board.
+//
+// Times are nanoseconds of CLOCK_MONOTONIC, as on the board, 0 = never; `now_ns` is the moment they are to be
+// compared with, and `now_unix_ns` the same moment for people.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "board/telemetry.h"
+
+namespace postpone::supervisor::status {
+
+enum class Phase { preflight, working, draining };
+enum class State { starting, running, paused, degraded, draining };
+inline constexpr std::array<const char*, 5> kStateNames{"starting", "running", "paused", "degraded",
+                                                        "draining"};
+
+struct Trouble {
+  std::int64_t at_ns = 0;
+  std::string text;
+};
+
+// A reading of the configuration file after the start.
+struct Reload {
+  std::int64_t at_ns = 0;
+  bool ok = false;
+  std::string message;
+};
+
+struct Process {
+  std::string version;
+  std::string name;  // "host:pid:start time", as in postpone_workers
+  std::int64_t pid = 0;
+  std::int64_t started_ns = 0;
+  std::string config_file;
+  std::optional<Reload> last_reload;
+  double cpu_s = 0;
+  std::int64_t rss_bytes = 0;
+};
+
+struct Database {
+  bool up = false;  // the housekeeper is connected
+  std::int64_t since_ns = 0;
+  int server_version = 0;  // 150006 is 15.6; 0 = not known
+  std::uint64_t connections = 0;
+  std::int64_t heartbeat_ns = 0;  // when heartbeats last reached it
+  std::optional<Trouble> last_error;
+};
+
+struct Listen {
+  bool wanted = false;     // [database] listen
+  std::string connection;  // waiting, connecting, listening
+  std::int64_t since_ns = 0;
+  int reconnects = 0;
+  std::uint64_t notifications = 0;
+  std::int64_t last_notification_ns = 0;
+  std::int64_t last_probe_ns = 0;  // when a probe came back
+  std::optional<Trouble> last_error;
+};
+
+struct Pool {
+  std::uint32_t size = 0;
+  std::uint32_t held = 0;
+  std::uint32_t waiting = 0;  // sub-workers
+  std::int64_t longest_wait_ns = 0;
+};
+
+// How a process of the family ended.
+struct End {
+  std::int64_t at_ns = 0;
+  bool well = false;
+  std::string how;  // "exit status 0", "signal 9 (Killed)"
+};
+
+// What sub-workers and the housekeeper have in common.
+struct Member {
+  std::int64_t pid = 0;  // 0 = not running
+  bool ready = false;    // got ready, and lives
+  bool was_ready = false;
+  std::uint64_t births = 0;
+  std::uint64_t crashes = 0;       // ends that were not well
+  int failures = 0;                // in a row, before it was ready
+  std::int64_t next_start_ns = 0;  // while it is not running: when it is started again
+  std::int64_t heartbeat_ns = 0;   // on the board
+  std::optional<End> last_end;
+};
+
+struct Housekeeper {
+  Member member;
+  std::uint64_t rescued = 0;
+};
+
+struct Job {
+  board::RunningJob facts;
+  std::optional<board::Progress> progress;
+};
+
+struct SubWorker {
+  Member member;
+  std::uint32_t slot = 0;
+  std::uint32_t group = 0;  // index in Snapshot::groups
+  std::uint32_t generation = 0;
+  std::string activity;  // vacant, starting, idle, …
+  std::int64_t since_ns = 0;
+  std::int64_t lease = 0;  // worker_id
+  bool holds_connection = false;
+  bool job_known = true;  // false: it was being written each time that we looked
+  std::optional<Job> job;
+  bool task_known = true;
+  std::optional<board::TaskFacts> task;
+  std::uint64_t fetched = 0;
+  std::array<std::uint64_t, board::kEndings> ended{};  // by board::Ending
+  std::uint64_t crashed = 0;
+};
+
+struct Group {
+  std::string name;
+  std::vector<std::string> queues;  // empty = all
+  board::HistogramSum run_time;
+  board::HistogramSum queue_wait;
+  board::HistogramSum wake_up;
+  std::uint64_t job_cpu_ns = 0;
+};
+
+struct Total {
+  bool registered = false;  // tasks: a task executable has it
+  std::array<std::uint64_t, board::kEndings> ended{};
+  std::uint64_t run_ns = 0;
+};
+using Totals = std::map<std::string, Total>;
+
+struct Failure {
+  std::optional<std::uint32_t> slot;  // nothing = told by the housekeeper, of a dead worker
+  board::FailedJob facts;
+};
+
+struct Snapshot {
+  std::int64_t now_ns = 0;
+  std::int64_t now_unix_ns = 0;
+  Phase phase = Phase::preflight;
+  bool paused = false;
+  Process supervisor;
+  Database database;
+  Listen listen;
+  Pool pool;
+  Housekeeper housekeeper;
+  std::int64_t fence_after_ns = 0;  // how old heartbeats may grow
+  std::vector<Group> groups;
+  std::vector<SubWorker> sub_workers;
+  Totals tasks;
+  Totals queues;
+  std::optional<board::QueueFacts> waiting;  // nothing = not known
+  std::vector<Failure> failures;             // the newest first
+};
+
+}  // namespace postpone::supervisor::status

@@ -1,0 +1,119 @@
+#include "supervisor/status/socket_file.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+namespace postpone::supervisor::status {
+namespace {
+
+constexpr int kBacklog = 128;
+
+[[noreturn]] void refuse(const std::string& path, const std::string& why) {
+  throw std::runtime_error("status socket " + path + ": " + why);
+}
+[[noreturn]] void refuse_errno(const std::string& path, const std::string& step) {
+  refuse(path, step + ": " + std::strerror(errno));
+}
+
+sockaddr_un address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) refuse(path, "the path is too long for a Unix socket");
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+bool somebody_answers(const std::string& path) {
+  const sys::Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const sockaddr_un address = address_of(path);
+  // EAGAIN: one who lives, and has a full backlog.
+  return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+         errno == EAGAIN;
+}
+
+// Who wrote his number into the lock file; for a message.
+std::string owner_of(int lock_fd) {
+  char text[32] = {};
+  const ssize_t n = ::pread(lock_fd, text, sizeof text - 1, 0);
+  return n > 0 && text[0] >= '0' && text[0] <= '9'
+             ? " (pid " + std::string(text, std::strcspn(text, "\n")) + ")"
+             : "";
+}
+
+}  // namespace
+
+SocketFile::SocketFile(std::string path, int mode, const std::string& group) : path_(std::move(path)) {
+  lock();
+  clear_path();
+  bind_and_listen(mode, group);
+}
+
+SocketFile::~SocketFile() {
+  struct stat now {};
+  const bool ours = ::lstat(path_.c_str(), &now) == 0 && now.st_dev == device_ && now.st_ino == inode_;
+  if (ours) ::unlink(path_.c_str());
+}
+
+void SocketFile::lock() {
+  const std::string name = path_ + ".lock";
+  lock_.reset(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!lock_)
+    refuse_errno(path_, "cannot open " + name + " (is the directory there, and may this user write to it?)");
+  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) refuse_errno(path_, "cannot lock " + name);
+    refuse(path_, "another supervisor" + owner_of(lock_.get()) +
+                      " has it; give each its own path in [status] socket");
+  }
+  const std::string pid = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(lock_.get(), 0) != 0 || ::pwrite(lock_.get(), pid.data(), pid.size(), 0) < 0)
+    refuse_errno(path_, "cannot write to " + name);
+}
+
+void SocketFile::clear_path() const {
+  struct stat found {};
+  if (::lstat(path_.c_str(), &found) != 0) {
+    if (errno != ENOENT) refuse_errno(path_, "cannot look at it");
+    return;
+  }
+  if (!S_ISSOCK(found.st_mode))
+    refuse(path_, "a file that is no socket lies there; remove it or choose another path");
+  if (somebody_answers(path_)) refuse(path_, "another program listens there; choose another path");
+  if (::unlink(path_.c_str()) != 0 && errno != ENOENT) refuse_errno(path_, "cannot remove the stale socket");
+}
+
+// Nobody may connect before group and mode are as they should be: until then it belongs to us alone, and
+// nobody listens.
+void SocketFile::bind_and_listen(int mode, const std::string& group) {
+  socket_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket_) refuse_errno(path_, "cannot make a socket");
+  const sockaddr_un address = address_of(path_);
+  const mode_t before = ::umask(0177);
+  const int bound = ::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  ::umask(before);
+  if (bound != 0) refuse_errno(path_, "cannot bind");
+  struct stat made {};
+  if (::lstat(path_.c_str(), &made) != 0) refuse_errno(path_, "cannot look at it");
+  device_ = made.st_dev;
+  inode_ = made.st_ino;
+  const ::group* entry = group.empty() ? nullptr : ::getgrnam(group.c_str());
+  if (!group.empty() && entry == nullptr) refuse(path_, "there is no group " + group);
+  const bool owned = entry == nullptr || ::chown(path_.c_str(), static_cast<uid_t>(-1), entry->gr_gid) == 0;
+  const bool done = owned && ::chmod(path_.c_str(), static_cast<mode_t>(mode)) == 0 &&
+                    ::listen(socket_.get(), kBacklog) == 0;
+  if (done) return;
+  const int error = errno;
+  ::unlink(path_.c_str());
+  errno = error;
+  refuse_errno(path_, owned ? "cannot set its mode and listen" : "cannot give it to group " + group);
+}
+
+}  // namespace postpone::supervisor::status

@@ -1,0 +1,43 @@
+// The Unix socket in the file system: how it is made, so that nobody who lives is robbed of his, and how it
+// goes.
+//
+//   lock file (flock, for as long as we live) ─▶ what lies at the path? nothing / a dead socket: removed /
+//   anything else: refused ─▶ bind, group, mode ─▶ listen
+//
+// A lock goes with its process, however that ends, so a lock that is free means that what lies there is
+// stale. A socket of somebody who takes no part in the locking is found out by a connect() that is answered.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "sys/fd.h"
+
+namespace postpone::supervisor::status {
+
+class SocketFile {
+ public:
+  // Throws std::runtime_error, one line that says what to do, when the socket cannot be had.
+  // `group`: empty = as it is.
+  SocketFile(std::string path, int mode, const std::string& group);
+  // Removes the socket, if it is still ours. The lock file stays: removing it would be a race.
+  ~SocketFile();
+  SocketFile(const SocketFile&) = delete;
+  SocketFile& operator=(const SocketFile&) = delete;
+
+  int fd() const { return socket_.get(); }  // listening, not blocking
+
+ private:
+  void lock();
+  void clear_path() const;
+  void bind_and_listen(int mode, const std::string& group);
+
+  const std::string path_;
+  sys::Fd lock_;
+  sys::Fd socket_;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+}  // namespace postpone::supervisor::status

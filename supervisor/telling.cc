@@ -1,0 +1,77 @@
+// What the supervisor knows by itself, for the status socket.
+#include <unistd.h>
+
+#include "supervisor/supervisor.h"
+
+namespace postpone::supervisor {
+namespace {
+
+std::int64_t to_ns(Clock::time_point at) {
+  return std::chrono::nanoseconds(at.time_since_epoch()).count();
+}
+std::int64_t to_ns(const std::optional<Clock::time_point>& at) {
+  return at ? to_ns(*at) : 0;
+}
+
+const char* to_string(sql::Listener::State state) {
+  switch (state) {
+    case sql::Listener::State::waiting:
+      return "waiting";
+    case sql::Listener::State::connecting:
+      return "connecting";
+    case sql::Listener::State::listening:
+      return "listening";
+  }
+  return "unknown";
+}
+
+status::Listen listen_facts(bool wanted, const std::optional<Listening>& listening) {
+  status::Listen listen;
+  listen.wanted = wanted;
+  listen.connection = "waiting";
+  if (!listening) return listen;
+  const auto facts = listening->facts();
+  listen.connection = to_string(facts.state);
+  listen.since_ns = to_ns(facts.since);
+  listen.reconnects = facts.reconnects;
+  listen.notifications = facts.notifications;
+  listen.last_notification_ns = to_ns(facts.last_notification);
+  listen.last_probe_ns = to_ns(facts.last_probe);
+  if (facts.failed_at) listen.last_error = status::Trouble{to_ns(*facts.failed_at), facts.failure};
+  return listen;
+}
+
+}  // namespace
+
+// The preflight takes its time when the database is away, and people want to see that.
+void Supervisor::open_desk() {
+  if (config_.status.socket.empty()) return;
+  desk_.emplace(
+      loop_, config_, board_, roster_.size(),
+      status::Desk::Source{[this] { return known(); }, [this](Member member) { return name_of(member); }});
+}
+
+status::Known Supervisor::known() const {
+  status::Known known;
+  known.phase = phase_ == Phase::preflight ? status::Phase::preflight
+                : phase_ == Phase::working ? status::Phase::working
+                                           : status::Phase::draining;
+  known.paused = paused_;
+  known.process.version = POSTPONE_VERSION;
+  known.process.name = family_.supervisor;
+  known.process.pid = ::getpid();
+  known.process.started_ns = to_ns(started_);
+  known.process.config_file = config_path_;
+  known.process.last_reload = last_reload_;
+  known.listen = listen_facts(config_.database.listen, listening_);
+  known.group_of = group_of_;
+  for (Member member = 0; member < roster_.size(); ++member) {
+    status::Member facts;
+    facts.failures = roster_.failures(member);
+    facts.next_start_ns = to_ns(roster_.spawn_at(member));
+    known.members.push_back(std::move(facts));
+  }
+  return known;
+}
+
+}  // namespace postpone::supervisor

@@ -1,0 +1,605 @@
+// The status socket of a real supervisor, asked by curl as an operator would, and by clients that mean no
+// good.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+#include <string>
+
+#include "sys/fd.h"
+#include "tests/support/database.h"
+#include "tests/support/eventually.h"
+#include "tests/support/family.h"
+#include "tests/support/json_schema.h"
+#include "tests/support/private_server.h"
+#include "tests/support/program.h"
+
+namespace postpone::tests {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
+const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
+const std::string kTestTasks = POSTPONE_TEST_TASKS;
+
+// A bare connection to the socket.
+class Client {
+ public:
+  explicit Client(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.data(), path.size());
+    if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+      sys::throw_errno("connect " + path);
+  }
+  // False when the other side does not take it any more.
+  bool send(const std::string& text) const {
+    return ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+  }
+  // All that comes until the other side closes, or until `wanted` is among it.
+  std::string read(const std::string& wanted = "") {
+    char bytes[4096];
+    while (wanted.empty() || got_.find(wanted) == std::string::npos) {
+      pollfd fd{fd_.get(), POLLIN, 0};
+      if (::poll(&fd, 1, 40'000) <= 0) return got_ + "[nothing more came]";
+      const ssize_t n = ::read(fd_.get(), bytes, sizeof bytes);
+      if (n <= 0) return got_;
+      got_.append(bytes, static_cast<std::size_t>(n));
+    }
+    return got_;
+  }
+
+ private:
+  sys::Fd fd_;
+  std::string got_;
+};
+
+class Status : public testing::Test {
+ protected:
+  std::string sql(const std::string& statement) const { return database_.execute(statement); }
+  std::string path() const { return files_.file("status.sock"); }
+  std::string section(const std::string& more = "") const {
+    return "[status]\nsocket = \"" + path() + "\"\n" + more;
+  }
+  std::string config(const std::string& supervisor = "") const {
+    return "[supervisor]\n" + supervisor + section() + group("m", kMisbehave, 2) + group("t", kTestTasks, 1);
+  }
+  std::string defer(const std::string& task, const std::string& queue, const std::string& args = "{}",
+                    const std::string& more = "") const {
+    return sql("SELECT postpone_defer(task => '" + task + "', queue => '" + queue + "', args => '" + args +
+               "'" + (more.empty() ? "" : ", " + more) + ")");
+  }
+  ProgramRun curl(const std::string& page, std::vector<std::string> options = {}) const {
+    std::vector<std::string> command{"curl", "--silent",      "--show-error", "--max-time",
+                                     "40",   "--unix-socket", path()};
+    command.insert(command.end(), options.begin(), options.end());
+    command.push_back("http://localhost" + page);
+    return run_program(command);
+  }
+  json status() const {
+    const auto run = curl("/status");
+    if (run.exit_status != 0) throw std::runtime_error("curl: " + run.errors);
+    return json::parse(run.output);
+  }
+  // The status code and the body, "503 not ready: …".
+  std::string answer(const std::string& page, std::vector<std::string> options = {}) const {
+    options.insert(options.end(), {"--write-out", "%{http_code}", "--output", files_.file("body")});
+    const auto run = curl(page, std::move(options));
+    return run.output + " " + read_file(files_.file("body"));
+  }
+  bool becomes(const std::string& state) const {
+    return eventually([&] { return status()["supervisor"]["state"] == state; });
+  }
+  std::string until_argument(const std::string& name) const {
+    return R"({"file": ")" + files_.file(name) + R"("})";
+  }
+  void let_go(const std::string& name) const { std::ofstream(files_.file(name)) << "go"; }
+
+  TestDatabase database_;
+  TemporaryDirectory files_;
+};
+
+json schema() {
+  return json::parse(read_file(POSTPONE_SOURCE_DIR "/docs/status.schema.json"));
+}
+
+// --- what is told ---
+
+TEST_F(Status, TellsOfTheJobThatRunsAndOfThoseThatRan) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  const auto id = defer("test.until", "t", until_argument("go"), "lock => 'sink'");
+  ASSERT_TRUE(eventually([&] { return status()["sub_workers"][2]["job"].is_object(); }));
+  const json running = status()["sub_workers"][2];
+  EXPECT_EQ(running["state"], "running");
+  EXPECT_EQ(running["group"], "t");
+  EXPECT_EQ(std::to_string(running["job"]["id"].get<std::int64_t>()), id);
+  EXPECT_EQ(running["job"]["task"], "test.until");
+  EXPECT_EQ(running["job"]["queue"], "t");
+  EXPECT_EQ(running["job"]["lock"], "sink");
+  EXPECT_EQ(running["job"]["attempt"], 1);
+  EXPECT_THAT(family.processes(kTestTasks), Contains(running["task_process"]["pid"].get<pid_t>()));
+  ASSERT_TRUE(
+      eventually([&] { return status()["sub_workers"][2]["task_process"]["rss_bytes"].is_number(); }));
+  let_go("go");
+  defer("misbehave.segfault", "m");
+  defer("misbehave.noop", "m");
+  ASSERT_TRUE(eventually([&] {
+    const json queues = status()["queues"];
+    return queues.size() == 2 && queues[0]["succeeded"] == 1 && queues[0]["failed"] == 1 &&
+           queues[1]["succeeded"] == 1;
+  })) << status().dump(1);
+  const json all = status();
+  EXPECT_EQ(all["sub_workers"][2]["job"], nullptr);
+  EXPECT_EQ(all["sub_workers"][2]["jobs"]["succeeded"], 1);
+  const json failure = all["recent_failures"].at(0);
+  EXPECT_EQ(all["recent_failures"].size(), 1U);
+  EXPECT_EQ(failure["cause"], "signalled");
+  EXPECT_EQ(failure["task"], "misbehave.segfault");
+  EXPECT_THAT(failure["message"].get<std::string>(), HasSubstr("signal 11"));
+  const auto task = [&](const std::string& name) {
+    for (const json& total : all["tasks"])
+      if (total["name"] == name) return total;
+    return json();
+  };
+  EXPECT_EQ(task("test.until")["succeeded"], 1);
+  EXPECT_EQ(task("misbehave.hang")["succeeded"], 0) << "registered, and never run";
+  EXPECT_TRUE(task("misbehave.hang")["registered"]);
+}
+
+TEST_F(Status, EveryFieldIsInTheSchemaAndInTheDocuments) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  defer("test.until", "t", until_argument("go"), "lock => 'sink'");
+  defer("misbehave.throw", "m", R"({"message": "no"})");
+  defer("misbehave.noop", "nobody serves this");
+  ASSERT_TRUE(eventually([&] {
+    const json all = status();
+    return all["sub_workers"][2]["job"].is_object() && all["recent_failures"].size() == 1 &&
+           all["waiting"].is_object();
+  })) << status().dump(1);
+  const json all = status();
+  EXPECT_THAT(violations(all, schema()), IsEmpty());
+  const std::string document = read_file(POSTPONE_SOURCE_DIR "/docs/status.md");
+  std::set<std::string> names;
+  const std::function<void(const json&)> collect = [&](const json& value) {
+    if (value.is_object())
+      for (const auto& [name, element] : value.items()) names.insert(name);
+    if (value.is_structured())
+      for (const json& element : value) collect(element);
+  };
+  collect(all);
+  for (const std::string& name : names)
+    EXPECT_TRUE(std::regex_search(document, std::regex("[`{ ]" + name + "[`,}]")))
+        << name << " is not in status.md";
+  // And the metrics.
+  std::istringstream lines(curl("/metrics").output);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("# TYPE ")) continue;
+    const std::string name = line.substr(7, line.find(' ', 7) - 7);
+    EXPECT_TRUE(std::regex_search(document, std::regex("`" + name + "[`{]")))
+        << name << " is not in status.md";
+  }
+  let_go("go");
+}
+
+TEST_F(Status, KnowsWhatWaits) {
+  defer("test.append", "t", R"({"file": "/dev/null", "text": ""})",
+        "scheduled_at => now() + interval '1 hour'");
+  for (int i = 0; i < 3; ++i) defer("any", "nobody");
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  ASSERT_TRUE(eventually([&] { return status()["waiting"].is_object(); }));
+  const json waiting = status()["waiting"];
+  EXPECT_EQ(waiting["queues"][0]["name"], "nobody");
+  EXPECT_EQ(waiting["queues"][0]["ready"], 3);
+  EXPECT_GT(waiting["queues"][0]["oldest_s"], 0.0);
+  const auto is_scheduled = [](const json& queue) { return queue["name"] == "t" && queue["scheduled"] == 1; };
+  EXPECT_TRUE(std::any_of(waiting["queues"].begin(), waiting["queues"].end(), is_scheduled)) << waiting;
+  EXPECT_THAT(curl("/metrics").output, HasSubstr("\npostpone_queue_ready_jobs{queue=\"nobody\"} 3\n"));
+}
+
+TEST_F(Status, TotalsDoNotGoBackWhenASubWorkerDies) {
+  Family family(database_.url(), "[supervisor]\n" + section() + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  for (int i = 0; i < 5; ++i) defer("misbehave.noop", "m");
+  ASSERT_TRUE(eventually([&] { return status()["sub_workers"][0]["jobs"]["succeeded"] == 5; }));
+  const pid_t pid = status()["sub_workers"][0]["pid"];
+  ::kill(pid, SIGKILL);
+  ASSERT_TRUE(eventually([&] {
+    const json worker = status()["sub_workers"][0];
+    return worker["ready"] == true && worker["pid"] != pid;
+  }));
+  const json worker = status()["sub_workers"][0];
+  EXPECT_EQ(worker["jobs"]["succeeded"], 5);
+  EXPECT_EQ(worker["generation"], 2);
+  EXPECT_EQ(worker["restarts"], 1);
+  EXPECT_EQ(worker["crashes"], 1);
+  EXPECT_THAT(worker["last_end"]["cause"].get<std::string>(), StartsWith("signal 9"));
+  defer("misbehave.noop", "m");
+  EXPECT_TRUE(eventually([&] { return status()["sub_workers"][0]["jobs"]["succeeded"] == 6; }));
+  EXPECT_THAT(curl("/metrics").output, HasSubstr("\npostpone_subworker_crashes_total{group=\"m\"} 1\n"));
+}
+
+TEST_F(Status, ARescuedJobIsAmongTheFailures) {
+  Family family(database_.url(), "[supervisor]\n" + section() + group("t", kTestTasks, 1));
+  family.wait_until_ready(1);
+  const auto id = defer("test.until", "t", until_argument("go"));
+  ASSERT_TRUE(eventually([&] { return status()["sub_workers"][0]["job"].is_object(); }));
+  ::kill(status()["sub_workers"][0]["pid"].get<pid_t>(), SIGKILL);
+  ASSERT_TRUE(eventually([&] { return status()["housekeeper"]["rescued_jobs"] == 1; }));
+  const json failure = status()["recent_failures"].at(0);
+  EXPECT_EQ(std::to_string(failure["job_id"].get<std::int64_t>()), id);
+  EXPECT_EQ(failure["cause"], "worker_lost");
+  EXPECT_EQ(failure["ending"], "retried");
+  EXPECT_THAT(violations(status(), schema()), IsEmpty());
+  let_go("go");
+}
+
+// --- the small pages ---
+
+TEST_F(Status, SaysWhetherItIsReadyAndWhyNot) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  ASSERT_TRUE(becomes("running"));
+  EXPECT_EQ(answer("/healthz"), "200 ok\n");
+  EXPECT_EQ(answer("/readyz"), "200 ready\n");
+  family.signal(SIGTSTP);
+  ASSERT_TRUE(becomes("paused"));
+  EXPECT_THAT(answer("/readyz"), StartsWith("503 not ready: paused"));
+  EXPECT_EQ(answer("/healthz"), "200 ok\n");
+  family.signal(SIGCONT);
+  ASSERT_TRUE(becomes("running"));
+  EXPECT_EQ(answer("/readyz"), "200 ready\n");
+}
+
+TEST_F(Status, AnswersHeadAndRefusesTheRest) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  const std::string head = curl("/status", {"--head"}).output;
+  EXPECT_THAT(head, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_TRUE(std::regex_search(head, std::regex("Content-Length: [1-9][0-9]{2,}\r\n"))) << head;
+  EXPECT_THAT(curl("/events", {"--head"}).output, StartsWith("HTTP/1.1 200 OK\r\n"));
+  for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS"})
+    EXPECT_EQ(answer("/status", {"--request", method}),
+              "405 nothing can be changed here: GET and HEAD only\n");
+  EXPECT_THAT(curl("/status", {"--request", "DELETE", "--include"}).output,
+              HasSubstr("\r\nAllow: GET, HEAD\r\n"));
+  EXPECT_THAT(answer("/"), StartsWith("404 there are /status,"));
+  EXPECT_THAT(answer("/status", {"--data", "x=1"}), StartsWith("413 "));
+  EXPECT_THAT(answer("/status", {"--http1.0"}), StartsWith("200 {"));
+}
+
+TEST_F(Status, OneConnectionServesManyRequests) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  const auto run =
+      run_program({"curl", "--silent", "--verbose", "--unix-socket", path(), "http://localhost/healthz",
+                   "http://localhost/readyz", "http://localhost/nothing", "http://localhost/healthz"});
+  EXPECT_EQ(run.exit_status, 0) << run.errors;
+  EXPECT_THAT(run.errors, HasSubstr("Re-using existing connection"));
+  EXPECT_TRUE(run.output.ends_with("ok\n")) << run.output;
+}
+
+// --- bad days ---
+
+TEST_F(Status, AnswersWhileTheDatabaseIsAway) {
+  PrivateServer server;
+  run_program({POSTPONE_CLI, "--database-url", server.url(), "schema", "apply"});
+  Family family(server.url(),
+                config("heartbeat_interval = \"1s\"\nfence_after = \"3s\"\nstalled_after = \"6s\"\n"));
+  family.wait_until_ready(3);
+  ASSERT_TRUE(becomes("running"));
+  server.stop("immediate");
+  ASSERT_TRUE(eventually([&] { return status()["database"]["state"] == "down"; })) << family.log();
+  const json down = status();
+  EXPECT_EQ(down["supervisor"]["state"], "degraded");
+  EXPECT_FALSE(down["supervisor"]["ready"]);
+  EXPECT_THAT(down["supervisor"]["reasons"].dump(), HasSubstr("the database cannot be reached"));
+  EXPECT_TRUE(down["database"]["last_error"].is_object());
+  EXPECT_THAT(violations(down, schema()), IsEmpty());
+  EXPECT_THAT(answer("/readyz"), StartsWith("503 not ready: the database cannot be reached"));
+  EXPECT_EQ(answer("/healthz"), "200 ok\n");
+  server.start();
+  ASSERT_TRUE(becomes("running")) << status().dump(1);
+  EXPECT_GE(status()["database"]["reconnects"], 1);
+}
+
+TEST_F(Status, AnswersBeforeTheDatabaseWasEverReached) {
+  Family family("host=/nowhere dbname=none", config());
+  ASSERT_TRUE(eventually([&] { return curl("/healthz").exit_status == 0; }));
+  const json all = status();
+  EXPECT_EQ(all["supervisor"]["state"], "starting");
+  EXPECT_THAT(violations(all, schema()), IsEmpty());
+  EXPECT_THAT(answer("/readyz"), StartsWith("503 not ready: schema and task executables are checked"));
+}
+
+TEST_F(Status, AnswersWhileASubWorkerIsStoppedAndWhileDraining) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  defer("test.until", "t", until_argument("go"));
+  ASSERT_TRUE(eventually([&] { return status()["sub_workers"][2]["job"].is_object(); }));
+  const pid_t stopped = status()["sub_workers"][0]["pid"];
+  ::kill(stopped, SIGSTOP);
+  EXPECT_TRUE(eventually([&] { return status()["sub_workers"][0]["heartbeat_age_s"] > 1.5; }));
+  ::kill(stopped, SIGCONT);
+  family.signal(SIGTERM);
+  ASSERT_TRUE(becomes("draining"));
+  EXPECT_THAT(answer("/readyz"), StartsWith("503 not ready: draining"));
+  EXPECT_EQ(status()["sub_workers"][2]["state"], "running");
+  let_go("go");
+  EXPECT_EQ(family.wait().code, 0);
+  EXPECT_NE(::access(path().c_str(), F_OK), 0) << "the socket goes with the supervisor";
+}
+
+// --- clients that mean no good ---
+
+TEST_F(Status, TwoHundredWhoNeverSayAWordKeepNobodyOut) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  std::vector<Client> silent;
+  for (int i = 0; i < 200; ++i) silent.emplace_back(path());
+  EXPECT_EQ(answer("/healthz"), "200 ok\n");
+  EXPECT_EQ(status()["schema_version"], 1);
+  defer("misbehave.noop", "m");
+  EXPECT_TRUE(eventually([&] { return status()["queues"].size() == 1; }));
+  EXPECT_EQ(silent.front().read(), "") << "dropped for those who came later";
+}
+
+TEST_F(Status, GarbageIsAnsweredWithAStatusCode) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  const auto say = [&](const std::string& text) {
+    Client client(path());
+    client.send(text);
+    const std::string answer = client.read();
+    return answer.substr(0, answer.find('\r'));
+  };
+  EXPECT_EQ(say("hello?\r\n\r\n"), "HTTP/1.1 400 Bad Request");
+  EXPECT_EQ(say(std::string("\0\1\2\3\xff\xfe\r\n\r\n", 10)), "HTTP/1.1 400 Bad Request");
+  EXPECT_EQ(say("GET /status HTTP/9.9\r\n\r\n"), "HTTP/1.1 505 HTTP Version Not Supported");
+  EXPECT_EQ(say("GET /status HTTP/1.1\r\nno colon here\r\n\r\n"), "HTTP/1.1 400 Bad Request");
+  EXPECT_EQ(say("GET /status HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n"),
+            "HTTP/1.1 413 Payload Too Large");
+  EXPECT_EQ(say("POST /status HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+            "HTTP/1.1 413 Payload Too Large");
+  EXPECT_EQ(say("GET /" + std::string(100'000, 'a') + " HTTP/1.1\r\n\r\n"),
+            "HTTP/1.1 431 Request Header Fields Too Large");
+  EXPECT_EQ(answer("/healthz"), "200 ok\n");
+}
+
+TEST_F(Status, AnEndlessHeaderComesToAnEnd) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  Client client(path());
+  client.send("GET /status HTTP/1.1\r\n");
+  int lines = 0;
+  while (lines < 100'000 && client.send("X-Endless-" + std::to_string(lines) + ": and on it goes\r\n"))
+    ++lines;
+  EXPECT_LT(lines, 100'000);
+  EXPECT_THAT(client.read(), StartsWith("HTTP/1.1 431 "));
+}
+
+TEST_F(Status, ARequestThatDoesNotEndIsTimedOut) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  Client silent(path());
+  Client slow(path());
+  slow.send("GET /status HT");
+  EXPECT_THAT(slow.read(), StartsWith("HTTP/1.1 408 Request Timeout\r\n"));
+  EXPECT_EQ(silent.read(), "");
+}
+
+// --- events ---
+
+TEST_F(Status, EventsTellWhatHappens) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  Client follower(path());
+  follower.send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(follower.read("event: state_changed"), HasSubstr("Content-Type: text/event-stream\r\n"));
+  const auto id = defer("misbehave.noop", "m");
+  EXPECT_THAT(follower.read("event: job_started\ndata: "), HasSubstr("event: job_started\n"));
+  EXPECT_THAT(follower.read("event: job_finished\ndata: "), HasSubstr("\"job_id\":" + id + ","));
+  ::kill(status()["sub_workers"][0]["pid"].get<pid_t>(), SIGKILL);
+  EXPECT_THAT(follower.read("event: process_died\ndata: "), HasSubstr("event: process_died\n"));
+  EXPECT_THAT(follower.read("signal 9 (Killed)"), HasSubstr("\"name\":\"sub-worker m/0\""));
+  EXPECT_THAT(follower.read("event: process_born"), HasSubstr("event: process_born"));
+  family.signal(SIGTSTP);
+  EXPECT_THAT(follower.read("\"state\":\"paused\""), HasSubstr("\"state\":\"paused\""));
+}
+
+TEST_F(Status, AFollowerWhoDoesNotReadIsDropped) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  Client lazy(path());
+  lazy.send("GET /events HTTP/1.1\r\n\r\n");
+  lazy.read("event: state_changed");
+  const std::string many =
+      "SELECT count(postpone_defer('misbehave.noop', queue => 'm')) FROM generate_series(1, 500)";
+  // Each job is some 350 bytes of events: until socket and backlog are full, and it is no longer served.
+  const auto dropped = [&] {
+    return family.processes("postpone: supervisor").size() == 1 && !lazy.send("\r\n");
+  };
+  for (int round = 0; round < 20 && !dropped(); ++round) {
+    sql(many);
+    eventually([&] {
+      return sql("SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'm' AND status IN ('todo', "
+                 "'doing')") == "0";
+    });
+  }
+  EXPECT_TRUE(eventually(dropped, 20s));
+  EXPECT_EQ(answer("/healthz"), "200 ok\n");
+}
+
+TEST_F(Status, TheSeventeenthFollowerIsRefused) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  std::vector<Client> followers;
+  for (int i = 0; i < 16; ++i) {
+    followers.emplace_back(path());
+    followers.back().send("GET /events HTTP/1.1\r\n\r\n");
+    followers.back().read(": following");
+  }
+  EXPECT_THAT(answer("/events"), StartsWith("503 16 clients follow the events already"));
+  followers.pop_back();
+  EXPECT_TRUE(eventually([&] {
+    Client client(path());
+    client.send("GET /events HTTP/1.1\r\n\r\n");
+    return client.read("\r\n").starts_with("HTTP/1.1 200");
+  }));
+}
+
+// --- the command line ---
+
+std::string run_cli(std::vector<std::string> arguments, int wanted_status = 0) {
+  arguments.insert(arguments.begin(), POSTPONE_CLI);
+  const auto run = run_program(arguments);
+  EXPECT_EQ(run.exit_status, wanted_status) << run.errors;
+  return wanted_status == 0 ? run.output : run.errors;
+}
+
+TEST_F(Status, TheCommandShowsIt) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  const auto id = defer("test.until", "t", until_argument("go"), "lock => 'sink'");
+  defer("misbehave.segfault", "m");
+  ASSERT_TRUE(eventually([&] {
+    const json all = status();
+    return all["sub_workers"][2]["job"].is_object() && all["recent_failures"].size() == 1 &&
+           all["waiting"].is_object();
+  }));
+  const std::string page = run_cli({"status", "--socket", path()});
+  EXPECT_THAT(page, HasSubstr("\nstate        running, ready\n"));
+  EXPECT_TRUE(std::regex_search(
+      page, std::regex("\n(SUB-WORKER +FOR +JOB +TASK +LOCK.*\n)t/2 .* " + id + "  test.until  sink")))
+      << page;
+  EXPECT_TRUE(std::regex_search(page, std::regex("ago +[0-9]+  misbehave.segfault +failed  signalled")))
+      << page;
+  EXPECT_THAT(violations(json::parse(run_cli({"status", "--json", "--socket", path()})), schema()),
+              IsEmpty());
+  std::ofstream(files_.file("other.toml")) << section() << group("m", kMisbehave, 1);
+  EXPECT_THAT(run_cli({"status", "--config", files_.file("other.toml")}), HasSubstr("running, ready"));
+  let_go("go");
+}
+
+TEST_F(Status, TopIsAListingWhenPiped) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  defer("misbehave.noop", "m");
+  ASSERT_TRUE(eventually([&] { return status()["queues"].size() == 1; }));
+  const std::string pages =
+      run_cli({"top", "--socket", path(), "--count", "2", "--interval", "200ms", "--sort", "jobs"});
+  EXPECT_EQ(pages.find('\x1b'), std::string::npos) << "no word for a terminal";
+  const auto second = pages.find("\n\npostpone ");
+  ASSERT_NE(second, std::string::npos) << pages;
+  EXPECT_THAT(pages.substr(second), HasSubstr(" jobs/s\n"));
+  EXPECT_TRUE(std::regex_search(pages, std::regex("\nSLOT +STATE .*\nm/[01] .*\n(m|t)/")))
+      << "who did most comes first: " << pages;
+}
+
+TEST_F(Status, TheCommandsSayWhatIsWrong) {
+  EXPECT_THAT(run_cli({"status"}, 2), HasSubstr("give --socket PATH, or --config FILE with [status] socket"));
+  EXPECT_THAT(run_cli({"top", "--interval", "1ms", "--socket", "x"}, 2),
+              HasSubstr("no duration from 100ms to 24h"));
+  EXPECT_THAT(
+      run_cli({"status", "--socket", path()}, 4),
+      HasSubstr("status socket " + path() + ": No such file or directory; is the supervisor running"));
+  std::ofstream(files_.file("none.toml")) << group("m", kMisbehave, 1);
+  EXPECT_THAT(run_cli({"status", "--config", files_.file("none.toml")}, 3),
+              HasSubstr("has no [status] socket"));
+  const sys::Fd other(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path().data(), path().size());
+  ASSERT_EQ(::bind(other.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  EXPECT_THAT(run_cli({"status", "--socket", path()}, 4),
+              HasSubstr("Connection refused; is the supervisor running"));
+  ASSERT_EQ(::listen(other.get(), 1), 0);
+  EXPECT_THAT(run_cli({"status", "--socket", path()}, 4), HasSubstr("no answer within 5 s"));
+}
+
+// --- the file ---
+
+TEST_F(Status, TheSocketHasItsMode) {
+  Family family(database_.url(), section("mode = \"0600\"\n") + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  struct stat found {};
+  ASSERT_EQ(::stat(path().c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 07777, 0600U);
+}
+
+TEST_F(Status, AStaleSocketIsReplaced) {
+  {
+    Family family(database_.url(), section() + group("m", kMisbehave, 1));
+    family.wait_until_ready(1);
+    family.signal(SIGKILL);
+    family.wait();
+    ASSERT_EQ(::access(path().c_str(), F_OK), 0);
+  }
+  Family family(database_.url(), section() + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  EXPECT_EQ(answer("/healthz"), "200 ok\n");
+}
+
+TEST_F(Status, ASecondSupervisorDoesNotStartAndTheFirstGoesOn) {
+  Family first(database_.url(), section() + group("m", kMisbehave, 1));
+  first.wait_until_ready(1);
+  Family second(database_.url(), section() + group("m", kMisbehave, 1));
+  EXPECT_EQ(second.wait().code, 1);
+  EXPECT_THAT(second.log(),
+              HasSubstr("status socket " + path() + ": another supervisor (pid " +
+                        std::to_string(first.pid()) + ") has it; give each its own path in [status] socket"));
+  EXPECT_EQ(status()["supervisor"]["pid"], first.pid());
+}
+
+TEST_F(Status, WhatIsNotOursIsLeftAlone) {
+  const auto refusal = [&] {
+    Family family(database_.url(), section() + group("m", kMisbehave, 1));
+    EXPECT_EQ(family.wait().code, 1);
+    return family.log();
+  };
+  std::ofstream(path()) << "precious";
+  EXPECT_THAT(refusal(), HasSubstr("a file that is no socket lies there; remove it or choose another path"));
+  EXPECT_EQ(read_file(path()), "precious");
+  ::unlink(path().c_str());
+  const sys::Fd other(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path().data(), path().size());
+  ASSERT_EQ(::bind(other.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(other.get(), 1), 0);
+  EXPECT_THAT(refusal(), HasSubstr("another program listens there; choose another path"));
+  EXPECT_EQ(::access(path().c_str(), F_OK), 0);
+}
+
+TEST_F(Status, ADirectoryThatIsNotThereIsNamed) {
+  Family family(database_.url(),
+                "[status]\nsocket = \"" + files_.file("no/status.sock") + "\"\n" + group("m", kMisbehave, 1));
+  EXPECT_EQ(family.wait().code, 1);
+  EXPECT_THAT(family.log(),
+              HasSubstr("cannot open " + files_.file("no/status.sock.lock") +
+                        " (is the directory there, and may this user write to it?): No such file"));
+}
+
+}  // namespace
+}  // namespace postpone::tests
