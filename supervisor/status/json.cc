@@ -2,13 +2,13 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <ctime>
-#include <nlohmann/json.hpp>
+
+#include "supervisor/status/json_writer.h"
 
 namespace postpone::supervisor::status {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr std::array<const char*, board::kEndings> kEndingNames{"succeeded", "failed", "retried", "aborted"};
 
@@ -19,12 +19,8 @@ double seconds(std::uint64_t ns) {
   return static_cast<double>(ns) / 1e9;
 }
 
-Json text_or_null(std::string_view text) {
-  return text.empty() ? Json() : Json(text);
-}
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+const char* state_name(const Judgement& judgement) {
+  return kStateNames.at(static_cast<std::size_t>(judgement.state));
 }
 
 const char* ending_name(std::int64_t ending) {
@@ -32,24 +28,57 @@ const char* ending_name(std::int64_t ending) {
   return known ? kEndingNames.at(static_cast<std::size_t>(ending)) : "unknown";
 }
 
-// The moment of a snapshot, to which all its times are related.
-class Moment {
+// A writer that knows the moment of the snapshot, to which all its times are related. 0 is no time.
+class Page : public JsonWriter {
  public:
-  explicit Moment(const Snapshot& s) : now_ns_(s.now_ns), now_unix_ns_(s.now_unix_ns) {}
+  Page(std::int64_t now_ns, std::int64_t now_unix_ns) : now_ns_(now_ns), now_unix_ns_(now_unix_ns) {}
 
-  Json at(std::int64_t ns) const { return ns == 0 ? Json() : Json(iso_time(now_unix_ns_ - (now_ns_ - ns))); }
-  Json ago(std::int64_t ns) const {
-    return ns == 0 ? Json() : Json(seconds(std::max<std::int64_t>(0, now_ns_ - ns)));
+  void at(const char* name, std::int64_t ns) {
+    if (ns == 0) return field_null(name);
+    field(name, iso_time(now_unix_ns_ - (now_ns_ - ns)));
   }
-  Json ahead(std::int64_t ns) const {
-    return ns == 0 ? Json() : Json(seconds(std::max<std::int64_t>(0, ns - now_ns_)));
+  void ago(const char* name, std::int64_t ns) { span(name, ns, now_ns_ - ns); }
+  void ahead(const char* name, std::int64_t ns) { span(name, ns, ns - now_ns_); }
+  void text_or_null(const char* name, std::string_view text) {
+    if (text.empty()) return field_null(name);
+    field(name, text);
   }
-  Json of(const std::optional<Trouble>& trouble) const {
-    if (!trouble) return nullptr;
-    return {{"at", at(trouble->at_ns)}, {"age_s", ago(trouble->at_ns)}, {"message", trouble->text}};
+  template <class Number>
+  void number_or_null(const char* name, Number number) {
+    if (number == Number()) return field_null(name);
+    field(name, number);
+  }
+  void field_null(const char* name) {
+    key(name);
+    null();
+  }
+  // An object of the content, or null.
+  template <class T, class Content>
+  void optional_object(const char* name, const std::optional<T>& value, Content content) {
+    key(name);
+    if (!value) return null();
+    object([&] { content(*value); });
+  }
+  void trouble(const char* name, const std::optional<Trouble>& trouble) {
+    optional_object(name, trouble, [&](const Trouble& what) {
+      at("at", what.at_ns);
+      ago("age_s", what.at_ns);
+      field("message", what.text);
+    });
+  }
+  void texts(const char* name, const std::vector<std::string>& texts) {
+    key(name);
+    array([&] {
+      for (const std::string& text : texts) value(std::string_view(text));
+    });
   }
 
  private:
+  void span(const char* name, std::int64_t ns, std::int64_t length_ns) {
+    if (ns == 0) return field_null(name);
+    field(name, seconds(std::max<std::int64_t>(0, length_ns)));
+  }
+
   const std::int64_t now_ns_;
   const std::int64_t now_unix_ns_;
 };
@@ -58,195 +87,209 @@ std::string version_text(int number) {
   return number == 0 ? "" : fmt::format("{}.{}", number / 10'000, number % 10'000);
 }
 
-Json supervisor(const Snapshot& s, const Judgement& judgement, const Moment& moment) {
+void write_supervisor(Page& page, const Snapshot& s, const Judgement& judgement) {
   const Process& process = s.supervisor;
-  Json reload;
-  if (process.last_reload)
-    reload = {{"at", moment.at(process.last_reload->at_ns)},
-              {"ok", process.last_reload->ok},
-              {"message", process.last_reload->message}};
-  return {{"version", process.version},
-          {"name", process.name},
-          {"pid", process.pid},
-          {"started_at", moment.at(process.started_ns)},
-          {"uptime_s", moment.ago(process.started_ns)},
-          {"state", kStateNames.at(static_cast<std::size_t>(judgement.state))},
-          {"reasons", judgement.reasons},
-          {"ready", judgement.not_ready.empty()},
-          {"config_file", process.config_file},
-          {"last_reload", reload},
-          {"cpu_s", process.cpu_s},
-          {"rss_bytes", process.rss_bytes}};
+  page.field("version", process.version);
+  page.field("name", process.name);
+  page.field("pid", process.pid);
+  page.at("started_at", process.started_ns);
+  page.ago("uptime_s", process.started_ns);
+  page.field("state", state_name(judgement));
+  page.texts("reasons", judgement.reasons);
+  page.field("ready", judgement.not_ready.empty());
+  page.field("config_file", process.config_file);
+  page.optional_object("last_reload", process.last_reload, [&](const Reload& reload) {
+    page.at("at", reload.at_ns);
+    page.field("ok", reload.ok);
+    page.field("message", reload.message);
+  });
+  page.field("cpu_s", process.cpu_s);
+  page.field("rss_bytes", process.rss_bytes);
 }
 
-Json database(const Snapshot& s, const Moment& moment) {
-  const Database& d = s.database;
-  const Listen& l = s.listen;
-  const std::uint64_t reconnects = d.connections > 0 ? d.connections - 1 : 0;
-  return {{"state", d.up ? "up" : "down"},
-          {"since", moment.at(d.since_ns)},
-          {"server_version", text_or_null(version_text(d.server_version))},
-          {"reconnects", reconnects},
-          {"last_error", moment.of(d.last_error)},
-          {"listen",
-           {{"state", l.wanted ? l.connection : "off"},
-            {"since", moment.at(l.since_ns)},
-            {"reconnects", l.reconnects},
-            {"notifications", l.notifications},
-            {"last_notification_at", moment.at(l.last_notification_ns)},
-            {"last_probe_at", moment.at(l.last_probe_ns)},
-            {"last_error", moment.of(l.last_error)}}},
-          {"pool",
-           {{"size", s.pool.size},
-            {"held", s.pool.held},
-            {"waiting", s.pool.waiting},
-            {"longest_wait_s", seconds(s.pool.longest_wait_ns)}}}};
+void write_listen(Page& page, const Listen& listen) {
+  page.field("state", listen.wanted ? std::string_view(listen.connection) : "off");
+  page.at("since", listen.since_ns);
+  page.field("reconnects", listen.reconnects);
+  page.field("notifications", listen.notifications);
+  page.at("last_notification_at", listen.last_notification_ns);
+  page.at("last_probe_at", listen.last_probe_ns);
+  page.trouble("last_error", listen.last_error);
 }
 
-Json end(const std::optional<End>& end, const Moment& moment) {
-  if (!end) return nullptr;
-  return {{"at", moment.at(end->at_ns)}, {"well", end->well}, {"cause", end->how}};
+void write_database(Page& page, const Snapshot& s) {
+  const Database& database = s.database;
+  page.field("state", database.up ? "up" : "down");
+  page.at("since", database.since_ns);
+  page.text_or_null("server_version", version_text(database.server_version));
+  page.field("reconnects", database.connections > 0 ? database.connections - 1 : 0);
+  page.trouble("last_error", database.last_error);
+  page.key("listen");
+  page.object([&] { write_listen(page, s.listen); });
+  page.key("pool");
+  page.object([&] {
+    page.field("size", s.pool.size);
+    page.field("held", s.pool.held);
+    page.field("waiting", s.pool.waiting);
+    page.field("longest_wait_s", seconds(s.pool.longest_wait_ns));
+  });
 }
 
 // What every process of the family has.
-void add_member(Json& json, const Member& member, const Moment& moment) {
-  json["pid"] = member.pid == 0 ? Json() : Json(member.pid);
-  json["ready"] = member.ready;
-  json["heartbeat_age_s"] = moment.ago(member.heartbeat_ns);
-  json["restarts"] = member.births > 0 ? member.births - 1 : 0;
-  json["crashes"] = member.crashes;
-  json["failed_starts"] = member.failures;
-  json["next_start_s"] = moment.ahead(member.next_start_ns);
-  json["last_end"] = end(member.last_end, moment);
+void write_member(Page& page, const Member& member) {
+  page.number_or_null("pid", member.pid);
+  page.field("ready", member.ready);
+  page.ago("heartbeat_age_s", member.heartbeat_ns);
+  page.field("restarts", member.births > 0 ? member.births - 1 : 0);
+  page.field("crashes", member.crashes);
+  page.field("failed_starts", member.failures);
+  page.ahead("next_start_s", member.next_start_ns);
+  page.optional_object("last_end", member.last_end, [&](const End& end) {
+    page.at("at", end.at_ns);
+    page.field("well", end.well);
+    page.field("cause", end.how);
+  });
 }
 
-Json housekeeper(const Snapshot& s, const Moment& moment) {
-  Json json = Json::object();
-  add_member(json, s.housekeeper.member, moment);
-  json["last_database_heartbeat_at"] = moment.at(s.database.heartbeat_ns);
-  json["last_database_heartbeat_age_s"] = moment.ago(s.database.heartbeat_ns);
-  json["rescued_jobs"] = s.housekeeper.rescued;
-  json["last_error"] = moment.of(s.database.last_error);
-  return json;
+void write_housekeeper(Page& page, const Snapshot& s) {
+  write_member(page, s.housekeeper.member);
+  page.at("last_database_heartbeat_at", s.database.heartbeat_ns);
+  page.ago("last_database_heartbeat_age_s", s.database.heartbeat_ns);
+  page.field("rescued_jobs", s.housekeeper.rescued);
+  page.trouble("last_error", s.database.last_error);
 }
 
-Json progress(const std::optional<board::Progress>& progress, const Moment& moment) {
-  if (!progress) return nullptr;
-  return {{"done", progress->done},
-          {"total", progress->total},
-          {"at", moment.at(progress->at_ns)},
-          {"age_s", moment.ago(progress->at_ns)}};
+void write_job(Page& page, const SubWorker& worker) {
+  if (!worker.job_known) return page.field("job", "unknown");
+  page.optional_object("job", worker.job, [&](const Job& job) {
+    const board::RunningJob& facts = job.facts;
+    page.field("id", facts.job_id);
+    page.field("task", facts.task.view());
+    page.field("queue", facts.queue.view());
+    page.text_or_null("lock", facts.lock.view());
+    page.field("attempt", facts.attempt);
+    page.at("started_at", facts.started_ns);
+    page.ago("elapsed_s", facts.started_ns);
+    page.number_or_null("time_limit_s", seconds(facts.time_limit_ns));
+    page.optional_object("progress", job.progress, [&](const board::Progress& progress) {
+      page.field("done", progress.done);
+      page.field("total", progress.total);
+      page.at("at", progress.at_ns);
+      page.ago("age_s", progress.at_ns);
+    });
+  });
 }
 
-Json job(const SubWorker& worker, const Moment& moment) {
-  if (!worker.job_known) return "unknown";
-  if (!worker.job) return nullptr;
-  const board::RunningJob& facts = worker.job->facts;
-  return {{"id", facts.job_id},
-          {"task", facts.task.view()},
-          {"queue", facts.queue.view()},
-          {"lock", text_or_null(facts.lock.view())},
-          {"attempt", facts.attempt},
-          {"started_at", moment.at(facts.started_ns)},
-          {"elapsed_s", moment.ago(facts.started_ns)},
-          {"time_limit_s", facts.time_limit_ns == 0 ? Json() : Json(seconds(facts.time_limit_ns))},
-          {"progress", progress(worker.job->progress, moment)}};
+void write_task_process(Page& page, const SubWorker& worker) {
+  if (!worker.task_known) return page.field("task_process", "unknown");
+  page.optional_object("task_process", worker.task, [&](const board::TaskFacts& facts) {
+    const bool weighed = facts.weighed_ns != 0;
+    page.field("pid", facts.pid);
+    page.at("started_at", facts.started_ns);
+    page.ago("age_s", facts.started_ns);
+    page.field("jobs_served", facts.jobs_served);
+    page.field("rss_bytes", weighed ? std::optional(facts.rss_bytes) : std::nullopt);
+    page.field("cpu_s", weighed ? std::optional(seconds(facts.cpu_ns)) : std::nullopt);
+  });
 }
 
-Json task(const SubWorker& worker, const Moment& moment) {
-  if (!worker.task_known) return "unknown";
-  if (!worker.task) return nullptr;
-  const board::TaskFacts& facts = *worker.task;
-  const bool weighed = facts.weighed_ns != 0;
-  return {{"pid", facts.pid},
-          {"started_at", moment.at(facts.started_ns)},
-          {"age_s", moment.ago(facts.started_ns)},
-          {"jobs_served", facts.jobs_served},
-          {"rss_bytes", weighed ? Json(facts.rss_bytes) : Json()},
-          {"cpu_s", weighed ? Json(seconds(facts.cpu_ns)) : Json()}};
+void write_endings(Page& page, const std::array<std::uint64_t, board::kEndings>& ended) {
+  for (std::size_t i = 0; i < ended.size(); ++i) page.field(kEndingNames.at(i), ended.at(i));
 }
 
-void add_endings(Json& json, const std::array<std::uint64_t, board::kEndings>& ended) {
-  for (std::size_t i = 0; i < ended.size(); ++i) json[kEndingNames.at(i)] = ended.at(i);
+void write_sub_worker(Page& page, const Snapshot& s, const SubWorker& worker) {
+  page.field("slot", worker.slot);
+  page.field("group", s.groups.at(worker.group).name);
+  page.field("generation", worker.generation);
+  page.field("state", worker.activity);
+  page.at("since", worker.since_ns);
+  page.ago("in_state_s", worker.since_ns);
+  write_member(page, worker.member);
+  page.number_or_null("worker_id", worker.lease);
+  page.field("connected", worker.holds_connection);
+  write_job(page, worker);
+  page.key("jobs");
+  page.object([&] {
+    page.field("fetched", worker.fetched);
+    write_endings(page, worker.ended);
+    page.field("crashed", worker.crashed);
+  });
+  write_task_process(page, worker);
 }
 
-Json sub_worker(const Snapshot& s, const SubWorker& worker, const Moment& moment) {
-  Json json{{"slot", worker.slot},
-            {"group", s.groups.at(worker.group).name},
-            {"generation", worker.generation},
-            {"state", worker.activity},
-            {"since", moment.at(worker.since_ns)},
-            {"in_state_s", moment.ago(worker.since_ns)}};
-  add_member(json, worker.member, moment);
-  json["worker_id"] = worker.lease == 0 ? Json() : Json(worker.lease);
-  json["connected"] = worker.holds_connection;
-  json["job"] = job(worker, moment);
-  Json counts{{"fetched", worker.fetched}};
-  add_endings(counts, worker.ended);
-  counts["crashed"] = worker.crashed;
-  json["jobs"] = counts;
-  json["task_process"] = task(worker, moment);
-  return json;
+void write_totals(Page& page, const Totals& totals, bool are_tasks) {
+  for (const auto& [name, total] : totals)
+    page.object([&, &name = name, &total = total] {
+      page.field("name", name);
+      if (are_tasks) page.field("registered", total.registered);
+      write_endings(page, total.ended);
+      page.field("run_time_s", seconds(total.run_ns));
+    });
 }
 
-Json totals(const Totals& totals, bool are_tasks) {
-  Json list = Json::array();
-  for (const auto& [name, total] : totals) {
-    Json json{{"name", name}};
-    if (are_tasks) json["registered"] = total.registered;
-    add_endings(json, total.ended);
-    json["run_time_s"] = seconds(total.run_ns);
-    list.push_back(std::move(json));
-  }
-  return list;
+void write_waiting(Page& page, const board::QueueFacts& facts) {
+  page.at("measured_at", facts.measured_ns);
+  page.ago("age_s", facts.measured_ns);
+  page.field("query_s", seconds(facts.took_ns));
+  page.key("queues");
+  page.array([&] {
+    for (std::int64_t i = 0; i < facts.count; ++i)
+      page.object([&, &fact = facts.queues[i]] {
+        page.field("name", fact.name.view());
+        page.field("ready", fact.ready);
+        page.field("scheduled", fact.scheduled);
+        page.field("oldest_s", fact.ready > 0 ? std::optional(seconds(fact.oldest_ns)) : std::nullopt);
+      });
+  });
+  page.key("others");
+  page.object([&] {
+    page.field("queues", facts.other_queues);
+    page.field("ready", facts.other_ready);
+    page.field("scheduled", facts.other_scheduled);
+  });
 }
 
-Json waiting(const Snapshot& s, const Moment& moment) {
-  if (!s.waiting || s.waiting->measured_ns == 0) return nullptr;
-  const board::QueueFacts& facts = *s.waiting;
-  Json queues = Json::array();
-  for (std::int64_t i = 0; i < facts.count; ++i) {
-    const board::QueueFact& fact = facts.queues[i];
-    queues.push_back({{"name", fact.name.view()},
-                      {"ready", fact.ready},
-                      {"scheduled", fact.scheduled},
-                      {"oldest_s", fact.ready > 0 ? Json(seconds(fact.oldest_ns)) : Json()}});
-  }
-  return {
-      {"measured_at", moment.at(facts.measured_ns)},
-      {"age_s", moment.ago(facts.measured_ns)},
-      {"query_s", seconds(facts.took_ns)},
-      {"queues", queues},
-      {"others",
-       {{"queues", facts.other_queues}, {"ready", facts.other_ready}, {"scheduled", facts.other_scheduled}}}};
+void write_failure(Page& page, const Failure& failure) {
+  const board::FailedJob& facts = failure.facts;
+  page.at("at", facts.at_ns);
+  page.ago("age_s", facts.at_ns);
+  page.field("job_id", facts.job_id);
+  page.text_or_null("task", facts.task.view());
+  page.text_or_null("queue", facts.queue.view());
+  page.number_or_null("attempt", facts.attempt);
+  page.field("ending", ending_name(facts.ending));
+  page.field("cause", facts.cause.view());
+  page.text_or_null("message", facts.message.view());
+  page.field("slot", failure.slot);
 }
 
-Json failures(const Snapshot& s, const Moment& moment) {
-  Json list = Json::array();
-  for (const Failure& failure : s.failures) {
-    const board::FailedJob& facts = failure.facts;
-    list.push_back({{"at", moment.at(facts.at_ns)},
-                    {"age_s", moment.ago(facts.at_ns)},
-                    {"job_id", facts.job_id},
-                    {"task", text_or_null(facts.task.view())},
-                    {"queue", text_or_null(facts.queue.view())},
-                    {"attempt", facts.attempt == 0 ? Json() : Json(facts.attempt)},
-                    {"ending", ending_name(facts.ending)},
-                    {"cause", facts.cause.view()},
-                    {"message", text_or_null(facts.message.view())},
-                    {"slot", failure.slot ? Json(*failure.slot) : Json()}});
-  }
-  return list;
+void write_lists(Page& page, const Snapshot& s) {
+  const auto list = [&page](const char* name, const auto& elements, auto write) {
+    page.key(name);
+    page.array([&] {
+      for (const auto& element : elements) page.object([&] { write(element); });
+    });
+  };
+  list("groups", s.groups, [&](const Group& group) {
+    page.field("name", group.name);
+    page.texts("queues", group.queues);
+  });
+  list("sub_workers", s.sub_workers, [&](const SubWorker& worker) { write_sub_worker(page, s, worker); });
+  page.key("tasks");
+  page.array([&] { write_totals(page, s.tasks, true); });
+  page.key("queues");
+  page.array([&] { write_totals(page, s.queues, false); });
+  const bool measured = s.waiting && s.waiting->measured_ns != 0;
+  page.optional_object("waiting", measured ? s.waiting : std::nullopt,
+                       [&](const board::QueueFacts& facts) { write_waiting(page, facts); });
+  list("recent_failures", s.failures, [&](const Failure& failure) { write_failure(page, failure); });
 }
 
-Json groups(const Snapshot& s) {
-  Json list = Json::array();
-  for (const Group& group : s.groups) list.push_back({{"name", group.name}, {"queues", group.queues}});
-  return list;
-}
-
-std::string event(const char* name, const Json& data) {
-  return fmt::format("event: {}\ndata: {}\n\n", name, dump(data));
+// An event whose data `content` writes.
+template <class Content>
+std::string event(const char* name, Page& page, Content content) {
+  page.object(content);
+  return fmt::format("event: {}\ndata: {}\n\n", name, page.take());
 }
 
 }  // namespace
@@ -260,52 +303,58 @@ std::string iso_time(std::int64_t unix_ns) {
 }
 
 std::string to_json(const Snapshot& s, const Judgement& judgement) {
-  const Moment moment(s);
-  Json workers = Json::array();
-  for (const SubWorker& worker : s.sub_workers) workers.push_back(sub_worker(s, worker, moment));
-  return dump({{"schema_version", kSchemaVersion},
-               {"at", iso_time(s.now_unix_ns)},
-               {"supervisor", supervisor(s, judgement, moment)},
-               {"database", database(s, moment)},
-               {"housekeeper", housekeeper(s, moment)},
-               {"groups", groups(s)},
-               {"sub_workers", std::move(workers)},
-               {"tasks", totals(s.tasks, true)},
-               {"queues", totals(s.queues, false)},
-               {"waiting", waiting(s, moment)},
-               {"recent_failures", failures(s, moment)}}) +
-         "\n";
+  Page page(s.now_ns, s.now_unix_ns);
+  page.object([&] {
+    page.field("schema_version", kSchemaVersion);
+    page.at("at", s.now_ns);
+    page.key("supervisor");
+    page.object([&] { write_supervisor(page, s, judgement); });
+    page.key("database");
+    page.object([&] { write_database(page, s); });
+    page.key("housekeeper");
+    page.object([&] { write_housekeeper(page, s); });
+    write_lists(page, s);
+  });
+  return page.take() + "\n";
 }
 
 std::string job_event(const board::News& news, std::uint32_t slot, const std::string& group,
                       std::int64_t now_ns, std::int64_t now_unix_ns) {
-  Json data{{"at", iso_time(now_unix_ns - (now_ns - news.at_ns))},
-            {"job_id", news.job_id},
-            {"task", news.task.view()},
-            {"queue", news.queue.view()},
-            {"attempt", news.attempt},
-            {"group", group},
-            {"slot", slot}};
-  if (news.ended == 0) return event("job_started", data);
-  data["ending"] = ending_name(news.ending);
-  data["cause"] = news.cause.view();
-  data["run_time_s"] = seconds(news.run_ns);
-  return event("job_finished", data);
+  Page page(now_ns, now_unix_ns);
+  return event(news.ended == 0 ? "job_started" : "job_finished", page, [&] {
+    page.at("at", news.at_ns);
+    page.field("job_id", news.job_id);
+    page.field("task", news.task.view());
+    page.field("queue", news.queue.view());
+    page.field("attempt", news.attempt);
+    page.field("group", group);
+    page.field("slot", slot);
+    if (news.ended == 0) return;
+    page.field("ending", ending_name(news.ending));
+    page.field("cause", news.cause.view());
+    page.field("run_time_s", seconds(news.run_ns));
+  });
 }
 
 std::string member_event(const std::string& name, std::int64_t pid, const std::string& how,
                          std::int64_t now_unix_ns) {
-  Json data{{"at", iso_time(now_unix_ns)}, {"name", name}, {"pid", pid}};
-  if (how.empty()) return event("process_born", data);
-  data["cause"] = how;
-  return event("process_died", data);
+  Page page(0, now_unix_ns);
+  return event(how.empty() ? "process_born" : "process_died", page, [&] {
+    page.field("at", iso_time(now_unix_ns));
+    page.field("name", name);
+    page.field("pid", pid);
+    if (!how.empty()) page.field("cause", how);
+  });
 }
 
 std::string state_event(const Judgement& judgement, std::int64_t now_unix_ns) {
-  return event("state_changed", {{"at", iso_time(now_unix_ns)},
-                                 {"state", kStateNames.at(static_cast<std::size_t>(judgement.state))},
-                                 {"reasons", judgement.reasons},
-                                 {"ready", judgement.not_ready.empty()}});
+  Page page(0, now_unix_ns);
+  return event("state_changed", page, [&] {
+    page.field("at", iso_time(now_unix_ns));
+    page.field("state", state_name(judgement));
+    page.texts("reasons", judgement.reasons);
+    page.field("ready", judgement.not_ready.empty());
+  });
 }
 
 }  // namespace postpone::supervisor::status

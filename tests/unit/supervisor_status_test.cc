@@ -191,6 +191,30 @@ TEST(StatusJson, TextsThatAreNotUtf8SpoilNothing) {
   EXPECT_EQ(told(s)["tasks"][0]["name"], "bad \uFFFD name");
 }
 
+// The library that reads it is another one than writes it.
+TEST(StatusJson, TextsComeThroughWhateverStandsInThem) {
+  std::string all;
+  for (int c = 0; c < 0x80; ++c) all += static_cast<char>(c);
+  for (const std::string& text : {all, std::string("ä € 😀"), std::string("\\\"\n")}) {
+    Snapshot s = all_well();
+    s.supervisor.config_file = text;
+    EXPECT_EQ(told(s)["supervisor"]["config_file"], text);
+  }
+}
+
+TEST(StatusJson, EachByteThatIsNoUtf8IsReplaced) {
+  const auto comes_as = [](const std::string& text) {
+    Snapshot s = all_well();
+    s.supervisor.config_file = text;
+    return told(s)["supervisor"]["config_file"].get<std::string>();
+  };
+  EXPECT_EQ(comes_as("a\xe4 z"), "a\uFFFD z");
+  EXPECT_EQ(comes_as("\xc0\xaf"), "\uFFFD\uFFFD") << "longer than need be";
+  EXPECT_EQ(comes_as("\xed\xa0\x80"), "\uFFFD\uFFFD\uFFFD") << "half of a pair";
+  EXPECT_EQ(comes_as("\xf4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD") << "beyond the last character";
+  EXPECT_EQ(comes_as("cut \xe2\x82"), "cut \uFFFD\uFFFD");
+}
+
 TEST(StatusJson, QueuesAreNullUntilTheyWereMeasured) {
   Snapshot s = all_well();
   s.waiting = board::QueueFacts();
