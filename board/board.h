@@ -42,7 +42,7 @@
 namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
-inline constexpr std::uint32_t kLayoutVersion = 1;   // any change of a struct below raises it
+inline constexpr std::uint32_t kLayoutVersion = 2;   // any change of a struct below raises it
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
 inline constexpr std::uint32_t kJobsPerSlot = 32;  // the most jobs that one sub-worker may hold at a time
@@ -199,6 +199,8 @@ struct Header {
   Doorbell housekeeper_doorbell;
   std::atomic<Command> housekeeper_command;
   std::atomic<std::int64_t> housekeeper_heartbeat_ns;
+  // Raised by the supervisor when the log file is to be opened again.
+  std::atomic<std::uint32_t> log_epoch;
   // When the last heartbeat that has reached the database was begun, by boot_ns(); 0 = none yet.
   std::atomic<std::int64_t> leases_good_ns;
 };

@@ -25,6 +25,7 @@
 #include "sql/job_manager.h"
 #include "sql/outage.h"
 #include "subworker/leash.h"
+#include "subworker/log_rotation.h"
 #include "subworker/periodic.h"
 #include "subworker/rescuer.h"
 #include "sys/backoff.h"
@@ -69,6 +70,7 @@ class Housekeeper {
   const board::Board& board_;
   const Leash leash_;
   board::Header& header_;
+  LogRotation rotation_;
   Rescuer rescuer_;
 
   std::optional<sql::JobManager> manager_;

@@ -10,12 +10,14 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "board/board.h"
 #include "board/family.h"
 #include "config/config.h"
 #include "subworker/housekeeper.h"
 #include "subworker/leash.h"
+#include "subworker/log_rotation.h"
 #include "subworker/preflight.h"
 #include "subworker/signals.h"
 #include "subworker/sub_worker.h"
@@ -99,21 +101,42 @@ board::SubWorkerExit run_housekeeper(const config::Config& config) {
 board::SubWorkerExit run_preflight(const config::Config& config) {
   const auto board = board::Board::attach(sys::Fd(board::kBoardFd));
   install_signal_handlers(board.header().housekeeper_doorbell);
-  return preflight(config, Leash(sys::Fd(board::kLeashFd), 1));
+  LogRotation rotation(board);
+  return preflight(config, Leash(sys::Fd(board::kLeashFd), 1), rotation);
 }
 
-std::string role_of(const Arguments& arguments) {
-  if (arguments.housekeeper) return "housekeeper";
-  if (arguments.preflight) return "preflight";
-  return fmt::format("sub-worker {}/{}", arguments.group, arguments.slot);
+sys::LogIdentity identity_of(const Arguments& arguments) {
+  if (arguments.housekeeper) return {.role = "housekeeper", .component = sys::Component::housekeeper};
+  if (arguments.preflight) return {.role = "preflight"};
+  return {.role = "sub-worker",
+          .component = sys::Component::subworker,
+          .group = arguments.group,
+          .slot = arguments.slot};
+}
+
+std::string title_of(const sys::LogIdentity& identity) {
+  return identity.slot ? fmt::format("{} {}/{}", identity.role, identity.group, *identity.slot)
+                       : identity.role;
+}
+
+// The supervisor has opened the file before us. What has become of it since must not end the family.
+void start_log(const sys::LogIdentity& identity, const config::Log& log) {
+  sys::LogOptions options{log.level, log.levels, log.format == config::LogFormat::json, log.file};
+  try {
+    sys::init_log(identity, options);
+  } catch (const std::system_error& error) {
+    options.file.clear();
+    sys::init_log(identity, options);
+    spdlog::error("{}; writing to standard error", error.what());
+  }
 }
 
 board::SubWorkerExit run(const Arguments& arguments) {
-  const std::string role = role_of(arguments);
-  sys::init_log({"info", "text", role});
+  const sys::LogIdentity identity = identity_of(arguments);
+  sys::init_log(identity, {});
   const config::Config config = read_config(arguments);
-  sys::init_log({config.log.level, config.log.format == config::LogFormat::json ? "json" : "text", role});
-  sys::set_process_title(role + ": starting");
+  start_log(identity, config.log);
+  sys::set_process_title(title_of(identity) + ": starting");
   if (arguments.housekeeper) return run_housekeeper(config);
   if (arguments.preflight) return run_preflight(config);
   return run_sub_worker(arguments, config);

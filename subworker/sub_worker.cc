@@ -13,6 +13,7 @@
 #include "subworker/signals.h"
 #include "sys/cgroup.h"
 #include "sys/crash_point.h"
+#include "sys/log.h"
 #include "sys/process_title.h"
 
 namespace postpone::subworker {
@@ -39,6 +40,7 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
       identity_(std::move(identity)),
       leash_(std::move(leash)),
       slot_(board.slot(identity_.slot)),
+      rotation_(board),
       session_(config, group, board, identity_,
                {.on_tick = [this] { tick(); },
                 .gives_up = [this](bool pending) { return gives_up(pending); },
@@ -91,8 +93,7 @@ bool SubWorker::task_is_fit() const {
 void SubWorker::replace_task() {
   show("starting its task process");
   if (task_) task_->retire(kRetireGrace);
-  task_.emplace(group_, identity_.cgroup,
-                [this](Output::Stream stream, std::string_view line) { on_output(stream, line); });
+  task_.emplace(group_, identity_.cgroup, &SubWorker::on_output);
   slot_.task_pid.store(task_->pid());
   task_max_jobs_ = max_jobs_with_jitter(group_, sys::chance());
   task_->greet(config_.supervisor.start_deadline, [this] {
@@ -102,12 +103,8 @@ void SubWorker::replace_task() {
   if (!ready_) leash_.say(board::LeashWord::started, 0);
 }
 
-void SubWorker::on_output(Output::Stream stream, std::string_view line) const {
-  const char* name = stream == Output::Stream::out ? "stdout" : "stderr";
-  if (current_)
-    spdlog::info("job {} {} {}: {}", current_->id, current_->task, name, line);
-  else
-    spdlog::info("task process {}: {}", name, line);
+void SubWorker::on_output(Output::Stream stream, std::string_view line) {
+  sys::log_output(stream == Output::Stream::out ? "stdout" : "stderr", line);
 }
 
 // --- looking for work ---
@@ -150,11 +147,13 @@ std::optional<sql::FinishedAndFetched> SubWorker::exchange(int max_jobs) {
 // What the database says of the outcomes; whatever it says, they are settled now.
 void SubWorker::report(const std::vector<sql::Recorded>& recorded) {
   for (const sql::Recorded& r : recorded) {
+    const sys::LogFields fields({{"job", r.job_id}});
+    auto& log = sys::log_of(sys::Component::job);
     if (r.disposition == sql::Disposition::superseded)
-      spdlog::warn("job {} could not wait again: superseded by job {}, which has the same queueing lock",
-                   r.job_id, r.by.value_or(0));
+      log.warn("job {} could not wait again: superseded by job {}, which has the same queueing lock",
+               r.job_id, r.by.value_or(0));
     if (r.disposition == sql::Disposition::gone)
-      spdlog::warn(
+      log.warn(
           "job {} was no longer ours when it ended (rescued, finished by hand or deleted): outcome dropped",
           r.job_id);
   }
@@ -191,14 +190,14 @@ void SubWorker::run_job(const sql::Job& job) {
   slot_.abort_job_id.store(0);  // what is set from now on is meant for this job
   entry.phase.store(board::JobPhase::running);
   sys::crash_point("sub_worker.job_on_board");
-  current_ = job;
+  const sys::LogContext context(job.id, job.task, job.attempts + 1);
   freed_lock_ |= job.lock.has_value();
   show(fmt::format("running {} (job {})", job.task, job.id));
   sql::Outcome outcome = execute(job);
-  current_.reset();
-  spdlog::log(outcome.action == sql::Action::succeed ? spdlog::level::info : spdlog::level::warn,
-              "job {} {}: {} in {:.1f} ms, attempt {}{}{}", job.id, job.task, sql::to_string(outcome.cause),
-              to_ms(outcome.run_time), outcome.attempt, outcome.message.empty() ? "" : ": ", outcome.message);
+  sys::log_of(sys::Component::job)
+      .log(outcome.action == sql::Action::succeed ? spdlog::level::info : spdlog::level::warn,
+           "{} in {:.1f} ms, attempt {}{}{}", sql::to_string(outcome.cause), to_ms(outcome.run_time),
+           outcome.attempt, outcome.message.empty() ? "" : ": ", outcome.message);
   count(outcome);
   keep(std::move(outcome));
 }
@@ -303,6 +302,7 @@ void SubWorker::kill_leftovers() {
 
 void SubWorker::tick() {
   slot_.beat();
+  rotation_.look();
   leaving();  // notes the moment
 }
 
@@ -335,9 +335,12 @@ board::SubWorkerExit SubWorker::leave() {
   if (!kept_.empty()) exchange(0);
   const bool gone = outcomes_.empty() && session_.leave();
   if (task_) task_->retire(kRetireGrace);
-  for (const sql::Outcome& outcome : outcomes_)
-    spdlog::error("job {} ended ({}: {}) and could not be recorded: it will be rescued as a stalled job",
-                  outcome.job_id, sql::to_string(outcome.cause), outcome.message);
+  for (const sql::Outcome& outcome : outcomes_) {
+    const sys::LogFields fields({{"job", outcome.job_id}});
+    sys::log_of(sys::Component::job)
+        .error("job {} ended ({}: {}) and could not be recorded: it will be rescued as a stalled job",
+               outcome.job_id, sql::to_string(outcome.cause), outcome.message);
+  }
   if (!gone) return board::SubWorkerExit::internal_error;
   spdlog::debug("left");
   return board::SubWorkerExit::drained;

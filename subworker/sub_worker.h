@@ -20,6 +20,7 @@
 #include "config/config.h"
 #include "subworker/fence.h"
 #include "subworker/leash.h"
+#include "subworker/log_rotation.h"
 #include "subworker/session.h"
 #include "subworker/task_process.h"
 
@@ -53,7 +54,7 @@ class SubWorker {
   void count(const sql::Outcome& outcome);
   void idle();
   void kill_leftovers();
-  void on_output(Output::Stream stream, std::string_view line) const;
+  static void on_output(Output::Stream stream, std::string_view line);
   void tick();
   bool leaving();
   bool leaving_now() const;
@@ -67,12 +68,12 @@ class SubWorker {
   const Identity identity_;
   const Leash leash_;
   board::Slot& slot_;
+  LogRotation rotation_;
   Session session_;
   Fence fence_;
 
   std::optional<TaskProcess> task_;
   int task_max_jobs_ = 0;
-  std::optional<sql::Job> current_;  // the job that runs
   std::vector<sql::Outcome>
       outcomes_;  // decided and not known to be recorded; entry i of the slot tells of number i
   std::vector<KeptOutcome> kept_;  // the same, as texts
