@@ -23,6 +23,7 @@
 #include "subworker/sub_worker.h"
 #include "sys/fd.h"
 #include "sys/host.h"
+#include "sys/inquiry.h"
 #include "sys/log.h"
 #include "sys/process.h"
 #include "sys/process_title.h"
@@ -81,6 +82,7 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
   if (arguments.by_hand()) board.reset_slot(0, group);
   Leash leash = arguments.by_hand() ? Leash() : Leash(sys::Fd(board::kLeashFd), arguments.generation);
   install_signal_handlers(board.slot(arguments.slot).doorbell);
+  sys::accept_inquiries();
   sys::become_subreaper();
   Identity identity;
   identity.supervisor = arguments.supervisor;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "board/wake.h"
+#include "subworker/job_look.h"
 #include "subworker/outcome.h"
 #include "subworker/recycle.h"
 #include "subworker/signals.h"
@@ -193,7 +194,9 @@ void SubWorker::run_job(const sql::Job& job) {
   const sys::LogContext context(job.id, job.task, job.attempts + 1);
   freed_lock_ |= job.lock.has_value();
   show(fmt::format("running {} (job {})", job.task, job.id));
+  running_ = true;
   sql::Outcome outcome = execute(job);
+  running_ = false;
   sys::log_of(sys::Component::job)
       .log(outcome.action == sql::Action::succeed ? spdlog::level::info : spdlog::level::warn,
            "{} in {:.1f} ms, attempt {}{}{}", sql::to_string(outcome.cause), to_ms(outcome.run_time),
@@ -303,6 +306,7 @@ void SubWorker::kill_leftovers() {
 void SubWorker::tick() {
   slot_.beat();
   rotation_.look();
+  if (!running_) refuse_questions();
   leaving();  // notes the moment
 }
 

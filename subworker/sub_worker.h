@@ -78,6 +78,7 @@ class SubWorker {
       outcomes_;  // decided and not known to be recorded; entry i of the slot tells of number i
   std::vector<KeptOutcome> kept_;  // the same, as texts
   bool ready_ = false;
+  bool running_ = false;     // a job
   bool freed_lock_ = false;  // by the outcomes that are kept
   std::optional<Clock::time_point> leaving_since_;
 };
