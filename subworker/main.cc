@@ -158,6 +158,10 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   app.add_option("--generation", arguments.generation, "Which incarnation of the slot");
   app.add_option("--cgroup", arguments.cgroup, "The directory of the cgroup for its task processes");
   app.add_option("--log-level", arguments.log_level, "Instead of the configuration's");
+  app.footer(
+      "Exit status: 0 drained, 1 failure, 2 usage or configuration, 3 task executable, 4 schema.\n"
+      "Signals: TERM, INT drain (twice: now), USR1 opens the log file again, USR2 asks for a stack (see "
+      "`postpone stack`).");
   app.parse(argc, argv);
   if (arguments.housekeeper + arguments.preflight + !arguments.group.empty() != 1)
     throw CLI::ValidationError("say one of --group, --housekeeper, --preflight");

@@ -39,8 +39,8 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   app.add_flag("--one-shot", arguments.one_shot, "Work off the jobs that can be run now, then exit");
   app.set_version_flag("--version", POSTPONE_VERSION);
   app.footer(
-      "Exit status: 0 drained after a signal or --one-shot, 1 failure, 2 usage, 3 configuration or task "
-      "executable, 5 schema.\n"
+      "Exit status: 0 drained after a signal or --one-shot, 1 failure, 2 usage, 3 configuration, log file "
+      "or task executable, 5 schema.\n"
       "Signals: TERM, INT drain (twice: now), TSTP pauses, CONT resumes, USR1 opens the log file again.");
   app.parse(argc, argv);
   return arguments;
