@@ -16,7 +16,7 @@ inline constexpr int kConfigFd =
 
 // What the kernel sends to a member when the supervisor dies, so that nobody has to wait for the end of the
 // leash. It says nothing by itself.
-inline constexpr int kSupervisorDeathSignal = SIGUSR2;
+inline constexpr int kSupervisorDeathSignal = SIGPWR;
 
 // What a sub-worker says over the leash. The supervisor believes these words, not the board, about who leases
 // what.

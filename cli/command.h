@@ -35,6 +35,7 @@ void add_schema_commands(CLI::App& app, Invocation& invocation);
 void add_defer_command(CLI::App& app, Invocation& invocation);
 void add_jobs_commands(CLI::App& app, Invocation& invocation);
 void add_stalled_commands(CLI::App& app, Invocation& invocation);
+void add_stack_command(CLI::App& app, Invocation& invocation);
 void add_config_commands(CLI::App& app, Invocation& invocation);
 void add_status_commands(CLI::App& app, Invocation& invocation);
 

@@ -34,6 +34,7 @@ void set_up(CLI::App& app, Invocation& invocation) {
   add_defer_command(app, invocation);
   add_jobs_commands(app, invocation);
   add_stalled_commands(app, invocation);
+  add_stack_command(app, invocation);
   add_config_commands(app, invocation);
   add_status_commands(app, invocation);
   app.footer(kFooter);

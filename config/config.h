@@ -81,10 +81,18 @@ enum class LogFormat { text, json };
 // What `level` may be, from the most talkative to the quietest.
 inline constexpr std::array<std::string_view, 5> kLogLevels{"trace", "debug", "info", "warning", "error"};
 
+// What lines are about: the names in `levels`, as sys/log.h has them.
+inline constexpr std::array<std::string_view, 6> kLogComponents{"supervisor", "subworker", "housekeeper",
+                                                                "database",   "job",       "task"};
+
 // [log]
 struct Log {
   std::string level = "info";  // one of kLogLevels
+  // Of components that have their own: one of kLogComponents, and one of kLogLevels.
+  std::vector<std::pair<std::string, std::string>> levels;
   LogFormat format = LogFormat::text;
+  // An absolute path, as `executable`; empty = standard error.
+  std::string file;
 
   bool operator==(const Log&) const = default;
 };
@@ -120,6 +128,9 @@ struct Group {
   std::int64_t memory_limit = 0;  // bytes; killed when it grows beyond this while a job runs (0 = no limit)
   Milliseconds max_age{0};        // replaced after a job when it is older (0 = never)
   Milliseconds time_limit{0};     // of jobs whose task sets none (0 = no limit)
+  // A job that runs for so long is told of in the log, with its stack; again at growing intervals (0 =
+  // never).
+  Milliseconds slow_after{0};
   Milliseconds abort_grace{10'000};  // between asking a task to stop (should_abort, SIGTERM) and SIGKILL
   // Bytes that one job may write to stdout and stderr before it is stopped.
   std::int64_t max_output = 16LL * 1024 * 1024;

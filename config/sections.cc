@@ -47,6 +47,28 @@ std::optional<std::string> log_level(const Value& value) {
   return index ? std::optional<std::string>(kLogLevels.at(*index)) : std::nullopt;
 }
 
+std::optional<std::vector<std::pair<std::string, std::string>>> log_levels(const Value& value) {
+  const toml::table* table = value.node.as_table();
+  if (table == nullptr) {
+    value.expected_type("a table such as { database = \"debug\" }");
+    return std::nullopt;
+  }
+  const std::vector<std::string_view> components{kLogComponents.begin(), kLogComponents.end()};
+  std::vector<std::pair<std::string, std::string>> levels;
+  for (const auto& [name, node] : *table) {
+    const std::string shown = in_quotes(name.str()) + " in [log.levels]";
+    if (std::find(components.begin(), components.end(), name.str()) == components.end()) {
+      const auto near = nearest(name.str(), components);
+      value.report.add(name.source(), shown + ": is no component, " +
+                                          (near ? "did you mean " + in_quotes(*near) + "?"
+                                                : "components are " + list_of(components)));
+    } else if (auto level = log_level(Value{node, shown, value.directory, value.files, value.report})) {
+      levels.emplace_back(name.str(), std::move(*level));
+    }
+  }
+  return levels;
+}
+
 // A name that stands in log lines, process titles and metrics.
 std::optional<std::string> plain_name(const Value& value) {
   auto name = text(value);
@@ -147,6 +169,15 @@ std::optional<std::string> system_group(const Value& value) {
   return std::nullopt;
 }
 
+// Whether it can be written is for whoever opens it to find out: that is another user, as a rule.
+std::optional<std::string> log_file(const Value& value) {
+  const auto name = text(value);
+  if (!name || name->empty()) return name;
+  if (name->back() != '/') return std::filesystem::path(value.directory) / *name;
+  value.reject(in_quotes(*name) + " is a directory, not a file");
+  return std::nullopt;
+}
+
 std::optional<std::vector<std::pair<std::string, std::string>>> environment(const Value& value);
 
 // ---- The tables ----------------------------------------------------------------------------------
@@ -227,8 +258,10 @@ const Schema<Log>& log_schema() {
       .keys =
           {
               key("level", &Log::level, log_level),
+              key("levels", &Log::levels, log_levels),
               key("format", &Log::format,
                   choice<LogFormat>({{"text", LogFormat::text}, {"json", LogFormat::json}})),
+              key("file", &Log::file, log_file),
           },
   };
   return schema;
@@ -271,6 +304,7 @@ const Schema<Group>& group_schema() {
               key("memory_limit", &Group::memory_limit, size(0)),
               key("max_age", &Group::max_age, duration(Milliseconds{0})),
               key("time_limit", &Group::time_limit, duration(Milliseconds{0})),
+              key("slow_after", &Group::slow_after, duration(Milliseconds{0})),
               key("abort_grace", &Group::abort_grace, duration(Milliseconds{0})),
               key("max_output", &Group::max_output, size(1)),
           },

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "sql/error.h"
+#include "sys/log.h"
 
 namespace postpone::sql {
 namespace {
@@ -106,7 +107,8 @@ void refuse_bad_url(const std::string& url) {
 void log_notice(void*, const PGresult* notice) {
   const char* text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
   const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
-  spdlog::debug("database: {}: {}", severity != nullptr ? severity : "NOTICE", text != nullptr ? text : "");
+  sys::log_of(sys::Component::database)
+      .debug("database: {}: {}", severity != nullptr ? severity : "NOTICE", text != nullptr ? text : "");
 }
 
 }  // namespace
@@ -218,7 +220,8 @@ void ConnectAttempt::leave_out_silent_host(Clock::time_point now) {
                                                " does not answer within " +
                                                std::to_string(time_per_host_.count()) + " ms");
   }
-  spdlog::warn("database: {} port {} does not answer, the next host is tried", name, port);
+  sys::log_of(sys::Component::database)
+      .warn("database: {} port {} does not answer, the next host is tried", name, port);
   start({without(all.names, index), without(all.addresses, index), without(all.ports, index)}, now);
 }
 

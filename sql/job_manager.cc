@@ -394,15 +394,16 @@ std::vector<WorkerId> JobManager::stalled_workers(Seconds silent_for, bool inclu
 }
 
 std::optional<Worker> JobManager::worker(WorkerId id) {
-  const Result result = impl_->connection.query(
-      "select w.id, coalesce(o.name, ''), coalesce(o.host, ''), " + seconds_since("w.last_heartbeat") +
-          " from procrastinate_workers w left join postpone_workers o on o.worker_id = w.id"
-          " where w.id = $1::bigint",
-      {to_parameter(id)});
+  const Result result = impl_->connection.query("select w.id, coalesce(o.name, ''), coalesce(o.host, ''), " +
+                                                    seconds_since("w.last_heartbeat") +
+                                                    ", coalesce(o.pid, 0) from procrastinate_workers w left "
+                                                    "join postpone_workers o on o.worker_id = w.id"
+                                                    " where w.id = $1::bigint",
+                                                {to_parameter(id)});
   if (result.empty()) return std::nullopt;
   const Row row = result.only();
   return Worker{row.get<WorkerId>(0), row.get<std::string>(1), row.get<std::string>(2),
-                Seconds(row.get<double>(3))};
+                Seconds(row.get<double>(3)), row.get<int>(4)};
 }
 
 std::vector<StalledJob> JobManager::stalled_jobs(Seconds silent_for) {

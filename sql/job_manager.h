@@ -117,6 +117,7 @@ struct Worker {
   std::string name;  // empty, as is `host`, when it is not one of ours
   std::string host;
   Seconds silent_for{0};  // since its last heartbeat
+  int pid = 0;            // on that host
 };
 
 struct PeriodicDefer {

@@ -10,6 +10,7 @@
 #include "subworker/describe.h"
 #include "subworker/signals.h"
 #include "sys/crash_point.h"
+#include "sys/log.h"
 #include "sys/process_title.h"
 
 namespace postpone::subworker {
@@ -31,6 +32,7 @@ Housekeeper::Housekeeper(const config::Config& config, const board::Board& board
       board_(board),
       leash_(std::move(leash)),
       header_(board.header()),
+      rotation_(board),
       teller_(header_, !config.status.socket.empty()),
       rescuer_(config, board, teller_),
       backoff_(50ms, 400ms) {}
@@ -56,7 +58,7 @@ board::SubWorkerExit Housekeeper::run() {
       }
       teller_.failed(error.what());
       if (const auto line = outage_.failed(error.what(), Clock::now()); !line.empty())
-        spdlog::warn("database: {}", line);
+        sys::log_of(sys::Component::database).warn("database: {}", line);
       wait(backoff_.next(sys::chance()));
     }
   }
@@ -65,7 +67,8 @@ board::SubWorkerExit Housekeeper::run() {
 
 void Housekeeper::note_end_of_outage() {
   backoff_.reset();
-  if (const auto line = outage_.ended(Clock::now()); !line.empty()) spdlog::info("the database {}", line);
+  if (const auto line = outage_.ended(Clock::now()); !line.empty())
+    sys::log_of(sys::Component::database).info("the database {}", line);
 }
 
 // The supervisor has checked the task executables before anything was started; what goes wrong now costs the
@@ -261,8 +264,10 @@ void Housekeeper::defer_periodic() {
   for (; !ticks_.empty(); ticks_.pop_front()) {
     const sql::PeriodicDefer& defer = ticks_.front();
     try {
-      if (const auto id = manager_->defer_periodic(defer))
+      if (const auto id = manager_->defer_periodic(defer)) {
+        const sys::LogFields fields({{"job", *id}, {"task", defer.job.task}});
         spdlog::info("deferred periodic task {} as job {}", defer.job.task, *id);
+      }
       sys::crash_point("housekeeper.tick_deferred");
     } catch (const sql::AlreadyEnqueued& error) {
       spdlog::info("periodic task {}: {}", defer.job.task, error.what());
@@ -316,6 +321,7 @@ void Housekeeper::wait(Clock::duration limit) {
 
 void Housekeeper::tick() {
   header_.housekeeper_heartbeat_ns.store(board::now_ns());
+  rotation_.look();
 }
 
 bool Housekeeper::told_to_leave() {

@@ -26,6 +26,7 @@
 #include "sql/outage.h"
 #include "subworker/house_teller.h"
 #include "subworker/leash.h"
+#include "subworker/log_rotation.h"
 #include "subworker/periodic.h"
 #include "subworker/rescuer.h"
 #include "sys/backoff.h"
@@ -71,6 +72,7 @@ class Housekeeper {
   const board::Board& board_;
   const Leash leash_;
   board::Header& header_;
+  LogRotation rotation_;
   HouseTeller teller_;
   Rescuer rescuer_;
 

@@ -10,17 +10,20 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "board/board.h"
 #include "board/family.h"
 #include "config/config.h"
 #include "subworker/housekeeper.h"
 #include "subworker/leash.h"
+#include "subworker/log_rotation.h"
 #include "subworker/preflight.h"
 #include "subworker/signals.h"
 #include "subworker/sub_worker.h"
 #include "sys/fd.h"
 #include "sys/host.h"
+#include "sys/inquiry.h"
 #include "sys/log.h"
 #include "sys/process.h"
 #include "sys/process_title.h"
@@ -79,6 +82,7 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
   if (arguments.by_hand()) board.reset_slot(0, group);
   Leash leash = arguments.by_hand() ? Leash() : Leash(sys::Fd(board::kLeashFd), arguments.generation);
   install_signal_handlers(board.slot(arguments.slot).doorbell, !arguments.by_hand());
+  sys::accept_inquiries();
   sys::become_subreaper();
   Identity identity;
   identity.supervisor = arguments.supervisor;
@@ -99,21 +103,42 @@ board::SubWorkerExit run_housekeeper(const config::Config& config) {
 board::SubWorkerExit run_preflight(const config::Config& config) {
   const auto board = board::Board::attach(sys::Fd(board::kBoardFd));
   install_signal_handlers(board.header().housekeeper_doorbell, true);
-  return preflight(config, Leash(sys::Fd(board::kLeashFd), 1));
+  LogRotation rotation(board);
+  return preflight(config, Leash(sys::Fd(board::kLeashFd), 1), rotation);
 }
 
-std::string role_of(const Arguments& arguments) {
-  if (arguments.housekeeper) return "housekeeper";
-  if (arguments.preflight) return "preflight";
-  return fmt::format("sub-worker {}/{}", arguments.group, arguments.slot);
+sys::LogIdentity identity_of(const Arguments& arguments) {
+  if (arguments.housekeeper) return {.role = "housekeeper", .component = sys::Component::housekeeper};
+  if (arguments.preflight) return {.role = "preflight"};
+  return {.role = "sub-worker",
+          .component = sys::Component::subworker,
+          .group = arguments.group,
+          .slot = arguments.slot};
+}
+
+std::string title_of(const sys::LogIdentity& identity) {
+  return identity.slot ? fmt::format("{} {}/{}", identity.role, identity.group, *identity.slot)
+                       : identity.role;
+}
+
+// The supervisor has opened the file before us. What has become of it since must not end the family.
+void start_log(const sys::LogIdentity& identity, const config::Log& log) {
+  sys::LogOptions options{log.level, log.levels, log.format == config::LogFormat::json, log.file};
+  try {
+    sys::init_log(identity, options);
+  } catch (const std::system_error& error) {
+    options.file.clear();
+    sys::init_log(identity, options);
+    spdlog::error("{}; writing to standard error", error.what());
+  }
 }
 
 board::SubWorkerExit run(const Arguments& arguments) {
-  const std::string role = role_of(arguments);
-  sys::init_log({"info", "text", role});
+  const sys::LogIdentity identity = identity_of(arguments);
+  sys::init_log(identity, {});
   const config::Config config = read_config(arguments);
-  sys::init_log({config.log.level, config.log.format == config::LogFormat::json ? "json" : "text", role});
-  sys::set_process_title(role + ": starting");
+  start_log(identity, config.log);
+  sys::set_process_title(title_of(identity) + ": starting");
   if (arguments.housekeeper) return run_housekeeper(config);
   if (arguments.preflight) return run_preflight(config);
   return run_sub_worker(arguments, config);
@@ -133,6 +158,10 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   app.add_option("--generation", arguments.generation, "Which incarnation of the slot");
   app.add_option("--cgroup", arguments.cgroup, "The directory of the cgroup for its task processes");
   app.add_option("--log-level", arguments.log_level, "Instead of the configuration's");
+  app.footer(
+      "Exit status: 0 drained, 1 failure, 2 usage or configuration, 3 task executable, 4 schema.\n"
+      "Signals: TERM, INT drain (twice: now), USR1 opens the log file again, USR2 asks for a stack (see "
+      "`postpone stack`).");
   app.parse(argc, argv);
   if (arguments.housekeeper + arguments.preflight + !arguments.group.empty() != 1)
     throw CLI::ValidationError("say one of --group, --housekeeper, --preflight");

@@ -10,6 +10,7 @@
 #include "subworker/periodic.h"
 #include "subworker/signals.h"
 #include "sys/backoff.h"
+#include "sys/log.h"
 
 namespace postpone::subworker {
 namespace {
@@ -37,14 +38,14 @@ std::optional<std::string> look_at_schema(const sql::ConnectOptions& options) {
   } catch (const sql::DatabaseError& error) {
     const bool passing = error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict;
     if (!passing) return std::string(error.what());
-    spdlog::warn("database: {}; waiting for it", error.what());
+    sys::log_of(sys::Component::database).warn("database: {}; waiting for it", error.what());
     return std::nullopt;
   }
 }
 
 }  // namespace
 
-board::SubWorkerExit preflight(const config::Config& config, const Leash& leash) {
+board::SubWorkerExit preflight(const config::Config& config, const Leash& leash, LogRotation& rotation) {
   if (!tasks_are_good(config)) return board::SubWorkerExit::bad_task;
   sql::ConnectOptions options;
   options.url = config.database.url;
@@ -53,6 +54,7 @@ board::SubWorkerExit preflight(const config::Config& config, const Leash& leash)
   options.statement_timeout = config.database.statement_timeout;
   sys::Backoff backoff(100ms, 2s);
   while (requests_to_leave() == 0 && !leash.supervisor_gone()) {
+    rotation.look();
     if (const auto problem = look_at_schema(options)) {
       if (problem->empty()) return board::SubWorkerExit::drained;
       spdlog::error("{}", *problem);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "sys/crash_point.h"
+#include "sys/log.h"
 
 namespace postpone::subworker {
 namespace {
@@ -64,11 +65,13 @@ std::vector<sql::WorkerId> behind(std::vector<sql::WorkerId> ids, sql::WorkerId 
 
 // One line that tells people which job waits for them, and what they can do.
 void tell(const sql::StalledJob& job) {
-  spdlog::warn(
-      "job {} (task {}{}) is stalled: {}. It stays in doing{} until somebody decides: `postpone stalled "
-      "list`, then `postpone stalled rescue {}` or `postpone jobs finish {} --status failed`",
-      job.id, job.task, job.lock ? ", lock " + *job.lock : "", worker_of(job),
-      job.lock ? " and keeps its lock" : "", job.id, job.id);
+  const sys::LogFields fields({{"job", job.id}, {"task", job.task}});
+  sys::log_of(sys::Component::job)
+      .warn(
+          "job {} (task {}{}) is stalled: {}. It stays in doing{} until somebody decides: `postpone stalled "
+          "list`, then `postpone stalled rescue {}` or `postpone jobs finish {} --status failed`",
+          job.id, job.task, job.lock ? ", lock " + *job.lock : "", worker_of(job),
+          job.lock ? " and keeps its lock" : "", job.id, job.id);
 }
 
 }  // namespace
@@ -119,11 +122,13 @@ void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave) {
 void Rescuer::report(const sql::RescueRequest& rescue, const std::vector<sql::Recorded>& recorded) {
   teller_.rescued(recorded, rescue.message);
   for (const sql::Recorded& r : recorded) {
-    if (r.disposition == sql::Disposition::reported)
+    if (r.disposition == sql::Disposition::reported) {
       next_watch_ = {};
-    else
-      spdlog::warn("rescued job {} of dead lease {}: {}", r.job_id, rescue.worker_id,
-                   sql::to_string(r.status));
+      continue;
+    }
+    const sys::LogFields fields({{"job", r.job_id}});
+    sys::log_of(sys::Component::job)
+        .warn("rescued job {} of dead lease {}: {}", r.job_id, rescue.worker_id, sql::to_string(r.status));
   }
 }
 
@@ -215,7 +220,10 @@ void Rescuer::decide(sql::JobManager& manager, const sql::StalledJob& job) const
   for (const sql::Recorded& r : manager.rescue_job(rescue)) {
     const bool decided =
         r.disposition == sql::Disposition::recorded || r.disposition == sql::Disposition::superseded;
-    if (decided) spdlog::warn("rescued job {}, {}: {}", r.job_id, worker_of(job), sql::to_string(r.status));
+    if (!decided) continue;
+    const sys::LogFields fields({{"job", r.job_id}});
+    sys::log_of(sys::Component::job)
+        .warn("rescued job {}, {}: {}", r.job_id, worker_of(job), sql::to_string(r.status));
   }
 }
 

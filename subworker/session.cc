@@ -8,6 +8,7 @@
 
 #include "subworker/reconnecting.h"
 #include "sys/crash_point.h"
+#include "sys/log.h"
 
 namespace postpone::subworker {
 namespace {
@@ -161,14 +162,14 @@ void Session::handle(const sql::DatabaseError& error, bool outcomes_sent, int ma
   const std::string kept = outcomes_sent ? "; the outcome is kept" : "";
   const std::string line =
       error.remedy() == sql::Remedy::retry ? "" : outage_.failed(error.what() + kept, board::Clock::now());
-  if (!line.empty()) spdlog::warn("database: {}", line);
+  if (!line.empty()) sys::log_of(sys::Component::database).warn("database: {}", line);
   wait(backoff_.next(sys::chance()), outcomes_sent);
 }
 
 void Session::note_end_of_outage() {
   backoff_.reset();
   const std::string line = outage_.ended(board::Clock::now());
-  if (!line.empty()) spdlog::info("the database {}", line);
+  if (!line.empty()) sys::log_of(sys::Component::database).info("the database {}", line);
 }
 
 // A ring for work ends it soon: the supervisor's own connection is back, so ours may be too. Whatever else

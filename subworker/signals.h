@@ -1,4 +1,5 @@
 // SIGTERM and SIGINT, the request to leave; and what the kernel tells of the supervisor's death.
+// SIGUSR1: the request to open the log file again, for one that was sent to the whole family.
 #pragma once
 
 #include "board/board.h"
@@ -12,5 +13,8 @@ void install_signal_handlers(board::Doorbell& doorbell, bool in_family);
 
 // How often this process was asked to leave: 0 = not, 1 = finish what runs, more = now.
 int requests_to_leave();
+
+// How often this process was asked to open its log file again.
+int requests_to_reopen_log();
 
 }  // namespace postpone::subworker

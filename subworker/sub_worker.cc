@@ -9,11 +9,13 @@
 #include <utility>
 
 #include "board/wake.h"
+#include "subworker/job_look.h"
 #include "subworker/outcome.h"
 #include "subworker/recycle.h"
 #include "subworker/signals.h"
 #include "sys/cgroup.h"
 #include "sys/crash_point.h"
+#include "sys/log.h"
 #include "sys/process_title.h"
 
 namespace postpone::subworker {
@@ -51,6 +53,7 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
       leash_(std::move(leash)),
       slot_(board.slot(identity_.slot)),
       teller_(board.header(), slot_),
+      rotation_(board),
       session_(config, group, board, identity_,
                {.on_tick = [this] { tick(); },
                 .gives_up = [this](bool pending) { return gives_up(pending); },
@@ -106,8 +109,7 @@ bool SubWorker::task_is_fit() const {
 void SubWorker::replace_task() {
   show("starting its task process");
   if (task_) task_->retire(kRetireGrace);
-  task_.emplace(group_, identity_.cgroup,
-                [this](Output::Stream stream, std::string_view line) { on_output(stream, line); });
+  task_.emplace(group_, identity_.cgroup, &SubWorker::on_output);
   slot_.task_pid.store(task_->pid());
   teller_.task_started(task_->pid());
   task_max_jobs_ = max_jobs_with_jitter(group_, sys::chance());
@@ -120,12 +122,8 @@ void SubWorker::replace_task() {
   if (!ready_) leash_.say(board::LeashWord::started, 0);
 }
 
-void SubWorker::on_output(Output::Stream stream, std::string_view line) const {
-  const char* name = stream == Output::Stream::out ? "stdout" : "stderr";
-  if (current_)
-    spdlog::info("job {} {} {}: {}", current_->id, current_->task, name, line);
-  else
-    spdlog::info("task process {}: {}", name, line);
+void SubWorker::on_output(Output::Stream stream, std::string_view line) {
+  sys::log_output(stream == Output::Stream::out ? "stdout" : "stderr", line);
 }
 
 // --- looking for work ---
@@ -171,11 +169,13 @@ std::optional<sql::FinishedAndFetched> SubWorker::exchange(int max_jobs) {
 // What the database says of the outcomes; whatever it says, they are settled now.
 void SubWorker::report(const std::vector<sql::Recorded>& recorded) {
   for (const sql::Recorded& r : recorded) {
+    const sys::LogFields fields({{"job", r.job_id}});
+    auto& log = sys::log_of(sys::Component::job);
     if (r.disposition == sql::Disposition::superseded)
-      spdlog::warn("job {} could not wait again: superseded by job {}, which has the same queueing lock",
-                   r.job_id, r.by.value_or(0));
+      log.warn("job {} could not wait again: superseded by job {}, which has the same queueing lock",
+               r.job_id, r.by.value_or(0));
     if (r.disposition == sql::Disposition::gone)
-      spdlog::warn(
+      log.warn(
           "job {} was no longer ours when it ended (rescued, finished by hand or deleted): outcome dropped",
           r.job_id);
   }
@@ -210,22 +210,26 @@ void SubWorker::run_job(const sql::Job& job) {
   entry.job_id.store(job.id);
   entry.phase.store(board::JobPhase::held);
   slot_.enter(board::SlotState::running);
-  current_ = job;
+  const sys::LogContext context(job.id, job.task, job.attempts + 1);
   freed_lock_ |= job.lock.has_value();
   teller_.fetched(job);
   show(fmt::format("running {} (job {})", job.task, job.id));
+  running_ = true;
   sql::Outcome outcome = may_start() ? execute(job, entry) : given_back(job);
-  current_.reset();
-  if (outcome.action == sql::Action::release)
-    spdlog::warn("job {} {}: given back before it began, the lease is out of sight", job.id, job.task);
-  else
-    spdlog::log(outcome.action == sql::Action::succeed ? spdlog::level::info : spdlog::level::warn,
-                "job {} {}: {} in {:.1f} ms, attempt {}{}{}", job.id, job.task, sql::to_string(outcome.cause),
-                to_ms(outcome.run_time), outcome.attempt, outcome.message.empty() ? "" : ": ",
-                outcome.message);
+  running_ = false;
+  log_end(outcome);
   count(outcome);
   if (outcome.action != sql::Action::release) teller_.job_ended(job, outcome);
   keep(std::move(outcome));
+}
+
+void SubWorker::log_end(const sql::Outcome& outcome) {
+  auto& log = sys::log_of(sys::Component::job);
+  if (outcome.action == sql::Action::release)
+    return log.warn("given back before it began: the lease is out of sight");
+  log.log(outcome.action == sql::Action::succeed ? spdlog::level::info : spdlog::level::warn,
+          "{} in {:.1f} ms, attempt {}{}{}", sql::to_string(outcome.cause), to_ms(outcome.run_time),
+          outcome.attempt, outcome.message.empty() ? "" : ": ", outcome.message);
 }
 
 // The answer to a fetch may have come late, and somebody else may run the job by now; and the task process
@@ -357,6 +361,8 @@ bool SubWorker::kill_leftovers() {
 
 void SubWorker::tick() {
   slot_.beat();
+  rotation_.look();
+  if (!running_) refuse_questions();
   leaving();  // notes the moment
 }
 
@@ -389,9 +395,12 @@ board::SubWorkerExit SubWorker::leave() {
   if (!kept_.empty()) exchange(0);
   const bool gone = outcomes_.empty() && session_.leave();
   if (task_) task_->retire(kRetireGrace);
-  for (const sql::Outcome& outcome : outcomes_)
-    spdlog::error("job {} ended ({}: {}) and could not be recorded: it will be rescued as a stalled job",
-                  outcome.job_id, sql::to_string(outcome.cause), outcome.message);
+  for (const sql::Outcome& outcome : outcomes_) {
+    const sys::LogFields fields({{"job", outcome.job_id}});
+    sys::log_of(sys::Component::job)
+        .error("job {} ended ({}: {}) and could not be recorded: it will be rescued as a stalled job",
+               outcome.job_id, sql::to_string(outcome.cause), outcome.message);
+  }
   if (!gone) return board::SubWorkerExit::internal_error;
   spdlog::debug("left");
   return board::SubWorkerExit::drained;

@@ -21,6 +21,7 @@
 #include "config/config.h"
 #include "subworker/fence.h"
 #include "subworker/leash.h"
+#include "subworker/log_rotation.h"
 #include "subworker/session.h"
 #include "subworker/task_process.h"
 #include "subworker/teller.h"
@@ -47,6 +48,7 @@ class SubWorker {
   void report(const std::vector<sql::Recorded>& recorded);
   void refuse_kept(const std::string& reason);
   void run_job(const sql::Job& job);
+  static void log_end(const sql::Outcome& outcome);
   bool may_start();
   sql::Outcome execute(const sql::Job& job, board::JobEntry& entry);
   std::optional<RunHooks::Stop> on_run_tick(const sql::Job& job);
@@ -56,7 +58,7 @@ class SubWorker {
   void count(const sql::Outcome& outcome);
   void idle();
   bool kill_leftovers();
-  void on_output(Output::Stream stream, std::string_view line) const;
+  static void on_output(Output::Stream stream, std::string_view line);
   void tick();
   bool leaving();
   bool leaving_now() const;
@@ -71,16 +73,17 @@ class SubWorker {
   const Leash leash_;
   board::Slot& slot_;
   Teller teller_;
+  LogRotation rotation_;
   Session session_;
   Fence fence_;
 
   std::optional<TaskProcess> task_;
   int task_max_jobs_ = 0;
-  std::optional<sql::Job> current_;  // the job that runs
   std::vector<sql::Outcome>
       outcomes_;  // decided and not known to be recorded; entry i of the slot tells of number i
   std::vector<KeptOutcome> kept_;  // the same, as texts
   bool ready_ = false;
+  bool running_ = false;      // a job
   bool freed_lock_ = false;   // by the outcomes that are kept
   bool left_behind_ = false;  // something that the last job had started lives on, whatever we try
   std::optional<Clock::time_point> leaving_since_;

@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "subworker/job_look.h"
 #include "subworker/task_environment.h"
 #include "sys/cgroup.h"
 #include "sys/crash_point.h"
@@ -207,7 +208,12 @@ void TaskProcess::look_at_oom() {
 class TaskProcess::Run {
  public:
   Run(TaskProcess& owner, const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks)
-      : owner_(owner), job_(job), time_limit_(time_limit), hooks_(hooks), started_(Clock::now()) {}
+      : owner_(owner),
+        job_(job),
+        time_limit_(time_limit),
+        hooks_(hooks),
+        started_(Clock::now()),
+        look_(owner.process_, owner.description_.stack_signal, job.id, owner.group_.slow_after) {}
 
   Execution go() {
     try {
@@ -287,6 +293,8 @@ class TaskProcess::Run {
         hooks_.on_progress(progress->done, progress->total);
       return;
     }
+    if (const auto* stack = std::get_if<wire::Stack>(&frame))
+      return look_.answered(*stack, Clock::now() - started_);
     const auto* result = std::get_if<wire::Result>(&frame);
     if (!result) throw wire::ProtocolError("a frame that only a sub-worker sends");
     if (result->job_id != job_.id)
@@ -303,6 +311,7 @@ class TaskProcess::Run {
       tell_to_stop(stop->reason);
       if (stop->now) kill_at_ = Clock::now();
     }
+    look_.tick(elapsed);
     const auto run_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed);
     if (time_limit_.count() > 0 && run_ms > time_limit_) tell_to_stop(StopReason::time_limit);
     if (!stop_ || Clock::now() < kill_at_ || killed_) return;
@@ -384,6 +393,7 @@ class TaskProcess::Run {
   const std::chrono::milliseconds time_limit_;
   const RunHooks& hooks_;
   const Clock::time_point started_;
+  JobLook look_;
   std::optional<End> end_;
   std::optional<StopReason> stop_;
   Clock::time_point kill_at_;

@@ -5,6 +5,8 @@
 #include <system_error>
 #include <utility>
 
+#include "sys/log.h"
+
 namespace postpone::supervisor {
 
 Listening::Listening(Loop& loop, sql::ListenOptions options, Handlers handlers)
@@ -43,7 +45,7 @@ void Listening::arm() {
     if (listener_.wants().read) socket_->when_readable([this] { advance(); });
     if (listener_.wants().write) socket_->when_writable([this] { advance(); });
   } catch (const std::system_error& error) {  // out of descriptors: the timer tries again
-    spdlog::error("LISTEN connection: {}", error.what());
+    sys::log_of(sys::Component::database).error("LISTEN connection: {}", error.what());
     timer_.set(sql::Listener::Clock::now() + std::chrono::seconds(1), [this] { advance(); });
   }
 }
@@ -56,9 +58,10 @@ void Listening::say_what_changed(bool established) {
     facts_.failure = *failure;
   }
   const std::string trouble = failure ? outage_.failed(*failure, now) : "";
-  if (!trouble.empty()) spdlog::warn("LISTEN connection: {}", trouble);
+  if (!trouble.empty()) sys::log_of(sys::Component::database).warn("LISTEN connection: {}", trouble);
   const std::string relief = established ? outage_.ended(now) : "";
-  if (!relief.empty()) spdlog::info("LISTEN connection: the database {}", relief);
+  if (!relief.empty())
+    sys::log_of(sys::Component::database).info("LISTEN connection: the database {}", relief);
 }
 
 }  // namespace postpone::supervisor

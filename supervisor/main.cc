@@ -39,9 +39,9 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   app.add_flag("--one-shot", arguments.one_shot, "Work off the jobs that can be run now, then exit");
   app.set_version_flag("--version", POSTPONE_VERSION);
   app.footer(
-      "Exit status: 0 drained after a signal or --one-shot, 1 failure, 2 usage, 3 configuration or task "
-      "executable, 5 schema.\n"
-      "Signals: TERM, INT drain (twice: now), TSTP pauses, CONT resumes.");
+      "Exit status: 0 drained after a signal or --one-shot, 1 failure, 2 usage, 3 configuration, log file "
+      "or task executable, 5 schema.\n"
+      "Signals: TERM, INT drain (twice: now), TSTP pauses, CONT resumes, USR1 opens the log file again.");
   app.parse(argc, argv);
   return arguments;
 }
@@ -58,6 +58,7 @@ config::Overrides overrides_of(const Arguments& arguments) {
 // descriptors, of which the usual soft limit knows only 1024.
 void prepare_process() {
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGUSR1, SIG_IGN);  // until there is a log file to open again
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
@@ -81,7 +82,8 @@ Exit run(const Arguments& arguments) {
   config::Config config = *result.config;
   config::apply(options.overrides, config);
   postpone::sys::init_log(
-      {config.log.level, config.log.format == config::LogFormat::json ? "json" : "text", "supervisor"});
+      {.role = "supervisor"},
+      {config.log.level, config.log.levels, config.log.format == config::LogFormat::json, config.log.file});
   return postpone::supervisor::Supervisor(std::move(config), options).run();
 }
 

@@ -11,6 +11,7 @@
 #include "board/wake.h"
 #include "sys/crash_point.h"
 #include "sys/host.h"
+#include "sys/log.h"
 #include "sys/oom.h"
 #include "sys/process_title.h"
 
@@ -102,7 +103,7 @@ Supervisor::~Supervisor() = default;
 Exit Supervisor::run() {
   strangers_ = sys::children_of(::getpid());
   sys::become_subreaper();
-  loop_.on_signals({SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT},
+  loop_.on_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGTSTP, SIGCONT},
                    [this](int signal_number) { on_signal(signal_number); });
   spdlog::info("supervisor {} starts: {} sub-workers in {} groups, {} pooled connections", family_.supervisor,
                slots_, config_.groups.size(), config_.effective_pool_size());
@@ -406,6 +407,13 @@ void Supervisor::on_signal(int signal_number) {
     case SIGHUP:
       spdlog::warn("SIGHUP: the configuration is read at the start only; restart to change it");
       last_reload_ = status::Reload{board::now_ns(), false, "the configuration is read at the start only"};
+      return;
+    case SIGUSR1:
+      // Told through the board and not by signals: one that comes before its handler would end a child.
+      sys::reopen_log();
+      ++board_.header().log_epoch;
+      spdlog::info(config_.log.file.empty() ? "SIGUSR1: there is no log file to open again"
+                                            : "the log file was opened again");
       return;
     case SIGTSTP:
     case SIGCONT: {

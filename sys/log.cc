@@ -1,95 +1,103 @@
 #include "sys/log.h"
 
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <spdlog/details/null_mutex.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
-#include <string_view>
-#include <utility>
+
+#include "sys/fd.h"
+#include "sys/log_line.h"
 
 namespace postpone::sys {
 
 namespace {
 
-constexpr char kMessageFlag = '*';
+constexpr int kPatience_ms = 1000;  // with a reader of our lines that does not read
 
-// The second byte of U+0080 to U+009F, which terminals take for the beginning of a command as they do escape.
-bool is_c1(std::string_view text, std::size_t i) {
-  const auto byte = static_cast<unsigned char>(text[i]);
-  return i > 0 && text[i - 1] == '\xc2' && byte >= 0x80 && byte < 0xa0;
-}
+constexpr std::array<std::string_view, 6> kComponents{"supervisor", "subworker", "housekeeper",
+                                                      "database",   "job",       "task"};
 
-// For people: control characters are shown, not obeyed, so that no message can fake a line of its own or
-// repaint a terminal.
-std::string for_text(std::string_view message) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string shown;
-  shown.reserve(message.size());
-  for (std::size_t i = 0; i < message.size(); ++i) {
-    const char c = message[i];
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n') {
-      shown += "\\n";
-    } else if (c == '\t') {
-      shown += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f || is_c1(message, i)) {
-      shown += "\\x";
-      shown += kHex[byte >> 4];
-      shown += kHex[byte & 0xf];
-    } else {
-      shown += c;
-    }
-  }
-  return shown;
-}
-
-// The inside of a JSON string; bytes that are no UTF-8 become U+FFFD.
-std::string for_json(std::string_view message) {
-  const std::string quoted =
-      nlohmann::json(message).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  return quoted.substr(1, quoted.size() - 2);
-}
-
-using Escape = std::string (*)(std::string_view);
-
-class EscapedMessage : public spdlog::custom_flag_formatter {
+// Lines to standard error or to a file. One that cannot be written is dropped, and the next one that can be
+// comes after a line that says how many were: a full disk must not keep jobs from being run.
+class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit EscapedMessage(Escape escape) : escape_(escape) {}
+  // An empty one is standard error.
+  void write_to(Fd file) { file_ = std::move(file); }
 
-  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& line) override {
-    const std::string text = escape_({message.payload.data(), message.payload.size()});
-    line.append(text.data(), text.data() + text.size());
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    if (lost_ > 0) {
+      const std::string words = std::to_string(lost_) + " log lines were lost: " + std::strerror(error_);
+      spdlog::details::log_msg apology(message.logger_name, spdlog::level::warn, words);
+      if (!write(apology)) return lose();
+      lost_ = 0;
+    }
+    if (!write(message)) lose();
   }
 
-  std::unique_ptr<custom_flag_formatter> clone() const override {
-    return std::make_unique<EscapedMessage>(escape_);
-  }
+  void flush_() override {}
 
  private:
-  Escape escape_;
+  bool write(const spdlog::details::log_msg& message) {
+    spdlog::memory_buf_t line;
+    if (torn_) line.push_back('\n');
+    formatter_->format(message, line);
+    return write({line.data(), line.size()});
+  }
+
+  bool write(std::string_view bytes) {
+    const int fd = file_ ? file_.get() : STDERR_FILENO;
+    for (bool waited = false; !bytes.empty();) {
+      const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+      if (n > 0) {
+        bytes.remove_prefix(static_cast<std::size_t>(n));
+        torn_ = !bytes.empty();
+      } else if (n < 0 && errno == EAGAIN && !waited) {
+        pollfd ready{fd, POLLOUT, 0};
+        ::poll(&ready, 1, kPatience_ms);
+        waited = true;
+      } else if (n == 0 || errno != EINTR) {
+        error_ = errno;
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void lose() { ++lost_; }
+
+  Fd file_;
+  std::int64_t lost_ = 0;
+  int error_ = 0;
+  bool torn_ = false;  // the last line was written in part
 };
 
-std::string literal(const std::string& text) {
-  std::string pattern;
-  for (const char c : text) pattern += c == '%' ? std::string("%%") : std::string(1, c);
-  return pattern;
+// The log of this process. Never destroyed: there may be something to log to the last.
+struct Log {
+  LogState state;
+  std::string file;
+  std::shared_ptr<LineSink> sink = std::make_shared<LineSink>();
+  std::array<std::shared_ptr<spdlog::logger>, kComponents.size()> loggers;  // by Component; empty before init
+};
+
+Log& the_log() {
+  static Log* const log = new Log;
+  return *log;
 }
 
-std::unique_ptr<spdlog::formatter> make_formatter(const LogOptions& options) {
-  const bool json = options.format == "json";
-  const Escape escape = json ? for_json : for_text;
-  const std::string role = literal(escape(options.role));
-  auto formatter = std::make_unique<spdlog::pattern_formatter>(json ? spdlog::pattern_time_type::utc
-                                                                    : spdlog::pattern_time_type::local);
-  formatter->add_flag<EscapedMessage>(kMessageFlag, escape);
-  formatter->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","role":")" + role +
-                                    R"(","pid":%P,"message":"%*"})"
-                              : "%Y-%m-%d %H:%M:%S.%e %-5l [" + role + " %P] %*");
-  return formatter;
+std::size_t index_of(Component component) {
+  return static_cast<std::size_t>(component);
 }
 
 spdlog::level::level_enum level_named(const std::string& name) {
@@ -106,15 +114,97 @@ spdlog::level::level_enum level_named(const std::string& name) {
   throw std::invalid_argument("unknown log level \"" + name + "\": use trace, debug, info, warning or error");
 }
 
+std::size_t component_named(const std::string& name) {
+  for (std::size_t i = 0; i < kComponents.size(); ++i)
+    if (kComponents.at(i) == name) return i;
+  throw std::invalid_argument("unknown log component \"" + name + "\"");
+}
+
+std::array<spdlog::level::level_enum, kComponents.size()> levels_of(const LogOptions& options) {
+  std::array<spdlog::level::level_enum, kComponents.size()> levels{};
+  levels.fill(level_named(options.level));
+  for (const auto& [component, level] : options.levels)
+    levels.at(component_named(component)) = level_named(level);
+  return levels;
+}
+
+// O_NONBLOCK so that a pipe without a reader is an error instead of an endless wait.
+Fd open_log_file(const std::string& path) {
+  constexpr mode_t kMode = 0640;
+  Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, kMode));
+  if (!file) throw_errno("log file " + path);
+  return file;
+}
+
+// systemd says in JOURNAL_STREAM which descriptor it has connected to the journal: "device:inode".
+bool stderr_is_the_journal() {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat status {};
+  if (stream == nullptr || ::fstat(STDERR_FILENO, &status) != 0) return false;
+  return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) == stream;
+}
+
 }  // namespace
 
-void init_log(const LogOptions& options) {
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  sink->set_formatter(make_formatter(options));
-  auto logger = std::make_shared<spdlog::logger>("postpone", std::move(sink));
-  logger->set_level(level_named(options.level));
-  logger->flush_on(spdlog::level::trace);
-  spdlog::set_default_logger(std::move(logger));
+void init_log(LogIdentity identity, const LogOptions& options) {
+  Log& log = the_log();
+  log.state.identity = std::move(identity);
+  if (!log.loggers.front()) {
+    for (std::size_t i = 0; i < kComponents.size(); ++i)
+      log.loggers.at(i) = std::make_shared<spdlog::logger>(std::string(kComponents.at(i)), log.sink);
+  }
+  apply_log(options);
+  spdlog::set_default_logger(log.loggers.at(index_of(log.state.identity.component)));
+}
+
+void apply_log(const LogOptions& options) {
+  Log& log = the_log();
+  const auto levels = levels_of(options);
+  Fd file = options.file.empty() ? Fd() : open_log_file(options.file);
+  const bool journal = !file && stderr_is_the_journal();
+  const LogForm text = journal ? LogForm::journal : LogForm::text;
+  log.sink->write_to(std::move(file));
+  log.sink->set_formatter(make_log_formatter(options.json ? LogForm::json : text, journal, log.state));
+  log.file = options.file;
+  for (std::size_t i = 0; i < kComponents.size(); ++i) log.loggers.at(i)->set_level(levels.at(i));
+}
+
+void reopen_log() {
+  Log& log = the_log();
+  if (log.file.empty()) return;
+  try {
+    log.sink->write_to(open_log_file(log.file));
+  } catch (const std::system_error& error) {
+    spdlog::error("{}; writing on to the old one", error.what());
+  }
+}
+
+spdlog::logger& log_of(Component component) {
+  const auto& logger = the_log().loggers.at(index_of(component));
+  return logger ? *logger : *spdlog::default_logger_raw();
+}
+
+LogContext::LogContext(std::int64_t job_id, std::string task, int attempt) {
+  the_log().state.job = LoggedJob{job_id, std::move(task), attempt};
+}
+
+LogContext::~LogContext() {
+  the_log().state.job.reset();
+}
+
+void log_output(std::string_view stream, std::string_view line) {
+  LogState& state = the_log().state;
+  state.stream = stream;
+  log_of(Component::task).info("{}", line);
+  state.stream = {};
+}
+
+LogFields::LogFields(std::vector<LogField> fields) {
+  the_log().state.fields = std::move(fields);
+}
+
+LogFields::~LogFields() {
+  the_log().state.fields.clear();
 }
 
 }  // namespace postpone::sys

@@ -1,17 +1,98 @@
-// Where log lines go and what stands in each: time, level, role, pid. Everything else uses spdlog directly.
+// Where log lines go and what stands in each.
+//
+// A line is one write(2) to standard error or to a file, so that processes that share it never mix theirs. It
+// says when, how bad, who (role, group and slot, pid), of which component, and of which job while one runs
+// (LogContext). docs/logs.md describes the three forms: text for people, JSON for machines, and text without
+// the time but with a priority when standard error is the journal.
+//
+// spdlog::info() and its like log for the component that the process is; what belongs to another one goes to
+// log_of(). Like the processes that use it this is for one thread. A process that has not called init_log()
+// logs as spdlog does by itself.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace spdlog {
+class logger;
+}
 
 namespace postpone::sys {
 
-struct LogOptions {
-  std::string level = "info";   // trace, debug, info, warning, error
-  std::string format = "text";  // text (for people) or json (one object a line)
-  std::string role;             // "supervisor", "sub-worker kitchen/3", "housekeeper"
+// What a line is about; each may have a level of its own.
+enum class Component {
+  supervisor,   // births, deaths, signals; the check before the start too
+  subworker,    // what a sub-worker does besides jobs
+  housekeeper,  // leases, rescues, periodic tasks
+  database,     // connections: lost, back, refused
+  job,          // how each job ended, and which are slow
+  task,         // what jobs write to stdout and stderr
 };
 
-// Sets the process-wide spdlog logger: to stderr, one line a message, flushed line by line.
-void init_log(const LogOptions& options);
+// Members have initializers so that options may name only what differs.
+struct LogOptions {
+  std::string level = "info";  // trace, debug, info, warning, error
+  // Of components that have their own: name, level.
+  std::vector<std::pair<std::string, std::string>> levels = {};
+  bool json = false;
+  std::string file = {};  // an absolute path; empty = standard error
+};
+
+// Who logs. Stands in every line.
+struct LogIdentity {
+  std::string role;                             // supervisor, sub-worker, housekeeper, preflight
+  Component component = Component::supervisor;  // of its spdlog::info()
+  std::string group = {};                       // of a sub-worker
+  std::optional<std::uint32_t> slot = {};
+};
+
+// Before the first line. Throws as apply_log().
+void init_log(LogIdentity identity, const LogOptions& options);
+
+// Changes everything but the identity, at any time, for a reload; lines before and after are all written.
+// Throws std::invalid_argument for a level or component that does not exist, std::system_error when the file
+// cannot be opened; then nothing has changed.
+void apply_log(const LogOptions& options);
+
+// Opens the log file again by its name, for whoever has renamed it; without a file nothing happens. When it
+// cannot be opened the old one is kept, and an error stands there.
+void reopen_log();
+
+spdlog::logger& log_of(Component component);
+
+// While it lives every line tells of this job. One at a time.
+class LogContext {
+ public:
+  LogContext(std::int64_t job_id, std::string task, int attempt);
+  ~LogContext();
+  LogContext(const LogContext&) = delete;
+  LogContext& operator=(const LogContext&) = delete;
+};
+
+// A line that a job, or its process between two jobs, has written to `stream` ("stdout", "stderr"); component
+// task, level info.
+void log_output(std::string_view stream, std::string_view line);
+
+// What machines get as fields of their own. People read of it in the message, but for lists: each of their
+// elements is a line after it.
+struct LogField {
+  std::string name;
+  std::variant<std::int64_t, double, std::string, std::vector<std::string>> value;
+};
+
+// While it lives every line has these fields. One at a time.
+class LogFields {
+ public:
+  explicit LogFields(std::vector<LogField> fields);
+  ~LogFields();
+  LogFields(const LogFields&) = delete;
+  LogFields& operator=(const LogFields&) = delete;
+};
 
 }  // namespace postpone::sys

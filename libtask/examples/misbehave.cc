@@ -62,6 +62,11 @@ void exit_from_handler(std::optional<int> status) {
   while (true) pause();
 }
 
+// Deaf as well, and busy.
+[[noreturn, gnu::noinline]] void spin() {
+  for (volatile unsigned turns = 0;;) turns = turns + 1;
+}
+
 void wait_for_abort(libtask::Context& job, std::optional<int> ms) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms.value_or(0));
   while (!ms || std::chrono::steady_clock::now() < end) {
@@ -153,6 +158,7 @@ int main(int argc, char** argv) {
   app.task("misbehave.exit", exit_from_handler, {"status"}).queue(queue);
   app.task("misbehave.once", crash_on_the_first_attempt).queue(queue).retry({.max_attempts = 1});
   app.task("misbehave.hang", hang).queue(queue);
+  app.task("misbehave.spin", spin).queue(queue);
   app.task("misbehave.wait", wait_for_abort, {"ms"}).queue(queue);
   app.task("misbehave.flood", flood).queue(queue);
   app.task("misbehave.forkaway", fork_away, {"pid_file"}).queue(queue);

@@ -29,6 +29,21 @@ int descriptor_of(std::string_view text) {
 
 }  // namespace
 
+// The time during which a signal handler must not send.
+class Channel::Sending {
+ public:
+  explicit Sending(Channel& channel) : channel_(channel) { channel_.sending_ = true; }
+  ~Sending() {
+    channel_.sending_ = false;
+    if (channel_.was_refused_.exchange(false) && channel_.when_free_ != nullptr) channel_.when_free_();
+  }
+  Sending(const Sending&) = delete;
+  Sending& operator=(const Sending&) = delete;
+
+ private:
+  Channel& channel_;
+};
+
 Channel::Channel(const char* variable) : fd_(descriptor_of(variable)) {
   int type = 0;
   socklen_t size = sizeof type;
@@ -36,6 +51,12 @@ Channel::Channel(const char* variable) : fd_(descriptor_of(variable)) {
     fail(std::string(wire::kChannelVariable) + " is set, but descriptor " + variable + " is no channel");
   }
   if (fcntl(fd_, F_SETFD, FD_CLOEXEC) != 0) fail("cannot make the channel close-on-exec");
+}
+
+void Channel::send(const wire::Frame& frame) {
+  const std::string bytes = wire::encode(frame);
+  const Sending sending(*this);
+  send_bytes(bytes, 0);
 }
 
 void Channel::send_bytes(std::string_view bytes, std::size_t sent) {
@@ -51,10 +72,28 @@ void Channel::send_bytes(std::string_view bytes, std::size_t sent) {
 
 void Channel::send_if_free(const wire::Frame& frame) {
   const std::string bytes = wire::encode(frame);
+  const Sending sending(*this);
   const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   // A frame that is begun must be ended; any other error shows again there.
   send_bytes(bytes, n < 0 ? 0 : static_cast<std::size_t>(n));
+}
+
+// A frame that is begun must be ended; one that the sub-worker does not take at once is not begun.
+bool Channel::send_from_signal_handler(std::string_view bytes) noexcept {
+  if (sending_) {
+    was_refused_ = true;
+    return false;
+  }
+  int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  while (!bytes.empty()) {
+    const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), flags);
+    if (n < 0 && errno != EINTR) break;
+    if (n <= 0) continue;
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+    flags = MSG_NOSIGNAL;
+  }
+  return true;
 }
 
 std::optional<wire::Frame> Channel::receive() {

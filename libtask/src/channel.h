@@ -1,9 +1,11 @@
 // The task process's end of the channel to its sub-worker.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "libtask/wire/frame.h"
 
@@ -23,7 +25,7 @@ class Channel {
   explicit Channel(const char* variable);
 
   // Throws ChannelError.
-  void send(const wire::Frame& frame) { send_bytes(wire::encode(frame), 0); }
+  void send(const wire::Frame& frame);
   // Does nothing when the sub-worker does not take it at once. Throws ChannelError.
   void send_if_free(const wire::Frame& frame);
 
@@ -34,11 +36,20 @@ class Channel {
   std::optional<wire::Frame> poll();
   bool closed() const { return closed_; }
 
+  // By a signal handler that interrupts the thread which sends: async-signal-safe. False when that thread
+  // is in the middle of a frame; what when_free() has set is then called after it.
+  bool send_from_signal_handler(std::string_view bytes) noexcept;
+  void when_free(void (*call)()) { when_free_ = call; }
+
  private:
   std::optional<wire::Frame> read(int flags);
   void send_bytes(std::string_view bytes, std::size_t sent);
+  class Sending;
 
   int fd_;
+  std::atomic<bool> sending_{false};
+  std::atomic<bool> was_refused_{false};  // to a signal handler, meanwhile
+  void (*when_free_)() = nullptr;
   bool closed_ = false;
   wire::Decoder decoder_;
 };

@@ -37,13 +37,14 @@ Value periodic_object(const PeriodicEntry& periodic) {
 
 }  // namespace
 
-std::string describe(const Registry& registry) {
+std::string describe(const Registry& registry, std::optional<int> stack_signal) {
   std::vector<Value> tasks;
   for (const TaskEntry& task : registry.tasks) tasks.push_back(task_object(task));
   std::vector<Value> periodic;
   for (const PeriodicEntry& entry : registry.periodic) periodic.push_back(periodic_object(entry));
   return Args{{"libtask_version", POSTPONE_VERSION},
               {"protocol_version", wire::kProtocolVersion},
+              {"stack_signal", stack_signal},
               {"tasks", tasks},
               {"periodic", periodic}}
       .text();

@@ -44,6 +44,7 @@ struct Registry {
 std::vector<std::string> faults_of(const Registry& registry);
 
 // The JSON text of --describe. REQUIRES: a registry without faults.
-std::string describe(const Registry& registry);
+// `stack_signal`: as tell_stack_when_asked() returned it.
+std::string describe(const Registry& registry, std::optional<int> stack_signal = std::nullopt);
 
 }  // namespace libtask::detail

@@ -9,6 +9,7 @@
 
 #include "channel.h"
 #include "execute.h"
+#include "stack.h"
 #include "termination.h"
 
 namespace libtask::detail {
@@ -42,11 +43,13 @@ AbortReason reason_of(wire::Abort::Reason reason) {
 
 class Server : public JobGiver {
  public:
-  Server(const Registry& registry, Channel& channel) : registry_(registry), channel_(channel) {}
+  Server(const Registry& registry, Channel& channel)
+      : registry_(registry), channel_(channel), stack_signal_(tell_stack_when_asked(channel)) {}
 
   // Whether the sub-worker takes us.
   bool greet() {
-    channel_.send(wire::Hello{.libtask_version = POSTPONE_VERSION, .description = describe(registry_)});
+    channel_.send(
+        wire::Hello{.libtask_version = POSTPONE_VERSION, .description = describe(registry_, stack_signal_)});
     const auto answer = channel_.receive();
     if (!answer) throw ChannelError("the sub-worker closed the channel instead of answering the hello");
     if (const auto* refusal = std::get_if<wire::Refuse>(&*answer)) {
@@ -101,11 +104,16 @@ class Server : public JobGiver {
 
   void serve_job(const wire::Run& run) {
     forget_termination();
-    channel_.send(execute(run, registry_, *this));
+    const wire::Result result = [&] {
+      const StackOfJob told(run.job_id);
+      return execute(run, registry_, *this);
+    }();
+    channel_.send(result);
   }
 
   const Registry& registry_;
   Channel& channel_;
+  const std::optional<int> stack_signal_;
 };
 
 }  // namespace

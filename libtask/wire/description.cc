@@ -156,6 +156,7 @@ Description parse_description(std::string_view text) {
   Description description;
   description.libtask_version = in.text("libtask_version");
   description.protocol_version = in.integer("protocol_version");
+  description.stack_signal = in.optional_integer("stack_signal");
   for (const Object& task : in.objects("tasks")) description.tasks.push_back(read_task(task));
   for (const Object& periodic : in.objects("periodic"))
     description.periodic.push_back(read_periodic(periodic));

@@ -44,6 +44,8 @@ struct PeriodicDescription {
 struct Description {
   std::string libtask_version;
   int protocol_version = 0;
+  // The signal that makes the process send a Stack frame while a job runs; nothing when it does not know how.
+  std::optional<int> stack_signal{};
   std::vector<TaskDescription> tasks;
   std::vector<PeriodicDescription> periodic;
 

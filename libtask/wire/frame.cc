@@ -16,6 +16,7 @@ enum class FrameType : std::uint8_t {
   abort = 5,
   progress = 6,
   result = 7,
+  stack = 8,
 };
 
 constexpr std::size_t kLengthBytes = 4;
@@ -239,6 +240,23 @@ Result read_result(Reader& in) {
   return result;
 }
 
+void write(Writer& out, const Stack& stack) {
+  out.integer(stack.job_id);
+  out.integer(stack.thread);
+  out.integer(static_cast<std::uint32_t>(stack.addresses.size()));
+  for (const std::uint64_t address : stack.addresses) out.integer(address);
+}
+
+Stack read_stack(Reader& in) {
+  Stack stack;
+  stack.job_id = in.integer<std::int64_t>();
+  stack.thread = in.integer<std::int32_t>();
+  const auto count = in.integer<std::uint32_t>();
+  if (count > kMaxStackFrames) throw ProtocolError("a stack frame has too many addresses");
+  for (std::uint32_t i = 0; i < count; ++i) stack.addresses.push_back(in.integer<std::uint64_t>());
+  return stack;
+}
+
 template <class Read>
 Frame read_all(std::string_view name, std::string_view body, Read read) {
   Reader in(name, body);
@@ -265,6 +283,8 @@ Frame decode(std::uint8_t type, std::string_view body) {
       return read_all("progress", body, read_progress);
     case FrameType::result:
       return read_all("result", body, read_result);
+    case FrameType::stack:
+      return read_all("stack", body, read_stack);
   }
   throw ProtocolError("a frame has the unknown type " + std::to_string(type));
 }
@@ -290,6 +310,25 @@ std::string encode(const Frame& frame) {
   Writer whole;
   whole.integer(static_cast<std::uint32_t>(body.bytes().size()));
   return whole.bytes() + body.bytes();
+}
+
+StackBytes::StackBytes(std::int64_t job_id, std::int32_t thread, const std::uint64_t* addresses,
+                       std::size_t count) noexcept {
+  const std::size_t body =
+      1 + sizeof job_id + sizeof thread + sizeof(std::uint32_t) + count * sizeof *addresses;
+  integer(static_cast<std::uint32_t>(body));
+  integer(static_cast<std::uint8_t>(FrameType::stack));
+  integer(job_id);
+  integer(thread);
+  integer(static_cast<std::uint32_t>(count));
+  for (std::size_t i = 0; i < count; ++i) integer(addresses[i]);
+}
+
+template <std::integral T>
+void StackBytes::integer(T value) noexcept {
+  const auto bits = static_cast<std::make_unsigned_t<T>>(value);
+  for (std::size_t i = 0; i < sizeof(T); ++i)
+    bytes_[size_++] = static_cast<char>((static_cast<std::uint64_t>(bits) >> (8 * i)) & 0xff);
 }
 
 std::optional<Frame> Decoder::next() {

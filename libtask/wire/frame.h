@@ -8,9 +8,13 @@
 //   hello (once, first)                  welcome | refuse (once, the answer to hello)
 //   progress (while a job runs)          run (one job at a time)
 //   result (once for each run)           abort (of the running job)
+//   stack (while a job runs, once for each signal that asks for it)
 //                                        (end of file: exit)
 #pragma once
 
+#include <array>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -86,7 +90,16 @@ struct Result {
   std::vector<DeferredJob> defers{};  // with `succeeded`: to be created together with the success
 };
 
-using Frame = std::variant<Hello, Welcome, Refuse, Run, Abort, Progress, Result>;
+// Where the handler is: the answer to the signal that the description names as its stack_signal, which is why
+// no older sub-worker ever gets one.
+struct Stack {
+  std::int64_t job_id = 0;
+  std::int32_t thread = 0;                 // the thread that runs the handler, as gettid() has it
+  std::vector<std::uint64_t> addresses{};  // in code, innermost first; a caller's lies within its call
+};
+inline constexpr std::size_t kMaxStackFrames = 64;
+
+using Frame = std::variant<Hello, Welcome, Refuse, Run, Abort, Progress, Result, Stack>;
 
 // A peer does not speak this protocol. what() says how that showed.
 class ProtocolError : public std::runtime_error {
@@ -96,6 +109,22 @@ class ProtocolError : public std::runtime_error {
 
 // The bytes of a frame, length included.
 std::string encode(const Frame& frame);
+
+// The bytes of a stack frame, made without memory from the heap, for a signal handler.
+class StackBytes {
+ public:
+  // REQUIRES: count <= kMaxStackFrames.
+  StackBytes(std::int64_t job_id, std::int32_t thread, const std::uint64_t* addresses,
+             std::size_t count) noexcept;
+  std::string_view bytes() const noexcept { return {bytes_.data(), size_}; }
+
+ private:
+  template <std::integral T>
+  void integer(T value) noexcept;
+
+  std::array<char, 32 + 8 * kMaxStackFrames> bytes_;  // left uninitialised but for the first size_
+  std::size_t size_ = 0;
+};
 
 // Cuts a stream of bytes into frames. append() what was read, then take next() until it returns nothing.
 // next() throws ProtocolError for a length, type or body that cannot be; the decoder is then of no more use.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -72,9 +73,32 @@ void beat_and_leave_a_daemon(libtask::Context& job, const std::string& file, std
   beat(job, file, ms);
 }
 
+// What main() is told before the arguments of libtask. --thread: handlers run in a thread that is not the
+// first.
+// --no-stack: the program has taken the signal for itself, and cannot tell a sub-worker where its handler is.
+bool take(int& argc, char** argv, const std::string& option) {
+  if (argc < 2 || argv[1] != option) return false;
+  argv[1] = argv[0];
+  --argc;
+  return true;
+}
+
+int run(libtask::App& app, int argc, char** argv, bool in_thread) {
+  if (!in_thread) return app.run(argc, argv);
+  int status = 0;
+  std::thread([&] { status = app.run(argc, argv); }).join();
+  return status;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  const bool in_thread = take(argc, argv, "--thread");
+  if (in_thread) ++argv;
+  if (take(argc, argv, "--no-stack")) {
+    ++argv;
+    std::signal(SIGRTMAX - 1, SIG_IGN);
+  }
   libtask::App app;
   app.task("test.surroundings", surroundings, {"file"});
   app.task("test.append", append, {"file", "text"});
@@ -109,5 +133,5 @@ int main(int argc, char** argv) {
            [](libtask::Context& job) { job.defer("test.append", {}, {.queue = std::string(200, 'q')}); });
   app.task("test.tick", [] {});
   app.periodic("* * * * * *", "test.tick");
-  return app.run(argc, argv);
+  return run(app, argc, argv, in_thread);
 }

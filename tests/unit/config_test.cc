@@ -163,7 +163,9 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
     max_stalled = 5
     [log]
     level = "debug"
+    levels = { job = "warning", database = "trace" }
     format = "json"
+    file = "log/shop.log"
     [status]
     socket = "run/status.sock"
     mode = "0600"
@@ -180,6 +182,7 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
     max_jobs = 100
     max_jobs_jitter = 10
     max_rss = "512MiB"
+    slow_after = "90s"
     memory_limit = "1GiB"
     max_output = 4096
     [[group]]
@@ -200,8 +203,11 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
   EXPECT_EQ(config.stalled.foreign_action, StalledAction::retry);
   EXPECT_EQ(config.stalled.max_stalled, 5);
   EXPECT_EQ(config.log.format, LogFormat::json);
+  EXPECT_THAT(config.log.levels, ElementsAre(Pair("database", "trace"), Pair("job", "warning")));
+  EXPECT_EQ(config.log.file, directory_.path("log/shop.log"));
   ASSERT_EQ(config.groups.size(), 2U);
   const Group& kitchen = config.groups[0];
+  EXPECT_EQ(kitchen.slow_after, 90s);
   EXPECT_THAT(kitchen.arguments, ElementsAre("--menu", ""));
   EXPECT_THAT(kitchen.environment, ElementsAre(Pair("EMPTY", ""), Pair("LANG", "C")));
   EXPECT_THAT(kitchen.queues, ElementsAre("kitchen", "küche"));
@@ -247,8 +253,9 @@ TEST_F(ConfigTest, SuggestsTheNearestKey) {
 }
 
 TEST_F(ConfigTest, ListsTheKeysWhenNoneIsNear) {
-  EXPECT_THAT(problems_of("[log]\nfrobnicate = 3\n"),
-              ElementsAre("5:1: unknown key \"frobnicate\" in [log], valid keys are level, format"));
+  EXPECT_THAT(
+      problems_of("[log]\nfrobnicate = 3\n"),
+      ElementsAre("5:1: unknown key \"frobnicate\" in [log], valid keys are level, levels, format, file"));
 }
 
 TEST_F(ConfigTest, TellsWhereAKeyBelongs) {
@@ -300,6 +307,20 @@ TEST_F(ConfigTest, SuggestsTheNearestChoice) {
                           "\"retyr\", did you mean \"retry\"?"));
   EXPECT_THAT(problems_of("[log]\nlevel = 3\n"),
               ElementsAre(HasSubstr("expected one of trace, debug, info, warning, error, got integer 3")));
+}
+
+TEST_F(ConfigTest, KnowsTheComponentsOfTheLog) {
+  EXPECT_THAT(problems_of("[log.levels]\njobs = \"debug\"\n"),
+              ElementsAre("5:1: \"jobs\" in [log.levels]: is no component, did you mean \"job\"?"));
+  EXPECT_THAT(problems_of("[log.levels]\nkitchen = \"debug\"\n"),
+              ElementsAre("5:1: \"kitchen\" in [log.levels]: is no component, components are supervisor, "
+                          "subworker, housekeeper, database, job, task"));
+  EXPECT_THAT(problems_of("[log.levels]\njob = \"warn\"\n"),
+              ElementsAre(StartsWith("5:7: \"job\" in [log.levels]: expected one of trace, debug, info")));
+  EXPECT_THAT(
+      problems_of("[log]\nlevels = \"debug\"\n"),
+      ElementsAre("5:10: \"levels\" in [log]: expected a table such as { database = \"debug\" }, got a "
+                  "string"));
 }
 
 TEST_F(ConfigTest, RefusesWhatCannotBe) {

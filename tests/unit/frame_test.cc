@@ -103,6 +103,24 @@ TEST(Frames, AbortAndProgressComeBack) {
   EXPECT_EQ(progress.total, ~0ULL);
 }
 
+TEST(Frames, StackComesBackHoweverItWasMade) {
+  const std::vector<std::uint64_t> addresses = {1, 0xffffffffffffffff, 0x7f00};
+  const std::string usual = encode(Stack{.job_id = 7, .thread = 4711, .addresses = addresses});
+  const auto stack = std::get<Stack>(decode_one(usual));
+  EXPECT_EQ(stack.job_id, 7);
+  EXPECT_EQ(stack.thread, 4711);
+  EXPECT_EQ(stack.addresses, addresses);
+  EXPECT_EQ(StackBytes(7, 4711, addresses.data(), addresses.size()).bytes(), usual);
+  const std::vector<std::uint64_t> most(kMaxStackFrames, 9);
+  EXPECT_EQ(StackBytes(-1, 1, most.data(), most.size()).bytes(),
+            encode(Stack{.job_id = -1, .thread = 1, .addresses = most}));
+}
+
+TEST(Frames, AStackThatIsTooDeepIsRefused) {
+  const Stack deep{.job_id = 7, .addresses = std::vector<std::uint64_t>(kMaxStackFrames + 1)};
+  EXPECT_THAT([&] { decode_one(encode(deep)); }, ThrowsMessage<ProtocolError>(HasSubstr("too many")));
+}
+
 TEST(Frames, ResultComesBackWithWhatItDefers) {
   const Result sent = full_result();
   const auto result = std::get<Result>(decode_one(encode(sent)));
@@ -161,7 +179,7 @@ TEST(Frames, ImpossibleLengthsAreRefusedBeforeTheBodyComes) {
 
 TEST(Frames, UnknownTypesAreRefused) {
   EXPECT_THAT(decoding(0, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 0")));
-  EXPECT_THAT(decoding(8, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 8")));
+  EXPECT_THAT(decoding(9, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 9")));
   EXPECT_THAT(decoding(255, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 255")));
 }
 

@@ -3,43 +3,76 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <concepts>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 namespace postpone::sys {
 namespace {
 
 using testing::HasSubstr;
 using testing::MatchesRegex;
+using testing::StartsWith;
 
-// What stands on stderr after one message.
-std::string logged(const LogOptions& options, const std::string& message,
-                   spdlog::level::level_enum level = spdlog::level::info) {
+// What stands on stderr after whatever `speak` logs.
+template <std::invocable Speak>
+std::string logged(const LogIdentity& identity, const LogOptions& options, Speak speak) {
   testing::internal::CaptureStderr();
-  init_log(options);
-  spdlog::log(level, message);
+  init_log(identity, options);
+  speak();
   return testing::internal::GetCapturedStderr();
 }
 
-LogOptions text() {
-  return {.level = "info", .format = "text", .role = "supervisor"};
-}
-LogOptions json() {
-  return {.level = "info", .format = "json", .role = "sub-worker \"kitchen\"/3"};
+std::string logged(const LogIdentity& identity, const LogOptions& options, const std::string& message,
+                   spdlog::level::level_enum level = spdlog::level::info) {
+  return logged(identity, options, [&] { spdlog::log(level, message); });
 }
 
-TEST(TextLog, SaysTimeLevelRoleAndPid) {
-  EXPECT_THAT(logged(text(), "listening"),
+LogIdentity supervisor() {
+  return {.role = "supervisor"};
+}
+LogIdentity sub_worker() {
+  return {.role = "sub-worker", .component = Component::subworker, .group = "\"kitchen\"", .slot = 3};
+}
+LogOptions text() {
+  return {};
+}
+LogOptions json() {
+  return {.json = true};
+}
+
+// What systemd would set for the standard error of this process.
+class JournalStream {
+ public:
+  JournalStream() {
+    struct stat status {};
+    ::fstat(STDERR_FILENO, &status);
+    const std::string stream = std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+    ::setenv("JOURNAL_STREAM", stream.c_str(), 1);
+  }
+  ~JournalStream() { ::unsetenv("JOURNAL_STREAM"); }
+};
+
+TEST(TextLog, SaysTimeLevelRoleSlotAndPid) {
+  EXPECT_THAT(logged(supervisor(), text(), "listening"),
               MatchesRegex("[0-9-]+ [0-9:]+\\.[0-9][0-9][0-9] info  \\[supervisor " +
                            std::to_string(::getpid()) + "\\] listening\n"));
+  EXPECT_THAT(logged(sub_worker(), text(), "idle"),
+              HasSubstr(" info  [sub-worker \"kitchen\"/3 " + std::to_string(::getpid()) + "] idle\n"));
 }
 
 TEST(TextLog, AMessageCannotFakeALine) {
-  EXPECT_THAT(logged(text(), "one\ntwo\x1b[2Jthree\ttab"), HasSubstr("] one\\ntwo\\x1b[2Jthree\\ttab\n"));
-  EXPECT_THAT(logged(text(),
+  EXPECT_THAT(logged(supervisor(), text(), "one\ntwo\x1b[2Jthree\ttab"),
+              HasSubstr("] one\\ntwo\\x1b[2Jthree\\ttab\n"));
+  EXPECT_THAT(logged(supervisor(), text(),
                      "umlaut \xc3\xa4 and \xc2\x9b"
                      "2J"),
               HasSubstr("umlaut \xc3\xa4 and \xc2\\x9b"
@@ -47,44 +80,206 @@ TEST(TextLog, AMessageCannotFakeALine) {
 }
 
 TEST(TextLog, BracesAndPercentsMeanNothing) {
-  LogOptions options = text();
-  options.role = "100%n {}";
-  EXPECT_THAT(logged(options, "%v {} %%"), HasSubstr("[100%n {} "));
-  EXPECT_THAT(logged(options, "%v {} %%"), HasSubstr("] %v {} %%\n"));
+  LogIdentity identity = supervisor();
+  identity.role = "100%n {}";
+  EXPECT_THAT(logged(identity, text(), "%v {} %%"), HasSubstr("[100%n {} "));
+  EXPECT_THAT(logged(identity, text(), "%v {} %%"), HasSubstr("] %v {} %%\n"));
 }
 
 TEST(TextLog, LevelsBelowAreLeftOut) {
-  EXPECT_EQ(logged(text(), "detail", spdlog::level::debug), "");
+  EXPECT_EQ(logged(supervisor(), text(), "detail", spdlog::level::debug), "");
   LogOptions options = text();
   options.level = "warning";
-  EXPECT_EQ(logged(options, "news", spdlog::level::info), "");
-  EXPECT_THAT(logged(options, "trouble", spdlog::level::warn), HasSubstr(" warning [supervisor"));
+  EXPECT_EQ(logged(supervisor(), options, "news", spdlog::level::info), "");
+  EXPECT_THAT(logged(supervisor(), options, "trouble", spdlog::level::warn),
+              HasSubstr(" warning [supervisor"));
+}
+
+TEST(TextLog, TellsOfTheJobWhileThereIsOne) {
+  const std::string lines = logged(sub_worker(), text(), [] {
+    {
+      const LogContext context(17, "dishes.wash", 2);
+      spdlog::info("half way");
+      log_output("stdout", "a plate");
+    }
+    spdlog::info("idle");
+    log_output("stderr", "a daemon");
+  });
+  EXPECT_THAT(lines, HasSubstr("] job 17 dishes.wash: half way\n"));
+  EXPECT_THAT(lines, HasSubstr("] job 17 dishes.wash stdout: a plate\n"));
+  EXPECT_THAT(lines, HasSubstr("] idle\n"));
+  EXPECT_THAT(lines, HasSubstr("] task process stderr: a daemon\n"));
+}
+
+TEST(TextLog, AListIsALineForEachElement) {
+  const std::string lines = logged(sub_worker(), text(), [] {
+    const LogFields fields({{"elapsed_s", 3.5}, {"stack", std::vector<std::string>{"wash()", "main"}}});
+    log_of(Component::job).warn("is slow");
+  });
+  EXPECT_THAT(lines, MatchesRegex(".*\\] is slow\n.*\\]     wash\\(\\)\n.*\\]     main\n"));
+}
+
+TEST(JournalLog, HasPrioritiesAndNoTime) {
+  testing::internal::CaptureStderr();
+  const JournalStream stream;
+  init_log(supervisor(), text());
+  spdlog::error("trouble");
+  const LogFields fields({{"stack", std::vector<std::string>{"main"}}});
+  log_of(Component::job).warn("is slow");
+  const std::string pid = std::to_string(::getpid());
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "<3>error [supervisor " + pid + "] trouble\n" +
+                                                        "<4>warning [supervisor " + pid + "] is slow\n" +
+                                                        "<4>warning [supervisor " + pid + "]     main\n");
+}
+
+TEST(JournalLog, JsonKeepsItsFieldsBehindAPriority) {
+  testing::internal::CaptureStderr();
+  const JournalStream stream;
+  init_log(supervisor(), json());
+  spdlog::debug("left out");
+  spdlog::info("listening");
+  const std::string line = testing::internal::GetCapturedStderr();
+  ASSERT_THAT(line, StartsWith("<6>{"));
+  EXPECT_EQ(nlohmann::json::parse(line.substr(3)).at("message"), "listening");
+}
+
+TEST(JournalLog, AnotherStreamIsNotTheJournal) {
+  ::setenv("JOURNAL_STREAM", "1:2", 1);
+  EXPECT_THAT(logged(supervisor(), text(), "listening"), StartsWith("20"));
+  ::unsetenv("JOURNAL_STREAM");
 }
 
 TEST(JsonLog, OneObjectALine) {
-  const std::string line = logged(json(), "listening", spdlog::level::err);
+  const std::string line = logged(sub_worker(), json(), "listening", spdlog::level::err);
   ASSERT_EQ(line.find('\n'), line.size() - 1);
-  const auto object = nlohmann::json::parse(line);
-  EXPECT_EQ(object.at("level"), "error");
-  EXPECT_EQ(object.at("role"), "sub-worker \"kitchen\"/3");
-  EXPECT_EQ(object.at("pid"), ::getpid());
-  EXPECT_EQ(object.at("message"), "listening");
+  auto object = nlohmann::json::parse(line);
   EXPECT_THAT(object.at("time").get<std::string>(), MatchesRegex("[0-9-]+T[0-9:]+\\.[0-9]+Z"));
+  object.erase("time");
+  EXPECT_EQ(object, (nlohmann::json{{"level", "error"},
+                                    {"component", "subworker"},
+                                    {"role", "sub-worker"},
+                                    {"group", "\"kitchen\""},
+                                    {"slot", 3},
+                                    {"pid", ::getpid()},
+                                    {"message", "listening"}}));
+}
+
+TEST(JsonLog, TheJobHasFieldsOfItsOwn) {
+  const auto object = nlohmann::json::parse(logged(sub_worker(), json(), [] {
+    const LogContext context(17, "dishes.\"wash\"", 2);
+    log_output("stdout", "a plate");
+  }));
+  EXPECT_EQ(object.at("job"), 17);
+  EXPECT_EQ(object.at("task"), "dishes.\"wash\"");
+  EXPECT_EQ(object.at("attempt"), 2);
+  EXPECT_EQ(object.at("stream"), "stdout");
+  EXPECT_EQ(object.at("component"), "task");
+  EXPECT_EQ(object.at("message"), "a plate");
+}
+
+TEST(JsonLog, FieldsKeepTheirTypes) {
+  const auto object = nlohmann::json::parse(logged(supervisor(), json(), [] {
+    const LogFields fields({{"elapsed_s", 3.5},
+                            {"rss_bytes", 4096},
+                            {"state", "D"},
+                            {"stack", std::vector<std::string>{"a", "b"}}});
+    log_of(Component::job).warn("is slow");
+  }));
+  EXPECT_EQ(object.at("elapsed_s"), 3.5);
+  EXPECT_EQ(object.at("rss_bytes"), 4096);
+  EXPECT_EQ(object.at("state"), "D");
+  EXPECT_EQ(object.at("stack"), (nlohmann::json{"a", "b"}));
 }
 
 TEST(JsonLog, AnyMessageStaysOneValidObject) {
   const std::string nasty =
       "quote \" backslash \\ newline \n control \x01 delete \x7f umlaut \xc3\xa4 broken \xc3";
-  const std::string line = logged(json(), nasty);
+  const std::string line = logged(supervisor(), json(), nasty);
   ASSERT_EQ(line.find('\n'), line.size() - 1);
   EXPECT_EQ(nlohmann::json::parse(line).at("message"),
             "quote \" backslash \\ newline \n control \x01 delete \x7f umlaut \xc3\xa4 broken \xef\xbf\xbd");
 }
 
-TEST(Log, AnUnknownLevelIsRefused) {
+TEST(Log, AComponentMayHaveALevelOfItsOwn) {
   LogOptions options = text();
-  options.level = "loud";
-  EXPECT_THROW(init_log(options), std::invalid_argument);
+  options.levels = {{"database", "debug"}, {"task", "warning"}};
+  const std::string lines = logged(sub_worker(), options, [] {
+    log_of(Component::database).debug("connecting");
+    log_of(Component::job).debug("left out");
+    log_output("stdout", "left out");
+    spdlog::info("idle");
+  });
+  EXPECT_THAT(lines, MatchesRegex(".*\\] connecting\n.*\\] idle\n"));
+}
+
+TEST(Log, LevelsAndFormChangeWhileItRuns) {
+  testing::internal::CaptureStderr();
+  init_log(supervisor(), text());
+  apply_log({.level = "error", .levels = {{"job", "info"}}, .json = true});
+  spdlog::warn("left out");
+  log_of(Component::job).info("said");
+  EXPECT_EQ(nlohmann::json::parse(testing::internal::GetCapturedStderr()).at("message"), "said");
+}
+
+TEST(Log, WhatDoesNotExistIsRefusedAndChangesNothing) {
+  testing::internal::CaptureStderr();
+  init_log(supervisor(), text());
+  EXPECT_THROW(apply_log({.level = "loud"}), std::invalid_argument);
+  EXPECT_THROW(apply_log({.level = "error", .levels = {{"jobs", "info"}}}), std::invalid_argument);
+  EXPECT_THROW(apply_log({.level = "error", .levels = {{"job", "loud"}}}), std::invalid_argument);
+  EXPECT_THROW(apply_log({.level = "error", .file = "/no/such/directory/log"}), std::system_error);
+  spdlog::info("as before");
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr(" info  [supervisor"));
+}
+
+// A directory with a log file in it.
+class LogFile : public testing::Test {
+ protected:
+  LogFile() {
+    std::string pattern = "/tmp/postpone-log-XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+    init_log(supervisor(), {.file = path()});
+  }
+  ~LogFile() override {
+    apply_log({});
+    std::filesystem::remove_all(directory_);
+  }
+  std::string path(const std::string& name = "log") const { return (directory_ / name).string(); }
+  std::string content(const std::string& name = "log") const {
+    std::ifstream file(path(name));
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+ private:
+  std::filesystem::path directory_;
+};
+
+TEST_F(LogFile, IsOpenedAgainUnderItsName) {
+  spdlog::info("one");
+  std::filesystem::rename(path(), path("log.1"));
+  spdlog::info("two");
+  reopen_log();
+  spdlog::info("three");
+  EXPECT_THAT(content("log.1"), MatchesRegex(".*\\] one\n.*\\] two\n"));
+  EXPECT_THAT(content(), MatchesRegex(".*\\] three\n"));
+}
+
+TEST_F(LogFile, ThatCannotBeOpenedAgainIsKept) {
+  std::filesystem::rename(path(), path("log.1"));
+  std::filesystem::create_directory(path());
+  reopen_log();
+  spdlog::info("still here");
+  EXPECT_THAT(content("log.1"), MatchesRegex(".* error \\[supervisor.*" + path() +
+                                             ".*; writing on to the old one\n.*\\] still here\n"));
+}
+
+TEST(Log, TellsHowManyLinesWereLost) {
+  init_log(supervisor(), {.file = "/dev/full"});
+  spdlog::info("one");
+  spdlog::info("two");
+  EXPECT_THAT(
+      logged(supervisor(), text(), "three"),
+      MatchesRegex(".* warning \\[.*\\] 2 log lines were lost: No space left on device\n.*\\] three\n"));
 }
 
 }  // namespace

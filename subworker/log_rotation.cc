@@ -1,0 +1,22 @@
+#include "subworker/log_rotation.h"
+
+#include "subworker/signals.h"
+#include "sys/log.h"
+
+namespace postpone::subworker {
+
+LogRotation::LogRotation(const board::Board& board)
+    : header_(board.header()), epoch_(header_.log_epoch.load()), requests_(requests_to_reopen_log()) {
+  sys::reopen_log();
+}
+
+void LogRotation::look() {
+  const std::uint32_t epoch = header_.log_epoch.load();
+  const int requests = requests_to_reopen_log();
+  if (epoch == epoch_ && requests == requests_) return;
+  epoch_ = epoch;
+  requests_ = requests;
+  sys::reopen_log();
+}
+
+}  // namespace postpone::subworker

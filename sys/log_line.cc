@@ -1,0 +1,202 @@
+#include "sys/log_line.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/pattern_formatter.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+namespace postpone::sys {
+
+namespace {
+
+// The second byte of U+0080 to U+009F, which terminals take for the beginning of a command as they do escape.
+bool is_c1(std::string_view text, std::size_t i) {
+  const auto byte = static_cast<unsigned char>(text[i]);
+  return i > 0 && text[i - 1] == '\xc2' && byte >= 0x80 && byte < 0xa0;
+}
+
+// For people: control characters are shown, not obeyed, so that no message can fake a line of its own or
+// repaint a terminal.
+std::string for_text(std::string_view message) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string shown;
+  shown.reserve(message.size());
+  for (std::size_t i = 0; i < message.size(); ++i) {
+    const char c = message[i];
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\n') {
+      shown += "\\n";
+    } else if (c == '\t') {
+      shown += "\\t";
+    } else if (byte < 0x20 || byte == 0x7f || is_c1(message, i)) {
+      shown += "\\x";
+      shown += kHex[byte >> 4];
+      shown += kHex[byte & 0xf];
+    } else {
+      shown += c;
+    }
+  }
+  return shown;
+}
+
+// A JSON string; bytes that are no UTF-8 become U+FFFD.
+std::string for_json(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string for_json(std::int64_t number) {
+  return std::to_string(number);
+}
+
+std::string for_json(double number) {
+  return nlohmann::json(number).dump();
+}
+
+std::string for_json(const std::vector<std::string>& texts) {
+  return nlohmann::json(texts).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+int priority_of(spdlog::level::level_enum level) {
+  switch (level) {
+    case spdlog::level::critical:
+      return LOG_CRIT;
+    case spdlog::level::err:
+      return LOG_ERR;
+    case spdlog::level::warn:
+      return LOG_WARNING;
+    case spdlog::level::info:
+      return LOG_INFO;
+    default:
+      return LOG_DEBUG;
+  }
+}
+
+// "sub-worker kitchen/3"
+std::string name_of(const LogIdentity& identity) {
+  if (!identity.slot) return identity.role;
+  return fmt::format("{} {}/{}", identity.role, identity.group, *identity.slot);
+}
+
+// "job 17 dishes.wash stdout: " or less.
+std::string beginning_of(const LogState& state) {
+  std::string words;
+  if (state.job) words = fmt::format("job {} {}", state.job->id, for_text(state.job->task));
+  if (!state.stream.empty()) {
+    if (words.empty()) words = "task process";
+    words.append(" ").append(state.stream);
+  }
+  return words.empty() ? words : words + ": ";
+}
+
+class TextFormatter : public spdlog::formatter {
+ public:
+  TextFormatter(bool journal, const LogState& state)
+      : journal_(journal),
+        state_(state),
+        time_("%Y-%m-%d %H:%M:%S.%e ", spdlog::pattern_time_type::local, "") {}
+
+  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& line) override {
+    const std::string_view payload(message.payload.data(), message.payload.size());
+    one_line(message, beginning_of(state_) + for_text(payload), line);
+    for (const LogField& field : state_.fields) {
+      const auto* texts = std::get_if<std::vector<std::string>>(&field.value);
+      if (texts == nullptr) continue;
+      for (const std::string& text : *texts)
+        one_line(message, beginning_of(state_) + "    " + for_text(text), line);
+    }
+  }
+
+  std::unique_ptr<spdlog::formatter> clone() const override {
+    return std::make_unique<TextFormatter>(journal_, state_);
+  }
+
+ private:
+  void one_line(const spdlog::details::log_msg& message, const std::string& text,
+                spdlog::memory_buf_t& line) {
+    if (journal_)
+      fmt::format_to(std::back_inserter(line), "<{}>", priority_of(message.level));
+    else
+      time_.format(message, line);
+    const auto level = spdlog::level::to_string_view(message.level);
+    fmt::format_to(std::back_inserter(line), "{:5} [{} {}] {}\n",
+                   std::string_view(level.data(), level.size()), for_text(name_of(state_.identity)),
+                   ::getpid(), text);
+  }
+
+  const bool journal_;
+  const LogState& state_;
+  spdlog::pattern_formatter time_;
+};
+
+class JsonFormatter : public spdlog::formatter {
+ public:
+  JsonFormatter(bool priorities, const LogState& state)
+      : priorities_(priorities),
+        state_(state),
+        time_("%Y-%m-%dT%H:%M:%S.%eZ", spdlog::pattern_time_type::utc, "") {}
+
+  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& line) override {
+    if (priorities_) fmt::format_to(std::back_inserter(line), "<{}>", priority_of(message.level));
+    append(line, R"({"time":")");
+    time_.format(message, line);
+    append(line, "\"");
+    const auto level = spdlog::level::to_string_view(message.level);
+    field(line, "level", for_json(std::string_view(level.data(), level.size())));
+    field(line, "component",
+          for_json(std::string_view(message.logger_name.data(), message.logger_name.size())));
+    tell_who(line);
+    tell_job(line);
+    if (!state_.stream.empty()) field(line, "stream", for_json(state_.stream));
+    field(line, "message", for_json(std::string_view(message.payload.data(), message.payload.size())));
+    for (const LogField& extra : state_.fields)
+      field(line, extra.name, std::visit([](const auto& value) { return for_json(value); }, extra.value));
+    append(line, "}\n");
+  }
+
+  std::unique_ptr<spdlog::formatter> clone() const override {
+    return std::make_unique<JsonFormatter>(priorities_, state_);
+  }
+
+ private:
+  static void append(spdlog::memory_buf_t& line, std::string_view text) {
+    line.append(text.data(), text.data() + text.size());
+  }
+
+  static void field(spdlog::memory_buf_t& line, std::string_view name, const std::string& json) {
+    append(line, ",\"");
+    append(line, name);
+    append(line, "\":");
+    append(line, json);
+  }
+
+  void tell_who(spdlog::memory_buf_t& line) const {
+    field(line, "role", for_json(state_.identity.role));
+    if (state_.identity.slot) {
+      field(line, "group", for_json(state_.identity.group));
+      field(line, "slot", for_json(static_cast<std::int64_t>(*state_.identity.slot)));
+    }
+    field(line, "pid", for_json(static_cast<std::int64_t>(::getpid())));
+  }
+
+  void tell_job(spdlog::memory_buf_t& line) const {
+    if (!state_.job) return;
+    field(line, "job", for_json(state_.job->id));
+    field(line, "task", for_json(state_.job->task));
+    field(line, "attempt", for_json(static_cast<std::int64_t>(state_.job->attempt)));
+  }
+
+  const bool priorities_;
+  const LogState& state_;
+  spdlog::pattern_formatter time_;
+};
+
+}  // namespace
+
+std::unique_ptr<spdlog::formatter> make_log_formatter(LogForm form, bool priorities, const LogState& state) {
+  if (form == LogForm::json) return std::make_unique<JsonFormatter>(priorities, state);
+  return std::make_unique<TextFormatter>(form == LogForm::journal, state);
+}
+
+}  // namespace postpone::sys

@@ -1,0 +1,166 @@
+// How postpone-supervisor and postpone-subworker end, as docs/cli.md promises it to service managers. Those
+// of `postpone` are looked at by cli_test.cc.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "sys/process.h"
+#include "tests/support/database.h"
+#include "tests/support/eventually.h"
+#include "tests/support/family.h"
+#include "tests/support/program.h"
+
+namespace postpone::tests {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
+
+class ExitCode : public testing::Test {
+ protected:
+  std::string config(const std::string& text) const {
+    const std::string path = files_.file("config.toml");
+    std::ofstream(path) << text;
+    return path;
+  }
+  ProgramRun run(std::vector<std::string> command) const {
+    return run_program(command, {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
+  }
+  std::string count(const std::string& table) const {
+    return database_.execute("SELECT count(*) FROM " + table);
+  }
+  // Starts a sub-worker by hand.
+  sys::Process sub_worker(const std::string& path) const {
+    sys::ProcessSpec spec;
+    spec.executable = POSTPONE_SUBWORKER;
+    spec.arguments = {"--config", path, "--group", "m"};
+    spec.environment = {{"POSTPONE_DATABASE_URL", database_.url()}};
+    spec.parent_death_signal = SIGKILL;
+    return sys::Process::spawn(spec);
+  }
+
+  TestDatabase database_;
+  TemporaryDirectory files_;
+};
+
+class SupervisorExit : public ExitCode {};
+class SubWorkerExit : public ExitCode {};
+
+TEST_F(SupervisorExit, Is0AfterASignal) {
+  Family family(database_.url(), group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  EXPECT_EQ(family.stop().code, 0) << family.log();
+}
+
+TEST_F(SupervisorExit, Is0AfterASecondSignalThatInterruptsAJob) {
+  Family family(database_.url(), group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  database_.execute("SELECT postpone_defer('misbehave.hang', queue => 'm')");
+  ASSERT_TRUE(eventually([&] { return count("procrastinate_jobs WHERE status = 'doing'") == "1"; }));
+  family.signal(SIGTERM);
+  ASSERT_TRUE(eventually([&] { return family.log().find("draining") != std::string::npos; }));
+  EXPECT_EQ(family.stop().code, 0) << family.log();
+}
+
+TEST_F(SupervisorExit, Is0AfterASignalWhileItWaitsForTheDatabase) {
+  Family family("host=/no/such/directory", group("m", kMisbehave, 1));
+  ASSERT_TRUE(eventually([&] { return family.log().find("waiting for it") != std::string::npos; }))
+      << family.log();
+  EXPECT_EQ(family.stop().code, 0) << family.log();
+}
+
+TEST_F(SupervisorExit, Is0WhenOneShotHasNothingLeftToDo) {
+  EXPECT_EQ(
+      run({POSTPONE_SUPERVISOR, "--one-shot", "--config", config(group("m", kMisbehave, 1))}).exit_status, 0);
+}
+
+TEST_F(SupervisorExit, Is1WhenTheCheckBeforeTheStartIsKilled) {
+  Family family("host=/no/such/directory", group("m", kMisbehave, 1));
+  ASSERT_TRUE(eventually([&] { return family.log().find("waiting for it") != std::string::npos; }))
+      << family.log();
+  for (const pid_t pid : family.processes("postpone: preflight")) ::kill(pid, SIGKILL);
+  const auto report = family.wait();
+  EXPECT_FALSE(report.signalled);
+  EXPECT_EQ(report.code, 1) << family.log();
+}
+
+TEST_F(SupervisorExit, Is2ForACommandLineThatMakesNoSense) {
+  EXPECT_EQ(run({POSTPONE_SUPERVISOR}).exit_status, 2);
+  EXPECT_EQ(run({POSTPONE_SUPERVISOR, "--config", "x", "--frobnicate"}).exit_status, 2);
+  EXPECT_EQ(run({POSTPONE_SUPERVISOR, "--config", "x", "--log-level", "loud"}).exit_status, 2);
+  EXPECT_EQ(run({POSTPONE_SUPERVISOR, "--help"}).exit_status, 0);
+}
+
+TEST_F(SupervisorExit, Is3ForAConfigurationLogFileOrTaskExecutableThatIsWrong) {
+  EXPECT_EQ(run({POSTPONE_SUPERVISOR, "--config", "/no/such/file"}).exit_status, 3);
+  EXPECT_EQ(run({POSTPONE_SUPERVISOR, "--config", config("[log]\nlevel = 1\n" + group("m", kMisbehave, 1))})
+                .exit_status,
+            3);
+  EXPECT_EQ(
+      run({POSTPONE_SUPERVISOR, "--config", config("[log]\nfile = \"/\"\n" + group("m", kMisbehave, 1))})
+          .exit_status,
+      3);
+  EXPECT_EQ(
+      run({POSTPONE_SUPERVISOR, "--config", config("[log]\nfile = \".\"\n" + group("m", kMisbehave, 1))})
+          .exit_status,
+      3);
+  EXPECT_EQ(run({POSTPONE_SUPERVISOR, "--config", config(group("m", "/bin/true", 1))}).exit_status, 3);
+}
+
+TEST_F(SupervisorExit, Is5WithoutASchemaOrADatabase) {
+  const std::string path = config(group("m", kMisbehave, 1));
+  const TestDatabase empty(Schema::none);
+  EXPECT_EQ(run({POSTPONE_SUPERVISOR, "--config", path, "--database-url", empty.url()}).exit_status, 5);
+  const auto refused =
+      run({POSTPONE_SUPERVISOR, "--config", path, "--database-url", test_server_url("no_such_database")});
+  EXPECT_EQ(refused.exit_status, 5);
+  EXPECT_THAT(refused.errors, HasSubstr("no_such_database"));
+}
+
+TEST_F(SubWorkerExit, Is0AfterASignal) {
+  auto alone = sub_worker(config(group("m", kMisbehave, 1)));
+  ASSERT_TRUE(eventually([&] { return count("postpone_workers") == "1"; }));
+  alone.signal(SIGTERM);
+  EXPECT_EQ(alone.reap().code, 0);
+  EXPECT_EQ(count("postpone_workers"), "0");
+}
+
+TEST_F(SubWorkerExit, Is1WhenSomethingIsLeftThatItCouldNotRecord) {
+  auto alone = sub_worker(config(group("m", kMisbehave, 1)));
+  ASSERT_TRUE(eventually([&] { return count("postpone_workers") == "1"; }));
+  database_.execute("DROP FUNCTION procrastinate_unregister_worker_v1(bigint)");
+  alone.signal(SIGTERM);
+  EXPECT_EQ(alone.reap().code, 1);
+}
+
+TEST_F(SubWorkerExit, Is2ForACommandLineOrConfigurationThatMakesNoSense) {
+  const std::string good = config(group("m", kMisbehave, 1));
+  EXPECT_EQ(run({POSTPONE_SUBWORKER}).exit_status, 2);
+  EXPECT_EQ(run({POSTPONE_SUBWORKER, "--group", "m", "--housekeeper"}).exit_status, 2);
+  EXPECT_EQ(run({POSTPONE_SUBWORKER, "--config", good, "--group", "other"}).exit_status, 2);
+  EXPECT_EQ(run({POSTPONE_SUBWORKER, "--config", "/no/such/file", "--group", "m"}).exit_status, 2);
+  EXPECT_EQ(run({POSTPONE_SUBWORKER, "--help"}).exit_status, 0);
+}
+
+TEST_F(SubWorkerExit, Is3ForATaskExecutableThatIsNone) {
+  EXPECT_EQ(
+      run({POSTPONE_SUBWORKER, "--config", config(group("m", "/bin/true", 1)), "--group", "m"}).exit_status,
+      3);
+}
+
+TEST_F(SubWorkerExit, Is4WithoutASchema) {
+  const TestDatabase empty(Schema::none);
+  const auto ended =
+      run_program({POSTPONE_SUBWORKER, "--config", config(group("m", kMisbehave, 1)), "--group", "m"},
+                  {.environment = {{"POSTPONE_DATABASE_URL", empty.url()}}});
+  EXPECT_EQ(ended.exit_status, 4);
+}
+
+}  // namespace
+}  // namespace postpone::tests

@@ -1,0 +1,155 @@
+// The log of a real family: what stands in it, and that rotating it loses nothing.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/database.h"
+#include "tests/support/eventually.h"
+#include "tests/support/family.h"
+#include "tests/support/program.h"
+
+namespace postpone::tests {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
+const std::string kTestTasks = POSTPONE_TEST_TASKS;
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+class FamilyLog : public testing::Test {
+ protected:
+  std::string defer(const std::string& task, const std::string& queue, const std::string& args = "{}") const {
+    return database_.execute("SELECT postpone_defer(task => '" + task + "', queue => '" + queue +
+                             "', args => '" + args + "')");
+  }
+  bool becomes(const std::string& id, const std::string& wanted) const {
+    return eventually([&] {
+      return database_.execute("SELECT status FROM procrastinate_jobs WHERE id = " + id) == wanted;
+    });
+  }
+  std::string count(const std::string& status) const {
+    return database_.execute("SELECT count(*) FROM procrastinate_jobs WHERE status = '" + status + "'");
+  }
+
+  TestDatabase database_;
+  TemporaryDirectory files_;
+};
+
+TEST_F(FamilyLog, EachJsonLineHasItsFields) {
+  Family family(database_.url(), "[log]\nformat = \"json\"\n" + group("m", kMisbehave, 1));
+  family.wait_until_ready(1, false);
+  const auto id = defer("misbehave.once", "m");
+  ASSERT_TRUE(becomes(id, "succeeded")) << family.log();
+  ASSERT_EQ(family.stop().code, 0);
+  bool spoken = false;
+  bool ended = false;
+  for (const std::string& line : lines_of(family.log())) {
+    ASSERT_TRUE(json::accept(line)) << line;
+    const json object = json::parse(line);
+    for (const char* field : {"time", "level", "component", "role", "pid", "message"})
+      EXPECT_TRUE(object.contains(field)) << field << ": " << line;
+    EXPECT_EQ(object.contains("slot"), object.at("role") == "sub-worker") << line;
+    spoken |= object == json::parse(line) && object.value("stream", "") == "stdout" &&
+              object.at("message") == "attempt 2 went well" && object.at("job") == std::stoi(id) &&
+              object.at("task") == "misbehave.once" && object.at("attempt") == 2 &&
+              object.at("component") == "task";
+    ended |= object.at("component") == "job" && object.value("attempt", 0) == 2 &&
+             object.at("message").get<std::string>().starts_with("succeeded in ");
+  }
+  EXPECT_TRUE(spoken && ended) << family.log();
+}
+
+TEST_F(FamilyLog, AComponentMayBeSilenced) {
+  Family family(database_.url(),
+                "[log.levels]\njob = \"warning\"\ntask = \"error\"\n" + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  ASSERT_TRUE(becomes(defer("misbehave.once", "m"), "succeeded"));
+  ASSERT_EQ(family.stop().code, 0);
+  EXPECT_THAT(family.log(), HasSubstr("] job 1 misbehave.once: signalled"));
+  EXPECT_THAT(family.log(), Not(HasSubstr("went well")));
+  EXPECT_THAT(family.log(), Not(HasSubstr("succeeded in")));
+}
+
+TEST_F(FamilyLog, UnderTheJournalEachLineHasAPriorityAndNoTime) {
+  const std::string config = files_.file("config.toml");
+  const std::string log = files_.file("journal");
+  std::ofstream(config) << group("m", kMisbehave, 1);
+  defer("misbehave.once", "m");
+  const auto ended = run_program({"sh", "-c",
+                                  "exec 2> " + log + "; JOURNAL_STREAM=$(stat -c %d:%i " + log +
+                                      ") exec " POSTPONE_SUPERVISOR " --one-shot --config " + config},
+                                 {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
+  ASSERT_EQ(ended.exit_status, 0) << read_file(log);
+  for (const std::string& line : lines_of(read_file(log)))
+    EXPECT_THAT(line, MatchesRegex("<[0-7]>(info |warning|error) "
+                                   "\\[(supervisor|preflight|housekeeper|sub-worker m/0) [0-9]+\\] .*"));
+  EXPECT_THAT(read_file(log), HasSubstr("\n<4>warning [sub-worker m/0 "));
+}
+
+// Jobs run and lines are written all the while; afterwards each of them stands in one of the files.
+TEST_F(FamilyLog, RotationLosesNoLine) {
+  constexpr int kJobs = 300;
+  constexpr int kRotations = 5;
+  const std::string log = files_.file("family.log");
+  Family family(database_.url(), "[log]\nfile = \"" + log + "\"\n" + group("t", kMisbehave, 3));
+  ASSERT_TRUE(becomes(defer("misbehave.noop", "t"), "succeeded")) << family.log();
+  for (int rotation = 1; rotation <= kRotations; ++rotation) {
+    database_.execute(
+        "SELECT count(postpone_defer('misbehave.noop', queue => 't')) FROM generate_series(1, " +
+        std::to_string(kJobs / kRotations) + ")");
+    const std::string old = log + "." + std::to_string(rotation);
+    std::filesystem::rename(log, old);
+    family.signal(SIGUSR1);
+    const auto open_still = [&] {
+      for (const auto& [pid, title] : family.processes()) {
+        std::error_code ignored;
+        for (const auto& fd :
+             std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd", ignored))
+          if (std::filesystem::read_symlink(fd, ignored) == old) return true;
+      }
+      return false;
+    };
+    ASSERT_TRUE(eventually([&] { return !open_still() && std::filesystem::exists(log); })) << read_file(log);
+  }
+  ASSERT_TRUE(eventually([&] { return count("succeeded") == std::to_string(kJobs + 1); }));
+  ASSERT_EQ(family.stop().code, 0) << read_file(log);
+  std::string all = read_file(log);
+  for (int rotation = 1; rotation <= kRotations; ++rotation)
+    all += read_file(log + "." + std::to_string(rotation));
+  int told = 0;
+  for (const std::string& line : lines_of(all)) {
+    EXPECT_THAT(line, MatchesRegex("[0-9-]+ [0-9:.]+ [a-z]+ +\\[.* [0-9]+\\] .*"));
+    if (line.find(" misbehave.noop: succeeded in ") != std::string::npos) ++told;
+  }
+  EXPECT_EQ(told, kJobs + 1);
+  EXPECT_THAT(all, HasSubstr("] supervisor ends"));
+  EXPECT_EQ(family.log(), "") << "all of it stands in the file";
+}
+
+TEST_F(FamilyLog, AFileThatCannotBeWrittenKeepsTheSupervisorFromStarting) {
+  const std::string config = files_.file("config.toml");
+  std::ofstream(config) << "[log]\nfile = \"/no/such/directory/log\"\n" + group("m", kMisbehave, 1);
+  const auto ended = run_program({POSTPONE_SUPERVISOR, "--config", config},
+                                 {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
+  EXPECT_EQ(ended.exit_status, 3);
+  EXPECT_THAT(ended.errors, HasSubstr("log file /no/such/directory/log: No such file or directory"));
+}
+
+}  // namespace
+}  // namespace postpone::tests
