@@ -37,19 +37,24 @@ Change refusal(sql::JobManager& jobs, sql::JobId id) {
               "; --force finishes it all the same, though it may run on"};
 }
 
-// The promise of the lock is broken here, by somebody who asked for it.
-void warn_of_two(sql::JobManager& jobs, sql::JobId id) {
+// The signs of life of whoever runs it; empty when nobody does.
+std::string runner_of(sql::JobManager& jobs, sql::JobId id) {
   const std::optional<sql::Job> job = find(jobs, id);
-  const std::string signs = job && job->status == sql::JobStatus::doing ? signs_of_life(jobs, *job) : "";
+  return job && job->status == sql::JobStatus::doing ? signs_of_life(jobs, *job) : "";
+}
+
+// The promise of the lock is broken here, by somebody who asked for it.
+void warn_of_two(sql::JobId id, const std::string& signs) {
   if (signs.empty()) return;
   std::cerr << "postpone: job " << id << " is finished by force, and its lock is free: " << signs
             << ", and may run it until it has obeyed the request to stop\n";
 }
 
 Change finish(sql::JobManager& jobs, sql::JobId id, const FinishOptions& options) {
-  if (options.force) warn_of_two(jobs, id);
+  const std::string signs = options.force ? runner_of(jobs, id) : "";
   const auto recorded = jobs.finish_by_hand(id, options.status, options.silent_for, options.force);
   if (!recorded || recorded->disposition != sql::Disposition::recorded) return refusal(jobs, id);
+  warn_of_two(id, signs);
   return {id, std::string(sql::to_string(recorded->status)), ""};
 }
 

@@ -64,6 +64,7 @@ int refuse(const CLI::App& app, const CLI::ParseError& error) {
 // coming (57P).
 bool is_unreachable(const sql::DatabaseError& error) {
   const std::string& state = error.sqlstate();
+  if (state == "25006") return false;  // another server may take it, but this one was reached, and only reads
   return error.remedy() == sql::Remedy::reconnect || state.starts_with("08") || state.starts_with("28") ||
          state.starts_with("3D") || state.starts_with("57P");
 }

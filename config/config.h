@@ -71,7 +71,7 @@ struct Stalled {
   // For jobs of workers that are not Postpone's (Python's). Nobody fences those: one that was only slow may
   // still be running its job.
   StalledAction foreign_action = StalledAction::report;
-  int max_stalled = 3;  // a job whose worker died so often is failed as a poison job instead of retried
+  int max_stalled = 3;  // a job may lose so many workers; at the next one it is failed as a poison job
 
   bool operator==(const Stalled&) const = default;
 };

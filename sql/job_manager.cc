@@ -393,6 +393,19 @@ std::vector<WorkerId> JobManager::stalled_workers(Seconds silent_for, bool inclu
                               {to_parameter(silent_for.count()), to_parameter(include_foreign)}));
 }
 
+std::map<WorkerId, std::int64_t> JobManager::last_heartbeats() {
+  const Result result = impl_->connection.query(
+      "select w.id, (extract(epoch from w.last_heartbeat) * 1000000)::bigint"
+      " from procrastinate_workers w join postpone_workers o on o.worker_id = w.id",
+      {});
+  std::map<WorkerId, std::int64_t> heartbeats;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(result.rows()); ++i) {
+    const Row row = result.row(static_cast<int>(i));
+    heartbeats[row.get<WorkerId>(0)] = row.get<std::int64_t>(1);
+  }
+  return heartbeats;
+}
+
 std::optional<Worker> JobManager::worker(WorkerId id) {
   const Result result = impl_->connection.query("select w.id, coalesce(o.name, ''), coalesce(o.host, ''), " +
                                                     seconds_since("w.last_heartbeat") +

@@ -6,6 +6,7 @@
 // process.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -178,6 +179,9 @@ class JobManager {
   std::vector<Recorded> rescue_worker(const RescueRequest& request);
   // Workers silent for so long. Rows of postpone_workers only, or of Python's workers too.
   std::vector<WorkerId> stalled_workers(Seconds silent_for, bool include_foreign);
+  // When each of our workers was last heard of, by the server's clock: to be compared with what it was
+  // before.
+  std::map<WorkerId, std::int64_t> last_heartbeats();  // microseconds since the epoch
   std::optional<Worker> worker(WorkerId id);
   // Jobs whose worker is gone, or was silent for so long; by id.
   std::vector<StalledJob> stalled_jobs(Seconds silent_for);

@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kWatchInterval = 2s;
+constexpr Rescuer::Clock::duration kWatchInterval = 2s;
 
 sql::StalledAction to_sql(config::StalledAction action) {
   switch (action) {
@@ -152,16 +152,30 @@ bool Rescuer::may_judge(Clock::time_point since, Clock::time_point now) const {
 void Rescuer::watch_stalled(sql::JobManager& manager, Clock::time_point now) {
   if (now < next_watch_) return;
   const Clock::duration limit = config_.supervisor.stalled_after;
-  next_watch_ = now + std::min<Clock::duration>(kWatchInterval, limit);
-  if (may_judge({}, now)) rescue_silent(manager);
+  next_watch_ = now + std::min(kWatchInterval, limit / 4);
+  listen(manager, now);
+  if (may_judge({}, now)) rescue_silent(manager, now);
   look_at_jobs(manager, now);
 }
 
+void Rescuer::listen(sql::JobManager& manager, Clock::time_point now) {
+  std::map<sql::WorkerId, Heard> heard;
+  for (const auto& [worker, at_us] : manager.last_heartbeats()) {
+    const auto before = heard_.find(worker);
+    const bool same = before != heard_.end() && before->second.at_us == at_us;
+    heard[worker] = same ? before->second : Heard{at_us, now};
+  }
+  heard_ = std::move(heard);
+}
+
 // Workers of other supervisors that were silent for too long are dead, or have fenced themselves.
-void Rescuer::rescue_silent(sql::JobManager& manager) {
+void Rescuer::rescue_silent(sql::JobManager& manager, Clock::time_point now) {
   const auto limit = config_.supervisor.stalled_after;
   for (const sql::WorkerId silent : behind(manager.stalled_workers(limit, false), last_silent_)) {
     last_silent_ = silent;
+    // Not silent at all, perhaps: the server's clock was set forward, and everybody's last heartbeat is old.
+    const auto heard = heard_.find(silent);
+    if (heard == heard_.end() || now - heard->second.since < limit) continue;
     sql::RescueRequest rescue;
     rescue.worker_id = silent;
     rescue.action = to_sql(config_.stalled.action);

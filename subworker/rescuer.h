@@ -47,12 +47,18 @@ class Rescuer {
     bool told = false;
   };
   using Attempt = std::pair<sql::JobId, int>;  // by the number of attempts before it
+  // A heartbeat in the database, and since when it is the last one, by our clock: the server's may be set.
+  struct Heard {
+    std::int64_t at_us;
+    Clock::time_point since;
+  };
 
   // May one who has been seen silent since then be judged? Not by somebody who could not be heard himself.
   bool may_judge(Clock::time_point since, Clock::time_point now) const;
   Clock::duration longest_own_silence() const;
   void settle(sql::JobManager& manager, const board::Grave& grave);
-  void rescue_silent(sql::JobManager& manager);
+  void listen(sql::JobManager& manager, Clock::time_point now);
+  void rescue_silent(sql::JobManager& manager, Clock::time_point now);
   void look_at_jobs(sql::JobManager& manager, Clock::time_point now);
   bool is_ripe(const sql::StalledJob& job, const Sighting& sighting, Clock::time_point now) const;
   void decide(sql::JobManager& manager, const sql::StalledJob& job) const;
@@ -66,6 +72,7 @@ class Rescuer {
   Clock::time_point heartbeat_at_;  // when our own was last stored
   Clock::time_point next_watch_;
   std::map<Attempt, Sighting> sightings_;
+  std::map<sql::WorkerId, Heard> heard_;
   // Whom it tried last: the next time it begins behind that one, so that one who cannot be settled (somebody
   // keeps a lock on his job, say) does not keep the others from it.
   std::uint32_t last_grave_ = 0;

@@ -48,6 +48,48 @@ BEGIN
 END
 $$;
 
+-- As in 0003, and: holds the row of the worker first. The foreign key does that only for a job that comes to another
+-- worker: one that was retried by hand, or by Python, keeps its worker, and may be fetched by the same one again.
+CREATE OR REPLACE FUNCTION postpone_fetch_jobs(target_queue_names varchar[], p_worker_id bigint, max_jobs integer)
+RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
+               args jsonb, scheduled_at timestamptz, attempts integer, more boolean)
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
+    taken procrastinate_jobs[];
+    is_more boolean := false;
+BEGIN
+    PERFORM FROM procrastinate_workers WHERE id = p_worker_id FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'postpone_fetch_jobs: there is no worker %', p_worker_id
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    taken := ARRAY(SELECT job FROM postpone_take_jobs(target_queue_names, p_worker_id, max_jobs) AS job);
+    -- Fewer than asked for: the walk came to its end.
+    IF cardinality(taken) = coalesce(max_jobs, 1) THEN
+        is_more := EXISTS (
+            SELECT FROM (
+                SELECT job.lock
+                FROM procrastinate_jobs AS job
+                WHERE job.status = 'todo'
+                  AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
+                  AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+                ORDER BY job.priority DESC, job.id
+                LIMIT 50
+            ) AS next
+            WHERE next.lock IS NULL OR NOT EXISTS (SELECT FROM unnest(taken) AS mine WHERE mine.lock = next.lock));
+    END IF;
+    RETURN QUERY
+    SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
+           job.scheduled_at, job.attempts, is_more
+    FROM unnest(taken) AS job;
+END
+$$;
+
 -- ------------------------------------------------------------------------------------------------ what is stalled
 
 -- Jobs in `doing` without a worker, or with one that has been silent for so many seconds.
@@ -261,6 +303,9 @@ BEGIN
         RAISE EXCEPTION 'postpone_rescue_job: stalled_action is retry or fail, not %', stalled_action
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    IF silent_for IS NULL THEN
+        RAISE EXCEPTION 'postpone_rescue_job: silent_for is null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
     SELECT ours.worker_id INTO our_worker_id
     FROM procrastinate_jobs AS leased JOIN postpone_workers AS ours USING (worker_id)
     WHERE leased.id = p_job_id AND leased.status = 'doing';
@@ -304,6 +349,9 @@ BEGIN
         RAISE EXCEPTION 'postpone_finish_by_hand: a job ends as succeeded or failed, not as %', end_status
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    IF silent_for IS NULL THEN
+        RAISE EXCEPTION 'postpone_finish_by_hand: silent_for is null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
     job := postpone_lock_running_job(p_job_id);
     is_alive := postpone_is_alive(job.worker_id, silent_for);
     IF job.id IS NULL THEN
@@ -329,3 +377,33 @@ BEGIN
     END IF;
 END
 $$;
+
+-- ------------------------------------------------------------------------------------------------ plans and patience
+
+-- As for fetch and finish (0003): a plan that was made while the tables were small must not walk through them when they
+-- have grown. It holds for what is called from here too, the actions of foreign keys included.
+DO $$
+DECLARE
+    signature text;
+BEGIN
+    FOREACH signature IN ARRAY ARRAY[
+        'postpone_rescue_worker(bigint, jsonb, text, integer, text, bigint[], double precision)',
+        'postpone_rescue_job(bigint, text, integer, double precision, text)',
+        'postpone_finish_by_hand(bigint, procrastinate_job_status, double precision, boolean)',
+        'procrastinate_unregister_worker_v1(bigint)']
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s SET jit = off', signature);
+        EXECUTE format('ALTER FUNCTION %s SET plan_cache_mode = force_generic_plan', signature);
+        EXECUTE format('ALTER FUNCTION %s SET enable_seqscan = off', signature);
+        EXECUTE format('ALTER FUNCTION %s SET enable_bitmapscan = off', signature);
+        EXECUTE format('ALTER FUNCTION %s SET enable_hashjoin = off', signature);
+        EXECUTE format('ALTER FUNCTION %s SET enable_mergejoin = off', signature);
+    END LOOP;
+END
+$$;
+
+-- Both hold the row of a worker while they wait for a job that somebody else has locked, and that worker gets no
+-- heartbeats meanwhile: so they do not wait for long.
+ALTER FUNCTION postpone_rescue_job(bigint, text, integer, double precision, text) SET lock_timeout = '1s';
+ALTER FUNCTION postpone_finish_by_hand(bigint, procrastinate_job_status, double precision, boolean)
+    SET lock_timeout = '1s';

@@ -357,6 +357,36 @@ TEST_F(Crash, AnIdleSubWorkerWhoseLeaseIsFoundGoneTakesAnotherAndGoesOn) {
   EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
 }
 
+// As after a step of the server's clock: each heartbeat is old as soon as it is there, and yet they go on.
+TEST_F(Crash, WhoseHeartbeatsGoOnIsNotTakenForDeadWhateverTheClockOfTheServerSays) {
+  const std::string config = supervisor_keys(kShortSilence) + group("q", kTestTasks, 1);
+  Family one(database_.url(), config);
+  one.wait_until_ready(1);
+  const auto id = defer("test.until", file_argument("go"));
+  ASSERT_TRUE(becomes(id, "doing"));
+  sql("CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.last_heartbeat := "
+      "NEW.last_heartbeat - interval '1 hour'; RETURN NEW; END $$");
+  sql("CREATE TRIGGER late BEFORE UPDATE ON procrastinate_workers FOR EACH ROW EXECUTE FUNCTION late()");
+  Family two(database_.url(), config);
+  two.wait_until_ready(1);
+  // Long enough to have judged: by then it has taken over from somebody who is really dead.
+  Family three(database_.url(), config);
+  three.wait_until_ready(1);
+  const auto lost = defer("test.until", file_argument("go"));
+  ASSERT_TRUE(becomes(lost, "doing"));
+  Family* const victim = runner_of(two, "test.until") != 0 ? &two : &three;
+  victim->kill_all();
+  EXPECT_TRUE(eventually([&] {
+    return sql("SELECT count(*) FROM postpone_attempts WHERE cause = 'worker_lost' AND job_id = " + lost) !=
+           "0";
+  })) << one.log();
+  EXPECT_EQ(status(id), "doing");
+  touch("go");
+  EXPECT_TRUE(becomes(id, "succeeded"));
+  EXPECT_TRUE(becomes(lost, "succeeded"));
+  EXPECT_EQ(causes(id), "succeeded") << "nobody held its worker for dead";
+}
+
 TEST_F(Crash, AnotherSupervisorTakesOverWhenAWholeFamilyIsKilled) {
   const std::string config = supervisor_keys(kShortSilence) + group("q", kTestTasks, 1);
   Family one(database_.url(), config);

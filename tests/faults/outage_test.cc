@@ -178,15 +178,24 @@ TEST_F(Outage, ATaskIsKilledBeforeAnotherHostMayTakeItsJob) {
 
 // Whoever looked for work while the host was fenced found nothing to do: somebody has to wake it afterwards.
 TEST_F(Outage, AfterAFenceIdleSubWorkersAreWoken) {
-  Family family(url(), supervisor_keys(kShortSilence) + group("q", kMisbehave, 2));
+  Family family(url(), supervisor_keys(kShortSilence) + group("q", kTestTasks, 2));
   family.wait_until_ready(2);
+  std::size_t seen = 0;  // of the log
   for (int round = 0; round < 3; ++round) {
+    const std::string go = "go" + std::to_string(round);
+    const auto held = defer("test.until", file_argument(go));
+    ASSERT_TRUE(becomes(held, "doing"));
     server_.stop("fast");
-    std::this_thread::sleep_for(1200ms);  // longer than fence_after
+    ASSERT_TRUE(eventually([&] {
+      return family.log().find("could not keep its lease", seen) != std::string::npos;
+    })) << "the host is fenced";
+    seen = family.log().size();
     server_.start();
-    const auto id = defer("misbehave.wait", R"({"ms": 300})");
+    const auto id = defer("test.tick");
     EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
     EXPECT_EQ(causes(id), "succeeded") << family.log();
+    touch(go);
+    EXPECT_TRUE(becomes(held, "succeeded")) << family.log();
   }
 }
 
