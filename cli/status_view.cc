@@ -135,17 +135,16 @@ class Lines {
     line.resize(13, ' ');
     this->line(line + text);
   }
-  // At most `most` rows (0 = all) under a title.
-  void table(const std::string& title, Table table, std::size_t most, const std::string& where_the_rest_is) {
+  // At most `most` rows (0 = all).
+  void table(Table table, std::size_t most, const std::string& where_the_rest_is) {
     if (table.rows.empty()) return;
     const std::size_t all = table.rows.size();
     if (most > 0 && all > most) table.rows.resize(most);
-    text_ += "\n";
-    if (!title.empty()) line(title);
-    text_ += render(table, width_);
+    text_ += "\n" + render(table, width_);
     if (table.rows.size() < all)
       line("... and " + std::to_string(all - table.rows.size()) + " more" + where_the_rest_is);
   }
+  std::size_t count() const { return static_cast<std::size_t>(std::count(text_.begin(), text_.end(), '\n')); }
   std::string take() { return std::move(text_); }
 
  private:
@@ -271,18 +270,26 @@ Table failures(const Json& status) {
 }  // namespace
 
 std::string status_page(const Json& status, ScreenSize size) {
-  const bool bounded = size.height > 0;
-  // Of 24 lines eight are facts; three lists with blank, title and rest share what is left.
-  const std::size_t spare = bounded ? std::max<std::size_t>(size.height, 24) - 24 : 0;
   Lines lines(size.width);
   add_supervisor(lines, status);
   add_database(lines, status);
   lines.fact("jobs", endings(status));
   lines.fact("sub-workers", count_states(status.at("sub_workers")));
-  lines.table("", busy_workers(status, size.width == 0 || size.width >= 100), bounded ? 4 + spare / 2 : 0,
-              "; postpone top shows them all");
-  lines.table("", waiting_queues(status), bounded ? 2 + spare / 4 : 0, "; --json shows them all");
-  lines.table("", failures(status), bounded ? 2 + spare / 4 : 0, "; --json shows them all");
+  Table workers = busy_workers(status, size.width == 0 || size.width >= 100);
+  Table queues = waiting_queues(status);
+  Table failed = failures(status);
+  std::size_t of_workers = 0, of_queues = 0, of_failed = 0;  // rows; 0 = all
+  if (size.height > 0) {
+    // Each list has a blank line, titles, and perhaps a line about the rest; the prompt follows.
+    const std::size_t used = lines.count() + 3 * 3 + 1;
+    const std::size_t room = std::max<std::size_t>(size.height, used + 3) - used;
+    of_queues = std::min(std::max<std::size_t>(1, queues.rows.size()), std::max<std::size_t>(1, room / 3));
+    of_workers = std::min(std::max<std::size_t>(1, workers.rows.size()), room - of_queues - 1);
+    of_failed = room - of_queues - of_workers;
+  }
+  lines.table(std::move(workers), of_workers, "; postpone top shows them all");
+  lines.table(std::move(queues), of_queues, "; --json shows them all");
+  lines.table(std::move(failed), of_failed, "; --json shows them all");
   return lines.take();
 }
 

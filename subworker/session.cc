@@ -68,8 +68,9 @@ std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutc
         left.clear();
       }
       ensure_lease();
-      // Of short jobs a sample is enough: the question costs planning and an index probe.
-      const bool ask_waited = board::now_ns() >= next_waited_ns_;
+      // Of short jobs a sample is enough: the question costs planning and an index probe. Without a status
+      // socket nobody would see the answer.
+      const bool ask_waited = !config_.status.socket.empty() && board::now_ns() >= next_waited_ns_;
       auto answer = manager_->finish_and_fetch(worker_id_, texts(left),
                                                {group_.queues, worker_id_, max_jobs, ask_waited});
       if (ask_waited && !answer.fetched.jobs.empty()) next_waited_ns_ = board::now_ns() + kAskWaitedEveryNs;

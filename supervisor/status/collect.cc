@@ -131,11 +131,11 @@ void Failures::collect(const board::Board& board, std::uint32_t slots) {
       });
 }
 
-void Failures::keep(Failure failure) {
+void Failures::keep(const Failure& failure) {
   const auto at = std::find_if(kept_.begin(), kept_.end(), [&](const Failure& other) {
     return other.facts.at_ns <= failure.facts.at_ns;
   });
-  kept_.insert(at, std::move(failure));
+  kept_.insert(at, failure);
   if (kept_.size() > board::kFailuresKept) kept_.pop_back();
 }
 

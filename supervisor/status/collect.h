@@ -31,7 +31,7 @@ class Failures {
   std::vector<Failure> newest_first() const { return {kept_.begin(), kept_.end()}; }
 
  private:
-  void keep(Failure failure);
+  void keep(const Failure& failure);
 
   std::vector<std::uint64_t> read_;  // by slot, the housekeeper's last: how far its ring was read
   std::deque<Failure> kept_;         // the newest first

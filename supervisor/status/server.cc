@@ -38,12 +38,12 @@ using Error = boost::system::error_code;
 
 constexpr std::size_t kMostConnections = 64;
 constexpr std::size_t kMostFollowers = 16;
-constexpr std::size_t kMostBehind = 256 * 1024;
+constexpr std::size_t kMostBehind = std::size_t{256} * 1024;
 constexpr std::uint32_t kMostHeader = 8 * 1024;
 constexpr auto kRequestTime = 10s;
 constexpr auto kAnswerTime = 10s;
 constexpr auto kLingerTime = 1s;
-constexpr std::size_t kMostLingering = 1024 * 1024;
+constexpr std::size_t kMostLingering = std::size_t{1024} * 1024;
 constexpr auto kAcceptPause = 100ms;
 
 int duplicate(int fd) {

@@ -1,0 +1,165 @@
+// What `postpone status` and `postpone top` make of a supervisor's answer.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "cli/status_view.h"
+#include "cli/text.h"
+
+namespace postpone::cli {
+namespace {
+
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+constexpr ScreenSize kUsual{80, 24};
+
+json worker(int slot, const std::string& state, double elapsed_s = 0) {
+  json job;
+  if (state == "running")
+    job = {{"id", 1000 + slot},     {"task", "a.rather.long.name.of.a.task"},
+           {"queue", "kitchen"},    {"lock", "lock " + std::to_string(slot)},
+           {"attempt", 1},          {"elapsed_s", elapsed_s},
+           {"time_limit_s", 300.0}, {"progress", {{"done", slot}, {"total", 100}}}};
+  return {
+      {"slot", slot},
+      {"group", "kitchen"},
+      {"state", state},
+      {"in_state_s", 3.5},
+      {"pid", 100 + slot},
+      {"next_start_s", nullptr},
+      {"last_end", nullptr},
+      {"job", job},
+      {"jobs",
+       {{"fetched", 9}, {"succeeded", slot}, {"failed", 2}, {"retried", 0}, {"aborted", 0}, {"crashed", 0}}},
+      {"task_process", {{"pid", 500 + slot}, {"rss_bytes", 1'000'000 * (100 - slot)}, {"cpu_s", 1.0}}}};
+}
+
+json answer(int workers) {
+  json all{{"supervisor",
+            {{"name", "web1:4711:1"},
+             {"pid", 4711},
+             {"version", "1.2.3"},
+             {"uptime_s", 7200.0},
+             {"state", "running"},
+             {"ready", true},
+             {"reasons", json::array()},
+             {"config_file", "/etc/postpone/kitchen.toml"},
+             {"last_reload", nullptr}}},
+           {"database",
+            {{"state", "up"},
+             {"server_version", "15.6"},
+             {"reconnects", 0},
+             {"listen", {{"state", "listening"}, {"notifications", 12}}},
+             {"pool", {{"held", 8}, {"size", 8}, {"waiting", 0}, {"longest_wait_s", 0.0}}}}},
+           {"housekeeper", {{"pid", 4712}, {"last_database_heartbeat_age_s", 2.0}, {"rescued_jobs", 0}}},
+           {"waiting",
+            {{"age_s", 1.5},
+             {"queues", json::array()},
+             {"others", {{"queues", 0}, {"ready", 0}, {"scheduled", 0}}}}},
+           {"sub_workers", json::array()},
+           {"recent_failures", json::array()}};
+  for (int slot = 0; slot < workers; ++slot) all["sub_workers"].push_back(worker(slot, "running", slot));
+  for (int i = 0; i < 30; ++i) {
+    all["waiting"]["queues"].push_back(
+        {{"name", "queue " + std::to_string(i)}, {"ready", 1'234'567}, {"scheduled", 0}, {"oldest_s", 90.0}});
+    all["recent_failures"].push_back(
+        {{"age_s", 5.0},
+         {"job_id", i},
+         {"task", "t"},
+         {"ending", "failed"},
+         {"cause", "signalled"},
+         {"message", "the task process ended without a result: signal 11 (Segmentation fault)"}});
+  }
+  return all;
+}
+
+std::vector<std::string> lines_of(const std::string& page) {
+  std::vector<std::string> lines;
+  std::istringstream stream(page);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+void expect_fits(const std::string& page, ScreenSize size) {
+  const auto lines = lines_of(page);
+  EXPECT_LE(lines.size(), size.height) << page;
+  for (const std::string& line : lines) EXPECT_LE(display_width(line), size.width) << line;
+}
+
+// The first words of the lines below the titles.
+std::vector<std::string> slots_of(const std::string& page) {
+  std::vector<std::string> slots;
+  for (const std::string& line : lines_of(page))
+    if (line.starts_with("kitchen/")) slots.push_back(line.substr(0, line.find(' ')));
+  return slots;
+}
+
+TEST(StatusPage, FitsTheUsualTerminalHoweverMuchThereIsToTell) {
+  const std::string page = status_page(answer(64), kUsual);
+  expect_fits(page, {80, 23});  // and the prompt
+  EXPECT_GE(slots_of(page).size(), 3U);
+  EXPECT_THAT(page, HasSubstr(" more; postpone top shows them all\n"));
+  EXPECT_THAT(page, HasSubstr("state        running, ready\n"));
+  EXPECT_THAT(page, HasSubstr("1,234,567"));
+}
+
+TEST(StatusPage, PipedItIsWhole) {
+  const std::string page = status_page(answer(64), {});
+  EXPECT_EQ(slots_of(page).size(), 64U);
+  EXPECT_THAT(page, Not(HasSubstr(" more")));
+}
+
+TEST(StatusPage, SaysWhatIsWrong) {
+  json all = answer(1);
+  all["supervisor"]["state"] = "degraded";
+  all["supervisor"]["ready"] = false;
+  all["supervisor"]["reasons"] = {"the database cannot be reached: \x1b[31mno"};
+  all["sub_workers"][0] = worker(0, "absent");
+  all["sub_workers"][0]["last_end"] = {{"cause", "signal 9 (Killed)"}};
+  all["sub_workers"][0]["next_start_s"] = 1.5;
+  all["housekeeper"]["pid"] = nullptr;
+  const std::string page = status_page(all, {});
+  EXPECT_THAT(page, HasSubstr("state        degraded, NOT READY\n"));
+  EXPECT_THAT(page, HasSubstr("reached: \\x1B[31mno")) << "nothing that a terminal would obey";
+  EXPECT_THAT(page, HasSubstr("absent: signal 9 (Killed), again in 1.5 s"));
+  EXPECT_THAT(page, HasSubstr("housekeeper  NOT RUNNING"));
+}
+
+TEST(TopPage, FitsAnyTerminal) {
+  for (const ScreenSize size : {kUsual, ScreenSize{200, 50}, ScreenSize{100, 12}, ScreenSize{80, 80}})
+    expect_fits(top_page(answer(64), json(), {TopSort::elapsed, true, ""}, size), size);
+  expect_fits(top_page(answer(64), json(), {TopSort::elapsed, true, "NOT NOW: no answer"}, kUsual), kUsual);
+}
+
+TEST(TopPage, SortsAsAsked) {
+  const auto sorted = [](TopSort sort) {
+    return slots_of(top_page(answer(3), json(), {sort, false, ""}, {}));
+  };
+  EXPECT_THAT(sorted(TopSort::elapsed), ElementsAre("kitchen/2", "kitchen/1", "kitchen/0"));
+  EXPECT_THAT(sorted(TopSort::memory), ElementsAre("kitchen/0", "kitchen/1", "kitchen/2"));
+  EXPECT_THAT(sorted(TopSort::jobs), ElementsAre("kitchen/2", "kitchen/1", "kitchen/0"));
+  EXPECT_THAT(sorted(TopSort::slot), ElementsAre("kitchen/0", "kitchen/1", "kitchen/2"));
+}
+
+TEST(TopPage, CountsByTheSecond) {
+  json now = answer(2);
+  const json before = answer(2);
+  now["supervisor"]["uptime_s"] = 7202.0;
+  now["sub_workers"][1]["jobs"]["succeeded"] = 11;
+  now["sub_workers"][1]["task_process"]["cpu_s"] = 2.5;
+  now["sub_workers"][0]["task_process"]["pid"] = 77;  // another process: its CPU time began anew
+  const std::string page = top_page(now, before, {TopSort::cpu, false, ""}, {});
+  EXPECT_THAT(page, HasSubstr(", 5.0 jobs/s\n"));
+  EXPECT_THAT(page, HasSubstr(" 75% "));
+  EXPECT_EQ(slots_of(page).front(), "kitchen/1");
+}
+
+}  // namespace
+}  // namespace postpone::cli
