@@ -171,7 +171,7 @@ std::optional<std::string> system_group(const Value& value) {
 
 // Whether it can be written is for whoever opens it to find out: that is another user, as a rule.
 std::optional<std::string> log_file(const Value& value) {
-  const auto name = text(value);
+  auto name = text(value);
   if (!name || name->empty()) return name;
   if (name->back() != '/') return std::filesystem::path(value.directory) / *name;
   value.reject(in_quotes(*name) + " is a directory, not a file");

@@ -89,7 +89,7 @@ constexpr std::array kCalls = {
 
 // "7: pipe:[8242]"
 std::string descriptor(pid_t process, const std::string& argument) {
-  const std::string number = std::to_string(std::strtoul(argument.c_str(), nullptr, 16));
+  std::string number = std::to_string(std::strtoul(argument.c_str(), nullptr, 16));
   std::array<char, PATH_MAX> target{};
   const std::string link = "/proc/" + std::to_string(process) + "/fd/" + number;
   const ssize_t length = ::readlink(link.c_str(), target.data(), target.size());

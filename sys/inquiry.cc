@@ -16,7 +16,7 @@ namespace postpone::sys {
 
 namespace {
 
-constexpr std::size_t kMaxAnswerBytes = 64 * 1024;
+constexpr std::size_t kMaxAnswerBytes = 64UL * 1024;
 
 struct Address {
   sockaddr_un name{};
@@ -65,6 +65,7 @@ bool Inquiry::ask(int pidfd) const {
   info.si_code = SI_QUEUE;
   info.si_pid = ::getpid();
   info.si_uid = ::getuid();
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the only way to send 64 bits
   info.si_value.sival_ptr = reinterpret_cast<void*>(static_cast<std::intptr_t>(subject_));
   return ::syscall(SYS_pidfd_send_signal, pidfd, SIGUSR2, &info, 0) == 0;
 }

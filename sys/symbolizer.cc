@@ -104,7 +104,7 @@ class Symbolizer {
     const std::string module = mapping->path.substr(mapping->path.rfind('/') + 1);
     const ElfSymbols& symbols = symbols_of(*mapping);
     const auto in_module = symbols.address_of(file_offset);
-    const std::string place = module + "+" + hex(in_module.value_or(file_offset));
+    std::string place = module + "+" + hex(in_module.value_or(file_offset));
     const auto symbol = in_module ? symbols.find(*in_module) : std::nullopt;
     if (!symbol) return place;
     return demangled(symbol->name) + "+" + hex(symbol->offset) + " (" + place + ")";

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <stdexcept>
 #include <string>
 
 namespace {
@@ -32,6 +33,17 @@ void count_to(libtask::Context& job, int last) {
     job.progress(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(last));
 }
 
+// Wherever a signal comes, it comes at a bad time: in malloc, in the unwinder, in the middle of a frame.
+void toss(libtask::Context& job, int times) {
+  for (int i = 1; i <= times; ++i) {
+    try {
+      throw std::runtime_error(std::string(static_cast<std::size_t>(100 + i % 1000), 'x'));
+    } catch (const std::exception&) {
+      job.progress(static_cast<std::uint64_t>(i));
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -40,5 +52,6 @@ int main(int argc, char** argv) {
   app.task("channel.write", write_without_flushing);
   app.task("channel.fork", let_a_child_return);
   app.task("channel.count", count_to, {"last"});
+  app.task("channel.toss", toss, {"times"});
   return app.run(argc, argv);
 }

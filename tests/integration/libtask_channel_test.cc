@@ -7,14 +7,17 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "libtask/wire/description.h"
 #include "libtask/wire/frame.h"
@@ -206,6 +209,42 @@ TEST(Channel, UsageOfEachJobIsItsOwn) {
   const wire::Result result = served.run("misbehave.memory", R"({"mib": 64})");
   EXPECT_GT(result.max_rss_bytes, 64ULL * 1024 * 1024);
   EXPECT_GT(result.cpu_us, 0U);
+}
+
+TEST(Channel, IsNotGarbledByAskingForTheStackAllTheTime) {
+  Served served(POSTPONE_CHANNEL_TASKS);
+  const auto signal = wire::parse_description(served.welcome().description).stack_signal;
+  ASSERT_TRUE(signal);
+  std::atomic<bool> done = false;
+  std::thread asking([&] {
+    for (; !done; std::this_thread::sleep_for(100us)) served.process.signal(*signal);
+  });
+  int stacks = 0;
+  std::set<std::uint64_t> places;
+  const auto deadline = std::chrono::steady_clock::now() + kGenerous;
+  const auto enough = [&] { return stacks > 100 && places.size() > 5; };  // not always in the same place
+  for (int job = 1; (job <= 200 || !enough()) && std::chrono::steady_clock::now() < deadline; ++job) {
+    served.start("channel.toss", R"({"times": 300})");
+    for (bool ended = false; !ended;) {
+      const auto frame = served.receive();
+      ASSERT_TRUE(frame) << "the channel was closed";
+      if (const auto* stack = std::get_if<wire::Stack>(&*frame)) {
+        EXPECT_EQ(stack->job_id, job) << "of this job, and before its result";
+        EXPECT_EQ(stack->thread, served.process.pid());
+        ASSERT_FALSE(stack->addresses.empty());
+        places.insert(stack->addresses.front());
+        ++stacks;
+      } else if (const auto* result = std::get_if<wire::Result>(&*frame)) {
+        EXPECT_EQ(result->status, ResultStatus::succeeded) << result->message;
+        ended = true;
+      }
+    }
+  }
+  done = true;
+  asking.join();
+  EXPECT_TRUE(enough()) << stacks << " stacks from " << places.size() << " places";
+  served.close_channel();
+  EXPECT_EQ(served.end().code, 0) << served.errors;
 }
 
 TEST(Channel, AbortReachesTheJobItIsMeantFor) {
