@@ -15,6 +15,17 @@ std::string url_of_file(const std::string& path) {
   return result.config->database.url;
 }
 
+template <class Client>
+Client connect_to(const Invocation& invocation) {
+  try {
+    return Client::connect(connect_options(invocation));
+  } catch (const sql::DatabaseError& error) {
+    // Not what the server said, and not that there is none: libpq does not understand what we told it.
+    if (error.remedy() != sql::Remedy::bug || !error.sqlstate().empty()) throw;
+    throw Failure(ExitCode::configuration, error.what());
+  }
+}
+
 }  // namespace
 
 sql::ConnectOptions connect_options(const Invocation& invocation) {
@@ -32,13 +43,19 @@ sql::ConnectOptions connect_options(const Invocation& invocation) {
 }
 
 sql::JobManager connect(const Invocation& invocation) {
-  try {
-    return sql::JobManager::connect(connect_options(invocation));
-  } catch (const sql::DatabaseError& error) {
-    // Not what the server said, and not that there is none: libpq does not understand what we told it.
-    if (error.remedy() != sql::Remedy::bug || !error.sqlstate().empty()) throw;
-    throw Failure(ExitCode::configuration, error.what());
-  }
+  return connect_to<sql::JobManager>(invocation);
+}
+
+sql::Overview connect_overview(const Invocation& invocation) {
+  return connect_to<sql::Overview>(invocation);
+}
+
+// The server did not speak to us (08), would not let us in (28), has no such database (3D), is going or
+// coming (57P).
+bool is_unreachable(const sql::DatabaseError& error) {
+  const std::string& state = error.sqlstate();
+  return error.remedy() == sql::Remedy::reconnect || state.starts_with("08") || state.starts_with("28") ||
+         state.starts_with("3D") || state.starts_with("57P");
 }
 
 }  // namespace postpone::cli
