@@ -5,9 +5,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "cli/exit_code.h"
+#include "config/config.h"
 #include "sql/job_manager.h"
 #include "sql/overview.h"
 
@@ -32,6 +34,9 @@ sql::ConnectOptions connect_options(const Invocation& invocation);
 sql::JobManager connect(const Invocation& invocation);
 // The same, for looking at all of it.
 sql::Overview connect_overview(const Invocation& invocation);
+
+// The file that --config names; nothing without that option. Throws Failure (configuration) when it is wrong.
+std::optional<config::Config> configuration(const Invocation& invocation);
 
 // Whether there is no database to speak with, or none that lets us in.
 bool is_unreachable(const sql::DatabaseError& error);

@@ -1,19 +1,9 @@
 #include <cstdlib>
 
 #include "cli/command.h"
-#include "config/config.h"
 
 namespace postpone::cli {
 namespace {
-
-std::string url_of_file(const std::string& path) {
-  const config::ParseResult result = config::load(path);
-  if (!result.config) {
-    throw Failure(ExitCode::configuration, config::to_string(result.problems.front(), path) +
-                                               "; `postpone config check " + path + "` lists every problem");
-  }
-  return result.config->database.url;
-}
 
 template <class Client>
 Client connect_to(const Invocation& invocation) {
@@ -28,6 +18,17 @@ Client connect_to(const Invocation& invocation) {
 
 }  // namespace
 
+std::optional<config::Config> configuration(const Invocation& invocation) {
+  const std::string& path = invocation.config_file;
+  if (path.empty()) return std::nullopt;
+  config::ParseResult result = config::load(path);
+  if (!result.config) {
+    throw Failure(ExitCode::configuration, config::to_string(result.problems.front(), path) +
+                                               "; `postpone config check " + path + "` lists every problem");
+  }
+  return std::move(result.config);
+}
+
 sql::ConnectOptions connect_options(const Invocation& invocation) {
   sql::ConnectOptions options;
   options.application_name = "postpone";
@@ -37,7 +38,7 @@ sql::ConnectOptions connect_options(const Invocation& invocation) {
   } else if (environment != nullptr && *environment != '\0') {
     options.url = environment;
   } else if (!invocation.config_file.empty()) {
-    options.url = url_of_file(invocation.config_file);
+    options.url = configuration(invocation)->database.url;
   }
   return options;
 }

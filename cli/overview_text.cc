@@ -15,6 +15,10 @@ std::string describe(const std::optional<sql::Lease>& lease) {
   return name_of(lease) + " on host " + printable(lease->host);
 }
 
+std::string group_of(const sql::Lease& lease) {
+  return lease.foreign ? "" : lease.name.substr(0, lease.name.rfind('/'));
+}
+
 std::string running_for(const sql::Run& run) {
   return run.running_for ? human_duration(*run.running_for) : "?";
 }

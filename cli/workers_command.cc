@@ -27,14 +27,9 @@ bool is_silent(const sql::WorkerState& worker, const WorkersOptions& options) {
   return worker.lease.silent_for > options.silent_for;
 }
 
-// A worker is called after its group: "kitchen/3".
-bool is_of_group(const sql::Lease& lease, const std::string& group) {
-  return !lease.foreign && lease.name.substr(0, lease.name.rfind('/')) == group;
-}
-
 bool is_wanted(const sql::WorkerState& worker, const WorkersOptions& options) {
   if (options.host && worker.lease.host != *options.host) return false;
-  if (options.group && !is_of_group(worker.lease, *options.group)) return false;
+  if (options.group && group_of(worker.lease) != *options.group) return false;
   if (options.busy && worker.runs.empty()) return false;
   if (options.idle && !worker.runs.empty()) return false;
   return !options.silent || is_silent(worker, options);
