@@ -5,10 +5,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "cli/exit_code.h"
+#include "config/config.h"
 #include "sql/job_manager.h"
+#include "sql/overview.h"
 
 namespace CLI {
 class App;
@@ -29,11 +32,22 @@ sql::ConnectOptions connect_options(const Invocation& invocation);
 // Connects to it. Throws Failure (configuration) when the url is not valid, DatabaseError when the server
 // cannot be reached.
 sql::JobManager connect(const Invocation& invocation);
+// The same, for looking at all of it.
+sql::Overview connect_overview(const Invocation& invocation);
+
+// The file that --config names; nothing without that option. Throws Failure (configuration) when it is wrong.
+std::optional<config::Config> configuration(const Invocation& invocation);
+
+// Whether there is no database to speak with, or none that lets us in.
+bool is_unreachable(const sql::DatabaseError& error);
 
 // The `invocation` must outlive the parser and all that it runs.
 void add_schema_commands(CLI::App& app, Invocation& invocation);
 void add_defer_command(CLI::App& app, Invocation& invocation);
 void add_jobs_commands(CLI::App& app, Invocation& invocation);
+void add_tally_commands(CLI::App& app, Invocation& invocation);  // queues, tasks
+void add_locks_command(CLI::App& app, Invocation& invocation);
+void add_workers_command(CLI::App& app, Invocation& invocation);
 void add_stalled_commands(CLI::App& app, Invocation& invocation);
 void add_stack_command(CLI::App& app, Invocation& invocation);
 void add_config_commands(CLI::App& app, Invocation& invocation);

@@ -1,21 +1,33 @@
 #include <cstdlib>
 
 #include "cli/command.h"
-#include "config/config.h"
 
 namespace postpone::cli {
 namespace {
 
-std::string url_of_file(const std::string& path) {
-  const config::ParseResult result = config::load(path);
+template <class Client>
+Client connect_to(const Invocation& invocation) {
+  try {
+    return Client::connect(connect_options(invocation));
+  } catch (const sql::DatabaseError& error) {
+    // Not what the server said, and not that there is none: libpq does not understand what we told it.
+    if (error.remedy() != sql::Remedy::bug || !error.sqlstate().empty()) throw;
+    throw Failure(ExitCode::configuration, error.what());
+  }
+}
+
+}  // namespace
+
+std::optional<config::Config> configuration(const Invocation& invocation) {
+  const std::string& path = invocation.config_file;
+  if (path.empty()) return std::nullopt;
+  config::ParseResult result = config::load(path);
   if (!result.config) {
     throw Failure(ExitCode::configuration, config::to_string(result.problems.front(), path) +
                                                "; `postpone config check " + path + "` lists every problem");
   }
-  return result.config->database.url;
+  return std::move(result.config);
 }
-
-}  // namespace
 
 sql::ConnectOptions connect_options(const Invocation& invocation) {
   sql::ConnectOptions options;
@@ -26,19 +38,26 @@ sql::ConnectOptions connect_options(const Invocation& invocation) {
   } else if (environment != nullptr && *environment != '\0') {
     options.url = environment;
   } else if (!invocation.config_file.empty()) {
-    options.url = url_of_file(invocation.config_file);
+    options.url = configuration(invocation)->database.url;
   }
   return options;
 }
 
 sql::JobManager connect(const Invocation& invocation) {
-  try {
-    return sql::JobManager::connect(connect_options(invocation));
-  } catch (const sql::DatabaseError& error) {
-    // Not what the server said, and not that there is none: libpq does not understand what we told it.
-    if (error.remedy() != sql::Remedy::bug || !error.sqlstate().empty()) throw;
-    throw Failure(ExitCode::configuration, error.what());
-  }
+  return connect_to<sql::JobManager>(invocation);
+}
+
+sql::Overview connect_overview(const Invocation& invocation) {
+  return connect_to<sql::Overview>(invocation);
+}
+
+// The server did not speak to us (08), would not let us in (28), has no such database (3D), is going or
+// coming (57P).
+bool is_unreachable(const sql::DatabaseError& error) {
+  const std::string& state = error.sqlstate();
+  if (state == "25006") return false;  // another server may take it, but this one was reached, and only reads
+  return error.remedy() == sql::Remedy::reconnect || state.starts_with("08") || state.starts_with("28") ||
+         state.starts_with("3D") || state.starts_with("57P");
 }
 
 }  // namespace postpone::cli

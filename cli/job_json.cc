@@ -29,20 +29,6 @@ std::size_t end_of_string(const std::string& text, std::size_t begin) {
   return at + 1;
 }
 
-// With the verbatim pieces in their places.
-std::string to_text(const Json& json) {
-  const std::string dumped = json.dump(2, ' ', false, Json::error_handler_t::replace);
-  std::string text;
-  std::size_t done = 0;
-  for (std::size_t begin = 0; (begin = dumped.find(kVerbatimBegin, done)) != std::string::npos;) {
-    const std::size_t end = end_of_string(dumped, begin);
-    text.append(dumped, done, begin - done);
-    text += Json::parse(dumped.substr(begin, end - begin)).get<std::string>().substr(1);
-    done = end;
-  }
-  return text.append(dumped, done);
-}
-
 }  // namespace
 
 Json or_null(const std::string& text) {
@@ -84,8 +70,52 @@ Json to_json(const sql::Attempt& attempt) {
           {"ended_at", to_iso(attempt.ended_at)}};
 }
 
+Json or_null(const std::optional<sql::SystemTime>& time) {
+  return time ? Json(to_iso(*time)) : Json(nullptr);
+}
+
+Json or_null(const std::optional<sql::Seconds>& duration) {
+  return duration ? Json(duration->count()) : Json(nullptr);
+}
+
+Json to_json(const sql::Lease& lease) {
+  return {{"worker_id", lease.id},
+          {"foreign", lease.foreign},
+          {"worker_name", or_null(lease.name)},
+          {"host", or_null(lease.host)},
+          {"supervisor", or_null(lease.supervisor)},
+          {"pid", lease.foreign ? Json(nullptr) : Json(lease.pid)},
+          {"registered_at", or_null(lease.registered_at)},
+          {"last_heartbeat", to_iso(lease.last_heartbeat)},
+          {"silent_s", lease.silent_for.count()}};
+}
+
+Json to_json(const sql::Run& run) {
+  return {{"id", run.job_id},
+          {"task", run.task},
+          {"queue", run.queue},
+          {"lock", or_null(run.lock)},
+          {"attempt", run.attempt},
+          {"started_at", or_null(run.started_at)},
+          {"running_s", or_null(run.running_for)}};
+}
+
+// With the verbatim pieces in their places.
+std::string to_text(const Json& json) {
+  const std::string dumped = json.dump(2, ' ', false, Json::error_handler_t::replace);
+  std::string text;
+  std::size_t done = 0;
+  for (std::size_t begin = 0; (begin = dumped.find(kVerbatimBegin, done)) != std::string::npos;) {
+    const std::size_t end = end_of_string(dumped, begin);
+    text.append(dumped, done, begin - done);
+    text += Json::parse(dumped.substr(begin, end - begin)).get<std::string>().substr(1);
+    done = end;
+  }
+  return text.append(dumped, done) + '\n';
+}
+
 void print(const Json& json) {
-  std::cout << to_text(json) << '\n';
+  std::cout << to_text(json);
 }
 
 }  // namespace postpone::cli

@@ -50,7 +50,7 @@ std::string status_of(const sql::Job& job) {
 Table table_of(const std::vector<sql::Job>& jobs) {
   using Align = Table::Align;
   Table table{{{"ID", Align::right},
-               {"STATUS"},
+               {"STATUS", Align::left, style_of_status},
                {"TASK"},
                {"QUEUE"},
                {"PRIO", Align::right},
@@ -81,7 +81,7 @@ ExitCode list(const Invocation& invocation, const ListOptions& options) {
     std::cout << "no such jobs\n";
     return ExitCode::done;
   }
-  std::cout << render(table_of(listing.jobs), terminal_width());
+  std::cout << render_for_output(table_of(listing.jobs));
   if (listing.more) std::cout << "(more exist: --limit)\n";
   return ExitCode::done;
 }

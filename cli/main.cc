@@ -3,9 +3,12 @@
 // The parser only decides what is to be done; the command runs afterwards, so that a line that is wrong
 // anywhere does nothing. Every error ends in main(), as one line on standard error and an exit code
 // (cli/exit_code.h).
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "cli/colour.h"
 #include "cli/command.h"
 #include "sql/error.h"
 #include "sql/schema.h"
@@ -33,6 +36,9 @@ void set_up(CLI::App& app, Invocation& invocation) {
   add_schema_commands(app, invocation);
   add_defer_command(app, invocation);
   add_jobs_commands(app, invocation);
+  add_tally_commands(app, invocation);
+  add_locks_command(app, invocation);
+  add_workers_command(app, invocation);
   add_stalled_commands(app, invocation);
   add_stack_command(app, invocation);
   add_config_commands(app, invocation);
@@ -41,7 +47,8 @@ void set_up(CLI::App& app, Invocation& invocation) {
 }
 
 int fail(ExitCode code, const std::string& message) {
-  std::cerr << "postpone: " << message << '\n';
+  std::cerr << (is_coloured(STDERR_FILENO) ? styled("postpone:", Style::bad) : "postpone:") << ' ' << message
+            << '\n';
   return static_cast<int>(code);
 }
 
@@ -58,15 +65,6 @@ std::string command_of(const CLI::App& app) {
 int refuse(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
   return fail(ExitCode::usage, std::string(error.what()) + "; see " + command_of(app) + " --help");
-}
-
-// The server did not speak to us (08), would not let us in (28), has no such database (3D), is going or
-// coming (57P).
-bool is_unreachable(const sql::DatabaseError& error) {
-  const std::string& state = error.sqlstate();
-  if (state == "25006") return false;  // another server may take it, but this one was reached, and only reads
-  return error.remedy() == sql::Remedy::reconnect || state.starts_with("08") || state.starts_with("28") ||
-         state.starts_with("3D") || state.starts_with("57P");
 }
 
 // A statement that the server does not understand (class 42) is most likely one for tables that are not

@@ -83,7 +83,7 @@ ExitCode list(const Invocation& invocation, const ListOptions& options) {
   } else if (jobs.empty()) {
     std::cout << "no stalled jobs\n";
   } else {
-    std::cout << render(table_of(jobs), terminal_width());
+    std::cout << render_for_output(table_of(jobs));
   }
   return ExitCode::done;
 }

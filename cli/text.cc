@@ -89,13 +89,17 @@ void shrink(std::vector<std::size_t>& widths, const Table& table, std::size_t li
   }
 }
 
+enum class Row { title, plain, coloured };
+
 std::string render_line(const Table& table, const std::vector<std::string>& cells,
-                        const std::vector<std::size_t>& widths) {
+                        const std::vector<std::size_t>& widths, Row kind) {
   std::string line;
   for (std::size_t column = 0; column < cells.size(); ++column) {
     if (widths[column] == 0) continue;
-    const std::string cell = cut(cells[column], widths[column]);
+    std::string cell = cut(cells[column], widths[column]);
     const std::string padding(widths[column] - display_width(cell), ' ');
+    const auto style = table.columns[column].style;
+    if (kind == Row::coloured && style != nullptr) cell = styled(cell, style(cells[column]));
     if (!line.empty()) line += kGap;
     line += table.columns[column].align == Table::Align::right ? padding + cell : cell + padding;
   }
@@ -131,20 +135,30 @@ std::size_t display_width(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return !continues_code_point(c); }));
 }
 
-std::string render(const Table& table, std::size_t width) {
+std::string render(const Table& table, std::size_t width, bool coloured) {
   std::vector<std::size_t> widths = natural_widths(table);
   if (width > 0) shrink(widths, table, width);
 
   std::vector<std::string> titles;
   for (const Table::Column& column : table.columns) titles.push_back(column.title);
-  std::string text = render_line(table, titles, widths);
-  for (const auto& row : table.rows) text += render_line(table, row, widths);
+  std::string text = render_line(table, titles, widths, Row::title);
+  const Row kind = coloured ? Row::coloured : Row::plain;
+  for (const auto& row : table.rows) text += render_line(table, row, widths, kind);
   return text;
+}
+
+std::string render_for_output(const Table& table) {
+  return render(table, terminal_width(), is_coloured(STDOUT_FILENO));
 }
 
 std::size_t terminal_width() {
   winsize size{};
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+std::size_t terminal_height() {
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
 }
 
 std::string human_size(std::int64_t bytes) {
@@ -163,7 +177,8 @@ std::string human_duration(std::chrono::duration<double> duration) {
   if (seconds < 59.95) return format("%.1f s", seconds);
   const long long whole = std::llround(seconds);
   if (whole < 3600) return format("%lld min %02lld s", whole / 60, whole % 60);
-  return format("%lld h %02lld min", whole / 3600, whole % 3600 / 60);
+  if (whole < 48 * 3600) return format("%lld h %02lld min", whole / 3600, whole % 3600 / 60);
+  return format("%lld d %02lld h", whole / 86400, whole % 86400 / 3600);
 }
 
 }  // namespace postpone::cli

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/colour.h"
+
 namespace postpone::cli {
 
 // As it may be shown: control characters become \n, \t, \xNN or \u00NN, and those that change the direction
@@ -22,6 +24,7 @@ struct Table {
   struct Column {
     std::string title;
     Align align = Align::left;
+    Style (*style)(std::string_view cell) = nullptr;  // of its cells, where there is colour
   };
   std::vector<Column> columns;
   std::vector<std::vector<std::string>> rows;  // each as long as `columns`; printable() already
@@ -30,14 +33,18 @@ struct Table {
 // The table in plain ASCII, without the columns that are empty in every row. Lines are kept within `width` (0
 // = no limit) as far as titles and right-aligned columns, numbers, fit whole: of the others the widest is cut
 // first, and what was cut ends in "...". Pure.
-std::string render(const Table& table, std::size_t width);
+std::string render(const Table& table, std::size_t width, bool coloured = false);
 
-// Columns of the terminal on standard output; 0 when it is none.
+// On standard output, as wide as its terminal, with colour where that is wanted.
+std::string render_for_output(const Table& table);
+
+// Columns and lines of the terminal on standard output; 0 when it is none.
 std::size_t terminal_width();
+std::size_t terminal_height();
 
 // "1.2 GiB", "850 B".
 std::string human_size(std::int64_t bytes);
-// "12 ms", "3.4 s", "2 h 05 min".
+// "12 ms", "3.4 s", "2 h 05 min", "3 d 07 h".
 std::string human_duration(std::chrono::duration<double> duration);
 
 }  // namespace postpone::cli

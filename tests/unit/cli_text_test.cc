@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "cli/arguments.h"
+#include "cli/frame.h"
 #include "cli/text.h"
 #include "cli/timestamp.h"
 
@@ -151,6 +152,41 @@ TEST(Durations, AreShownInTheUnitThatFits) {
   EXPECT_EQ(human_duration(999.9ms), "1.0 s");
   EXPECT_EQ(human_duration(59.99s), "1 min 00 s");
   EXPECT_EQ(human_duration(125min), "2 h 05 min");
+  EXPECT_EQ(human_duration(47h + 59min), "47 h 59 min");
+  EXPECT_EQ(human_duration(79h), "3 d 07 h");
+}
+
+TEST(Tables, ColourTheirCellsAndNothingElse) {
+  const Table table{
+      {{"STATUS", Table::Align::left, style_of_status}, {"FAILED", Table::Align::right, bad_unless_zero}},
+      {{"doing (abort)", "0"}, {"done", "12"}}};
+  EXPECT_EQ(render(table, 0),
+            "STATUS         FAILED\n"
+            "doing (abort)       0\n"
+            "done               12\n");
+  EXPECT_EQ(render(table, 0, true),
+            "STATUS         FAILED\n"
+            "\x1b[36mdoing (abort)\x1b[0m       0\n"
+            "done               \x1b[31m12\x1b[0m\n");
+}
+
+TEST(Tables, AreColouredByWhatACellSaysHoweverMuchOfItIsSeen) {
+  const Table table{{{"S", Table::Align::left, style_of_status}}, {{"succeeded"}}};
+  EXPECT_EQ(render(table, 4, true), "S\n\x1b[32ms...\x1b[0m\n");
+}
+
+TEST(Frames, GoOverTheOneBeforeAndWipeWhatItLeaves) {
+  EXPECT_EQ(frame_over(0, "a\nb\n", 24).text, "a\x1b[K\nb\x1b[K\n\x1b[J");
+  EXPECT_EQ(frame_over(0, "a\nb\n", 24).lines, 2U);
+  EXPECT_EQ(frame_over(2, "c\n", 24).text, "\x1b[2A\rc\x1b[K\n\x1b[J");
+}
+
+TEST(Frames, NeverScrollTheirFirstLineAway) {
+  const Frame frame = frame_over(0, "a\nb\nc\nd\n", 4);
+  EXPECT_EQ(frame.text, "a\x1b[K\nb\x1b[K\n(2 more lines; the terminal is too low)\x1b[K\n\x1b[J");
+  EXPECT_EQ(frame.lines, 3U);
+  EXPECT_EQ(frame_over(0, "a\nb\nc\n", 4).lines, 3U);
+  EXPECT_EQ(frame_over(0, "a\nb\nc\n", 0).lines, 3U) << "the height is not known";
 }
 
 TEST(Arguments, MayBeAnyObject) {

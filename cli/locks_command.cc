@@ -1,0 +1,116 @@
+// postpone locks
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/job_json.h"
+#include "cli/overview_text.h"
+#include "cli/text.h"
+#include "cli/timestamp.h"
+#include "cli/watch.h"
+
+namespace postpone::cli {
+namespace {
+
+struct LocksOptions {
+  sql::LockFilter filter;
+  int limit = 50;  // 0 = none
+  bool as_json = false;
+  Watch watch;
+};
+
+// "job 17", or when it may run.
+std::string next_of(const sql::LockState& state) {
+  if (!state.next) return "";
+  const std::string job = std::to_string(*state.next);
+  if (state.next_due || !state.next_scheduled_at) return job;
+  return job + " at " + to_local(*state.next_scheduled_at);
+}
+
+std::vector<std::string> row_of(const sql::LockState& state) {
+  const std::optional<sql::Run>& holder = state.holder;
+  return {printable(state.lock),
+          std::to_string(state.waiting),
+          holder ? std::to_string(holder->job_id) : "",
+          holder ? printable(holder->task) : "",
+          holder ? name_of(holder->lease) : "",
+          holder && holder->lease ? printable(holder->lease->host) : "",
+          holder ? running_for(*holder) : "",
+          next_of(state)};
+}
+
+Table table_of(const std::vector<sql::LockState>& locks) {
+  constexpr auto kRight = Table::Align::right;
+  Table table{{{"LOCK"},
+               {"WAITING", kRight},
+               {"HELD BY", kRight},
+               {"TASK"},
+               {"WORKER"},
+               {"HOST"},
+               {"FOR", kRight},
+               {"NEXT"}},
+              {}};
+  for (const sql::LockState& state : locks) table.rows.push_back(row_of(state));
+  return table;
+}
+
+Json holder_json(const sql::Run& run) {
+  Json json = to_json(run);
+  json.erase("lock");
+  json["worker"] = run.lease ? to_json(*run.lease) : Json(nullptr);
+  return json;
+}
+
+Json next_json(const sql::LockState& state) {
+  if (!state.next) return nullptr;
+  return {{"id", *state.next},
+          {"task", state.next_task},
+          {"queue", state.next_queue},
+          {"scheduled_at", or_null(state.next_scheduled_at)},
+          {"due", state.next_due}};
+}
+
+Json lock_json(const sql::LockState& state) {
+  return {{"lock", state.lock},
+          {"waiting", state.waiting},
+          {"holder", state.holder ? holder_json(*state.holder) : Json(nullptr)},
+          {"next", next_json(state)}};
+}
+
+std::string draw(const Invocation& invocation, const LocksOptions& options) {
+  sql::LockFilter filter = options.filter;
+  if (options.limit > 0) filter.limit = options.limit + 1;
+  std::vector<sql::LockState> locks = connect_overview(invocation).locks(filter);
+  const bool more = options.limit > 0 && locks.size() > static_cast<std::size_t>(options.limit);
+  if (more) locks.pop_back();
+  if (options.as_json) {
+    auto list = Json::array();
+    for (const sql::LockState& state : locks) list.push_back(lock_json(state));
+    return to_text({{"locks", std::move(list)}, {"more", more}});
+  }
+  if (locks.empty()) return "no such locks\n";
+  return render_for_output(table_of(locks)) + (more ? "(more exist: --limit)\n" : "");
+}
+
+}  // namespace
+
+void add_locks_command(CLI::App& app, Invocation& invocation) {
+  CLI::App* command = app.add_subcommand(
+      "locks", "List locks that are held or waited for: who holds them, how many jobs wait, which is next");
+  const auto options = std::make_shared<LocksOptions>();
+  command->add_option("--lock", options->filter.lock, "Only this lock")->type_name("NAME");
+  command->add_flag("--held", options->filter.held, "Only locks that a running job holds");
+  command->add_option("--limit", options->limit, "Most locks to list, held ones first; 0 = all")
+      ->type_name("NUMBER")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  command->add_flag("--json", options->as_json, "Print JSON");
+  add_watch_option(*command, options->watch);
+  command->final_callback([&invocation, options] {
+    invocation.run = [&invocation, options] {
+      return show(options->watch, [&] { return draw(invocation, *options); });
+    };
+  });
+}
+
+}  // namespace postpone::cli

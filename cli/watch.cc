@@ -1,0 +1,64 @@
+#include "cli/watch.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <thread>
+
+#include "cli/command.h"
+#include "cli/frame.h"
+#include "cli/text.h"
+
+namespace postpone::cli {
+namespace {
+
+constexpr double kShortest = 0.1;
+constexpr double kLongest = 86'400;
+
+// What `draw` returns; once there was a picture, an outage is one, too.
+std::string look(const std::function<std::string()>& draw, bool first) {
+  try {
+    return draw();
+  } catch (const sql::DatabaseError& error) {
+    if (first || !is_unreachable(error)) throw;
+    return printable(error.what()) + "; trying again\n";
+  }
+}
+
+void watch_on_terminal(std::chrono::duration<double> interval, const std::function<std::string()>& draw) {
+  for (std::size_t lines = 0, round = 0;; ++round) {
+    const Frame frame = frame_over(lines, look(draw, round == 0), terminal_height());
+    lines = frame.lines;
+    std::cout << frame.text << std::flush;
+    std::this_thread::sleep_for(interval);
+  }
+}
+
+}  // namespace
+
+void add_watch_option(CLI::App& command, Watch& watch) {
+  command
+      .add_option_function<double>(
+          "--watch", [&watch](double seconds) { watch.interval = std::chrono::duration<double>(seconds); },
+          "Show it again and again, every so many seconds [2]; Ctrl-C ends it")
+      ->type_name("[SECONDS]")
+      ->expected(0, 1)
+      ->default_str("2")
+      ->check(CLI::Range(kShortest, kLongest));
+}
+
+ExitCode show(const Watch& watch, const std::function<std::string()>& draw) {
+  if (!watch.interval) {
+    std::cout << draw();
+    return ExitCode::done;
+  }
+  if (isatty(STDOUT_FILENO) == 1) watch_on_terminal(*watch.interval, draw);
+  for (bool first = true; std::cout; first = false) {
+    std::cout << (first ? "" : "\n") << look(draw, first) << std::flush;
+    std::this_thread::sleep_for(*watch.interval);
+  }
+  return ExitCode::not_done;  // nobody reads any more
+}
+
+}  // namespace postpone::cli
