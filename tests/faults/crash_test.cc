@@ -299,9 +299,13 @@ TEST_F(Crash, ADaemonIsDeadBeforeTheNextJobOfItsLockStarts) {
 TEST_F(Crash, WhatForksFasterThanItCanBeListedIsKilledAllTheSame) {
   Family family(database_.url(), supervisor_keys() + group("q", kMisbehave, 1));
   family.wait_until_ready(1);
-  EXPECT_TRUE(becomes(defer("misbehave.runaway"), "succeeded"));
-  EXPECT_TRUE(eventually([&] { return family.log().find("had left behind") != std::string::npos; }))
-      << family.log();
+  const auto is_found = [&] { return family.log().find("had left behind") != std::string::npos; };
+  // Not each of them gets away: on a busy machine a fork may be refused, or come to nothing.
+  for (int tries = 0; tries < 4 && !is_found(); ++tries) {
+    EXPECT_TRUE(becomes(defer("misbehave.runaway"), "succeeded"));
+    eventually(is_found, 10s);
+  }
+  EXPECT_TRUE(is_found()) << family.log();
   EXPECT_TRUE(becomes(defer("misbehave.noop"), "succeeded"));
   EXPECT_EQ(family.stop().code, 0);
   EXPECT_TRUE(family.processes().empty());

@@ -122,7 +122,8 @@ TEST_P(ARestart, LosesNoJobAndRunsNoneTwice) {
   EXPECT_TRUE(all_succeed(kJobs)) << family.log();
   expect_each_ran_once(kJobs, kLocks);
   expect_each_recorded_once(kJobs);
-  EXPECT_TRUE(listens_again(family, 4)) << family.log();
+  // Once more at least: two restarts may follow each other before it has come back after the first.
+  EXPECT_TRUE(listens_again(family, 2)) << family.log();
   EXPECT_TRUE(becomes(defer("misbehave.noop"), "succeeded")) << "heard of, as nobody polls\n" << family.log();
   EXPECT_EQ(family.processes("postpone: sub-worker"), before) << "nobody has exited\n" << family.log();
 }
