@@ -111,13 +111,18 @@ enum class SlotState : std::uint32_t {
   stopping,            // on its way out
 };
 
-// What the supervisor wants of a sub-worker.
+// What the supervisor wants of a sub-worker, or of the housekeeper.
 enum class Command : std::uint32_t {
   run,
   pause,     // fetch nothing, stay
-  drain,     // finish what runs, fetch nothing more, exit
+  retire,    // finish what runs, however long that takes, fetch nothing more, exit; the housekeeper exits at
+             // once, another one follows
+  drain,     // finish what runs within the grace, fetch nothing more, exit
   stop_now,  // kill the task, record that, exit
 };
+
+// The group of a slot that is not to be woken for work any more.
+inline constexpr std::uint32_t kNoGroup = ~0U;
 
 // Where a job stands that a sub-worker holds.
 enum class JobPhase : std::uint32_t {
@@ -149,7 +154,7 @@ struct Counters {
 struct Slot {
   // Written by the supervisor.
   std::atomic<std::uint32_t> generation;  // counts the incarnations of this slot; 0 = never used
-  std::atomic<std::uint32_t> group;       // which group of the configuration the slot belongs to
+  std::atomic<std::uint32_t> group;       // which group of the configuration the slot belongs to, or kNoGroup
   std::atomic<Command> command;
   Doorbell doorbell;
 
