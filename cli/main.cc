@@ -40,6 +40,7 @@ void set_up(CLI::App& app, Invocation& invocation) {
   add_locks_command(app, invocation);
   add_workers_command(app, invocation);
   add_stalled_commands(app, invocation);
+  add_healthcheck_command(app, invocation);
   add_config_commands(app, invocation);
   app.footer(kFooter);
 }
