@@ -86,7 +86,7 @@ struct LockState {
 
 struct LockFilter {
   std::optional<std::string> lock = std::nullopt;
-  bool held = false;  // only those that are held
+  bool held = false;         // only those that are held
   std::optional<int> limit;  // held ones come first, then those with the most waiting jobs
 };
 
