@@ -33,6 +33,20 @@ std::string reason_of(const nlohmann::json::exception& error) {
 
 }  // namespace
 
+std::optional<TextProblem> problem_with_object(std::string_view text) {
+  try {
+    const auto value = nlohmann::json::parse(text);
+    if (value.is_object()) return std::nullopt;
+    const std::string article = value.is_null() ? "" : value.is_array() ? "an " : "a ";
+    return TextProblem{1, "a JSON object is needed, such as {\"dish\": \"plate\"}, but this is " + article +
+                              value.type_name()};
+  } catch (const nlohmann::json::parse_error& error) {
+    return TextProblem{std::max<std::size_t>(error.byte, 1), "not valid JSON: " + reason_of(error)};
+  } catch (const nlohmann::json::exception& error) {
+    return TextProblem{1, "not to be read: " + reason_of(error)};
+  }
+}
+
 std::string problem_with_arguments(const std::string& text) {
   try {
     const auto value = nlohmann::json::parse(text);

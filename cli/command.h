@@ -29,6 +29,9 @@ struct Invocation {
 // --config, else libpq's own defaults. Throws Failure (configuration) when the file is needed and wrong.
 sql::ConnectOptions connect_options(const Invocation& invocation);
 
+// Throws Failure (configuration) when that is what the error comes from: libpq does not understand the url.
+void refuse_bad_url(const sql::DatabaseError& error);
+
 // Connects to it. Throws Failure (configuration) when the url is not valid, DatabaseError when the server
 // cannot be reached.
 sql::JobManager connect(const Invocation& invocation);
@@ -50,6 +53,7 @@ void add_locks_command(CLI::App& app, Invocation& invocation);
 void add_workers_command(CLI::App& app, Invocation& invocation);
 void add_stalled_commands(CLI::App& app, Invocation& invocation);
 void add_stack_command(CLI::App& app, Invocation& invocation);
+void add_healthcheck_command(CLI::App& app, Invocation& invocation);
 void add_config_commands(CLI::App& app, Invocation& invocation);
 void add_status_commands(CLI::App& app, Invocation& invocation);
 

@@ -10,9 +10,8 @@ Client connect_to(const Invocation& invocation) {
   try {
     return Client::connect(connect_options(invocation));
   } catch (const sql::DatabaseError& error) {
-    // Not what the server said, and not that there is none: libpq does not understand what we told it.
-    if (error.remedy() != sql::Remedy::bug || !error.sqlstate().empty()) throw;
-    throw Failure(ExitCode::configuration, error.what());
+    refuse_bad_url(error);
+    throw;
   }
 }
 
@@ -41,6 +40,12 @@ sql::ConnectOptions connect_options(const Invocation& invocation) {
     options.url = configuration(invocation)->database.url;
   }
   return options;
+}
+
+void refuse_bad_url(const sql::DatabaseError& error) {
+  // Not what the server said, and not that there is none.
+  if (error.remedy() == sql::Remedy::bug && error.sqlstate().empty())
+    throw Failure(ExitCode::configuration, error.what());
 }
 
 sql::JobManager connect(const Invocation& invocation) {

@@ -15,6 +15,7 @@ void add_jobs_show(CLI::App& jobs, Invocation& invocation);
 void add_jobs_cancel(CLI::App& jobs, Invocation& invocation);
 void add_jobs_retry(CLI::App& jobs, Invocation& invocation);
 void add_jobs_finish(CLI::App& jobs, Invocation& invocation);
+void add_jobs_purge(CLI::App& jobs, Invocation& invocation);
 
 // --queue, --task, --lock, --queueing-lock, --status. `filter` must outlive the parser.
 void add_filter_options(CLI::App& command, sql::JobFilter& filter);

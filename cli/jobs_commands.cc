@@ -25,13 +25,14 @@ void add_statuses(const std::vector<std::string>& labels, std::vector<sql::JobSt
 
 void add_jobs_commands(CLI::App& app, Invocation& invocation) {
   CLI::App* jobs =
-      app.add_subcommand("jobs", "Look at jobs, cancel them, let them run again, finish them by hand");
+      app.add_subcommand("jobs", "Look at jobs, cancel them, let them run again, finish and purge them");
   jobs->require_subcommand(1);
   add_jobs_list(*jobs, invocation);
   add_jobs_show(*jobs, invocation);
   add_jobs_cancel(*jobs, invocation);
   add_jobs_retry(*jobs, invocation);
   add_jobs_finish(*jobs, invocation);
+  add_jobs_purge(*jobs, invocation);
 }
 
 void add_filter_options(CLI::App& command, sql::JobFilter& filter) {

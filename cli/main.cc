@@ -41,6 +41,7 @@ void set_up(CLI::App& app, Invocation& invocation) {
   add_workers_command(app, invocation);
   add_stalled_commands(app, invocation);
   add_stack_command(app, invocation);
+  add_healthcheck_command(app, invocation);
   add_config_commands(app, invocation);
   add_status_commands(app, invocation);
   app.footer(kFooter);

@@ -138,16 +138,9 @@ void refuse_faults(const DeferRequest& request) {
   if (!fault.empty()) throw DatabaseError(Remedy::bug, fault);
 }
 
-// Requests as columns, so that one statement of fixed text takes any number of them.
-Statement defer_statement(const std::vector<DeferRequest>& requests) {
-  static const std::string kSql =
-      "select unnest(procrastinate_defer_jobs_v1(array_agg("
-      "  row(r.queue, r.task, r.priority, r.lock, r.queueing_lock, r.args::jsonb,"
-      "      coalesce(now() + r.delay * interval '1 second', r.scheduled_at))::procrastinate_job_to_defer_v1"
-      "  order by r.position)))"
-      " from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],"
-      "             $8::double precision[]) with ordinality"
-      "   as r(queue, task, priority, lock, queueing_lock, args, scheduled_at, delay, position)";
+// Requests as columns, so that one statement of fixed text takes any number of them: the parameters of
+// kRequests.
+std::vector<Parameter> columns_of(const std::vector<DeferRequest>& requests) {
   std::array<std::vector<Parameter>, 8> columns;
   for (const DeferRequest& request : requests) {
     std::array<Parameter, 8> values = {
@@ -156,9 +149,33 @@ Statement defer_statement(const std::vector<DeferRequest>& requests) {
     if (request.scheduled_in) values[7] = to_parameter(request.scheduled_in->count());
     for (std::size_t i = 0; i < columns.size(); ++i) columns[i].push_back(std::move(values[i]));
   }
-  Statement statement{kSql, {}};
-  for (const std::vector<Parameter>& column : columns) statement.parameters.push_back(to_parameter(column));
-  return statement;
+  std::vector<Parameter> parameters;
+  for (const std::vector<Parameter>& column : columns) parameters.push_back(to_parameter(column));
+  return parameters;
+}
+
+constexpr const char* kRequests =
+    " from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],"
+    "             $8::double precision[]) with ordinality"
+    "   as r(queue, task, priority, lock, queueing_lock, args, scheduled_at, delay, position)";
+constexpr const char* kRequested =
+    "r.queue, r.task, r.priority, r.lock, r.queueing_lock, r.args::jsonb,"
+    " coalesce(now() + r.delay * interval '1 second', r.scheduled_at)";
+
+Statement defer_statement(const std::vector<DeferRequest>& requests) {
+  static const std::string kSql = "select unnest(procrastinate_defer_jobs_v1(array_agg(row(" +
+                                  std::string(kRequested) +
+                                  ")::procrastinate_job_to_defer_v1 order by r.position)))" + kRequests;
+  return {kSql, columns_of(requests)};
+}
+
+Statement defer_unless_enqueued_statement(const std::vector<DeferRequest>& requests) {
+  static const std::string kSql =
+      "insert into procrastinate_jobs"
+      " (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at) select " +
+      std::string(kRequested) + kRequests +
+      " order by r.position on conflict (queueing_lock) where status = 'todo' do nothing returning id";
+  return {kSql, columns_of(requests)};
 }
 
 // Conditions of a filter and their parameters.
@@ -259,6 +276,20 @@ std::vector<JobId> JobManager::defer(const std::vector<DeferRequest>& requests) 
   if (requests.empty()) return {};
   for (const DeferRequest& request : requests) refuse_faults(request);
   return ids_of(impl_->connection.pipeline({defer_statement(requests)}).front());
+}
+
+std::vector<JobId> JobManager::defer_unless_enqueued(const std::vector<DeferRequest>& requests) {
+  if (requests.empty()) return {};
+  for (const DeferRequest& request : requests) refuse_faults(request);
+  return ids_of(impl_->connection.pipeline({defer_unless_enqueued_statement(requests)}).front());
+}
+
+void JobManager::begin() {
+  impl_->connection.query("begin");
+}
+
+void JobManager::commit() {
+  impl_->connection.query("commit");
 }
 
 std::optional<JobId> JobManager::defer_periodic(const PeriodicDefer& defer) {

@@ -140,6 +140,13 @@ class JobManager {
 
   // Creates all jobs or none; ids in the order of the requests. Throws AlreadyEnqueued.
   std::vector<JobId> defer(const std::vector<DeferRequest>& requests);
+  // Creates those whose queueing lock is free, and passes over the others; ids in the order of the requests.
+  std::vector<JobId> defer_unless_enqueued(const std::vector<DeferRequest>& requests);
+  // Makes what is called between the two one transaction, which other connections see whole or not at all. A
+  // connection that ends before `commit` has changed nothing. REQUIRES: calls that throw are not followed by
+  // commit().
+  void begin();
+  void commit();
   // Once per (task, periodic_id, timestamp): nothing when it was deferred before.
   std::optional<JobId> defer_periodic(const PeriodicDefer& defer);
   // todo -> cancelled (or deleted). With `abort` a running job is asked to stop. False when neither applies.
