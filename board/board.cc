@@ -154,6 +154,14 @@ std::uint32_t Board::reset_slot(std::uint32_t index, std::uint32_t group) {
   return generation;
 }
 
+void Board::clear_counts(std::uint32_t index) {
+  Slot& vacant = slot(index);
+  for (auto* counter : {&vacant.counters.fetched, &vacant.counters.succeeded, &vacant.counters.failed,
+                        &vacant.counters.retried, &vacant.counters.crashed})
+    counter->store(0, std::memory_order_relaxed);
+  vacant.telemetry.clear_counts();
+}
+
 bool Board::bury(std::uint32_t index, std::int64_t worker_id) {
   for (Grave& grave : layout_->graves) {
     if (!is_free(grave)) continue;

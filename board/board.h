@@ -116,13 +116,18 @@ enum class SlotState : std::uint32_t {
   stopping,            // on its way out
 };
 
-// What the supervisor wants of a sub-worker.
+// What the supervisor wants of a sub-worker, or of the housekeeper.
 enum class Command : std::uint32_t {
   run,
   pause,     // fetch nothing, stay
-  drain,     // finish what runs, fetch nothing more, exit
+  retire,    // finish what runs, however long that takes, fetch nothing more, exit; the housekeeper exits at
+             // once, another one follows
+  drain,     // finish what runs within the grace, fetch nothing more, exit
   stop_now,  // kill the task, record that, exit
 };
+
+// The group of a slot that is not to be woken for work any more.
+inline constexpr std::uint32_t kNoGroup = ~0U;
 
 // Where a job stands that a sub-worker holds.
 enum class JobPhase : std::uint32_t {
@@ -154,7 +159,7 @@ struct Counters {
 struct Slot {
   // Written by the supervisor.
   std::atomic<std::uint32_t> generation;  // counts the incarnations of this slot; 0 = never used
-  std::atomic<std::uint32_t> group;       // which group of the configuration the slot belongs to
+  std::atomic<std::uint32_t> group;       // which group of the configuration the slot belongs to, or kNoGroup
   std::atomic<Command> command;
   Doorbell doorbell;
 
@@ -240,6 +245,9 @@ class Board {
   // By the supervisor, before the incarnation is started: raises the generation, frees every entry, command =
   // run. Returns the new generation. REQUIRES: no process owns the slot.
   std::uint32_t reset_slot(std::uint32_t index, std::uint32_t group);
+  // By the supervisor: the slot is to serve another group, and what was counted for the former one is
+  // forgotten. REQUIRES: no process owns the slot.
+  void clear_counts(std::uint32_t index);
 
   // By the supervisor, when an incarnation has ended: copies what it held into a free grave and rings the
   // housekeeper. False when no grave is free (try again later: nothing was changed). REQUIRES: worker_id is

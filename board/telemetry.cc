@@ -35,6 +35,15 @@ std::uint32_t Tallies::in_use() const noexcept {
   return std::min<std::uint32_t>(used.load(std::memory_order_acquire), kMaxTallies);
 }
 
+void Telemetry::clear_counts() noexcept {
+  aborted.store(0, std::memory_order_relaxed);
+  job_cpu_ns.store(0, std::memory_order_relaxed);
+  for (Histogram* histogram : {&run_time, &queue_wait, &wake_up}) {
+    for (auto& count : histogram->counts) count.store(0, std::memory_order_relaxed);
+    histogram->sum_ns.store(0, std::memory_order_relaxed);
+  }
+}
+
 void Telemetry::forget_incarnation() noexcept {
   job.write({});
   progress.write({});

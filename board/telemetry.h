@@ -138,6 +138,9 @@ struct Telemetry {
   // What an incarnation says of itself is not true of the next. By the supervisor, while nobody owns the
   // slot.
   void forget_incarnation() noexcept;
+  // What was counted for a group is not to be counted for the next that the slot serves; totals by name have
+  // no group and stay. By the supervisor, while nobody owns the slot.
+  void clear_counts() noexcept;
 };
 
 // How many jobs wait in a queue.

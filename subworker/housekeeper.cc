@@ -39,7 +39,7 @@ Housekeeper::Housekeeper(const config::Config& config, const board::Board& board
 
 board::SubWorkerExit Housekeeper::run() {
   leash_.say(board::LeashWord::started, 0);
-  while (!may_leave()) {
+  while (!replaced() && !may_leave()) {
     // Answer first: whatever is rung for from here on is looked after in the next round.
     if ((header_.housekeeper_doorbell.answer() & board::kRungForWork) != 0) look_for_due(kLateCommit);
     try {
@@ -63,6 +63,11 @@ board::SubWorkerExit Housekeeper::run() {
     }
   }
   return board::SubWorkerExit::drained;
+}
+
+// What is left undone stands on the board and in the database, for the one that follows.
+bool Housekeeper::replaced() const {
+  return header_.housekeeper_command.load() == board::Command::retire && !leash_.supervisor_gone();
 }
 
 void Housekeeper::note_end_of_outage() {
@@ -316,7 +321,7 @@ void Housekeeper::wait(Clock::duration limit) {
     const auto slice = std::min<Clock::duration>(beat, until - Clock::now());
     if (header_.housekeeper_doorbell.wait(std::max<std::chrono::nanoseconds>(slice, 0ns))) return;
     tick();
-  } while (Clock::now() < until && told_to_leave() == told);
+  } while (Clock::now() < until && told_to_leave() == told && !replaced());
 }
 
 void Housekeeper::tick() {

@@ -37,7 +37,7 @@ class Housekeeper {
  public:
   Housekeeper(const config::Config& config, const board::Board& board, Leash leash);
 
-  // Keeps house until told to leave and no grave is open.
+  // Keeps house until told to leave and no grave is open, or until it is replaced.
   board::SubWorkerExit run();
 
  private:
@@ -63,6 +63,7 @@ class Housekeeper {
   Clock::duration until_next_round() const;
   void wait(Clock::duration limit);
   void tick();
+  bool replaced() const;
   bool told_to_leave();
   bool may_leave();
   sql::SystemTime server_now() const;

@@ -275,7 +275,7 @@ std::optional<RunHooks::Stop> SubWorker::on_run_tick(const sql::Job& job) {
   if (fence_.is_up(session_.leased_since_ns())) return RunHooks::Stop{StopReason::fenced, true};
   fence_.guard(session_.leased_since_ns());
   if (slot_.abort_job_id.load() == job.id) return RunHooks::Stop{StopReason::requested};
-  if (!leaving()) return std::nullopt;
+  if (!leaving() || !leaving_since_) return std::nullopt;
   if (leaving_now()) return RunHooks::Stop{StopReason::shutdown, true};
   if (Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace)
     return RunHooks::Stop{StopReason::shutdown};
@@ -372,9 +372,14 @@ bool SubWorker::leaving() {
   if (leaving_since_) return true;
   const board::Command command = slot_.command.load();
   const bool told = command == board::Command::drain || command == board::Command::stop_now;
-  if (!told && requests_to_leave() == 0 && !leash_.supervisor_gone()) return false;
+  if (!told && requests_to_leave() == 0 && !leash_.supervisor_gone()) return retired();
   leaving_since_ = Clock::now();
   return true;
+}
+
+// Nobody else is waiting for us: no grace is counted, for a job or for its outcome.
+bool SubWorker::retired() const {
+  return slot_.command.load() == board::Command::retire;
 }
 
 bool SubWorker::leaving_now() const {
@@ -384,6 +389,7 @@ bool SubWorker::leaving_now() const {
 bool SubWorker::gives_up(bool pending) {
   if (!leaving()) return false;
   if (!pending) return true;
+  if (!leaving_since_) return false;
   const auto limit =
       leaving_now() ? Clock::duration(kStoreNowLimit) : Clock::duration(config_.supervisor.shutdown_grace);
   return Clock::now() - *leaving_since_ > limit;

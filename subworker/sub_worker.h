@@ -5,8 +5,8 @@
 //   work:    answer the bell ─▶ finish(previous) + fetch(next) ─▶ run ─▶ …   until there is nothing
 //   idle:    wait at the doorbell, for the polling interval at most
 //   leave:   told by the board, a signal, or the supervisor's death: fetches nothing more; a job that runs is
-//            given the shutdown grace, then told to stop, then killed; its outcome is recorded, the lease
-//            deleted
+//            given the shutdown grace (any time that it takes, when this sub-worker is only replaced or no
+//            longer wanted), then told to stop, then killed; its outcome is recorded, the lease deleted
 //
 // Between deciding an outcome and its commit the outcome stands on the board, so that a SIGKILL in between
 // does not lose it.
@@ -61,6 +61,7 @@ class SubWorker {
   static void on_output(Output::Stream stream, std::string_view line);
   void tick();
   bool leaving();
+  bool retired() const;
   bool leaving_now() const;
   bool gives_up(bool pending);
   board::SubWorkerExit leave();

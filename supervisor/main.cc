@@ -9,12 +9,14 @@
 #include <exception>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "config/config.h"
 #include "supervisor/supervisor.h"
 #include "sys/fd.h"
 #include "sys/log.h"
 #include "sys/process_title.h"
+#include "sys/service_manager.h"
 
 namespace {
 
@@ -41,7 +43,8 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   app.footer(
       "Exit status: 0 drained after a signal or --one-shot, 1 failure, 2 usage, 3 configuration, log file "
       "or task executable, 5 schema.\n"
-      "Signals: TERM, INT drain (twice: now), TSTP pauses, CONT resumes, USR1 opens the log file again.");
+      "Signals: TERM, INT drain (twice: now), HUP reads the configuration again, TSTP pauses, CONT resumes, "
+      "USR1 opens the log file again.");
   app.parse(argc, argv);
   return arguments;
 }
@@ -65,11 +68,12 @@ void prepare_process() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-Exit run(const Arguments& arguments) {
+Exit run(const Arguments& arguments, postpone::sys::ServiceManager service_manager) {
   postpone::supervisor::Options options;
   options.config_path = arguments.config_path;
   options.overrides = overrides_of(arguments);
   options.one_shot = arguments.one_shot;
+  options.service_manager = std::move(service_manager);
   // The text is read once: what is checked here is what the sub-workers get, whatever happens to the file
   // meanwhile.
   options.config_text = postpone::sys::read_whole_file(arguments.config_path);
@@ -81,10 +85,8 @@ Exit run(const Arguments& arguments) {
   if (!result.config) return Exit::configuration;
   config::Config config = *result.config;
   config::apply(options.overrides, config);
-  postpone::sys::init_log(
-      {.role = "supervisor"},
-      {config.log.level, config.log.levels, config.log.format == config::LogFormat::json, config.log.file});
-  return postpone::supervisor::Supervisor(std::move(config), options).run();
+  postpone::sys::init_log({.role = "supervisor"}, postpone::supervisor::log_options(config.log));
+  return postpone::supervisor::Supervisor(std::move(config), std::move(options)).run();
 }
 
 }  // namespace
@@ -95,9 +97,10 @@ int main(int argc, char** argv) {
       "postpone-supervisor");
   try {
     const Arguments arguments = parse_arguments(app, argc, argv);
+    auto service_manager = postpone::sys::ServiceManager::from_environment();
     postpone::sys::init_process_title(argc, argv);
     prepare_process();
-    return static_cast<int>(run(arguments));
+    return static_cast<int>(run(arguments, std::move(service_manager)));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);
   } catch (const std::system_error& error) {

@@ -8,8 +8,24 @@ namespace postpone::supervisor {
 
 Roster::Roster(Member members, const RosterPolicy& policy, Clock::time_point now)
     : policy_(policy), retired_(members) {
-  seats_.assign(members,
-                Seat{State::absent, 0, now, sys::Backoff(policy.backoff_first, policy.backoff_most)});
+  seats_.assign(members, Seat{.since = now, .backoff = {policy.backoff_first, policy.backoff_most}});
+}
+
+Member Roster::wanted() const {
+  return static_cast<Member>(std::count(retired_.begin(), retired_.end(), false));
+}
+
+void Roster::hire(Member member, Clock::time_point now) {
+  seats_[member] = Seat{.since = now, .backoff = {policy_.backoff_first, policy_.backoff_most}};
+  retired_[member] = false;
+}
+
+void Roster::set_policy(const RosterPolicy& policy) {
+  const bool same_backoff =
+      policy.backoff_first == policy_.backoff_first && policy.backoff_most == policy_.backoff_most;
+  policy_ = policy;
+  if (same_backoff) return;
+  for (Seat& seat : seats_) seat.backoff = {policy.backoff_first, policy.backoff_most};
 }
 
 std::vector<Member> Roster::to_spawn(Clock::time_point now) const {
@@ -22,14 +38,13 @@ std::vector<Member> Roster::to_spawn(Clock::time_point now) const {
 std::optional<std::string> Roster::overdue(Member member, Clock::time_point now,
                                            Clock::time_point last_beat) const {
   const Seat& seat = seats_[member];
-  const auto limit = member + 1 == size() ? policy_.housekeeper_silence_limit : policy_.silence_limit;
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
   // A heartbeat of the incarnation before does not count against this one.
   const auto silent = duration_cast<milliseconds>(now - std::max({last_beat, seat.since, judge_from_}));
-  if (silent > limit) return fmt::format("no sign of life for {} ms", silent.count());
+  if (silent > seat.silence_limit) return fmt::format("no sign of life for {} ms", silent.count());
   const auto age = duration_cast<milliseconds>(now - std::max(seat.since, judge_from_));
-  if (seat.state == State::starting && !seat.started && age > policy_.start_deadline)
+  if (seat.state == State::starting && !seat.started && age > seat.start_deadline)
     return fmt::format("not ready after {} ms", age.count());
   return std::nullopt;
 }
@@ -41,6 +56,8 @@ void Roster::spawned(Member member, Clock::time_point now) {
   seat.started = false;
   seat.worker_id = 0;
   seat.since = now;
+  seat.start_deadline = policy_.start_deadline;
+  seat.silence_limit = is_housekeeper(member) ? policy_.housekeeper_silence_limit : policy_.silence_limit;
 }
 
 void Roster::ready(Member member) {
@@ -62,8 +79,9 @@ void Roster::ended(Member member, Clock::time_point now, double chance) {
 
 // Once may be an accident, of a kill that hit it on its way up, say.
 Member Roster::failing() const {
-  return static_cast<Member>(std::count_if(seats_.begin(), seats_.end(),
-                                           [](const Seat& seat) { return seat.backoff.failures() > 1; }));
+  Member failing = 0;
+  for (Member m = 0; m < size(); ++m) failing += !retired_[m] && seats_[m].backoff.failures() > 1 ? 1 : 0;
+  return failing;
 }
 
 std::optional<Clock::time_point> Roster::spawn_at(Member member) const {
@@ -76,8 +94,8 @@ std::optional<Clock::time_point> Roster::next_deadline() const {
   for (Member m = 0; m < size(); ++m) {
     const Seat& seat = seats_[m];
     if (seat.killed || seat.started || (seat.state == State::absent && retired_[m])) continue;
-    const auto at = seat.state == State::starting ? std::max(seat.since, judge_from_) + policy_.start_deadline
-                                                  : seat.since;
+    const auto at =
+        seat.state == State::starting ? std::max(seat.since, judge_from_) + seat.start_deadline : seat.since;
     if (seat.state != State::serving && (!next || at < *next)) next = at;
   }
   return next;

@@ -8,7 +8,7 @@
 //     └────────────── (buried) ◀───────────────┘
 //   starting for longer than the deadline (without having said `started`), or silent on the board
 //   for too long: to be killed, then `ended`
-//   follows after retire(): nobody is spawned again
+//   follows after retire(): nobody is spawned again, until it is hired
 //
 // A member that dies before it was ready means a bad build or a bad host: it is started again with growing
 // waits, so that there is no respawn storm. One that had served is replaced at once.
@@ -25,7 +25,7 @@
 namespace postpone::supervisor {
 
 using Clock = std::chrono::steady_clock;
-using Member = std::uint32_t;  // 0 … n-1: the sub-worker of that slot; n: the housekeeper
+using Member = std::uint32_t;  // 0 … n-1: the sub-worker of that slot; n, the last: the housekeeper
 
 struct RosterPolicy {
   std::chrono::milliseconds start_deadline{30'000};
@@ -45,6 +45,8 @@ class Roster {
   State state(Member member) const { return seats_[member].state; }
   // The lease that the living incarnation last spoke of; 0 = none.
   std::int64_t worker_id(Member member) const { return seats_[member].worker_id; }
+  // How many there are to be: all that are not retired.
+  Member wanted() const;
   // Members that have died again and again before they were ready.
   Member failing() const;
   // How often in a row this one has; and when it is started again, while it is absent and not retired.
@@ -79,6 +81,12 @@ class Roster {
   void retire() { retired_.assign(seats_.size(), true); }
   void retire(Member member) { retired_[member] = true; }
 
+  // Takes a retired member on again, with a clean record. REQUIRES: it is absent.
+  void hire(Member member, Clock::time_point now);
+
+  // For whoever is spawned, or dies, from now on: the living are judged by what they were started with.
+  void set_policy(const RosterPolicy& policy);
+
   // When the next member is to be spawned or may be overdue.
   std::optional<Clock::time_point> next_deadline() const;
 
@@ -86,12 +94,17 @@ class Roster {
   struct Seat {
     State state = State::absent;
     std::int64_t worker_id = 0;
+    // By what it is judged, as the policy was when it was spawned.
+    std::chrono::milliseconds start_deadline{};
+    std::chrono::milliseconds silence_limit{};
     Clock::time_point since;  // started, or (absent) when to spawn
     sys::Backoff backoff;
     bool killed = false;
     bool started = false;
   };
   std::optional<std::string> overdue(Member member, Clock::time_point now, Clock::time_point last_beat) const;
+
+  bool is_housekeeper(Member member) const { return member + 1 == size(); }
 
   RosterPolicy policy_;
   Clock::time_point judge_from_;

@@ -34,11 +34,6 @@ std::string identity(const config::Config& config) {
                      std::chrono::system_clock::now().time_since_epoch().count());
 }
 
-RosterPolicy policy(const config::Supervisor& s) {
-  return {s.start_deadline, s.subworker_timeout, s.housekeeper_timeout(), s.respawn_backoff,
-          s.respawn_backoff_max};
-}
-
 // When memory runs out the task processes go first, then the sub-workers, and the supervisor last, who
 // replaces both. Returns the score for its children: higher than our own, whether ours could be lowered or
 // not.
@@ -56,6 +51,10 @@ std::string directory_of(const std::string& path) {
 }
 
 }  // namespace
+
+sys::LogOptions log_options(const config::Log& log) {
+  return {log.level, log.levels, log.format == config::LogFormat::json, log.file};
+}
 
 // A living child and what is waited for. Destroying it stops the waiting; the process must have been reaped.
 struct Supervisor::Child {
@@ -75,30 +74,41 @@ struct Supervisor::Child {
   Watch words;  // readable when it has said something
 };
 
-Supervisor::Supervisor(config::Config config, const Options& options)
-    : config_(std::move(config)),
-      config_path_(options.config_path),
-      one_shot_(options.one_shot),
+Supervisor::Supervisor(config::Config config, Options options)
+    : options_(std::move(options)),
+      config_(std::move(config)),
+      config_text_(options_.config_text),
+      one_shot_(options_.one_shot),
       slots_(static_cast<std::uint32_t>(config_.total_subworkers())),
       timer_(loop_),
+      service_(options_.service_manager),
       task_cgroups_(slots_),
       board_(board::Board::create(slots_, static_cast<std::uint32_t>(config_.effective_pool_size()))),
-      config_memfd_(sys::make_sealed_memfd("postpone-config", options.config_text)),
-      roster_(slots_ + 1, policy(config_.supervisor), Clock::now()) {
-  for (std::uint32_t group = 0; group < config_.groups.size(); ++group)
-    group_of_.insert(group_of_.end(), static_cast<std::size_t>(config_.groups[group].count), group);
-  children_.resize(slots_ + 2);
+      config_memfd_(sys::make_sealed_memfd("postpone-config", config_text_)),
+      roster_(housekeeper() + 1, policy_of(config_.supervisor), Clock::now()),
+      group_of_(slots_, board::kNoGroup),
+      tenures_(slots_) {
+  children_.resize(preflight() + 1);
+  for (std::uint32_t slot = 0; slot < board::kMaxSlots; ++slot) roster_.retire(slot);
+  arrange_posts();
+  for (const config::Group& group : config_.groups)
+    stamps_[group.executable] = sys::file_stamp(group.executable);
   family_.program = find_sub_worker_program();
   family_.supervisor = identity(config_);
-  family_.config_directory = directory_of(options.config_path);
+  family_.config_directory = directory_of(options_.config_path);
   family_.config_fd = config_memfd_.get();
   family_.board_fd = board_.fd();
-  family_.database_url = options.overrides.database_url.value_or("");
-  family_.log_level = options.overrides.log_level.value_or("");
+  family_.database_url = options_.overrides.database_url.value_or("");
+  family_.log_level = options_.overrides.log_level.value_or("");
   family_.oom_score_adj = be_last_for_the_oom_killer();
 }
 
 Supervisor::~Supervisor() = default;
+
+RosterPolicy Supervisor::policy_of(const config::Supervisor& s) {
+  return {s.start_deadline, s.subworker_timeout, s.housekeeper_timeout(), s.respawn_backoff,
+          s.respawn_backoff_max};
+}
 
 Exit Supervisor::run() {
   strangers_ = sys::children_of(::getpid());
@@ -107,9 +117,10 @@ Exit Supervisor::run() {
                    [this](int signal_number) { on_signal(signal_number); });
   spdlog::info("supervisor {} starts: {} sub-workers in {} groups, {} pooled connections", family_.supervisor,
                slots_, config_.groups.size(), config_.effective_pool_size());
+  if (!options_.service_manager.problem().empty()) spdlog::warn("{}", options_.service_manager.problem());
   open_desk();
   adopt(preflight(), spawn_preflight(family_));
-  show();
+  upkeep();
   loop_.run();
   spdlog::info("supervisor ends");
   return exit_;
@@ -120,7 +131,7 @@ Exit Supervisor::run() {
 void Supervisor::adopt(Member member, Spawned spawned) {
   const std::uint32_t generation = member < slots_ ? board_.slot(member).generation.load() : 1;
   children_[member] = std::make_unique<Child>(loop_, member, generation, std::move(spawned));
-  if (desk_) desk_->born(member, children_[member]->process.pid());
+  if (desk_ && member != preflight()) desk_->born(who(member), children_[member]->process.pid());
   await_end(*children_[member]);
   await_words(*children_[member]);
 }
@@ -147,7 +158,7 @@ void Supervisor::hear(Child& child) {
     if (message.word == board::LeashWord::started) roster_.started(child.member);
     if (message.word == board::LeashWord::ready) {
       roster_.ready(child.member);
-      if (desk_) desk_->ready(child.member);
+      if (desk_) desk_->ready(who(child.member));
       spdlog::debug("{} (pid {}) is ready", name_of(child.member), child.process.pid());
     }
   }
@@ -168,7 +179,7 @@ void Supervisor::on_end(Member member) {
   if (!well || phase_ == Phase::working)
     spdlog::log(well ? spdlog::level::info : spdlog::level::warn, "{} (pid {}) ended: {}", name_of(member),
                 pid, sys::to_string(*report));
-  if (desk_) desk_->ended(member, well, sys::to_string(*report));
+  if (desk_) desk_->ended(who(member), well, sys::to_string(*report));
   // A sub-worker that ended well has deleted its lease itself; there is nothing to rescue.
   burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation});
   // Nobody writes here now but us, and nobody is to ring it. Its lease is kept alive until it is buried: as
@@ -179,6 +190,7 @@ void Supervisor::on_end(Member member) {
 
 void Supervisor::on_preflight_end(const sys::ExitReport& report) {
   if (phase_ == Phase::draining) return upkeep();
+  if (phase_ == Phase::working) return on_reload_checked(report);
   const auto status =
       report.signalled ? board::SubWorkerExit::internal_error : board::SubWorkerExit(report.code);
   if (status == board::SubWorkerExit::drained) return start_working();
@@ -205,8 +217,63 @@ void Supervisor::bury(const Burial& burial) {
   if (burial.member == housekeeper()) return;
   // What it was rung for and did not answer is for somebody else to look at.
   const std::uint32_t group = group_of_[burial.member];
+  if (group == board::kNoGroup) return;
   if (board_.slot(burial.member).doorbell.is_rung_for(board::kRungForWork))
     board::wake_sibling(board_, group);
+}
+
+// --- posts ---
+
+bool Supervisor::is_busy(std::uint32_t slot) const {
+  return children_[slot] && board_.slot(slot).state.load() == board::SlotState::running;
+}
+
+// Level-triggered: whatever there is too many or too few of, compared with the configuration.
+void Supervisor::arrange_posts() {
+  std::vector<int> counts;
+  for (const config::Group& group : config_.groups) counts.push_back(group.count);
+  std::vector<Post> posts(board::kMaxSlots, Post{.group = board::kNoGroup});
+  for (std::uint32_t i = 0; i < slots_; ++i)
+    posts[i] = {.group = group_of_[i], .vacant = !children_[i], .busy = is_busy(i)};
+  for (const Burial& burial : burials_)
+    if (burial.member < slots_) posts[burial.member].vacant = false;
+  const Arrangement arrangement = arrange(counts, posts);
+  for (const std::uint32_t slot : arrangement.dismissed) dismiss(slot);
+  for (const auto& [slot, group] : arrangement.engaged) engage(slot, group);
+  waiting_posts_ = arrangement.waiting;
+}
+
+void Supervisor::engage(std::uint32_t slot, std::uint32_t group) {
+  if (slot >= slots_) {
+    slots_ = slot + 1;
+    group_of_.resize(slots_, board::kNoGroup);
+    tenures_.resize(slots_);
+    task_cgroups_.grow(slots_);
+    board_.header().slots.store(slots_);
+  }
+  const std::string& name = config_.groups[group].name;
+  if (const std::string& former = tenures_[slot].group; !former.empty() && former != name) {
+    if (desk_) desk_->reassigned(slot, former);
+    board_.clear_counts(slot);
+  }
+  group_of_[slot] = group;
+  tenures_[slot] = {.group = name};
+  roster_.hire(slot, Clock::now());
+}
+
+// First it is nobody's to be woken for work, then it is told: what it was rung for before and does not look
+// for is found by the others, who are all rung when the posts have been arranged.
+void Supervisor::dismiss(std::uint32_t slot) {
+  group_of_[slot] = board::kNoGroup;
+  roster_.retire(slot);
+  board_.slot(slot).group.store(board::kNoGroup);
+  tell_to_leave(slot);
+}
+
+void Supervisor::tell_to_leave(std::uint32_t slot) {
+  tenures_[slot].told = true;
+  board_.slot(slot).command.store(board::Command::retire);
+  if (board_.slot(slot).generation.load() != 0) board_.slot(slot).doorbell.ring(board::kRungForCommand);
 }
 
 // --- upkeep ---
@@ -217,6 +284,8 @@ void Supervisor::upkeep() {
   last_upkeep_ = now;
   if (phase_ != Phase::preflight) {
     finish_burials();
+    if (waiting_posts_ > 0 && phase_ == Phase::working) arrange_posts();
+    replace_outdated();
     spawn_missing();
     kill_overdue();
     pass_on_aborts();
@@ -225,7 +294,7 @@ void Supervisor::upkeep() {
   check_drained();
   set_timer();
   note_degraded();
-  if (desk_) desk_->look();
+  if (desk_) desk_->look(slots_);
   show();
 }
 
@@ -267,13 +336,17 @@ void Supervisor::spawn_missing() {
     try {
       roster_.spawned(member, Clock::now());
       if (member == housekeeper()) {
+        auto replaced = board::Command::retire;  // was meant for the one before
+        board_.header().housekeeper_command.compare_exchange_strong(replaced, board::Command::run);
         adopt(member, spawn_housekeeper(family_));
         continue;
       }
       const std::uint32_t generation = board_.reset_slot(member, group_of_[member]);
       if (paused_) board_.slot(member).command.store(board::Command::pause);
-      const SlotRole role{config_.groups[group_of_[member]].name, member, generation,
-                          task_cgroups_.of(member)};
+      const config::Group& group = config_.groups[group_of_[member]];
+      tenures_[member] = {
+          .group = group.name, .grace = config_.supervisor.shutdown_grace, .abort_grace = group.abort_grace};
+      const SlotRole role{group.name, member, generation, task_cgroups_.of(member)};
       adopt(member, spawn_sub_worker(family_, role));
       sys::crash_point("supervisor.sub_worker_spawned");
     } catch (const std::exception& error) {  // out of processes, descriptors, memory: later, perhaps
@@ -307,11 +380,16 @@ void Supervisor::check_one_shot() {
 }
 
 bool Supervisor::everybody_idle() const {
-  const auto views = board::view(board_);
-  return views.size() == slots_ && std::all_of(views.begin(), views.end(), [&](const board::SlotView& v) {
-           return roster_.state(v.slot) == Roster::State::serving && v.state == board::SlotState::idle &&
-                  !v.rung;
-         });
+  Member idle = 1;  // the housekeeper
+  for (const board::SlotView& v : board::view(board_)) {
+    if (group_of_[v.slot] == board::kNoGroup) {
+      if (children_[v.slot]) return false;
+      continue;
+    }
+    const bool serving = roster_.state(v.slot) == Roster::State::serving;
+    if (serving && v.state == board::SlotState::idle && !v.rung) ++idle;
+  }
+  return idle == roster_.wanted() && waiting_posts_ == 0;
 }
 
 void Supervisor::check_drained() {
@@ -347,6 +425,7 @@ void Supervisor::set_timer() {
   if (one_shot_ && phase_ == Phase::working) at = std::min(at, Clock::now() + kOneShotInterval);
   if (!aborts_.empty()) at = std::min(at, Clock::now() + kAbortRetry);
   if (!burials_.empty()) at = std::min(at, Clock::now() + kBurialRetry);
+  if (const auto next = service_.next()) at = std::min(at, *next);
   timer_.set(std::max(at, Clock::now() + 1ms), [this] { upkeep(); });
 }
 
@@ -355,6 +434,13 @@ void Supervisor::set_timer() {
 void Supervisor::start_working() {
   phase_ = Phase::working;
   upkeep();
+  listen();
+  if (std::exchange(reload_again_, false)) begin_reload();
+}
+
+// Anew, when somebody listens already: to other queues, say.
+void Supervisor::listen() {
+  listening_.reset();
   if (!config_.database.listen) return;
   sql::ListenOptions options;
   options.url = config_.database.listen_url.empty() ? config_.database.url : config_.database.listen_url;
@@ -405,9 +491,7 @@ void Supervisor::ring_everybody(std::uint32_t reasons) {
 void Supervisor::on_signal(int signal_number) {
   switch (signal_number) {
     case SIGHUP:
-      spdlog::warn("SIGHUP: the configuration is read at the start only; restart to change it");
-      last_reload_ = status::Reload{board::now_ns(), false, "the configuration is read at the start only"};
-      return;
+      return on_reload_signal();
     case SIGUSR1:
       // Told through the board and not by signals: one that comes before its handler would end a child.
       sys::reopen_log();
@@ -435,21 +519,33 @@ void Supervisor::on_signal(int signal_number) {
 void Supervisor::drain(board::Command command) {
   const bool now = command == board::Command::stop_now;
   phase_ = Phase::draining;
-  const auto grace = now ? 0ms : config_.supervisor.shutdown_grace;
+  pending_.reset();
+  auto grace = now ? 0ms : config_.supervisor.shutdown_grace;
   auto longest_abort = 0ms;
-  for (const config::Group& group : config_.groups)
-    longest_abort = std::max(longest_abort, group.abort_grace);
-  drain_limit_ = Clock::now() + 2 * grace + (now ? 0ms : longest_abort) + kKillMargin;
+  for (std::uint32_t i = 0; i < slots_ && !now; ++i) {
+    if (!children_[i]) continue;
+    grace = std::max(grace, tenures_[i].grace);
+    longest_abort = std::max(longest_abort, tenures_[i].abort_grace);
+  }
+  drain_limit_ = Clock::now() + 2 * grace + longest_abort + kKillMargin;
   for (Member member = 0; member < roster_.size(); ++member)
     if (member != housekeeper() || now) roster_.retire(member);
-  if (children_[preflight()]) children_[preflight()]->process.signal(SIGTERM);
+  stop_preflight();
   command_all(command);
   timer_.set(Clock::now(), [this] { upkeep(); });
 }
 
+void Supervisor::stop_preflight() {
+  if (children_[preflight()]) children_[preflight()]->process.signal(SIGTERM);
+}
+
 void Supervisor::command_all(board::Command command) {
-  for (std::uint32_t i = 0; i < slots_; ++i)
+  const bool leave = command == board::Command::drain || command == board::Command::stop_now;
+  for (std::uint32_t i = 0; i < slots_; ++i) {
+    // Who was told to leave stays told.
+    if (!leave && tenures_[i].told) continue;
     if (board_.slot(i).generation.load() != 0) board_.slot(i).command.store(command);
+  }
   ring_everybody(board::kRungForCommand);
 }
 
@@ -458,7 +554,7 @@ void Supervisor::command_all(board::Command command) {
 std::string Supervisor::name_of(Member member) const {
   if (member == preflight()) return "preflight";
   if (member == housekeeper()) return "housekeeper";
-  return fmt::format("sub-worker {}/{}", config_.groups[group_of_[member]].name, member);
+  return fmt::format("sub-worker {}/{}", tenures_[member].group, member);
 }
 
 Clock::time_point Supervisor::last_beat(Member member) const {
@@ -471,17 +567,41 @@ void Supervisor::note_degraded() {
   const Member failing = phase_ == Phase::working ? roster_.failing() : 0;
   if (failing > 0 && failing_ == 0)
     spdlog::error("degraded: {} of {} processes do not get ready; they are started again with growing waits",
-                  failing, roster_.size());
+                  failing, roster_.wanted());
   if (failing == 0 && failing_ > 0 && phase_ == Phase::working) spdlog::info("no longer degraded");
   failing_ = failing;
 }
 
-void Supervisor::show() const {
-  const char* phase = phase_ == Phase::preflight ? "waiting for the preflight"
-                      : phase_ == Phase::working ? "working"
-                                                 : "draining";
+// Who has nobody that serves one of its groups cannot run that group's jobs, however many others there are.
+bool Supervisor::can_run_jobs() const {
+  if (phase_ != Phase::working || roster_.state(housekeeper()) != Roster::State::serving) return false;
+  std::vector<bool> served(config_.groups.size());
+  for (std::uint32_t i = 0; i < slots_; ++i)
+    if (group_of_[i] != board::kNoGroup && roster_.state(i) == Roster::State::serving)
+      served[group_of_[i]] = true;
+  return std::find(served.begin(), served.end(), false) == served.end();
+}
+
+std::string Supervisor::words() const {
+  const char* phase = phase_ == Phase::preflight  ? "waiting for the preflight"
+                      : phase_ == Phase::draining ? "draining"
+                      : paused_                   ? "paused"
+                                                  : "working";
   const std::string degraded = failing_ == 0 ? "" : fmt::format("degraded ({} do not get ready), ", failing_);
-  sys::set_process_title(fmt::format("supervisor: {}{}, {} sub-workers", degraded, phase, slots_));
+  const auto living = std::count_if(children_.begin(), children_.begin() + slots_,
+                                    [](const auto& child) { return child != nullptr; });
+  return fmt::format("{}{}{}, {} sub-workers", degraded, phase,
+                     pending_ ? ", checking a new configuration" : "",
+                     phase_ == Phase::working ? roster_.wanted() - 1 : static_cast<Member>(living));
+}
+
+void Supervisor::show() {
+  const std::string line = words();
+  sys::set_process_title("supervisor: " + line);
+  was_ready_ = was_ready_ || can_run_jobs();
+  service_.tell(
+      {.ready = was_ready_, .stopping = phase_ == Phase::draining, .stopped_by = drain_limit_, .words = line},
+      Clock::now());
 }
 
 }  // namespace postpone::supervisor

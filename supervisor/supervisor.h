@@ -16,6 +16,9 @@
 // rescue its jobs: no lock is free while a task that held it lives. Then the slot is given to the next
 // incarnation.
 //
+// Reload: SIGHUP (reloading.cc). Whoever is no longer wanted, or has an old configuration, finishes its job
+// and leaves; what is to be decided is decided in reload.h.
+//
 // Shutdown: SIGTERM or SIGINT tells all to drain; each sub-worker counts the grace itself. A second signal
 // means now. The housekeeper goes last.
 //
@@ -23,6 +26,7 @@
 // (upkeep()), so that a failed fork heals at the next tick.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,10 +37,15 @@
 #include "config/config.h"
 #include "supervisor/listening.h"
 #include "supervisor/loop.h"
+#include "supervisor/reload.h"
 #include "supervisor/roster.h"
+#include "supervisor/service.h"
 #include "supervisor/spawn.h"
 #include "supervisor/status/desk.h"
 #include "supervisor/task_cgroups.h"
+#include "sys/file_stamp.h"
+#include "sys/log.h"
+#include "sys/service_manager.h"
 
 namespace postpone::supervisor {
 
@@ -48,12 +57,16 @@ struct Options {
   std::string config_text;  // as it was read and checked
   config::Overrides overrides;
   bool one_shot = false;  // work off what is there, then exit
+  sys::ServiceManager service_manager = {};
 };
+
+// How the family logs.
+sys::LogOptions log_options(const config::Log& log);
 
 class Supervisor {
  public:
   // Throws std::system_error when memory or descriptors cannot be had.
-  Supervisor(config::Config config, const Options& options);
+  Supervisor(config::Config config, Options options);
   ~Supervisor();
 
   // Runs until told to stop.
@@ -69,6 +82,22 @@ class Supervisor {
   struct AbortRequest {
     std::int64_t job_id;
     Clock::time_point forget_at;
+  };
+  // What is known of who sits in a slot, besides what the roster knows.
+  struct Tenure {
+    std::string group;                   // its name, for people: the group may be gone
+    bool outdated = false;               // was started with a configuration that has changed since
+    bool told = false;                   // to leave when its job has ended
+    std::chrono::milliseconds grace{0};  // how long it takes to drain at most, by its own configuration
+    std::chrono::milliseconds abort_grace{0};
+  };
+  // A new configuration while its task executables and the schema are checked.
+  struct Pending {
+    config::Config config;
+    std::string text;
+    sys::Fd memfd;
+    Change change;
+    std::map<std::string, sys::FileStamp> stamps;
   };
   enum class Phase { preflight, working, draining };
 
@@ -92,8 +121,27 @@ class Supervisor {
   void check_drained();
   void set_timer();
 
+  // Posts: which slot belongs to which group.
+  void arrange_posts();
+  void engage(std::uint32_t slot, std::uint32_t group);
+  void dismiss(std::uint32_t slot);
+  void tell_to_leave(std::uint32_t slot);
+  bool is_busy(std::uint32_t slot) const;
+
+  // Reloading (reloading.cc).
+  void on_reload_signal();
+  void begin_reload();
+  void prepare(config::Config next, std::string text);
+  void on_reload_checked(const sys::ExitReport& report);
+  void take_over(Pending pending);
+  void rename_groups(const config::Config& former);
+  void replace_housekeeper();
+  void replace_outdated();
+  void end_reload(bool ok, const std::string& message);
+
   // Waking.
   void start_working();
+  void listen();
   void on_notification(const sql::Notification& notification);
   void pass_on_aborts();
   void ring_everybody(std::uint32_t reasons);
@@ -103,36 +151,51 @@ class Supervisor {
   void on_signal(int signal_number);
   void drain(board::Command command);
   void command_all(board::Command command);
+  void stop_preflight();
 
-  Member housekeeper() const { return static_cast<Member>(slots_); }
-  Member preflight() const { return static_cast<Member>(slots_) + 1; }
+  // Behind all slots that there may ever be, since there may be more tomorrow.
+  static RosterPolicy policy_of(const config::Supervisor& s);
+  static constexpr Member housekeeper() { return board::kMaxSlots; }
+  static constexpr Member preflight() { return board::kMaxSlots + 1; }
   std::string name_of(Member member) const;
   Clock::time_point last_beat(Member member) const;
   void note_degraded();
   void open_desk();
+  status::Desk::Who who(Member member) const;
+  status::Starting starting(Member member) const;
   status::Known known() const;
-  void show() const;
+  bool can_run_jobs() const;
+  std::string words() const;
+  void show();
 
-  const config::Config config_;
-  const std::string config_path_;
+  const Options options_;
+  config::Config config_;
+  std::string config_text_;
   const bool one_shot_;
-  const std::uint32_t slots_;
+  std::uint32_t slots_;  // that were ever in use, 0 … slots_-1: some may be vacant by now
   Loop loop_;
   Timer timer_;
-  const TaskCgroups task_cgroups_;
+  Service service_;
+  TaskCgroups task_cgroups_;
   board::Board board_;
   sys::Fd config_memfd_;
   Family family_;
   Roster roster_;
-  std::vector<std::uint32_t> group_of_;           // by slot
+  std::vector<std::uint32_t> group_of_;           // by slot; board::kNoGroup = none
+  std::vector<Tenure> tenures_;                   // by slot
+  int waiting_posts_ = 0;                         // sub-workers for which there is no slot yet
   std::vector<std::unique_ptr<Child>> children_;  // by member; the preflight last
   std::vector<pid_t> strangers_;      // children of whoever was this process before its exec: none of ours
   std::vector<Burial> burials_;       // reaped, what they left behind is not dead yet or not buried
   std::vector<AbortRequest> aborts_;  // heard of, and the job was not seen running yet
   std::optional<Listening> listening_;
+  std::map<std::string, sys::FileStamp> stamps_;  // of the task executables that are known to be good
+  std::optional<Pending> pending_;
+  bool reload_again_ = false;  // was asked for while a reload, or the start, was going on
   Phase phase_ = Phase::preflight;
   bool paused_ = false;
-  Member failing_ = 0;  // members that do not get ready, as the log has it
+  bool was_ready_ = false;  // jobs could be run, at least once
+  Member failing_ = 0;      // members that do not get ready, as the log has it
   Clock::time_point last_upkeep_ = Clock::now();
   const Clock::time_point started_ = Clock::now();
   std::optional<status::Reload> last_reload_;

@@ -44,8 +44,8 @@ TaskCgroups::TaskCgroups(std::uint32_t slots) {
   if (!sys::make_cgroup(base)) return;
   share_memory(*own, base);
   base_ = base;
-  for (std::uint32_t slot = 0; slot < slots; ++slot) {
-    if (sys::make_cgroup(of(slot))) continue;
+  grow(slots);
+  if (slots_ < slots) {
     sys::remove_cgroup(base);
     base_.clear();
     return;
@@ -53,16 +53,24 @@ TaskCgroups::TaskCgroups(std::uint32_t slots) {
   spdlog::debug("task processes live in cgroups beneath {}", base_);
 }
 
+void TaskCgroups::grow(std::uint32_t slots) {
+  while (!base_.empty() && slots_ < slots && sys::make_cgroup(path(slots_))) ++slots_;
+}
+
 TaskCgroups::~TaskCgroups() {
   if (!base_.empty()) sys::remove_cgroup(base_);
 }
 
 std::string TaskCgroups::of(std::uint32_t slot) const {
-  return base_.empty() ? "" : base_ + "/task-" + std::to_string(slot);
+  return base_.empty() || slot >= slots_ ? "" : path(slot);
+}
+
+std::string TaskCgroups::path(std::uint32_t slot) const {
+  return base_ + "/task-" + std::to_string(slot);
 }
 
 void TaskCgroups::kill(std::uint32_t slot) const {
-  if (!base_.empty()) sys::kill_cgroup(of(slot));
+  if (const std::string directory = of(slot); !directory.empty()) sys::kill_cgroup(directory);
 }
 
 }  // namespace postpone::supervisor

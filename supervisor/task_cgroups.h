@@ -17,18 +17,23 @@ class TaskCgroups {
   // Makes one for each slot, or none at all; never throws. Takes away what supervisors that were killed have
   // left.
   explicit TaskCgroups(std::uint32_t slots);
+  // Makes those of further slots. One that cannot be made is missing: of() says so.
+  void grow(std::uint32_t slots);
   // REQUIRES: nothing lives in them.
   ~TaskCgroups();
   TaskCgroups(const TaskCgroups&) = delete;
   TaskCgroups& operator=(const TaskCgroups&) = delete;
 
-  // The directory for a slot; empty when there are none.
+  // The directory for a slot; empty when it has none.
   std::string of(std::uint32_t slot) const;
   // SIGKILL for everything that lives in it.
   void kill(std::uint32_t slot) const;
 
  private:
-  std::string base_;  // empty = none
+  std::string path(std::uint32_t slot) const;
+
+  std::string base_;         // empty = none
+  std::uint32_t slots_ = 0;  // have one
 };
 
 }  // namespace postpone::supervisor

@@ -46,9 +46,15 @@ status::Listen listen_facts(bool wanted, const std::optional<Listening>& listeni
 // The preflight takes its time when the database is away, and people want to see that.
 void Supervisor::open_desk() {
   if (config_.status.socket.empty()) return;
-  desk_.emplace(
-      loop_, config_, board_, roster_.size(),
-      status::Desk::Source{[this] { return known(); }, [this](Member member) { return name_of(member); }});
+  desk_.emplace(loop_, config_, board_, [this] { return known(); });
+}
+
+status::Desk::Who Supervisor::who(Member member) const {
+  return {member == housekeeper() ? std::nullopt : std::optional(member), name_of(member)};
+}
+
+status::Starting Supervisor::starting(Member member) const {
+  return {roster_.failures(member), to_ns(roster_.spawn_at(member))};
 }
 
 status::Known Supervisor::known() const {
@@ -61,16 +67,13 @@ status::Known Supervisor::known() const {
   known.process.name = family_.supervisor;
   known.process.pid = ::getpid();
   known.process.started_ns = to_ns(started_);
-  known.process.config_file = config_path_;
+  known.process.config_file = options_.config_path;
   known.process.last_reload = last_reload_;
   known.listen = listen_facts(config_.database.listen, listening_);
-  known.group_of = group_of_;
-  for (Member member = 0; member < roster_.size(); ++member) {
-    status::Member facts;
-    facts.failures = roster_.failures(member);
-    facts.next_start_ns = to_ns(roster_.spawn_at(member));
-    known.members.push_back(std::move(facts));
-  }
+  for (std::uint32_t i = 0; i < slots_; ++i)
+    known.places.push_back(
+        {tenures_[i].group, group_of_[i] != board::kNoGroup || children_[i] != nullptr, starting(i)});
+  known.housekeeper = starting(housekeeper());
   return known;
 }
 

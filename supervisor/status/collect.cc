@@ -41,6 +41,23 @@ double own_cpu_s() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+std::array<std::uint64_t, board::kEndings> read_endings(const board::Slot& slot) {
+  return {slot.counters.succeeded.load(), slot.counters.failed.load(), slot.counters.retried.load(),
+          slot.telemetry.aborted.load()};
+}
+
+Counts former_counts(const History& history, const std::string& group) {
+  const auto found = history.former.find(group);
+  return found == history.former.end() ? Counts() : found->second;
+}
+
+// Its index, or how many there are.
+std::size_t find_group(const Snapshot& s, const std::string& name) {
+  const auto found =
+      std::find_if(s.groups.begin(), s.groups.end(), [&](const Group& group) { return group.name == name; });
+  return static_cast<std::size_t>(found - s.groups.begin());
+}
+
 void read_job(const board::Telemetry& telemetry, SubWorker& worker) {
   const auto running = telemetry.job.read();
   worker.job_known = running.has_value();
@@ -56,20 +73,25 @@ void read_task(const board::Telemetry& telemetry, SubWorker& worker) {
   if (worker.task && worker.task->pid == 0) worker.task.reset();
 }
 
-SubWorker read_sub_worker(const board::Board& board, std::uint32_t slot, const Known& known) {
-  const board::Slot& s = board.slot(slot);
+Member with(const Starting& starting, Member member, std::int64_t heartbeat_ns) {
+  member.failures = starting.failures;
+  member.next_start_ns = member.pid == 0 ? starting.next_start_ns : 0;
+  member.heartbeat_ns = heartbeat_ns;
+  return member;
+}
+
+SubWorker read_sub_worker(const board::Slot& s, std::uint32_t slot, std::uint32_t group,
+                          const Member& member) {
   SubWorker worker;
-  worker.member = known.members.at(slot);
-  worker.member.heartbeat_ns = s.heartbeat_ns.load();
+  worker.member = member;
   worker.slot = slot;
-  worker.group = known.group_of.at(slot);
+  worker.group = group;
   worker.generation = s.generation.load();
   const bool lives = worker.member.pid != 0;
   worker.activity = lives ? to_string(s.state.load()) : "absent";
   worker.since_ns = s.since_ns.load();
   worker.fetched = s.counters.fetched.load();
-  worker.ended = {s.counters.succeeded.load(), s.counters.failed.load(), s.counters.retried.load(),
-                  s.telemetry.aborted.load()};
+  worker.ended = read_endings(s);
   worker.crashed = s.counters.crashed.load();
   if (!lives) return worker;
   worker.lease = s.worker_id.load();
@@ -120,13 +142,13 @@ Database read_database(const board::DatabaseFacts& facts, const Member& housekee
 // --- failures ---
 
 void Failures::collect(const board::Board& board, std::uint32_t slots) {
-  if (read_.size() != slots + 1) read_.resize(slots + 1);
+  read_.resize(slots);
   for (std::uint32_t i = 0; i < slots; ++i)
     read_[i] = board.slot(i).telemetry.failures.read_from(read_[i], [&](const board::FailedJob& job) {
       keep({i, job});
     });
-  read_[slots] =
-      board.header().housekeeper.failures.read_from(read_[slots], [&](const board::FailedJob& job) {
+  housekeeper_read_ =
+      board.header().housekeeper.failures.read_from(housekeeper_read_, [&](const board::FailedJob& job) {
         keep({std::nullopt, job});
       });
 }
@@ -141,8 +163,21 @@ void Failures::keep(const Failure& failure) {
 
 // --- all of it ---
 
+void add_counts(const board::Slot& slot, const Member& member, Counts& counts) {
+  counts.births += member.births;
+  counts.crashes += member.crashes;
+  counts.fetched += slot.counters.fetched.load();
+  counts.task_crashes += slot.counters.crashed.load();
+  const auto ended = read_endings(slot);
+  for (std::size_t i = 0; i < ended.size(); ++i) counts.ended.at(i) += ended.at(i);
+  counts.job_cpu_ns += slot.telemetry.job_cpu_ns.load();
+  counts.run_time.add(slot.telemetry.run_time);
+  counts.queue_wait.add(slot.telemetry.queue_wait);
+  counts.wake_up.add(slot.telemetry.wake_up);
+}
+
 Snapshot collect(const board::Board& board, const config::Config& config, const Known& known,
-                 const Failures& failures) {
+                 const History& history) {
   Snapshot s;
   s.now_ns = board::now_ns();
   s.now_unix_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -156,29 +191,33 @@ Snapshot collect(const board::Board& board, const config::Config& config, const 
   s.listen = known.listen;
   s.fence_after_ns = std::chrono::nanoseconds(config.supervisor.fence_after).count();
   for (const config::Group& group : config.groups)
-    s.groups.push_back({group.name, group.queues, {}, {}, {}, 0});
+    s.groups.push_back({group.name, group.queues, former_counts(history, group.name)});
 
-  const auto slots = static_cast<std::uint32_t>(known.group_of.size());
-  for (std::uint32_t i = 0; i < slots; ++i) {
-    s.sub_workers.push_back(read_sub_worker(board, i, known));
-    const board::Telemetry& telemetry = board.slot(i).telemetry;
-    Group& group = s.groups.at(known.group_of[i]);
-    group.run_time.add(telemetry.run_time);
-    group.queue_wait.add(telemetry.queue_wait);
-    group.wake_up.add(telemetry.wake_up);
-    group.job_cpu_ns += telemetry.job_cpu_ns.load();
-    add_totals(telemetry.tasks, s.tasks);
-    add_totals(telemetry.queues, s.queues);
+  for (std::uint32_t i = 0; i < known.places.size(); ++i) {
+    const Place& place = known.places[i];
+    const board::Slot& slot = board.slot(i);
+    add_totals(slot.telemetry.tasks, s.tasks);
+    add_totals(slot.telemetry.queues, s.queues);
+    auto group = find_group(s, place.group);
+    if (group == s.groups.size() && !place.in_use) continue;
+    // Who is left of a group that is gone.
+    if (group == s.groups.size()) s.groups.push_back({place.group, {}, former_counts(history, place.group)});
+    const Member member =
+        with(place.starting, i < history.sub_workers.size() ? history.sub_workers[i] : Member(),
+             slot.heartbeat_ns.load());
+    add_counts(slot, member, s.groups[group].counts);
+    if (place.in_use)
+      s.sub_workers.push_back(read_sub_worker(slot, i, static_cast<std::uint32_t>(group), member));
   }
   s.pool = read_pool(board, s);
 
   const board::HousekeeperTelemetry& house = board.header().housekeeper;
-  s.housekeeper.member = known.members.at(slots);
-  s.housekeeper.member.heartbeat_ns = board.header().housekeeper_heartbeat_ns.load();
+  s.housekeeper.member =
+      with(known.housekeeper, history.housekeeper, board.header().housekeeper_heartbeat_ns.load());
   s.housekeeper.rescued = house.rescued.load();
   s.database = read_database(house.database.read().value_or(board::DatabaseFacts()), s.housekeeper.member);
   s.waiting = house.queues.read();
-  s.failures = failures.newest_first();
+  s.failures = history.failures.newest_first();
   return s;
 }
 

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "board/board.h"
@@ -11,6 +13,19 @@
 
 namespace postpone::supervisor::status {
 
+// How it stands with starting a process, as the roster has it.
+struct Starting {
+  int failures = 0;
+  std::int64_t next_start_ns = 0;
+};
+
+// A slot. One that nobody uses at the moment has a group still: the one that its counts belong to.
+struct Place {
+  std::string group;    // by name: a reload may have taken it out of the configuration
+  bool in_use = false;  // somebody lives there, or is going to
+  Starting starting;
+};
+
 // What only the supervisor's own memory holds. Who exists is one of these things, and not read from the
 // board.
 struct Known {
@@ -18,8 +33,8 @@ struct Known {
   bool paused = false;
   Process process;
   Listen listen;
-  std::vector<Member> members;          // by number: the slots, then the housekeeper
-  std::vector<std::uint32_t> group_of;  // by slot
+  std::vector<Place> places;  // by slot
+  Starting housekeeper;
 };
 
 // The last jobs that did not end well. What a slot's ring has overwritten since it was read last is lost, but
@@ -33,12 +48,23 @@ class Failures {
  private:
   void keep(const Failure& failure);
 
-  std::vector<std::uint64_t> read_;  // by slot, the housekeeper's last: how far its ring was read
-  std::deque<Failure> kept_;         // the newest first
+  std::vector<std::uint64_t> read_;  // by slot: how far its ring was read
+  std::uint64_t housekeeper_read_ = 0;
+  std::deque<Failure> kept_;  // the newest first
 };
 
-// REQUIRES: known.members holds slots + 1, known.group_of slots of them.
+// What has happened, and neither board nor roster remembers.
+struct History {
+  std::vector<Member> sub_workers;  // by slot; may end before the last one
+  Member housekeeper;
+  std::map<std::string, Counts> former;  // by group: of slots that serve another one by now
+  Failures failures;
+};
+
+// Adds what was counted of a slot, and of the processes that lived there.
+void add_counts(const board::Slot& slot, const Member& member, Counts& counts);
+
 Snapshot collect(const board::Board& board, const config::Config& config, const Known& known,
-                 const Failures& failures);
+                 const History& history);
 
 }  // namespace postpone::supervisor::status

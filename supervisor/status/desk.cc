@@ -22,14 +22,10 @@ std::int64_t unix_now_ns() {
 
 }  // namespace
 
-Desk::Desk(Loop& loop, const config::Config& config, const board::Board& board, std::uint32_t members,
-           Source source)
+Desk::Desk(Loop& loop, const config::Config& config, const board::Board& board, std::function<Known()> known)
     : config_(config),
       board_(board),
-      slots_(members - 1),
-      source_(std::move(source)),
-      members_(members),
-      told_(slots_),
+      known_(std::move(known)),
       news_timer_(loop),
       socket_(config.status.socket, config.status.mode, config.status.group),
       server_(
@@ -39,41 +35,39 @@ Desk::Desk(Loop& loop, const config::Config& config, const board::Board& board, 
 
 // --- history ---
 
-void Desk::born(std::uint32_t member, std::int64_t pid) {
-  if (member >= members_.size()) return;
-  members_[member].pid = pid;
-  ++members_[member].births;
-  if (followed_) server_.publish(member_event(source_.name_of(member), pid, "", unix_now_ns()));
+Member& Desk::member(const Who& who) {
+  if (!who.slot) return history_.housekeeper;
+  if (*who.slot >= history_.sub_workers.size()) history_.sub_workers.resize(*who.slot + 1);
+  return history_.sub_workers[*who.slot];
 }
 
-void Desk::ready(std::uint32_t member) {
-  if (member >= members_.size()) return;
-  members_[member].ready = members_[member].was_ready = true;
+void Desk::born(const Who& who, std::int64_t pid) {
+  member(who).pid = pid;
+  ++member(who).births;
+  if (followed_) server_.publish(member_event(who.name, pid, "", unix_now_ns()));
 }
 
-void Desk::ended(std::uint32_t member, bool well, const std::string& how) {
-  if (member >= members_.size()) return;
-  Member& gone = members_[member];
-  if (followed_) server_.publish(member_event(source_.name_of(member), gone.pid, how, unix_now_ns()));
+void Desk::ended(const Who& who, bool well, const std::string& how) {
+  Member& gone = member(who);
+  if (followed_) server_.publish(member_event(who.name, gone.pid, how, unix_now_ns()));
   gone.pid = 0;
   gone.ready = false;
   if (!well) ++gone.crashes;
   gone.last_end = End{board::now_ns(), well, how};
 }
 
+void Desk::reassigned(std::uint32_t slot, const std::string& group) {
+  Member& gone = member({slot, ""});
+  add_counts(board_.slot(slot), gone, history_.former[group]);
+  gone = {};
+}
+
 // --- answers ---
 
 View Desk::view() {
-  look();
-  Known known = source_.known();
-  for (std::size_t i = 0; i < members_.size(); ++i) {
-    const auto [failures, next_start_ns] =
-        std::pair(known.members.at(i).failures, known.members[i].next_start_ns);
-    known.members[i] = members_[i];
-    known.members[i].failures = failures;
-    if (members_[i].pid == 0) known.members[i].next_start_ns = next_start_ns;
-  }
-  View view{collect(board_, config_, known, failures_), {}};
+  const Known known = known_();
+  look(static_cast<std::uint32_t>(known.places.size()));
+  View view{collect(board_, config_, known, history_), {}};
   view.judgement = judge(view.snapshot);
   return view;
 }
@@ -95,7 +89,8 @@ void Desk::on_followers(bool any) {
   followed_ = any;
   board_.header().news_wanted.store(any ? 1 : 0);
   if (!any) return news_timer_.set(board::Clock::time_point::max(), [] {});
-  for (std::uint32_t i = 0; i < slots_; ++i) told_[i] = board_.slot(i).telemetry.news.written();
+  told_.assign(known_().places.size(), 0);
+  for (std::uint32_t i = 0; i < told_.size(); ++i) told_[i] = board_.slot(i).telemetry.news.written();
   said_state_.clear();
   news_timer_.set(board::Clock::now(), [this] { report_news(); });
 }
@@ -104,9 +99,10 @@ void Desk::report_news() {
   std::vector<std::pair<std::int64_t, std::string>> news;  // by time
   const auto now = board::now_ns();
   const auto unix_now = unix_now_ns();
-  const Known known = source_.known();
-  for (std::uint32_t i = 0; i < slots_; ++i) {
-    const std::string& group = config_.groups[known.group_of.at(i)].name;
+  const Known known = known_();
+  told_.resize(known.places.size());
+  for (std::uint32_t i = 0; i < told_.size(); ++i) {
+    const std::string& group = known.places[i].group;
     told_[i] = board_.slot(i).telemetry.news.read_from(told_[i], [&](const board::News& item) {
       news.emplace_back(item.at_ns, job_event(item, i, group, now, unix_now));
     });

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,24 +20,25 @@ namespace postpone::supervisor::status {
 
 class Desk {
  public:
-  // What the desk asks the supervisor for when it needs it.
-  struct Source {
-    // All but the members' history, which the desk keeps itself: of those, `failures` and `next_start_ns`.
-    std::function<Known()> known;
-    std::function<std::string(std::uint32_t member)> name_of;
+  // Whom something happens to.
+  struct Who {
+    std::optional<std::uint32_t> slot;  // nothing = the housekeeper
+    std::string name;                   // for people
   };
 
-  // Opens the socket. Throws std::runtime_error when it cannot be had. Everything must outlive it.
-  Desk(Loop& loop, const config::Config& config, const board::Board& board, std::uint32_t members,
-       Source source);
+  // Opens the socket. Throws std::runtime_error when it cannot be had. Everything must outlive it. `config`
+  // may change meanwhile, but for its [status]. `known` is asked whenever somebody asks.
+  Desk(Loop& loop, const config::Config& config, const board::Board& board, std::function<Known()> known);
 
-  // What happens to members (the slots, then the housekeeper); others are ignored.
-  void born(std::uint32_t member, std::int64_t pid);
-  void ready(std::uint32_t member);
-  void ended(std::uint32_t member, bool well, const std::string& how);
+  void born(const Who& who, std::int64_t pid);
+  void ready(const Who& who) { member(who).ready = member(who).was_ready = true; }
+  void ended(const Who& who, bool well, const std::string& how);
+  // The slot, where nobody lives, is about to serve another group than `group`: what was counted there stays
+  // with that one, and the caller clears the counts on the board.
+  void reassigned(std::uint32_t slot, const std::string& group);
 
   // Now and then: takes what the board keeps only for a while.
-  void look() { failures_.collect(board_, slots_); }
+  void look(std::uint32_t slots) { history_.failures.collect(board_, slots); }
 
  private:
   struct Cached {
@@ -45,6 +47,7 @@ class Desk {
     std::int64_t at_ns = 0;
   };
 
+  Member& member(const Who& who);
   View view();
   Response answer(std::string_view method, std::string_view target);
   void on_followers(bool any);
@@ -52,10 +55,8 @@ class Desk {
 
   const config::Config& config_;
   const board::Board& board_;
-  const std::uint32_t slots_;
-  const Source source_;
-  std::vector<Member> members_;
-  Failures failures_;
+  const std::function<Known()> known_;
+  History history_;
   Cached cached_[2];  // the pages that cost something
   bool followed_ = false;
   std::vector<std::uint64_t> told_;  // by slot: how far its news were read

@@ -120,14 +120,9 @@ void add_database(Page& page, const Snapshot& s) {
               s.housekeeper.member.crashes);
 }
 
-// Sums over the sub-workers of a group.
+// Sums over the sub-workers that a group has at the moment.
 struct GroupSum {
   std::map<std::string, int> states;
-  std::uint64_t births = 0;
-  std::uint64_t crashes = 0;
-  std::uint64_t fetched = 0;
-  std::uint64_t task_crashes = 0;
-  std::array<std::uint64_t, board::kEndings> ended{};
   std::int64_t task_rss_bytes = 0;
 };
 
@@ -139,11 +134,6 @@ std::vector<GroupSum> sum_up(const Snapshot& s) {
   for (const SubWorker& worker : s.sub_workers) {
     GroupSum& sum = sums.at(worker.group);
     ++sum.states[worker.activity];
-    sum.births += worker.member.births;
-    sum.crashes += worker.member.crashes;
-    sum.fetched += worker.fetched;
-    sum.task_crashes += worker.crashed;
-    for (std::size_t i = 0; i < board::kEndings; ++i) sum.ended.at(i) += worker.ended.at(i);
     if (worker.task) sum.task_rss_bytes += worker.task->rss_bytes;
   }
   return sums;
@@ -153,30 +143,30 @@ void add_groups(Page& page, const Snapshot& s) {
   const auto sums = sum_up(s);
   const auto each = [&](auto write) {
     for (std::size_t i = 0; i < sums.size(); ++i)
-      write(label("group", s.groups[i].name), sums[i], s.groups[i]);
+      write(label("group", s.groups[i].name), sums[i], s.groups[i].counts);
   };
   page.metric("postpone_subworkers", "gauge", "Sub-workers by what they are doing.");
-  each([&](const std::string& group, const GroupSum& sum, const Group&) {
+  each([&](const std::string& group, const GroupSum& sum, const Counts&) {
     for (const char* activity : kActivities) {
       const auto found = sum.states.find(activity);
       page.sample(found == sum.states.end() ? 0 : found->second, group + "," + label("state", activity));
     }
   });
   page.metric("postpone_subworker_starts_total", "counter", "Sub-workers that were started.");
-  each([&](const auto& group, const auto& sum, const auto&) { page.sample(sum.births, group); });
+  each([&](const auto& group, const auto&, const auto& of) { page.sample(of.births, group); });
   page.metric("postpone_subworker_crashes_total", "counter", "Ends of sub-workers that were not well.");
-  each([&](const auto& group, const auto& sum, const auto&) { page.sample(sum.crashes, group); });
+  each([&](const auto& group, const auto&, const auto& of) { page.sample(of.crashes, group); });
   page.metric("postpone_jobs_fetched_total", "counter", "Jobs that were fetched.");
-  each([&](const auto& group, const auto& sum, const auto&) { page.sample(sum.fetched, group); });
+  each([&](const auto& group, const auto&, const auto& of) { page.sample(of.fetched, group); });
   page.metric("postpone_jobs_ended_total", "counter",
               "Attempts that ended; retried: and the job waits again.");
-  each([&](const auto& group, const auto& sum, const auto&) {
+  each([&](const auto& group, const auto&, const auto& of) {
     for (std::size_t i = 0; i < board::kEndings; ++i)
-      page.sample(sum.ended.at(i), group + "," + label("ending", kEndingNames.at(i)));
+      page.sample(of.ended.at(i), group + "," + label("ending", kEndingNames.at(i)));
   });
   page.metric("postpone_task_process_crashes_total", "counter",
               "Task processes that died by a signal or exit.");
-  each([&](const auto& group, const auto& sum, const auto&) { page.sample(sum.task_crashes, group); });
+  each([&](const auto& group, const auto&, const auto& of) { page.sample(of.task_crashes, group); });
   page.metric("postpone_task_process_resident_memory_bytes", "gauge",
               "Resident memory of the task processes.");
   each([&](const auto& group, const auto& sum, const auto&) { page.sample(sum.task_rss_bytes, group); });

@@ -119,13 +119,23 @@ struct SubWorker {
   std::uint64_t crashed = 0;
 };
 
-struct Group {
-  std::string name;
-  std::vector<std::string> queues;  // empty = all
+// What was counted of sub-workers since the supervisor started.
+struct Counts {
+  std::uint64_t births = 0;
+  std::uint64_t crashes = 0;  // ends of sub-workers that were not well
+  std::uint64_t fetched = 0;
+  std::uint64_t task_crashes = 0;
+  std::array<std::uint64_t, board::kEndings> ended{};  // by board::Ending
+  std::uint64_t job_cpu_ns = 0;
   board::HistogramSum run_time;
   board::HistogramSum queue_wait;
   board::HistogramSum wake_up;
-  std::uint64_t job_cpu_ns = 0;
+};
+
+struct Group {
+  std::string name;
+  std::vector<std::string> queues;  // empty = all
+  Counts counts;                    // of those who serve it, and of those who did
 };
 
 struct Total {

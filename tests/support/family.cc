@@ -61,7 +61,7 @@ std::string group(const std::string& name, const std::string& executable, int co
 Family::Family(const std::string& database_url, const std::string& config, const FamilyOptions& options) {
   static int families = 0;
   mark_ = std::to_string(::getpid()) + "." + std::to_string(++families);
-  std::ofstream(directory_.file("config.toml")) << config;
+  rewrite(config);
   const sys::Fd log(::open(directory_.file("log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   sys::ProcessSpec spec;
   spec.executable = options.program.empty() ? POSTPONE_SUPERVISOR : options.program;
@@ -90,6 +90,10 @@ void Family::kill_all() const {
     looks_without_any = left.empty() ? looks_without_any + 1 : 0;
     return looks_without_any == 2;
   });
+}
+
+void Family::rewrite(const std::string& config) const {
+  std::ofstream(config_path()) << config;
 }
 
 void Family::wait_until_ready(int sub_workers, bool listens) {

@@ -43,6 +43,10 @@ class Family {
   Family(const std::string& database_url, const std::string& config, const FamilyOptions& options = {});
   ~Family();
 
+  // Writes another text into the configuration file. Who is to read it has to be told.
+  void rewrite(const std::string& config) const;
+  std::string config_path() const { return directory_.file("config.toml"); }
+
   // Waits until all sub-workers and the housekeeper are ready, and the LISTEN connection listens (unless
   // listen = false). Throws std::runtime_error with the log when the supervisor ends instead.
   void wait_until_ready(int sub_workers, bool listens = true);

@@ -50,7 +50,8 @@ Snapshot all_well() {
   s.listen.connection = "listening";
   s.fence_after_ns = 20 * kSecond;
   s.housekeeper.member = living(2);
-  s.groups.push_back({"kitchen", {"kitchen"}, {}, {}, {}, 0});
+  s.groups.push_back({"kitchen", {"kitchen"}, {}});
+  s.groups[0].counts.ended = {10, 2, 2, 0};
   for (std::uint32_t slot = 0; slot < 2; ++slot) {
     SubWorker worker;
     worker.slot = slot;
@@ -268,9 +269,9 @@ std::string metrics(const Snapshot& s) {
 
 TEST(Metrics, CountsAndHistogramsAreThere) {
   Snapshot s = all_well();
-  s.groups[0].run_time.counts[0] = 3;
-  s.groups[0].run_time.counts[2] = 1;
-  s.groups[0].run_time.sum_ns = kSecond;
+  s.groups[0].counts.run_time.counts[0] = 3;
+  s.groups[0].counts.run_time.counts[2] = 1;
+  s.groups[0].counts.run_time.sum_ns = kSecond;
   const std::string text = metrics(s);
   EXPECT_THAT(text, HasSubstr("\npostpone_jobs_ended_total{group=\"kitchen\",ending=\"succeeded\"} 10\n"));
   EXPECT_THAT(text, HasSubstr("\npostpone_job_run_seconds_bucket{group=\"kitchen\",le=\"0.001\"} 3\n"));

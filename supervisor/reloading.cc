@@ -1,0 +1,183 @@
+// How the supervisor takes a new configuration: SIGHUP, the file, the check, and then, all at once, what has
+// changed. Before the check has ended well nothing is changed; afterwards nothing can go wrong any more but
+// what can go wrong with any sub-worker at any time.
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "supervisor/supervisor.h"
+#include "sys/log.h"
+
+namespace postpone::supervisor {
+namespace {
+
+std::string why_refused(const sys::ExitReport& report) {
+  const auto status =
+      report.signalled ? board::SubWorkerExit::internal_error : board::SubWorkerExit(report.code);
+  switch (status) {
+    case board::SubWorkerExit::bad_task:
+      return "a task executable is not fit";
+    case board::SubWorkerExit::bad_schema:
+      return "the database's schema is not fit";
+    default:
+      return fmt::format("the check of task executables and schema ended with {}", sys::to_string(report));
+  }
+}
+
+}  // namespace
+
+void Supervisor::on_reload_signal() {
+  if (phase_ == Phase::draining) {
+    spdlog::warn("SIGHUP: no configuration is read while draining");
+    return;
+  }
+  if (phase_ == Phase::preflight || children_[preflight()]) {
+    reload_again_ = true;
+    // The check of the file as it was before is of no use any more, and may be waiting for the database.
+    if (phase_ == Phase::working) stop_preflight();
+    return;
+  }
+  begin_reload();
+}
+
+void Supervisor::begin_reload() {
+  spdlog::info("reading {} again", options_.config_path);
+  service_.reloading();
+  try {
+    std::string text = sys::read_whole_file(options_.config_path);
+    const auto parsed = config::parse(text, family_.config_directory);
+    for (const config::Problem& problem : parsed.problems)
+      spdlog::error("{}", config::to_string(problem, options_.config_path));
+    if (!parsed.config)
+      return end_reload(false, config::to_string(parsed.problems.front(), options_.config_path));
+    config::Config next = *parsed.config;
+    config::apply(options_.overrides, next);
+    prepare(std::move(next), std::move(text));
+  } catch (const std::exception& error) {  // no such file, no memory, no process to be had
+    pending_.reset();
+    end_reload(false, error.what());
+  }
+}
+
+// Starts the check of a configuration that is right by itself. What cannot change stays as it is, in what the
+// family will read, too.
+void Supervisor::prepare(config::Config next, std::string text) {
+  const auto fixed = fixed_keys_changed(config_, next);
+  if (!fixed.empty()) {
+    std::vector<std::string> names;
+    for (const auto& key : fixed) names.push_back(to_string(key));
+    spdlog::warn("{} cannot change while the supervisor runs and keep their values: restart to change them",
+                 fmt::join(names, ", "));
+    text = config::keep_keys(text, config_text_, fixed);
+    next = config::parse(text, family_.config_directory, config::Files::trust).config.value();
+    config::apply(options_.overrides, next);
+  }
+  Pending pending;
+  std::set<std::string> replaced;
+  for (const config::Group& group : next.groups) {
+    const auto stamp = sys::file_stamp(group.executable);
+    const auto known = stamps_.find(group.executable);
+    if (known != stamps_.end() && known->second != stamp) replaced.insert(group.executable);
+    pending.stamps[group.executable] = stamp;
+  }
+  pending.change = compare(config_, next, replaced);
+  pending.memfd = sys::make_sealed_memfd("postpone-config", text);
+  pending.config = std::move(next);
+  pending.text = std::move(text);
+  Family family = family_;
+  family.config_fd = pending.memfd.get();
+  pending_ = std::move(pending);
+  adopt(preflight(), spawn_preflight(family));
+  show();
+}
+
+void Supervisor::on_reload_checked(const sys::ExitReport& report) {
+  auto pending = std::exchange(pending_, std::nullopt);
+  const bool good = !report.signalled && board::SubWorkerExit(report.code) == board::SubWorkerExit::drained;
+  if (!good) kill_orphans();  // a task executable that it was asking, perhaps
+  if (std::exchange(reload_again_, false)) return begin_reload();
+  if (!good || !pending) return end_reload(false, why_refused(report) + ", see the lines before this one");
+  const std::string words = pending->change.words.empty()
+                                ? "nothing has changed"
+                                : fmt::format("{}", fmt::join(pending->change.words, "; "));
+  try {
+    // The one thing that may fail yet, and then it has changed nothing.
+    if (pending->config.log != config_.log) sys::apply_log(log_options(pending->config.log));
+  } catch (const std::exception& error) {
+    return end_reload(false, error.what());
+  }
+  take_over(std::move(*pending));
+  end_reload(true, words);
+}
+
+// In this order: what the new ones will read; who belongs where; who has to go; and in the end everybody
+// looks for work, since a bell may have been rung for somebody who leaves.
+void Supervisor::take_over(Pending pending) {
+  const config::Config former = std::exchange(config_, std::move(pending.config));
+  config_text_ = std::move(pending.text);
+  config_memfd_ = std::move(pending.memfd);
+  family_.config_fd = config_memfd_.get();
+  stamps_ = std::move(pending.stamps);
+  roster_.set_policy(policy_of(config_.supervisor));
+  board_.header().permits.store(static_cast<std::uint32_t>(config_.effective_pool_size()));
+  rename_groups(former);
+  const Change& change = pending.change;
+  for (std::uint32_t i = 0; i < slots_; ++i)
+    if (change.everybody || change.groups.contains(tenures_[i].group)) tenures_[i].outdated = true;
+  arrange_posts();
+  if (change.housekeeper) replace_housekeeper();
+  if (change.listening) listen();
+  ring_everybody(board::kRungForWork | board::kRungForPermit);
+}
+
+// Groups are numbered by their place in the configuration. The housekeeper that goes by the former numbers is
+// replaced; until then it may wake the wrong ones, and its successor looks for what became due meanwhile.
+void Supervisor::rename_groups(const config::Config& former) {
+  for (std::uint32_t i = 0; i < slots_; ++i) {
+    if (group_of_[i] == board::kNoGroup) continue;
+    const std::string& name = former.groups[group_of_[i]].name;
+    const auto found = std::find_if(config_.groups.begin(), config_.groups.end(),
+                                    [&](const config::Group& group) { return group.name == name; });
+    if (found == config_.groups.end()) {
+      dismiss(i);
+      continue;
+    }
+    group_of_[i] = static_cast<std::uint32_t>(found - config_.groups.begin());
+    board_.slot(i).group.store(group_of_[i]);
+  }
+}
+
+void Supervisor::replace_housekeeper() {
+  if (!children_[housekeeper()]) return;
+  board_.header().housekeeper_command.store(board::Command::retire);
+  board_.header().housekeeper_doorbell.ring(board::kRungForCommand);
+}
+
+void Supervisor::replace_outdated() {
+  if (phase_ != Phase::working) return;
+  std::vector<Incumbent> incumbents;
+  bool any = false;
+  for (std::uint32_t i = 0; i < slots_; ++i) {
+    if (group_of_[i] == board::kNoGroup) continue;
+    const bool serving = children_[i] && roster_.state(i) == Roster::State::serving;
+    incumbents.push_back({i, group_of_[i], tenures_[i].outdated, tenures_[i].told, serving, is_busy(i)});
+    any |= tenures_[i].outdated && !tenures_[i].told;
+  }
+  if (!any) return;
+  for (const std::uint32_t slot : to_replace(incumbents)) tell_to_leave(slot);
+}
+
+void Supervisor::end_reload(bool ok, const std::string& message) {
+  last_reload_ = status::Reload{board::now_ns(), ok, message};
+  if (ok)
+    spdlog::info("{} is in force: {}", options_.config_path, message);
+  else
+    spdlog::error("{} is not taken, everything stays as it was: {}", options_.config_path, message);
+  service_.reloaded();
+  upkeep();
+}
+
+}  // namespace postpone::supervisor

@@ -1,0 +1,298 @@
+// SIGHUP: the family takes a new configuration while its jobs run on. Polling intervals are so long that
+// whatever happens was not found by polling.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/database.h"
+#include "tests/support/eventually.h"
+#include "tests/support/family.h"
+
+namespace postpone::tests {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsSupersetOf;
+using testing::Not;
+using testing::SizeIs;
+
+const std::string kNoPolling = "[supervisor]\npolling_interval = \"1h\"\n";
+const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
+const std::string kTestTasks = POSTPONE_TEST_TASKS;
+
+class Reload : public testing::Test {
+ protected:
+  std::string sql(const std::string& statement) const { return database_.execute(statement); }
+  std::string defer(const std::string& task, const std::string& queue, const std::string& args = "{}") const {
+    return sql("SELECT postpone_defer(task => '" + task + "', queue => '" + queue + "', args => '" + args +
+               "')");
+  }
+  std::string status(const std::string& id) const {
+    return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id);
+  }
+  bool becomes(const std::string& id, const std::string& wanted) const {
+    return eventually([&] { return status(id) == wanted; });
+  }
+  // A job of `queue` that runs until released.
+  std::string long_job(const std::string& queue, const std::string& name) const {
+    const auto id = defer("test.until", queue, R"({"file": ")" + files_.file(name) + R"("})");
+    EXPECT_TRUE(becomes(id, "doing"));
+    return id;
+  }
+  void release(const std::string& name) const { std::ofstream(files_.file(name)) << "go"; }
+
+  // Has the file read again; waits until the log says what became of it, and returns that line.
+  static std::string reload(Family& family, const std::string& config) {
+    family.rewrite(config);
+    const std::size_t before = family.log().size();
+    family.signal(SIGHUP);
+    std::string line;
+    eventually([&] {
+      const std::string said = family.log().substr(before);
+      auto at = said.find("config.toml is in force: ");
+      if (at == std::string::npos) at = said.find("config.toml is not taken");
+      if (at == std::string::npos || said.find('\n', at) == std::string::npos) return false;
+      line = said.substr(at, said.find('\n', at) - at);
+      return true;
+    });
+    return line;
+  }
+  static bool has(Family& family, const std::string& title, std::size_t count) {
+    return eventually([&] { return family.processes("postpone: sub-worker " + title).size() == count; });
+  }
+  static bool idles(Family& family, const std::string& title, std::size_t count) {
+    return eventually([&] {
+      std::size_t idle = 0;
+      for (const auto& [pid, its] : family.processes())
+        idle += its.starts_with("postpone: sub-worker " + title) && its.ends_with(": idle") ? 1 : 0;
+      return idle == count;
+    });
+  }
+
+  TestDatabase database_;
+  TemporaryDirectory files_;
+};
+
+TEST_F(Reload, AGroupGrows) {
+  Family family(database_.url(), kNoPolling + group("t", kTestTasks, 1));
+  family.wait_until_ready(1);
+  const auto first = long_job("t", "first");
+  const auto before = family.processes("postpone: sub-worker t/");
+  const auto second = defer("misbehave.wait", "t");  // no such task here: just waits its turn
+  EXPECT_THAT(reload(family, kNoPolling + group("t", kTestTasks, 3)),
+              HasSubstr("in force: group t has 3 sub-workers instead of 1"));
+  EXPECT_TRUE(has(family, "t/", 3));
+  EXPECT_THAT(family.processes("postpone: sub-worker t/"), IsSupersetOf(before)) << "who was there stays";
+  EXPECT_TRUE(becomes(second, "failed")) << "the new ones look for work";
+  EXPECT_EQ(status(first), "doing");
+  release("first");
+  EXPECT_TRUE(becomes(first, "succeeded"));
+  EXPECT_EQ(family.stop().code, 0);
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "0");
+}
+
+TEST_F(Reload, AGroupShrinksAndTheJobThatRunsEndsWhereItIs) {
+  const std::string grace = "[supervisor]\npolling_interval = \"1h\"\nshutdown_grace = \"0s\"\n";
+  Family family(database_.url(), grace + group("t", kTestTasks, 3));
+  family.wait_until_ready(3);
+  const auto a = long_job("t", "a");
+  const auto b = long_job("t", "b");
+  EXPECT_THAT(reload(family, grace + group("t", kTestTasks, 1)),
+              HasSubstr("group t has 1 sub-worker instead of 3"));
+  EXPECT_TRUE(has(family, "t/", 2)) << "the idle one goes, the busy ones have jobs";
+  release("a");
+  release("b");
+  EXPECT_TRUE(becomes(a, "succeeded") && becomes(b, "succeeded")) << family.log();
+  EXPECT_TRUE(has(family, "t/", 1));
+  EXPECT_EQ(sql("SELECT count(*) FROM postpone_attempts"), "2") << "each ran once";
+  const auto c = defer("test.append", "t", R"({"file": ")" + files_.file("c") + R"(", "text": "c"})");
+  EXPECT_TRUE(becomes(c, "succeeded"));
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "1");
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, ANewGroupIsServedAtOnceAndAVanishedOneNoMore) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1) + group("old", kMisbehave, 1));
+  family.wait_until_ready(2);
+  const auto early = defer("misbehave.noop", "new");
+  EXPECT_THAT(reload(family, kNoPolling + group("new", kMisbehave, 1) + group("m", kMisbehave, 1)),
+              AllOf(HasSubstr("new group new with 1 sub-worker"), HasSubstr("group old is gone")));
+  EXPECT_TRUE(becomes(early, "succeeded")) << "what had been waiting for that group";
+  EXPECT_TRUE(has(family, "old/", 0));
+  ASSERT_TRUE(idles(family, "", 2));
+  const auto late = defer("misbehave.noop", "new");
+  EXPECT_TRUE(becomes(late, "succeeded")) << "heard of by NOTIFY: " << family.log();
+  const auto other = defer("misbehave.noop", "m");
+  EXPECT_TRUE(becomes(other, "succeeded")) << "its group has another number now";
+  EXPECT_EQ(status(defer("misbehave.noop", "old")), "todo");
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+// The housekeeper rings for jobs that become due, so it has to know the new groups.
+TEST_F(Reload, TheHousekeeperLearnsOfNewGroups) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  reload(family, kNoPolling + group("t", kTestTasks, 1) + group("m", kMisbehave, 1));
+  ASSERT_TRUE(idles(family, "t/", 1));
+  const auto id = sql("SELECT postpone_defer('test.flaky', queue => 't', scheduled_at => now() + '1s')");
+  EXPECT_TRUE(eventually([&] {
+    return status(id) != "todo" || sql("SELECT attempts FROM procrastinate_jobs "
+                                       "WHERE id = " +
+                                       id) != "0";
+  }));
+  EXPECT_TRUE(eventually([&] {
+    return sql("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'test.tick'") != "0";
+  })) << "and defers their periodic tasks";
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, ABadFileChangesNothingAndEveryMistakeIsSaid) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 2));
+  family.wait_until_ready(2);
+  const auto before = family.processes();
+  EXPECT_THAT(reload(family, kNoPolling + group("m", kMisbehave, 9, "coutn = 3") + "time_limit = 30\n"),
+              HasSubstr("not taken, everything stays as it was"));
+  EXPECT_THAT(family.log(), AllOf(HasSubstr("config.toml:8:1: unknown key \"coutn\""),
+                                  HasSubstr("config.toml:9:14: \"time_limit\"")));
+  std::filesystem::remove(family.config_path());
+  const std::size_t said = family.log().size();
+  family.signal(SIGHUP);
+  EXPECT_TRUE(eventually(
+      [&] { return family.log().substr(said).find("No such file or directory") != std::string::npos; }));
+  std::vector<pid_t> pids, now;
+  for (const auto& [pid, title] : before) pids.push_back(pid);
+  for (const auto& [pid, title] : family.processes()) now.push_back(pid);
+  EXPECT_EQ(now, pids) << "nobody was replaced";
+  EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, ATaskExecutableThatIsNotFitChangesNothing) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  EXPECT_THAT(reload(family, kNoPolling + group("m", kMisbehave, 2) + group("x", "/bin/true", 1)),
+              HasSubstr("not taken, everything stays as it was: a task executable is not fit"));
+  EXPECT_THAT(family.log(), HasSubstr("/bin/true"));
+  EXPECT_THAT(family.processes("postpone: sub-worker"), SizeIs(1));
+  EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, AChangedGroupIsReplacedOneByOneAfterItsJobs) {
+  const auto with = [](const std::string& oven) {
+    return kNoPolling + group("t", kTestTasks, 2, "environment = { OVEN = \"" + oven + "\" }") +
+           group("m", kMisbehave, 1);
+  };
+  Family family(database_.url(), with("cold"));
+  family.wait_until_ready(3);
+  const auto busy = long_job("t", "busy");
+  const auto untouched = family.processes("postpone: sub-worker m/");
+  EXPECT_THAT(reload(family, with("hot")), HasSubstr("group t has changed"));
+  // The idle one is a new one soon; the other has its job to finish first.
+  EXPECT_TRUE(eventually([&] {
+    const auto id = defer("test.surroundings", "t", R"({"file": ")" + files_.file("seen") + R"("})");
+    return becomes(id, "succeeded") && read_file(files_.file("seen")).find("OVEN=hot") != std::string::npos;
+  })) << family.log();
+  EXPECT_EQ(status(busy), "doing");
+  release("busy");
+  EXPECT_TRUE(becomes(busy, "succeeded"));
+  EXPECT_TRUE(has(family, "t/", 2));
+  EXPECT_EQ(family.processes("postpone: sub-worker m/"), untouched);
+  EXPECT_EQ(sql("SELECT count(*) FROM postpone_attempts WHERE cause <> 'succeeded'"), "0");
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+// The way to deploy: put another file in the place of the old one, send SIGHUP.
+TEST_F(Reload, AnotherTaskExecutableAtTheSamePlaceIsTaken) {
+  const std::string tasks = files_.file("tasks");
+  std::filesystem::copy_file(kMisbehave, tasks);
+  const std::string config = kNoPolling + group("t", tasks, 2);
+  Family family(database_.url(), config);
+  family.wait_until_ready(2);
+  EXPECT_THAT(reload(family, config), HasSubstr("nothing has changed"));
+  std::filesystem::copy_file(kTestTasks, tasks + ".new");
+  std::filesystem::rename(tasks + ".new", tasks);
+  EXPECT_THAT(reload(family, config), HasSubstr("another task executable"));
+  EXPECT_TRUE(eventually([&] {
+    const auto id = defer("test.append", "t", R"({"file": ")" + files_.file("out") + R"(", "text": "x"})");
+    return eventually([&] { return status(id) != "todo" && status(id) != "doing"; }) &&
+           status(id) == "succeeded";
+  })) << family.log();
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, WhatCannotChangeIsNamedAndStays) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  EXPECT_THAT(reload(family,
+                     "[supervisor]\nname = \"other\"\npolling_interval = \"2h\"\nheartbeat_interval = "
+                     "\"1s\"\nfence_after = \"2s\"\nstalled_after = \"3s\"\n" +
+                         group("m", kMisbehave, 2)),
+              HasSubstr("in force"));
+  EXPECT_THAT(family.log(),
+              HasSubstr("supervisor.name, supervisor.heartbeat_interval, supervisor.fence_after, "
+                        "supervisor.stalled_after cannot change while the supervisor runs"));
+  EXPECT_TRUE(has(family, "m/", 2));
+  EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
+  EXPECT_EQ(sql("SELECT count(*) FROM postpone_workers WHERE supervisor LIKE 'other%'"), "0");
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, WhoIsToldToLeaveStaysToldWhenTheOthersArePaused) {
+  Family family(database_.url(), kNoPolling + group("t", kTestTasks, 1) + group("m", kMisbehave, 1));
+  family.wait_until_ready(2);
+  const auto busy = long_job("t", "busy");
+  reload(family, kNoPolling + group("m", kMisbehave, 1));
+  family.signal(SIGTSTP);
+  ASSERT_TRUE(eventually([&] { return family.log().find("paused") != std::string::npos; }));
+  family.signal(SIGCONT);
+  ASSERT_TRUE(eventually([&] { return family.log().find("resumed") != std::string::npos; }));
+  release("busy");
+  EXPECT_TRUE(becomes(busy, "succeeded"));
+  EXPECT_TRUE(has(family, "t/", 0));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+// What drains is given the grace, also who was told to leave before and had all the time in the world.
+TEST_F(Reload, DrainingEndsTheWaitForThoseThatWereToldToLeave) {
+  const std::string grace = "[supervisor]\nshutdown_grace = \"0s\"\n";
+  Family family(database_.url(),
+                grace + group("t", kTestTasks, 1, "abort_grace = \"100ms\"") + group("m", kMisbehave, 1));
+  family.wait_until_ready(2);
+  const auto busy = long_job("t", "busy");
+  reload(family, grace + group("m", kMisbehave, 1));
+  EXPECT_EQ(family.stop().code, 0);
+  EXPECT_EQ(status(busy), "todo") << "interrupted, and waits again";
+}
+
+TEST_F(Reload, NoJobIsLostHoweverOftenTheFileIsRead) {
+  const auto config = [](int count, const std::string& more) {
+    return kNoPolling + group("m", kMisbehave, count, more);
+  };
+  Family family(database_.url(), config(3, ""));
+  family.wait_until_ready(3);
+  sql("SELECT postpone_defer('misbehave.wait', '{\"ms\": 5}', queue => 'm') FROM generate_series(1, 400)");
+  for (int i = 0; i < 6; ++i)
+    EXPECT_THAT(reload(family, config(i % 2 == 0 ? 1 : 4, "max_jobs = " + std::to_string(100 + i))),
+                HasSubstr("in force"));
+  EXPECT_TRUE(eventually([&] {
+    return sql("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')") == "0";
+  })) << family.log();
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded' AND attempts = 1"),
+            "400");
+  EXPECT_TRUE(has(family, "m/", 4));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+}  // namespace
+}  // namespace postpone::tests
