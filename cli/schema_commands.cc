@@ -1,6 +1,7 @@
-// postpone schema apply | check | show
+// postpone schema apply | check | show | roles
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <memory>
 
 #include "cli/command.h"
 #include "sql/schema.h"
@@ -55,6 +56,21 @@ ExitCode check(const Invocation& invocation) {
   throw Failure(ExitCode::schema, sql::explain(report));
 }
 
+ExitCode make_roles(const Invocation& invocation, bool print_only) {
+  if (print_only) {
+    std::cout << sql::roles_script();
+    return ExitCode::done;
+  }
+  const sql::ConnectOptions options = reachable(invocation);
+  const sql::SchemaReport report = sql::check_schema(options);
+  if (report.state != sql::SchemaReport::State::current)
+    throw Failure(ExitCode::schema, sql::explain(report));
+  sql::apply_roles(options);
+  std::cout << "postpone_worker, postpone_client and postpone_monitor have what they need in schema "
+            << report.schema << "; grant them to those who log in\n";
+  return ExitCode::done;
+}
+
 ExitCode show() {
   std::cout << sql::schema_script();
   return ExitCode::done;
@@ -75,6 +91,15 @@ void add_schema_commands(CLI::App& app, Invocation& invocation) {
       ->add_subcommand("check",
                        "Tell what is installed and what is missing; exit code 5 unless it is current")
       ->final_callback([&] { invocation.run = [&] { return check(invocation); }; });
+  CLI::App* roles = schema->add_subcommand(
+      "roles",
+      "Make the roles postpone_worker, postpone_client and postpone_monitor, with as little as they "
+      "need here; safe to repeat");
+  const auto print = std::make_shared<bool>(false);
+  roles->add_flag("--show", *print, "Only print the SQL, for psql; needs no database");
+  roles->final_callback([&invocation, print] {
+    invocation.run = [&invocation, print] { return make_roles(invocation, *print); };
+  });
   schema->add_subcommand("show", "Print the schema's SQL, for psql; needs no database")->final_callback([&] {
     invocation.run = show;
   });

@@ -13,6 +13,9 @@ std::string_view objects_query();
 // sql/privileges.sql: run after the migrations, each time.
 std::string_view privileges();
 
+// sql/roles.sql: run after those, where it was run before, and when somebody asks for it.
+std::string_view roles();
+
 // sql/objects.txt: what that gives for a complete schema, one description a line.
 std::string_view expected_objects();
 

@@ -155,18 +155,36 @@ std::vector<std::string> bring_up_to_date(Connection& connection, SchemaReport r
                                        " incomplete, so nothing was changed: " + joined(report.missing, 10));
 }
 
+// The schema that was found first in search_path, be it there already or not.
+void work_in(Connection& connection, const std::string& schema) {
+  connection.query(
+      "SELECT set_config('search_path', concat_ws(', ', quote_ident($1), current_setting('search_path')), "
+      "true)",
+      {schema});
+}
+
+// Does anybody use the roles here? They belong to the server, and may have been made for another database.
+bool has_roles(Connection& connection) {
+  return connection
+      .query(
+          "SELECT (SELECT count(*) FROM pg_roles"
+          "        WHERE rolname IN ('postpone_worker', 'postpone_client', 'postpone_monitor')) = 3"
+          " AND EXISTS (SELECT FROM pg_class CROSS JOIN aclexplode(relacl) AS acl"
+          "             WHERE pg_class.oid = 'procrastinate_jobs'::regclass"
+          "               AND acl.grantee = to_regrole('postpone_worker'))")
+      .only()
+      .get<bool>(0);
+}
+
 std::vector<std::string> migrate(Connection& connection) {
   connection.query("BEGIN");
   connection.query(std::string(kTakeLock));
   const SchemaReport before = report_on(connection);
   if (before.state == State::newer) throw DatabaseError(Remedy::bug, explain(before));
-  // Everything into the schema that was found, be it first in search_path or not.
-  connection.query(
-      "SELECT set_config('search_path', concat_ws(', ', quote_ident($1), current_setting('search_path')), "
-      "true)",
-      {before.schema});
+  work_in(connection, before.schema);
   std::vector<std::string> applied = bring_up_to_date(connection, before);
   connection.script(std::string(privileges()));
+  if (has_roles(connection)) connection.script(std::string(roles()));
   connection.query("COMMIT");
   return applied;
 }
@@ -193,6 +211,21 @@ std::vector<std::string> apply_schema(const ConnectOptions& options) {
       if (error.remedy() != Remedy::retry || attempt == kAttempts) throw;
     }
   }
+}
+
+void apply_roles(const ConnectOptions& options) {
+  Connection connection(options);
+  connection.query("BEGIN");
+  connection.query(std::string(kTakeLock));
+  const SchemaReport report = report_on(connection);
+  if (report.state != State::current) throw DatabaseError(Remedy::bug, explain(report));
+  work_in(connection, report.schema);
+  connection.script(std::string(roles()));
+  connection.query("COMMIT");
+}
+
+std::string roles_script() {
+  return "BEGIN;\n" + std::string(kTakeLock) + ";\n\n" + std::string(roles()) + "\nCOMMIT;\n";
 }
 
 std::string explain(const SchemaReport& report) {

@@ -40,6 +40,14 @@ SchemaReport check_schema(const ConnectOptions& options);
 // what Procrastinate 3.x installed. Returns the names of the migrations applied. Throws DatabaseError.
 std::vector<std::string> apply_schema(const ConnectOptions& options);
 
+// Makes the roles postpone_worker, postpone_client and postpone_monitor, where the server lacks them, and
+// gives them what they need in this database, no more and no less (sql/roles.sql). Idempotent. Throws
+// DatabaseError; a schema that is not current is one.
+void apply_roles(const ConnectOptions& options);
+
+// The SQL of that, for psql.
+std::string roles_script();
+
 // One clear line for an operator: what is wrong, and the command to run; empty when the schema is current.
 std::string explain(const SchemaReport& report);
 

@@ -1,0 +1,81 @@
+-- Three roles with as little as they need. None of them may log in: grant them to those who do.
+--
+--     GRANT postpone_worker TO kitchen_supervisor;      runs jobs: supervisors, and Python's workers
+--     GRANT postpone_client TO shop;                    defers jobs, and can do no more
+--     GRANT postpone_monitor TO grafana;                reads everything, and can do no more
+--
+-- Run by `postpone schema roles`, and again by every `postpone schema apply` in a database where it was run before, so
+-- that what a migration adds is granted, too. Makes privileges exactly what stands here: what else these three roles had
+-- been given on Postpone's objects is taken from them.
+--
+-- Roles belong to the whole server, privileges to this database, in the schema of procrastinate_jobs.
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY['postpone_worker', 'postpone_client', 'postpone_monitor'] LOOP
+        IF to_regrole(role_name) IS NULL THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL; -- somebody else makes them for another database at this moment
+            END;
+        END IF;
+    END LOOP;
+END
+$$;
+
+DO $$
+DECLARE
+    here oid := (SELECT relnamespace FROM pg_class WHERE oid = 'procrastinate_jobs'::regclass);
+    object record;
+    allowed record;
+BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO postpone_worker, postpone_client, postpone_monitor',
+                   here::regnamespace);
+
+    -- Whatever is here now, or comes with a later migration: nothing but what follows, and reading for the monitor.
+    -- Revoking from a table takes the privileges on its columns, too.
+    FOR object IN
+        SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || pg_class.oid::regclass AS name,
+               relkind <> 'S' AS is_table
+        FROM pg_class
+        WHERE relnamespace = here AND relkind IN ('r', 'p', 'v', 'm', 'S') AND relname ~ '^(procrastinate|postpone)_'
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM postpone_worker, postpone_client, postpone_monitor', object.name);
+        IF object.is_table THEN
+            EXECUTE format('GRANT SELECT ON %s TO postpone_worker, postpone_monitor', object.name);
+        END IF;
+    END LOOP;
+
+    FOR allowed IN
+        SELECT *
+        FROM (VALUES
+            -- The worker. Rows that go with a job or a lease go by foreign key, which asks nobody. (Locking a lease takes
+            -- UPDATE.)
+            ('postpone_worker', 'INSERT, UPDATE, DELETE', 'procrastinate_jobs'),
+            ('postpone_worker', 'INSERT', 'procrastinate_events'),
+            ('postpone_worker', 'INSERT, UPDATE (last_heartbeat), DELETE', 'procrastinate_workers'),
+            ('postpone_worker', 'INSERT, UPDATE, DELETE', 'procrastinate_periodic_defers'),
+            ('postpone_worker', 'INSERT, UPDATE', 'postpone_attempts'),
+            ('postpone_worker', 'INSERT', 'postpone_workers'),
+            -- The client. It writes what a new job may bring along, sees of all jobs their ids, and, since no function runs
+            -- with its owner's rights, may write the event that belongs to it.
+            ('postpone_client', 'SELECT (id), INSERT (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)',
+             'procrastinate_jobs'),
+            ('postpone_client', 'INSERT (job_id, type, at)', 'procrastinate_events')
+        ) AS entry (role, privileges, relation)
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %s', allowed.privileges, allowed.relation::regclass, allowed.role);
+    END LOOP;
+
+    FOR allowed IN
+        SELECT role, pg_get_serial_sequence(relation, 'id') AS sequence
+        FROM (VALUES ('postpone_worker, postpone_client', 'procrastinate_jobs'),
+                     ('postpone_worker, postpone_client', 'procrastinate_events'),
+                     ('postpone_worker', 'procrastinate_periodic_defers')) AS entry (role, relation)
+    LOOP
+        EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %s', allowed.sequence, allowed.role);
+    END LOOP;
+END
+$$;

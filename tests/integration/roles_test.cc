@@ -1,0 +1,207 @@
+// The roles of sql/roles.sql, in the hands of those they are made for.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tests/support/database.h"
+#include "tests/support/eventually.h"
+#include "tests/support/family.h"
+#include "tests/support/program.h"
+
+namespace postpone::tests {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
+const std::string kTestTasks = POSTPONE_TEST_TASKS;
+
+// A database with the roles, and one who logs in for each.
+class Roles : public testing::Test {
+ protected:
+  Roles() {
+    const auto made = cli({"schema", "roles"}, database_.url());
+    EXPECT_EQ(made.exit_status, 0) << made.errors;
+    for (const std::string role : {"worker", "client", "monitor"})
+      database_.execute("CREATE ROLE " + login(role) + " LOGIN IN ROLE postpone_" + role);
+  }
+  ~Roles() override {
+    for (const std::string role : {"worker", "client", "monitor"})
+      database_.execute("DROP OWNED BY " + login(role) + "; DROP ROLE " + login(role));
+  }
+
+  std::string login(const std::string& role) const { return database_.name() + "_" + role; }
+  // The last user= that a connection string names counts.
+  std::string as(const std::string& role) const { return database_.url() + " user=" + login(role); }
+
+  static ProgramRun cli(std::vector<std::string> arguments, const std::string& url) {
+    arguments.insert(arguments.begin(), POSTPONE_CLI);
+    return run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", url}}});
+  }
+  std::string sql(const std::string& statement) const { return database_.execute(statement); }
+  // What the server says when this role tries; "allowed" when it lets it.
+  std::string attempt(const std::string& role, const std::string& statement) const {
+    try {
+      execute(as(role), "BEGIN; " + statement + "; ROLLBACK");
+      return "allowed";
+    } catch (const std::runtime_error& error) {
+      return error.what();
+    }
+  }
+  bool all_end() const {
+    return eventually([&] {
+      return sql("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')") == "0";
+    });
+  }
+
+  TestDatabase database_;
+};
+
+TEST_F(Roles, ASupervisorDoesAllItsWorkAsTheWorker) {
+  Family family(as("worker"),
+                "[supervisor]\nheartbeat_interval = \"200ms\"\nfence_after = \"20s\"\nstalled_after "
+                "= \"30s\"\npolling_interval = \"500ms\"\n" +
+                    group("m", kMisbehave, 2) + group("t", kTestTasks, 1, "delete_jobs = \"always\""));
+  family.wait_until_ready(3);
+  const auto defer = [&](const std::string& task, const std::string& queue, const std::string& args) {
+    return sql("SELECT postpone_defer('" + task + "', queue => '" + queue + "', args => '" + args +
+               "', lock => 'one')");
+  };
+  defer("misbehave.noop", "m", "{}");
+  defer("misbehave.segfault", "m", "{}");
+  defer("test.append", "t", R"({"file": "/dev/null", "text": "x"})");
+  defer("test.defers", "t", "{}");
+  sql("SELECT postpone_defer('misbehave.noop', queue => 'm', scheduled_at => now() + '300ms')");
+  // One sub-worker is killed with its job, which the housekeeper rescues; another job is aborted.
+  const auto hangs = sql("SELECT postpone_defer('misbehave.wait', queue => 'm')");
+  ASSERT_TRUE(eventually([&] {
+    return sql("SELECT status FROM procrastinate_jobs WHERE id = " + hangs) == "doing";
+  })) << family.log();
+  ASSERT_TRUE(eventually([&] {
+    for (const auto& [pid, title] : family.processes())
+      if (title.ends_with("(job " + hangs + ")")) return ::kill(pid, SIGKILL) == 0;
+    return false;
+  }));
+  ASSERT_TRUE(eventually([&] {
+    return sql("SELECT status::text || attempts FROM procrastinate_jobs WHERE id = " + hangs) == "doing1";
+  })) << family.log();
+  sql("SELECT procrastinate_cancel_job_v1(" + hangs + ", true, false)");
+  EXPECT_TRUE(eventually(
+      [&] { return sql("SELECT status FROM procrastinate_jobs WHERE id = " + hangs) == "aborted"; }));
+  EXPECT_TRUE(eventually([&] {
+    return sql("SELECT count(*) FROM procrastinate_periodic_defers WHERE task_name = 'test.tick'") == "1";
+  })) << "periodic tasks are deferred";
+  EXPECT_EQ(family.stop().code, 0);
+  EXPECT_THAT(family.log(), Not(HasSubstr("permission denied")));
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "0");
+}
+
+TEST_F(Roles, TheWorkerCannotEraseHistoryOrChangeTheSchema) {
+  sql("SELECT postpone_defer('t')");
+  for (const std::string statement :
+       {"UPDATE procrastinate_events SET at = now()", "DELETE FROM procrastinate_events",
+        "DELETE FROM postpone_attempts", "TRUNCATE procrastinate_jobs",
+        "INSERT INTO postpone_migrations VALUES (99, 'x')", "DROP TABLE procrastinate_jobs",
+        "CREATE OR REPLACE FUNCTION postpone_notify(queue_name varchar, payload text) RETURNS void LANGUAGE "
+        "sql AS ''"})
+    EXPECT_THAT(attempt("worker", statement),
+                testing::AnyOf(HasSubstr("permission denied"), HasSubstr("must be owner")))
+        << statement;
+}
+
+TEST_F(Roles, TheClientDefersAndCanDoNoMore) {
+  const auto deferred = cli({"defer", "dishes.wash", R"({"dish": "plate"})", "--queue", "kitchen", "--lock",
+                             "sink", "--in", "1h", "--priority", "5", "--queueing-lock", "only"},
+                            as("client"));
+  EXPECT_EQ(deferred.exit_status, 0) << deferred.errors;
+  EXPECT_EQ(sql("SELECT string_agg(type::text, ' ' ORDER BY id) FROM procrastinate_events"),
+            "deferred scheduled");
+  EXPECT_EQ(cli({"defer", "dishes.wash", "--queueing-lock", "only"}, as("client")).exit_status, 1)
+      << "already enqueued";
+  EXPECT_EQ(attempt("client", "SELECT postpone_defer('a', queue => 'b')"), "allowed");
+
+  const std::string id = sql("SELECT id FROM procrastinate_jobs");
+  for (const std::string& statement : std::vector<std::string>{
+           "SELECT args FROM procrastinate_jobs", "SELECT * FROM procrastinate_events",
+           "SELECT * FROM postpone_attempts", "SELECT * FROM procrastinate_workers",
+           "UPDATE procrastinate_jobs SET priority = 9", "DELETE FROM procrastinate_jobs",
+           std::string("INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES ('q', 't', "
+                       "'succeeded')"),
+           "INSERT INTO procrastinate_jobs (queue_name, task_name, attempts) VALUES ('q', 't', 7)",
+           "SELECT procrastinate_cancel_job_v1(" + id + ", false, true)",
+           "SELECT procrastinate_finish_job_v1(" + id + ", 'succeeded', false)",
+           "SELECT postpone_register_worker('s', 'h', 'n', 1)", "SELECT procrastinate_fetch_job_v2(NULL, 1)"})
+    EXPECT_THAT(attempt("client", statement), HasSubstr("permission denied")) << statement;
+}
+
+TEST_F(Roles, TheMonitorReadsAndCanDoNoMore) {
+  const std::string id = sql("SELECT postpone_defer('dishes.wash', '{\"dish\": \"plate\"}')");
+  const auto list = cli({"jobs", "list"}, as("monitor"));
+  EXPECT_EQ(list.exit_status, 0) << list.errors;
+  EXPECT_THAT(list.output, HasSubstr("dishes.wash"));
+  EXPECT_EQ(cli({"jobs", "show", id}, as("monitor")).exit_status, 0);
+  EXPECT_EQ(cli({"stalled", "list"}, as("monitor")).exit_status, 0);
+  EXPECT_EQ(cli({"schema", "check"}, as("monitor")).exit_status, 0);
+  for (const std::string table : {"procrastinate_jobs", "procrastinate_events", "procrastinate_workers",
+                                  "procrastinate_periodic_defers", "postpone_attempts", "postpone_workers"})
+    EXPECT_EQ(attempt("monitor", "SELECT * FROM " + table), "allowed");
+  for (const std::string statement :
+       {"SELECT postpone_defer('t')", "UPDATE procrastinate_jobs SET priority = 1",
+        "DELETE FROM procrastinate_jobs", "SELECT procrastinate_register_worker_v1()",
+        "DELETE FROM procrastinate_workers", "SELECT procrastinate_retry_job_v2(1, now(), 1, 'q', 'l')",
+        "SELECT nextval('procrastinate_jobs_id_seq')", "SELECT * FROM procrastinate_jobs FOR UPDATE"})
+    EXPECT_THAT(attempt("monitor", statement),
+                testing::AnyOf(HasSubstr("permission denied"), HasSubstr("not found")))
+        << statement;
+}
+
+TEST_F(Roles, ApplyGrantsWhatAMigrationHasAddedAndTakesBackWhatIsTooMuch) {
+  sql("CREATE TABLE postpone_later (id bigint); GRANT DELETE ON procrastinate_events TO postpone_worker; "
+      "GRANT UPDATE (args) ON procrastinate_jobs TO postpone_client");
+  EXPECT_EQ(attempt("client", "UPDATE procrastinate_jobs SET args = '{}'"), "allowed");
+  for (int twice = 0; twice < 2; ++twice) {
+    const auto applied = cli({"schema", "apply"}, database_.url());
+    EXPECT_EQ(applied.exit_status, 0) << applied.errors;
+    EXPECT_EQ(attempt("monitor", "SELECT * FROM postpone_later"), "allowed");
+    EXPECT_THAT(attempt("worker", "DELETE FROM procrastinate_events"), HasSubstr("permission denied"));
+    EXPECT_THAT(attempt("worker", "DELETE FROM postpone_attempts"), HasSubstr("permission denied"));
+    EXPECT_THAT(attempt("client", "UPDATE procrastinate_jobs SET args = '{}'"),
+                HasSubstr("permission denied"));
+  }
+}
+
+// The roles are there for another database of the server, and nobody has asked for them here.
+TEST_F(Roles, ApplyGrantsNothingWhereNobodyHasAskedForRoles) {
+  const TestDatabase other;
+  EXPECT_EQ(cli({"schema", "apply"}, other.url()).exit_status, 0);
+  EXPECT_EQ(other.execute("SELECT has_table_privilege('postpone_monitor', 'procrastinate_jobs', 'SELECT')"),
+            "f");
+}
+
+TEST_F(Roles, AnotherSchemaThanPublicWillDo) {
+  const TestDatabase database(Schema::none);
+  database.execute("CREATE SCHEMA jobs");
+  const std::string url = database.url() + " options=-csearch_path=jobs";
+  EXPECT_EQ(cli({"schema", "apply"}, url).exit_status, 0);
+  EXPECT_EQ(cli({"schema", "roles"}, url).exit_status, 0);
+  EXPECT_EQ(cli({"defer", "t"}, url + " user=" + login("client")).exit_status, 0);
+  EXPECT_EQ(cli({"jobs", "list"}, url + " user=" + login("monitor")).exit_status, 0);
+}
+
+TEST_F(Roles, AreRefusedWhereThereIsNoSchemaAndPrintedForThoseWhoWantToRead) {
+  const TestDatabase empty(Schema::none);
+  const auto refused = cli({"schema", "roles"}, empty.url());
+  EXPECT_EQ(refused.exit_status, 5);
+  EXPECT_THAT(refused.errors, HasSubstr("postpone schema apply"));
+  EXPECT_THAT(cli({"schema", "roles", "--show"}, "host=/nonexistent").output,
+              AllOf(HasSubstr("BEGIN;"), HasSubstr("postpone_client"), HasSubstr("COMMIT;")));
+}
+
+}  // namespace
+}  // namespace postpone::tests
