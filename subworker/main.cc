@@ -3,6 +3,7 @@
 // --config FILE a sub-worker runs alone, on a board of its own, for instance under a debugger.
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -179,6 +180,8 @@ int main(int argc, char** argv) {
   try {
     const auto arguments = subworker::parse_arguments(app, argc, argv);
     postpone::sys::init_process_title(argc, argv);
+    // The supervisor starts us by a descriptor, whose number would be our name.
+    ::prctl(PR_SET_NAME, "postpone-subworker");
     return static_cast<int>(subworker::run(arguments));
   } catch (const CLI::ParseError& error) {
     const int status = app.exit(error);

@@ -87,10 +87,8 @@ void Supervisor::prepare(config::Config next, std::string text) {
   pending.memfd = sys::make_sealed_memfd("postpone-config", text);
   pending.config = std::move(next);
   pending.text = std::move(text);
-  Family family = family_;
-  family.config_fd = pending.memfd.get();
   pending_ = std::move(pending);
-  adopt(preflight(), spawn_preflight(family));
+  adopt(preflight(), spawn_preflight(family_, pending_->memfd.get()));
   show();
 }
 

@@ -1,5 +1,7 @@
 #include "supervisor/spawn.h"
 
+#include <fcntl.h>
+#include <spdlog/fmt/fmt.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,10 +13,10 @@
 namespace postpone::supervisor {
 namespace {
 
-Spawned spawn(const Family& family, std::vector<std::string> role) {
+Spawned spawn(const Family& family, int config_fd, std::vector<std::string> role) {
   sys::FdPair leash = sys::make_socketpair(SOCK_SEQPACKET);
   sys::ProcessSpec spec;
-  spec.executable = family.program;
+  spec.executable = fmt::format("/proc/{}/fd/{}", ::getpid(), family.program.get());
   spec.arguments = std::move(role);
   spec.arguments.insert(spec.arguments.end(),
                         {"--supervisor", family.supervisor, "--config-directory", family.config_directory});
@@ -26,7 +28,7 @@ Spawned spawn(const Family& family, std::vector<std::string> role) {
     spec.environment.emplace_back("POSTPONE_DATABASE_URL", family.database_url);
   spec.descriptors = {{leash.second.get(), board::kLeashFd},
                       {family.board_fd, board::kBoardFd},
-                      {family.config_fd, board::kConfigFd}};
+                      {config_fd, board::kConfigFd}};
   // A group of its own: what a terminal sends (Ctrl-C, Ctrl-Z) is for the supervisor, who passes on what it
   // means.
   spec.own_process_group = true;
@@ -44,23 +46,26 @@ Spawned spawn_sub_worker(const Family& family, const SlotRole& role) {
                                         "--slot",       std::to_string(role.slot),
                                         "--generation", std::to_string(role.generation)};
   if (!role.cgroup.empty()) arguments.insert(arguments.end(), {"--cgroup", role.cgroup});
-  return spawn(family, std::move(arguments));
+  return spawn(family, family.config_fd, std::move(arguments));
 }
 
 Spawned spawn_housekeeper(const Family& family) {
-  return spawn(family, {"--housekeeper"});
+  return spawn(family, family.config_fd, {"--housekeeper"});
 }
 
-Spawned spawn_preflight(const Family& family) {
-  return spawn(family, {"--preflight"});
+Spawned spawn_preflight(const Family& family, int config_fd) {
+  return spawn(family, config_fd, {"--preflight"});
 }
 
-std::string find_sub_worker_program() {
+sys::Fd open_sub_worker_program() {
   char path[PATH_MAX];
   const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path);
   if (length < 0) sys::throw_errno("readlink /proc/self/exe");
   const std::string self(path, static_cast<std::size_t>(length));
-  return self.substr(0, self.rfind('/') + 1) + "postpone-subworker";
+  const std::string program = self.substr(0, self.rfind('/') + 1) + "postpone-subworker";
+  sys::Fd fd(::open(program.c_str(), O_PATH | O_CLOEXEC));
+  if (!fd) sys::throw_errno("the sub-worker's program " + program);
+  return fd;
 }
 
 }  // namespace postpone::supervisor

@@ -13,7 +13,7 @@ namespace postpone::supervisor {
 
 // What all members inherit.
 struct Family {
-  std::string program;     // postpone-subworker
+  sys::Fd program;         // postpone-subworker, as it was when we started
   std::string supervisor;  // who we are, on the database
   std::string config_directory;
   int config_fd = -1;  // a sealed memfd with the text of the configuration
@@ -40,9 +40,12 @@ struct SlotRole {
 // Each throws sys::SpawnError, and then nothing was started.
 Spawned spawn_sub_worker(const Family& family, const SlotRole& role);
 Spawned spawn_housekeeper(const Family& family);
-Spawned spawn_preflight(const Family& family);
+// `config_fd`: of the configuration to check, which may not be in force yet.
+Spawned spawn_preflight(const Family& family, int config_fd);
 
-// The path of postpone-subworker: beside the program that runs. Throws std::system_error.
-std::string find_sub_worker_program();
+// postpone-subworker, which stands beside the program that runs. A descriptor and not a path: an upgrade puts
+// another program there, and what we start has to be of our own version for as long as we run, since the
+// board is laid out alike on both sides. Throws std::system_error.
+sys::Fd open_sub_worker_program();
 
 }  // namespace postpone::supervisor

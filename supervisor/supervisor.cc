@@ -93,7 +93,7 @@ Supervisor::Supervisor(config::Config config, Options options)
   arrange_posts();
   for (const config::Group& group : config_.groups)
     stamps_[group.executable] = sys::file_stamp(group.executable);
-  family_.program = find_sub_worker_program();
+  family_.program = open_sub_worker_program();
   family_.supervisor = identity(config_);
   family_.config_directory = directory_of(options_.config_path);
   family_.config_fd = config_memfd_.get();
@@ -119,7 +119,7 @@ Exit Supervisor::run() {
                slots_, config_.groups.size(), config_.effective_pool_size());
   if (!options_.service_manager.problem().empty()) spdlog::warn("{}", options_.service_manager.problem());
   open_desk();
-  adopt(preflight(), spawn_preflight(family_));
+  adopt(preflight(), spawn_preflight(family_, family_.config_fd));
   upkeep();
   loop_.run();
   spdlog::info("supervisor ends");

@@ -231,6 +231,23 @@ TEST_F(Reload, AnotherTaskExecutableAtTheSamePlaceIsTaken) {
   EXPECT_EQ(family.stop().code, 0);
 }
 
+// An upgrade of Postpone itself: what runs goes on with the programs that it was started with.
+TEST_F(Reload, AnUpgradeOfTheProgramsDoesNotTouchAFamilyThatRuns) {
+  for (const std::string program : {POSTPONE_SUPERVISOR, POSTPONE_SUBWORKER})
+    std::filesystem::copy_file(program, files_.file(std::filesystem::path(program).filename()));
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1),
+                {.program = files_.file("postpone-supervisor")});
+  family.wait_until_ready(1);
+  std::filesystem::remove(files_.file("postpone-subworker"));
+  std::ofstream(files_.file("postpone-subworker")) << "#!/bin/sh\nexit 2\n";
+  const auto before = family.processes("postpone: sub-worker m/");
+  ASSERT_THAT(before, SizeIs(1));
+  EXPECT_EQ(read_file("/proc/" + std::to_string(before[0]) + "/comm"), "postpone-subwor\n");
+  ::kill(before[0], SIGKILL);
+  EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded")) << family.log();
+  EXPECT_EQ(family.stop().code, 0);
+}
+
 TEST_F(Reload, WhatCannotChangeIsNamedAndStays) {
   Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
   family.wait_until_ready(1);
