@@ -1,23 +1,35 @@
-# What `cmake --install` puts where, and the package that find_package(postpone) finds.
+# What `cmake --install` puts where, and the package that find_package(postpone) finds. Two components, which are the two
+# Debian packages of PostponePackage.cmake: `programs` and `development`.
 include(CMakePackageConfigHelpers)
 
 set(POSTPONE_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/postpone)
 
 # The supervisor finds the sub-worker's program next to its own.
-install(TARGETS postpone postpone-supervisor postpone-subworker RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS postpone postpone-supervisor postpone-subworker
+        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
 
 set_target_properties(libtask PROPERTIES EXPORT_NAME libtask)
-install(TARGETS libtask EXPORT postpone-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY libtask/include/libtask DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(TARGETS libtask EXPORT postpone-targets
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
+install(DIRECTORY libtask/include/libtask DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
+        FILES_MATCHING PATTERN "*.h")
 
-install(EXPORT postpone-targets NAMESPACE postpone:: DESTINATION ${POSTPONE_PACKAGE_DIR})
+install(EXPORT postpone-targets NAMESPACE postpone:: DESTINATION ${POSTPONE_PACKAGE_DIR} COMPONENT development)
 configure_package_config_file(cmake/postpone-config.cmake.in postpone-config.cmake
                               INSTALL_DESTINATION ${POSTPONE_PACKAGE_DIR})
 write_basic_package_version_file(postpone-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/postpone-config.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/postpone-config-version.cmake
-        DESTINATION ${POSTPONE_PACKAGE_DIR})
+        DESTINATION ${POSTPONE_PACKAGE_DIR} COMPONENT development)
 
-install(FILES config/reference.toml README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md"
-        PATTERN "*.schema.json")
+install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs)
+install(FILES config/reference.toml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT programs)
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs
+        FILES_MATCHING PATTERN "*.md" PATTERN "*.schema.json")
+
+# The service. Where systemd looks, beneath any prefix that it knows (/usr, /usr/local).
+configure_file(packaging/postpone@.service.in packaging/postpone@.service @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/packaging/postpone@.service
+        DESTINATION lib/systemd/system COMPONENT programs)
+install(FILES packaging/sysusers.conf DESTINATION lib/sysusers.d RENAME postpone.conf COMPONENT programs)
+install(FILES packaging/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME postpone.conf COMPONENT programs)
