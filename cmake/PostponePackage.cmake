@@ -4,6 +4,7 @@ set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME postpone)
 set(CPACK_PACKAGE_CONTACT "Postpone maintainers <postpone@lists.invalid>" CACHE STRING
     "Who the packages say maintains them")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")  # or it is put in front of the synopses below
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_COMPONENTS_ALL programs development)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
@@ -15,32 +16,30 @@ set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME postpone)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SECTION database)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PROGRAMS_PACKAGE_DEPENDS "adduser | systemd")
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_DEPENDS adduser)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SUGGESTS "postgresql, libtask-dev")
-set(CPACK_COMPONENT_PROGRAMS_DESCRIPTION
+set(CPACK_DEBIAN_PROGRAMS_DESCRIPTION
     "task queue in PostgreSQL for native code
- Postpone runs jobs later, in native code, out of a PostgreSQL database: a
- job is a row, created with one SQL call. A supervisor hears of it at the
- commit, and one of its sub-workers runs it in a task executable, a program
- that links libtask. A crash costs one job. The tables are those of the
- Python project Procrastinate, and its clients share the database.
- .
- This package holds the supervisor, the command line and a systemd service.")
-set(CPACK_DEBIAN_PROGRAMS_DESCRIPTION ${CPACK_COMPONENT_PROGRAMS_DESCRIPTION})
+Postpone runs jobs later, in native code, out of a PostgreSQL database: a
+job is a row, created with one SQL call. A supervisor hears of it at the
+commit, and one of its sub-workers runs it in a task executable, a program
+that links libtask. A crash costs one job. The tables are those of the
+Python project Procrastinate, and its clients share the database.
+.
+This package holds the supervisor, the command line and a systemd service.")
 
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libtask-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
-set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libstdc++-dev")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "g++ | c++-compiler")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS "nlohmann-json3-dev")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS "postpone, cmake")
-set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION
+set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION
     "library for task executables of the queue Postpone
- A task executable holds the handlers of a queue's jobs, and is run by
- Postpone's sub-workers. libtask is all that it needs: headers, a static
- library and the files for CMake's find_package(postpone).
- .
- <libtask/json.h>, for typed parameters, includes nlohmann-json.")
-set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION ${CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION})
+A task executable holds the handlers of a queue's jobs, and is run by
+Postpone's sub-workers. libtask is all that it needs: headers, a static
+library and the files for CMake's find_package(postpone).
+.
+<libtask/json.h>, for typed parameters, includes nlohmann-json.")
 
 set(scripts ${PROJECT_SOURCE_DIR}/packaging/debian)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_CONTROL_EXTRA ${scripts}/postinst ${scripts}/prerm ${scripts}/postrm)
