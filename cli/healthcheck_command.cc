@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/status_client.h"
 #include "cli/text.h"
 #include "config/config.h"
 #include "sql/schema.h"
@@ -17,6 +18,8 @@ namespace {
 
 struct Options {
   std::chrono::milliseconds timeout{5'000};
+  std::string socket;
+  bool must_be_ready = false;
 };
 
 using Check = std::function<std::string()>;
@@ -44,11 +47,25 @@ std::string check_database(const sql::ConnectOptions& options) {
   }
 }
 
+// Its loop goes round; whether it runs jobs at the moment is another question, which --ready asks.
+std::string check_supervisor(const std::string& socket, const Options& options) {
+  const StatusAnswer answer = ask_status(socket, "/readyz", options.timeout);
+  const std::string words = answer.body.substr(0, answer.body.find('\n'));
+  if (answer.status != 200 && answer.status != 503)
+    throw Failure(ExitCode::unreachable, "status socket " + socket + ": answered " + answer.reason);
+  if (answer.status != 200 && options.must_be_ready)
+    throw Failure(ExitCode::not_done, "the supervisor is " + words);
+  return "the supervisor answers (" + words + ")";
+}
+
 ExitCode healthcheck(const Invocation& invocation, const Options& options) {
   sql::ConnectOptions database = connect_options(invocation);
   database.connect_timeout = options.timeout;
   database.statement_timeout = options.timeout;
-  const std::vector<Check> checks = {[&database] { return check_database(database); }};
+  const auto socket = find_status_socket(options.socket, invocation.config_file);
+  if (options.must_be_ready && !socket) status_socket(options.socket, invocation.config_file);
+  std::vector<Check> checks = {[&database] { return check_database(database); }};
+  if (socket) checks.emplace_back([&] { return check_supervisor(*socket, options); });
   std::string healthy;
   for (const Check& check : checks) healthy += (healthy.empty() ? "healthy: " : "; ") + check();
   std::cout << healthy << '\n';
@@ -58,14 +75,22 @@ ExitCode healthcheck(const Invocation& invocation, const Options& options) {
 }  // namespace
 
 void add_healthcheck_command(CLI::App& app, Invocation& invocation) {
-  CLI::App* command = app.add_subcommand(
-      "healthcheck", "Tell in one line and by the exit code whether the database answers and has the schema");
+  CLI::App* command = app.add_subcommand("healthcheck",
+                                         "Tell in one line and by the exit code whether the database answers "
+                                         "and has the schema, and the supervisor "
+                                         "answers too");
   const auto options = std::make_shared<Options>();
   command
       ->add_option_function<std::string>(
           "--timeout", [options](const std::string& text) { set_timeout(*options, text); },
-          "How long to wait for the database, for each of its hosts and each answer [5s]")
+          "How long to wait for each answer, and for each of the database's hosts [5s]")
       ->type_name("DURATION");
+  command
+      ->add_option("--socket", options->socket,
+                   "The supervisor's status socket; without it that of --config, if the file has one")
+      ->type_name("PATH");
+  command->add_flag("--ready", options->must_be_ready,
+                    "The supervisor must be ready too: a job that is deferred now would be run");
   command->final_callback([&invocation, options] {
     invocation.run = [&invocation, options] { return healthcheck(invocation, *options); };
   });

@@ -1,16 +1,30 @@
 // A client of a supervisor's status socket.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 
 namespace postpone::cli {
 
-// The socket of that name, else [status] socket of the configuration file. Throws Failure when neither is
-// given, or the file is wrong or names none.
+// The socket of that name, else [status] socket of the configuration file; nothing when neither is given, or
+// the file names none. Throws Failure when the file is wrong.
+std::optional<std::string> find_status_socket(const std::string& socket, const std::string& config_file);
+// Likewise, but throws Failure where that finds nothing.
 std::string status_socket(const std::string& socket, const std::string& config_file);
 
-// The body of GET `target`. Throws Failure: unreachable when nobody listens there, or the answer does not
-// come within five seconds or is no such page.
+struct StatusAnswer {
+  int status = 0;      // of HTTP
+  std::string reason;  // likewise: "200 OK"
+  std::string body;
+};
+
+// The answer to GET `target`. Throws Failure: unreachable when nobody listens there, or no answer comes
+// within the time.
+StatusAnswer ask_status(const std::string& socket, const std::string& target,
+                        std::chrono::milliseconds timeout = std::chrono::seconds(5));
+
+// The body of such an answer. Throws Failure also when there is no such page.
 std::string get(const std::string& socket, const std::string& target);
 
 }  // namespace postpone::cli

@@ -23,9 +23,11 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/postpone-config.cmake
         DESTINATION ${POSTPONE_PACKAGE_DIR} COMPONENT development)
 
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs)
-install(FILES config/reference.toml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT programs)
+install(FILES config/reference.toml packaging/prometheus-rules.yml packaging/grafana-dashboard.json
+        DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT programs)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs
         FILES_MATCHING PATTERN "*.md" PATTERN "*.schema.json")
+install(FILES packaging/logrotate/postpone DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples RENAME logrotate COMPONENT programs)
 
 # The service. Where systemd looks, beneath any prefix that it knows (/usr, /usr/local).
 configure_file(packaging/postpone@.service.in packaging/postpone@.service @ONLY)

@@ -255,6 +255,57 @@ TEST_F(Status, ARescuedJobIsAmongTheFailures) {
   let_go("go");
 }
 
+// --- reload ---
+
+TEST_F(Status, TellsHowTheLastReloadWent) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  EXPECT_TRUE(status()["supervisor"]["last_reload"].is_null());
+  family.rewrite(section() + group("n", kMisbehave, 1) + group("t", kTestTasks, 1));
+  family.signal(SIGHUP);
+  ASSERT_TRUE(eventually([&] { return status()["supervisor"]["last_reload"].is_object(); }));
+  json reload = status()["supervisor"]["last_reload"];
+  EXPECT_EQ(reload["ok"], true);
+  EXPECT_THAT(reload["message"].get<std::string>(), HasSubstr("group m is gone"));
+  ASSERT_TRUE(eventually([&] { return status()["sub_workers"].size() == 2; })) << status().dump(1);
+  EXPECT_EQ(status()["groups"].size(), 2);
+  EXPECT_THAT(violations(status(), schema()), IsEmpty());
+  family.rewrite(section() + group("n", kMisbehave, 1) + "coutn = 3\n");
+  family.signal(SIGHUP);
+  ASSERT_TRUE(eventually([&] { return status()["supervisor"]["last_reload"]["ok"] == false; }));
+  EXPECT_THAT(status()["supervisor"]["last_reload"]["message"].get<std::string>(), HasSubstr("coutn"));
+  EXPECT_EQ(status()["groups"].size(), 2) << "a bad file changes nothing";
+  EXPECT_THAT(curl("/metrics").output, HasSubstr("\npostpone_config_last_reload_successful 0\n"));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Status, CountsOfAGroupStayWithItWhenItsSlotServesAnother) {
+  Family family(database_.url(), section() + group("m", kMisbehave, 2));
+  family.wait_until_ready(2);
+  const auto ended = [&](const std::string& of, int count) {
+    return eventually([&] {
+      return curl("/metrics")
+                 .output.find("\npostpone_jobs_ended_total{group=\"" + of + "\",ending=\"succeeded\"} " +
+                              std::to_string(count) + "\n") != std::string::npos;
+    });
+  };
+  sql("SELECT postpone_defer('misbehave.noop', queue => 'm') FROM generate_series(1, 20)");
+  ASSERT_TRUE(ended("m", 20));
+  family.rewrite(section() + group("m", kMisbehave, 1) + group("n", kMisbehave, 1));
+  family.signal(SIGHUP);
+  ASSERT_TRUE(eventually([&] {
+    const json all = status();
+    return all["sub_workers"].size() == 2 &&
+           all["sub_workers"][0]["group"] != all["sub_workers"][1]["group"] &&
+           all["supervisor"]["state"] == "running";
+  })) << status().dump(1);
+  EXPECT_TRUE(ended("m", 20)) << curl("/metrics").output;
+  EXPECT_TRUE(ended("n", 0)) << curl("/metrics").output;
+  defer("misbehave.noop", "n");
+  EXPECT_TRUE(ended("n", 1));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
 // --- Prometheus ---
 
 // Every name that begins so in a text, without what a histogram's samples add.
@@ -284,6 +335,11 @@ TEST_F(Status, AlertRulesAndDashboardUseMetricsThatExist) {
   const std::string rules = POSTPONE_SOURCE_DIR "/packaging/prometheus-rules.yml";
   const auto check = run_program({"promtool", "check", "rules", rules});
   EXPECT_EQ(check.exit_status, 0) << check.output << check.errors;
+  const std::string operations = read_file(POSTPONE_SOURCE_DIR "/docs/operations.md");
+  const std::string text = read_file(rules);
+  const std::regex alert("- alert: ([A-Za-z]+)");
+  for (std::sregex_iterator at(text.begin(), text.end(), alert), end; at != end; ++at)
+    EXPECT_THAT(operations, HasSubstr("| `" + at->str(1) + "` |")) << "what it means, and what to do";
   Family family(database_.url(), config());
   family.wait_until_ready(3);
   defer("misbehave.noop", "m");
@@ -561,6 +617,25 @@ TEST_F(Status, TopIsAListingWhenPiped) {
   EXPECT_THAT(pages.substr(second), HasSubstr(" jobs/s\n"));
   EXPECT_TRUE(std::regex_search(pages, std::regex("\nSLOT +STATE .*\nm/[01] .*\n(m|t)/")))
       << "who did most comes first: " << pages;
+}
+
+TEST_F(Status, HealthcheckAsksTheSupervisorToo) {
+  const std::vector<std::string> ready{"healthcheck", "--database-url", database_.url(),
+                                       "--socket",    path(),           "--ready"};
+  const std::vector<std::string> alive(ready.begin(), ready.end() - 1);
+  EXPECT_THAT(run_cli(alive, 4), HasSubstr("is the supervisor running"));
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  ASSERT_TRUE(becomes("running"));
+  EXPECT_THAT(run_cli(ready), HasSubstr("; the supervisor answers (ready)\n"));
+  EXPECT_THAT(run_cli({"healthcheck", "--database-url", database_.url(), "--config", family.config_path()}),
+              HasSubstr("; the supervisor answers (ready)\n"));
+  family.signal(SIGTSTP);
+  ASSERT_TRUE(becomes("paused"));
+  EXPECT_THAT(run_cli(alive), HasSubstr("the supervisor answers (not ready: paused"));
+  EXPECT_THAT(run_cli(ready, 1), HasSubstr("the supervisor is not ready: paused"));
+  EXPECT_THAT(run_cli({"healthcheck", "--database-url", database_.url(), "--ready"}, 2),
+              HasSubstr("which supervisor?"));
 }
 
 TEST_F(Status, TheCommandsSayWhatIsWrong) {
