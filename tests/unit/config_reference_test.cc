@@ -7,6 +7,8 @@
 #include <random>
 #include <set>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "config_fixture.h"
 
@@ -87,6 +89,32 @@ TEST_F(ReferenceTest, HoldsEveryKeyOfEverySection) {
   }
   ASSERT_EQ(known.size(), 6U);
   EXPECT_EQ(keys_of_reference(), known);
+}
+
+// "| `group.count` | `1` | …", a required key without its value.
+TEST_F(ReferenceTest, TheGuideListsTheSameKeysWithTheSameDefaults) {
+  std::vector<std::string> wanted;
+  std::istringstream reference(read_source_file("config/reference.toml"));
+  std::string section;
+  for (std::string line; std::getline(reference, line);) {
+    if (line.starts_with('['))
+      section = line.substr(line.rfind('[') + 1, line.find(']') - line.rfind('[') - 1);
+    const bool optional = is_commented_key(line);
+    const std::size_t equals = line.find(" = ");
+    if (!optional && (line.empty() || line[0] < 'a' || line[0] > 'z')) continue;
+    const std::string key = line.substr(optional ? 1 : 0, equals - (optional ? 1 : 0));
+    const std::string value = optional ? "`" + line.substr(equals + 3) + "`" : "required";
+    wanted.push_back("| `" + section + "." + key + "` | " + value + " | ");
+  }
+  std::vector<std::string> listed;
+  const std::string guide = read_source_file("docs/configuration.md");
+  std::istringstream list(guide.substr(guide.find("\n## All keys\n")));
+  for (std::string line; std::getline(list, line);) {
+    if (!line.starts_with("| `")) continue;
+    listed.push_back(line.substr(0, line.find(" | ", line.find(" | ") + 1) + 3));
+    EXPECT_GT(line.size(), listed.back().size() + 10) << "says what it is: " << line;
+  }
+  EXPECT_EQ(listed, wanted);
 }
 
 TEST_F(ReferenceTest, ShowsTheDefaults) {
