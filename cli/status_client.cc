@@ -77,9 +77,9 @@ std::optional<std::string> find_status_socket(const std::string& socket, const s
   if (config_file.empty()) return std::nullopt;
   const config::ParseResult result = config::load(config_file);
   if (!result.config)
-    throw Failure(ExitCode::configuration, config::to_string(result.problems.front(), config_file) +
-                                               "; `postpone config check " + config_file +
-                                               "` lists every problem");
+    throw Failure(ExitCode::configuration,
+                  config::to_string(result.problems.front(), config_file) + "; `postpone config check " +
+                      config_file + "` lists every problem, --socket PATH asks the supervisor nevertheless");
   if (result.config->status.socket.empty()) return std::nullopt;
   return result.config->status.socket;
 }

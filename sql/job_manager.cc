@@ -469,6 +469,21 @@ std::vector<Recorded> JobManager::rescue_job(const JobRescue& rescue) {
   return each(result, recorded_of);
 }
 
+std::vector<LastAttempt> JobManager::last_attempts(const std::vector<JobId>& ids) {
+  const Result result = impl_->connection.query(
+      "select job.id, job.task_name, job.queue_name, last.attempt, last.cause::text, last.worker_id"
+      " from procrastinate_jobs job cross join lateral"
+      " (select * from postpone_attempts a where a.job_id = job.id order by attempt desc limit 1) last"
+      " where job.id = any($1::bigint[]) order by job.id",
+      {to_parameter(ids)});
+  return each(result, [](const Row& row) {
+    LastAttempt last{row.get<JobId>(0), row.get<std::string>(1), row.get<std::string>(2),
+                     row.get<int>(3),   row.get<std::string>(4), {}};
+    if (!row.is_null(5)) last.worker_id = row.get<WorkerId>(5);
+    return last;
+  });
+}
+
 std::vector<JobId> JobManager::jobs_to_abort(const std::vector<WorkerId>& ids) {
   return ids_of(impl_->connection.query(
       "select id from procrastinate_jobs"

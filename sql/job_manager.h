@@ -112,6 +112,16 @@ struct QueueDepths {
   std::int64_t other_scheduled = 0;
 };
 
+// The latest attempt of a job that has ended.
+struct LastAttempt {
+  JobId job_id = 0;
+  std::string task;
+  std::string queue;
+  int attempt = 0;  // from 1
+  std::string cause;
+  std::optional<WorkerId> worker_id;
+};
+
 // Who holds a lease.
 struct Worker {
   WorkerId id = 0;
@@ -195,6 +205,8 @@ class JobManager {
   // Rescues a stalled job; with it, when its worker is one of ours, all others of that worker, whose lease
   // ends. `still_running` and `gone` as above. Nothing when there is no such job.
   std::vector<Recorded> rescue_job(const JobRescue& rescue);
+  // Of those of these jobs that there are and that were tried; by id.
+  std::vector<LastAttempt> last_attempts(const std::vector<JobId>& ids);
   // Running jobs that are to be aborted and are leased to one of these workers.
   std::vector<JobId> jobs_to_abort(const std::vector<WorkerId>& ids);
   // The earliest due time after `after` (nothing = after now) among jobs that wait for their time.

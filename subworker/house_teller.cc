@@ -1,6 +1,7 @@
 #include "subworker/house_teller.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 
 namespace postpone::subworker {
@@ -84,19 +85,32 @@ void HouseTeller::look_at_queues(sql::JobManager& manager, Clock::time_point now
   }
 }
 
-void HouseTeller::rescued(const std::vector<sql::Recorded>& recorded, const std::string& how) {
+void HouseTeller::rescued(sql::JobManager& manager, std::optional<sql::WorkerId> lease,
+                          const std::vector<sql::Recorded>& recorded, const std::string& how) {
+  std::map<sql::JobId, sql::JobStatus> did_not_end_well;
   for (const sql::Recorded& r : recorded) {
     const bool decided =
         r.disposition == sql::Disposition::recorded || r.disposition == sql::Disposition::superseded;
     if (!decided) continue;
     board::add(telemetry_.rescued);
+    if (r.status == sql::JobStatus::todo || r.status == sql::JobStatus::failed)
+      did_not_end_well.emplace(r.job_id, r.status);
+  }
+  if (did_not_end_well.empty()) return;
+  std::vector<sql::JobId> ids;
+  for (const auto& [id, status] : did_not_end_well) ids.push_back(id);
+  for (const sql::LastAttempt& last : manager.last_attempts(ids)) {
+    // It had not begun, and waits as before.
+    if (lease && last.worker_id != lease) continue;
     board::FailedJob failed;
-    failed.job_id = r.job_id;
+    failed.job_id = last.job_id;
+    failed.attempt = last.attempt;
     failed.at_ns = board::now_ns();
-    const bool waits = r.status == sql::JobStatus::todo;
-    if (!waits && r.status != sql::JobStatus::failed) continue;  // it had ended well before
+    const bool waits = did_not_end_well.at(last.job_id) == sql::JobStatus::todo;
     failed.ending = static_cast<std::int64_t>(waits ? board::Ending::retried : board::Ending::failed);
-    failed.cause = board::Text<24>("worker_lost");
+    failed.cause = board::Text<24>(last.cause);
+    failed.task = board::Text<136>(last.task);
+    failed.queue = board::Text<136>(last.queue);
     failed.message = board::Text<256>(how);
     telemetry_.failures.push(failed);
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,9 @@ class HouseTeller {
   void look_at_queues(sql::JobManager& manager, Clock::time_point now);
   Clock::time_point next_look() const { return next_look_; }
 
-  // Jobs of a dead worker were decided.
-  void rescued(const std::vector<sql::Recorded>& recorded, const std::string& how);
+  // Jobs of a dead worker (`lease`; nothing = nobody's) were decided. Throws DatabaseError.
+  void rescued(sql::JobManager& manager, std::optional<sql::WorkerId> lease,
+               const std::vector<sql::Recorded>& recorded, const std::string& how);
 
  private:
   board::HousekeeperTelemetry& telemetry_;

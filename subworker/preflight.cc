@@ -5,6 +5,7 @@
 #include <optional>
 #include <thread>
 
+#include "sql/outage.h"
 #include "sql/schema.h"
 #include "subworker/describe.h"
 #include "subworker/periodic.h"
@@ -32,13 +33,14 @@ bool tasks_are_good(const config::Config& config) {
 }
 
 // Nothing when the server cannot be reached.
-std::optional<std::string> look_at_schema(const sql::ConnectOptions& options) {
+std::optional<std::string> look_at_schema(const sql::ConnectOptions& options, sql::Outage& outage) {
   try {
     return sql::explain(sql::check_schema(options));
   } catch (const sql::DatabaseError& error) {
     const bool passing = error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict;
     if (!passing) return std::string(error.what());
-    sys::log_of(sys::Component::database).warn("database: {}; waiting for it", error.what());
+    if (const auto line = outage.failed(error.what(), sql::Outage::Clock::now()); !line.empty())
+      sys::log_of(sys::Component::database).warn("database: {}", line);
     return std::nullopt;
   }
 }
@@ -53,9 +55,10 @@ board::SubWorkerExit preflight(const config::Config& config, const Leash& leash,
   options.connect_timeout = config.database.connect_timeout;
   options.statement_timeout = config.database.statement_timeout;
   sys::Backoff backoff(100ms, 2s);
+  sql::Outage outage;
   while (requests_to_leave() == 0 && !leash.supervisor_gone()) {
     rotation.look();
-    if (const auto problem = look_at_schema(options)) {
+    if (const auto problem = look_at_schema(options, outage)) {
       if (problem->empty()) return board::SubWorkerExit::drained;
       spdlog::error("{}", *problem);
       return board::SubWorkerExit::bad_schema;

@@ -108,19 +108,19 @@ void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave) {
   rescue.message =
       fmt::format("its sub-worker (slot {}, lease {}) died", grave.slot.load(), rescue.worker_id);
   try {
-    report(rescue, manager.rescue_worker(rescue));
+    report(manager, rescue, manager.rescue_worker(rescue));
   } catch (const sql::DatabaseError& error) {
     if (error.remedy() != sql::Remedy::bug || rescue.outcomes.empty()) throw;
     spdlog::error("the outcomes that lease {} left are refused: {}", rescue.worker_id, error.what());
     rescue.outcomes.clear();
     rescue.running->insert(rescue.running->end(), remains.ended.begin(), remains.ended.end());
-    report(rescue, manager.rescue_worker(rescue));
+    report(manager, rescue, manager.rescue_worker(rescue));
   }
 }
 
 // What is left to people is told of with all other stalled jobs, at once.
-void Rescuer::report(const sql::RescueRequest& rescue, const std::vector<sql::Recorded>& recorded) {
-  teller_.rescued(recorded, rescue.message);
+void Rescuer::report(sql::JobManager& manager, const sql::RescueRequest& rescue,
+                     const std::vector<sql::Recorded>& recorded) {
   for (const sql::Recorded& r : recorded) {
     if (r.disposition == sql::Disposition::reported) {
       next_watch_ = {};
@@ -130,6 +130,7 @@ void Rescuer::report(const sql::RescueRequest& rescue, const std::vector<sql::Re
     sys::log_of(sys::Component::job)
         .warn("rescued job {} of dead lease {}: {}", r.job_id, rescue.worker_id, sql::to_string(r.status));
   }
+  teller_.rescued(manager, rescue.worker_id, recorded, rescue.message);
 }
 
 // --- the silent, and the jobs that are left ---
@@ -183,7 +184,7 @@ void Rescuer::rescue_silent(sql::JobManager& manager, Clock::time_point now) {
     rescue.silent_for = limit;
     rescue.message = fmt::format("its worker (lease {}) was silent for more than {}", silent,
                                  config::format_duration(limit));
-    report(rescue, manager.rescue_worker(rescue));
+    report(manager, rescue, manager.rescue_worker(rescue));
   }
 }
 
@@ -231,7 +232,8 @@ void Rescuer::decide(sql::JobManager& manager, const sql::StalledJob& job) const
   rescue.max_stalled = config_.stalled.max_stalled;
   rescue.silent_for = config_.supervisor.stalled_after;
   rescue.message = worker_of(job);
-  for (const sql::Recorded& r : manager.rescue_job(rescue)) {
+  const auto recorded = manager.rescue_job(rescue);
+  for (const sql::Recorded& r : recorded) {
     const bool decided =
         r.disposition == sql::Disposition::recorded || r.disposition == sql::Disposition::superseded;
     if (!decided) continue;
@@ -239,6 +241,7 @@ void Rescuer::decide(sql::JobManager& manager, const sql::StalledJob& job) const
     sys::log_of(sys::Component::job)
         .warn("rescued job {}, {}: {}", r.job_id, worker_of(job), sql::to_string(r.status));
   }
+  teller_.rescued(manager, std::nullopt, recorded, rescue.message);
 }
 
 }  // namespace postpone::subworker

@@ -63,7 +63,8 @@ class Rescuer {
   bool is_ripe(const sql::StalledJob& job, const Sighting& sighting, Clock::time_point now) const;
   void decide(sql::JobManager& manager, const sql::StalledJob& job) const;
   void decide_all(sql::JobManager& manager, std::vector<sql::StalledJob> jobs);
-  void report(const sql::RescueRequest& rescue, const std::vector<sql::Recorded>& recorded);
+  void report(sql::JobManager& manager, const sql::RescueRequest& rescue,
+              const std::vector<sql::Recorded>& recorded);
 
   const config::Config& config_;
   const board::Board& board_;

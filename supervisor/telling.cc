@@ -54,7 +54,8 @@ status::Desk::Who Supervisor::who(Member member) const {
 }
 
 status::Starting Supervisor::starting(Member member) const {
-  return {roster_.failures(member), to_ns(roster_.spawn_at(member))};
+  // Before the preflight has ended nobody is started, and when it ends is not known.
+  return {roster_.failures(member), phase_ == Phase::preflight ? 0 : to_ns(roster_.spawn_at(member))};
 }
 
 status::Known Supervisor::known() const {

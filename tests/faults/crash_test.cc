@@ -232,6 +232,9 @@ TEST_F(Crash, AHangUpIsLeftToTheSupervisor) {
   const auto members = family.processes("postpone: ");
   for (const pid_t pid : members) ::kill(pid, SIGHUP);
   EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
+  EXPECT_TRUE(eventually([&] {
+    return family.log().find("is in force: nothing has changed") != std::string::npos;
+  })) << family.log();
   EXPECT_EQ(family.processes("postpone: "), members);
 }
 

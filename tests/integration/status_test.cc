@@ -246,9 +246,13 @@ TEST_F(Status, ARescuedJobIsAmongTheFailures) {
   const auto id = defer("test.until", "t", until_argument("go"));
   ASSERT_TRUE(eventually([&] { return status()["sub_workers"][0]["job"].is_object(); }));
   ::kill(status()["sub_workers"][0]["pid"].get<pid_t>(), SIGKILL);
-  ASSERT_TRUE(eventually([&] { return status()["housekeeper"]["rescued_jobs"] == 1; }));
+  ASSERT_TRUE(eventually([&] { return status()["recent_failures"].size() == 1; }));
+  EXPECT_EQ(status()["housekeeper"]["rescued_jobs"], 1);
   const json failure = status()["recent_failures"].at(0);
   EXPECT_EQ(std::to_string(failure["job_id"].get<std::int64_t>()), id);
+  EXPECT_EQ(failure["task"], "test.until");
+  EXPECT_EQ(failure["queue"], "t");
+  EXPECT_EQ(failure["attempt"], 1);
   EXPECT_EQ(failure["cause"], "worker_lost");
   EXPECT_EQ(failure["ending"], "retried");
   EXPECT_THAT(violations(status(), schema()), IsEmpty());
