@@ -254,9 +254,9 @@ void write_failure(Page& page, const Failure& failure) {
   page.at("at", facts.at_ns);
   page.ago("age_s", facts.at_ns);
   page.field("job_id", facts.job_id);
-  page.text_or_null("task", facts.task.view());
-  page.text_or_null("queue", facts.queue.view());
-  page.number_or_null("attempt", facts.attempt);
+  page.field("task", facts.task.view());
+  page.field("queue", facts.queue.view());
+  page.field("attempt", facts.attempt);
   page.field("ending", ending_name(facts.ending));
   page.field("cause", facts.cause.view());
   page.text_or_null("message", facts.message.view());
