@@ -31,6 +31,11 @@ Tally& Tallies::of(std::string_view name) noexcept {
   return fresh;
 }
 
+void count(Tally& tally, Ending ending, std::int64_t run_ns) noexcept {
+  add(tally.ended[static_cast<std::size_t>(ending)]);
+  add(tally.run_ns, static_cast<std::uint64_t>(run_ns));
+}
+
 std::uint32_t Tallies::in_use() const noexcept {
   return std::min<std::uint32_t>(used.load(std::memory_order_acquire), kMaxTallies);
 }

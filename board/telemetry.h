@@ -19,7 +19,7 @@
 
 namespace postpone::board {
 
-inline constexpr std::size_t kMaxTallies = 64;     // tasks, or queues, that a slot counts by name
+inline constexpr std::size_t kMaxTallies = 256;    // tasks, or queues, that a slot counts by name
 inline constexpr std::size_t kMaxQueueFacts = 64;  // queues whose depth is told by name
 inline constexpr std::size_t kFailuresKept = 50;
 inline constexpr std::size_t kNewsKept = 128;
@@ -163,16 +163,24 @@ struct QueueFacts {
 
 struct DatabaseFacts {
   std::int64_t connected_ns = 0;    // since when; 0 = not connected
-  std::int64_t connections = 0;     // how many there have been
+  std::int64_t lost_ns = 0;         // since when not; 0 = it never was, or is now
   std::int64_t server_version = 0;  // 150006 is 15.6; 0 = not known yet
   std::int64_t heartbeat_ns = 0;    // when heartbeats last reached the database; 0 = never
   std::int64_t last_error_ns = 0;   // 0 = none
   Text<256> last_error;
 };
 
+// Counts an attempt.
+void count(Tally& tally, Ending ending, std::int64_t run_ns) noexcept;
+
 // All that the housekeeper tells.
 struct HousekeeperTelemetry {
-  std::atomic<std::uint64_t> rescued;  // jobs, over all incarnations
+  // Counted over all incarnations.
+  std::atomic<std::uint64_t> rescued;  // jobs
+  std::atomic<std::uint64_t> connections;
+  // Of attempts that a rescue has ended: nobody else counts those.
+  Tallies ended_tasks;
+  Tallies ended_queues;
   Guarded<DatabaseFacts> database;
   Guarded<QueueFacts> queues;
   Ring<FailedJob, kFailuresKept> failures;  // jobs of dead workers

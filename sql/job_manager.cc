@@ -513,17 +513,26 @@ QueueDepths JobManager::queue_depths(int most, std::chrono::milliseconds limit) 
   static const std::string kSql =
       "with waiting as materialized ("
       "  select queue_name, count(*) filter (where is_ready) as ready,"
-      "    count(*) filter (where not is_ready) as scheduled, min(id) filter (where is_ready) as first"
-      "  from (select queue_name, id, scheduled_at is null or scheduled_at <= now() as is_ready"
+      "    count(*) filter (where not is_ready) as scheduled,"
+      "    min(id) filter (where scheduled_at is null and attempts = 0) as first_new,"
+      "    min(id) filter (where scheduled_at is null and attempts > 0) as first_again,"
+      "    min(scheduled_at) filter (where is_ready) as first_due"
+      "  from (select queue_name, id, attempts, scheduled_at,"
+      "          scheduled_at is null or scheduled_at <= now() as is_ready"
       "        from procrastinate_jobs where status = 'todo') job"
       "  group by queue_name),"
       " ranked as (select *, count(*) over () as queues, sum(ready) over () as all_ready,"
       "    sum(scheduled) over () as all_scheduled"
       "  from waiting order by ready + scheduled desc, queue_name limit $1::int)"
-      " select r.queue_name, r.ready, r.scheduled, extract(epoch from now() - greatest("
-      "    (select j.scheduled_at from procrastinate_jobs j where j.id = r.first), " +
-      ready_since("r.first") +
-      "))::double precision, r.queues, r.all_ready::bigint, r.all_scheduled::bigint"
+      " select r.queue_name, r.ready, r.scheduled, (select max(extract(epoch from now() - greatest("
+      "    first.scheduled_at, " +
+      ready_since("first.id") +
+      ")))::double precision from ("
+      "    select j.id, j.scheduled_at from procrastinate_jobs j"
+      "    where j.id in (r.first_new, r.first_again) and j.status = 'todo'"
+      "    union all (select j.id, j.scheduled_at from procrastinate_jobs j where j.status = 'todo'"
+      "      and j.scheduled_at = r.first_due and j.queue_name = r.queue_name limit 1)) first),"
+      "  r.queues, r.all_ready::bigint, r.all_scheduled::bigint"
       " from ranked r order by r.ready + r.scheduled desc, r.queue_name";
   const auto results = impl_->connection.pipeline(
       {{"select set_config('statement_timeout', $1::text, true), set_config('enable_seqscan', 'off', true),"

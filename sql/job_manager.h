@@ -102,7 +102,8 @@ struct QueueDepth {
   std::string queue;
   std::int64_t ready = 0;      // could be run now
   std::int64_t scheduled = 0;  // wait for their time
-  // For how long the first of the ready ones (by id) could have been run; nothing when none is ready.
+  // For how long the one could have been run that has waited longest, of the first ones by id and by
+  // schedule, those that were tried before apart; nothing when none is ready.
   std::optional<Seconds> oldest;
 };
 struct QueueDepths {

@@ -1,5 +1,7 @@
 #include "subworker/house_teller.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -12,7 +14,7 @@ using namespace std::chrono_literals;
 constexpr auto kLookEvery = 5s;
 constexpr int kPatience = 100;       // a look that took long is repeated after so many times as long
 constexpr auto kLongestLook = 2s;    // the heartbeats wait behind it
-constexpr auto kAfterLongest = 60s;  // before one that took longer is tried again
+constexpr auto kAfterLongest = kPatience * kLongestLook;  // before one that took longer is tried again
 constexpr const char* kQueryCanceled = "57014";
 
 std::int64_t to_ns(sql::Seconds seconds) {
@@ -39,19 +41,23 @@ board::QueueFacts to_facts(const sql::QueueDepths& depths) {
 
 // The housekeeper before us may have died while it was connected, or while it wrote.
 HouseTeller::HouseTeller(board::Header& header, bool wanted)
-    : telemetry_(header.housekeeper), next_look_(wanted ? Clock::time_point() : Clock::time_point::max()) {
+    : telemetry_(header.housekeeper),
+      wanted_(wanted),
+      next_look_(wanted ? Clock::time_point() : Clock::time_point::max()) {
   facts_ = telemetry_.database.read().value_or(board::DatabaseFacts());
   disconnected();
 }
 
 void HouseTeller::connected(int server_version) {
   facts_.connected_ns = board::now_ns();
-  ++facts_.connections;
+  facts_.lost_ns = 0;
+  board::add(telemetry_.connections);
   facts_.server_version = server_version;
   telemetry_.database.write(facts_);
 }
 
 void HouseTeller::disconnected() {
+  if (facts_.connected_ns != 0) facts_.lost_ns = board::now_ns();
   facts_.connected_ns = 0;
   telemetry_.database.write(facts_);
 }
@@ -86,34 +92,45 @@ void HouseTeller::look_at_queues(sql::JobManager& manager, Clock::time_point now
 }
 
 void HouseTeller::rescued(sql::JobManager& manager, std::optional<sql::WorkerId> lease,
-                          const std::vector<sql::Recorded>& recorded, const std::string& how) {
-  std::map<sql::JobId, sql::JobStatus> did_not_end_well;
+                          const std::vector<sql::Recorded>& recorded, const std::vector<sql::JobId>& known,
+                          const std::string& how) {
+  std::map<sql::JobId, board::Ending> lost;
   for (const sql::Recorded& r : recorded) {
     const bool decided =
         r.disposition == sql::Disposition::recorded || r.disposition == sql::Disposition::superseded;
     if (!decided) continue;
     board::add(telemetry_.rescued);
-    if (r.status == sql::JobStatus::todo || r.status == sql::JobStatus::failed)
-      did_not_end_well.emplace(r.job_id, r.status);
+    const bool waits = r.status == sql::JobStatus::todo;
+    const bool is_known = std::find(known.begin(), known.end(), r.job_id) != known.end();
+    if ((waits || r.status == sql::JobStatus::failed) && !is_known)
+      lost.emplace(r.job_id, waits ? board::Ending::retried : board::Ending::failed);
   }
-  if (did_not_end_well.empty()) return;
+  if (lost.empty() || !wanted_) return;
   std::vector<sql::JobId> ids;
-  for (const auto& [id, status] : did_not_end_well) ids.push_back(id);
-  for (const sql::LastAttempt& last : manager.last_attempts(ids)) {
-    // It had not begun, and waits as before.
-    if (lease && last.worker_id != lease) continue;
-    board::FailedJob failed;
-    failed.job_id = last.job_id;
-    failed.attempt = last.attempt;
-    failed.at_ns = board::now_ns();
-    const bool waits = did_not_end_well.at(last.job_id) == sql::JobStatus::todo;
-    failed.ending = static_cast<std::int64_t>(waits ? board::Ending::retried : board::Ending::failed);
-    failed.cause = board::Text<24>(last.cause);
-    failed.task = board::Text<136>(last.task);
-    failed.queue = board::Text<136>(last.queue);
-    failed.message = board::Text<256>(how);
-    telemetry_.failures.push(failed);
+  for (const auto& [id, ending] : lost) ids.push_back(id);
+  try {
+    for (const sql::LastAttempt& last : manager.last_attempts(ids))
+      // One of another worker: the job had not begun here, and waits as before.
+      if (!lease || last.worker_id == lease) ended(last, lost.at(last.job_id), how);
+  } catch (const sql::DatabaseError& error) {
+    spdlog::debug("not told of on the status socket, rescued from lease {}: {}", lease.value_or(0),
+                  error.what());
   }
+}
+
+void HouseTeller::ended(const sql::LastAttempt& attempt, board::Ending ending, const std::string& how) {
+  board::count(telemetry_.ended_tasks.of(attempt.task), ending, 0);
+  board::count(telemetry_.ended_queues.of(attempt.queue), ending, 0);
+  board::FailedJob failed;
+  failed.job_id = attempt.job_id;
+  failed.attempt = attempt.attempt;
+  failed.at_ns = board::now_ns();
+  failed.ending = static_cast<std::int64_t>(ending);
+  failed.cause = board::Text<24>(attempt.cause);
+  failed.task = board::Text<136>(attempt.task);
+  failed.queue = board::Text<136>(attempt.queue);
+  failed.message = board::Text<256>(how);
+  telemetry_.failures.push(failed);
 }
 
 }  // namespace postpone::subworker

@@ -29,13 +29,19 @@ class HouseTeller {
   void look_at_queues(sql::JobManager& manager, Clock::time_point now);
   Clock::time_point next_look() const { return next_look_; }
 
-  // Jobs of a dead worker (`lease`; nothing = nobody's) were decided. Throws DatabaseError.
+  // Jobs of a dead worker (`lease`; nothing = nobody's) were decided. Those in `known` had ended by
+  // themselves, and who ran them has told of them. What cannot be asked of the database now is not told:
+  // nothing depends on it.
   void rescued(sql::JobManager& manager, std::optional<sql::WorkerId> lease,
-               const std::vector<sql::Recorded>& recorded, const std::string& how);
+               const std::vector<sql::Recorded>& recorded, const std::vector<sql::JobId>& known,
+               const std::string& how);
 
  private:
+  void ended(const sql::LastAttempt& attempt, board::Ending ending, const std::string& how);
+
   board::HousekeeperTelemetry& telemetry_;
   board::DatabaseFacts facts_;
+  const bool wanted_;
   Clock::time_point next_look_;
 };
 

@@ -108,19 +108,19 @@ void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave) {
   rescue.message =
       fmt::format("its sub-worker (slot {}, lease {}) died", grave.slot.load(), rescue.worker_id);
   try {
-    report(manager, rescue, manager.rescue_worker(rescue));
+    report(manager, rescue, manager.rescue_worker(rescue), remains.ended);
   } catch (const sql::DatabaseError& error) {
     if (error.remedy() != sql::Remedy::bug || rescue.outcomes.empty()) throw;
     spdlog::error("the outcomes that lease {} left are refused: {}", rescue.worker_id, error.what());
     rescue.outcomes.clear();
     rescue.running->insert(rescue.running->end(), remains.ended.begin(), remains.ended.end());
-    report(manager, rescue, manager.rescue_worker(rescue));
+    report(manager, rescue, manager.rescue_worker(rescue), {});
   }
 }
 
 // What is left to people is told of with all other stalled jobs, at once.
 void Rescuer::report(sql::JobManager& manager, const sql::RescueRequest& rescue,
-                     const std::vector<sql::Recorded>& recorded) {
+                     const std::vector<sql::Recorded>& recorded, const std::vector<sql::JobId>& known) {
   for (const sql::Recorded& r : recorded) {
     if (r.disposition == sql::Disposition::reported) {
       next_watch_ = {};
@@ -130,7 +130,7 @@ void Rescuer::report(sql::JobManager& manager, const sql::RescueRequest& rescue,
     sys::log_of(sys::Component::job)
         .warn("rescued job {} of dead lease {}: {}", r.job_id, rescue.worker_id, sql::to_string(r.status));
   }
-  teller_.rescued(manager, rescue.worker_id, recorded, rescue.message);
+  teller_.rescued(manager, rescue.worker_id, recorded, known, rescue.message);
 }
 
 // --- the silent, and the jobs that are left ---
@@ -184,7 +184,7 @@ void Rescuer::rescue_silent(sql::JobManager& manager, Clock::time_point now) {
     rescue.silent_for = limit;
     rescue.message = fmt::format("its worker (lease {}) was silent for more than {}", silent,
                                  config::format_duration(limit));
-    report(manager, rescue, manager.rescue_worker(rescue));
+    report(manager, rescue, manager.rescue_worker(rescue), {});
   }
 }
 
@@ -241,7 +241,7 @@ void Rescuer::decide(sql::JobManager& manager, const sql::StalledJob& job) const
     sys::log_of(sys::Component::job)
         .warn("rescued job {}, {}: {}", r.job_id, worker_of(job), sql::to_string(r.status));
   }
-  teller_.rescued(manager, std::nullopt, recorded, rescue.message);
+  teller_.rescued(manager, std::nullopt, recorded, {}, rescue.message);
 }
 
 }  // namespace postpone::subworker

@@ -64,7 +64,7 @@ class Rescuer {
   void decide(sql::JobManager& manager, const sql::StalledJob& job) const;
   void decide_all(sql::JobManager& manager, std::vector<sql::StalledJob> jobs);
   void report(sql::JobManager& manager, const sql::RescueRequest& rescue,
-              const std::vector<sql::Recorded>& recorded);
+              const std::vector<sql::Recorded>& recorded, const std::vector<sql::JobId>& known);
 
   const config::Config& config_;
   const board::Board& board_;

@@ -109,6 +109,7 @@ bool SubWorker::task_is_fit() const {
 void SubWorker::replace_task() {
   show("starting its task process");
   if (task_) task_->retire(kRetireGrace);
+  teller_.task_ended();
   task_.emplace(group_, identity_.cgroup, &SubWorker::on_output);
   slot_.task_pid.store(task_->pid());
   teller_.task_started(task_->pid());
@@ -329,7 +330,10 @@ void SubWorker::idle() {
   while (Clock::now() < until && !leaving()) {
     slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(slice, until - Clock::now()));
     tick();
-    teller_.weigh_task(task_->jobs_served(), true);
+    if (task_->has_ended())
+      teller_.task_ended();
+    else
+      teller_.weigh_task(task_->jobs_served(), true);
     if (!slot_.doorbell.is_rung()) {
       kill_leftovers();
       continue;

@@ -28,17 +28,17 @@ board::Ending ending_of(sql::Action action) {
   return board::Ending::failed;
 }
 
-void count(board::Tally& tally, board::Ending ending, std::int64_t run_ns) {
-  board::add(tally.ended[static_cast<std::size_t>(ending)]);
-  board::add(tally.run_ns, static_cast<std::uint64_t>(run_ns));
-}
-
 }  // namespace
 
 void Teller::task_started(pid_t pid) {
   task_ = {};
   task_.pid = pid;
   task_.started_ns = board::now_ns();
+  telemetry_.task.write(task_);
+}
+
+void Teller::task_ended() {
+  task_ = {};
   telemetry_.task.write(task_);
 }
 
@@ -95,8 +95,8 @@ void Teller::job_ended(const sql::Job& job, const sql::Outcome& outcome) {
   board::add(telemetry_.job_cpu_ns,
              static_cast<std::uint64_t>(std::max<std::int64_t>(0, to_ns(outcome.cpu_time))));
   telemetry_.run_time.observe(run_ns, board::kJobBounds);
-  count(telemetry_.tasks.of(job.task), ending, run_ns);
-  count(telemetry_.queues.of(job.queue), ending, run_ns);
+  board::count(telemetry_.tasks.of(job.task), ending, run_ns);
+  board::count(telemetry_.queues.of(job.queue), ending, run_ns);
   const bool interrupted = outcome.cause == sql::Cause::aborted;
   if (ending != board::Ending::succeeded && !interrupted) {
     board::FailedJob failed;

@@ -18,6 +18,7 @@ class Teller {
 
   // A task process was started; it has these tasks (said once it was greeted).
   void task_started(pid_t pid);
+  void task_ended();
   void task_has(const libtask::wire::Description& description);
   // Reads memory and CPU time of the task process, when that was long ago. `idle`: unless nothing can have
   // changed.

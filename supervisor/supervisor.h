@@ -198,6 +198,7 @@ class Supervisor {
   Member failing_ = 0;      // members that do not get ready, as the log has it
   Clock::time_point last_upkeep_ = Clock::now();
   const Clock::time_point started_ = Clock::now();
+  const std::int64_t started_unix_ns_ = status::unix_now_ns();
   std::optional<status::Reload> last_reload_;
   Exit exit_ = Exit::ok;
   Clock::time_point drain_limit_;                   // when whoever still lives is killed

@@ -68,12 +68,13 @@ status::Known Supervisor::known() const {
   known.process.name = family_.supervisor;
   known.process.pid = ::getpid();
   known.process.started_ns = to_ns(started_);
+  known.process.started_unix_ns = started_unix_ns_;
   known.process.config_file = options_.config_path;
   known.process.last_reload = last_reload_;
   known.listen = listen_facts(config_.database.listen, listening_);
   for (std::uint32_t i = 0; i < slots_; ++i)
-    known.places.push_back(
-        {tenures_[i].group, group_of_[i] != board::kNoGroup || children_[i] != nullptr, starting(i)});
+    known.places.push_back({tenures_[i].group, group_of_[i] != board::kNoGroup || children_[i] != nullptr,
+                            tenures_[i].told, starting(i)});
   known.housekeeper = starting(housekeeper());
   return known;
 }

@@ -101,12 +101,12 @@ SubWorker read_sub_worker(const board::Slot& s, std::uint32_t slot, std::uint32_
   return worker;
 }
 
-void add_totals(const board::Tallies& tallies, Totals& totals) {
+void add_totals(const board::Tallies& tallies, std::set<std::string, std::less<>>& named, Totals& totals) {
   for (std::uint32_t i = 0; i < tallies.in_use(); ++i) {
     const board::Tally& tally = tallies.entries[i];
-    std::string name(tally.name.view());
-    if (totals.size() >= kMostTotals && !totals.contains(name)) name = board::kOthers;
-    Total& total = totals[name];
+    const std::string_view name = tally.name.view();
+    const bool has_name = named.contains(name) || (named.size() < kMostTotals && named.emplace(name).second);
+    Total& total = totals[has_name ? std::string(name) : std::string(board::kOthers)];
     total.registered |= tally.registered.load() != 0;
     for (std::size_t e = 0; e < board::kEndings; ++e) total.ended.at(e) += tally.ended[e].load();
     total.run_ns += tally.run_ns.load();
@@ -116,7 +116,8 @@ void add_totals(const board::Tallies& tallies, Totals& totals) {
 Pool read_pool(const board::Board& board, const Snapshot& s) {
   Pool pool;
   pool.size = std::min(board.header().permits.load(), board::kMaxSlots);
-  for (std::uint32_t i = 0; i < pool.size; ++i)
+  // Beyond the size, too: after it has shrunk.
+  for (std::uint32_t i = 0; i < board::kMaxSlots; ++i)
     if (board.permit(i).owner.load() != 0) ++pool.held;
   pool.waiting = static_cast<std::uint32_t>(
       std::count_if(s.sub_workers.begin(), s.sub_workers.end(),
@@ -125,12 +126,17 @@ Pool read_pool(const board::Board& board, const Snapshot& s) {
   return pool;
 }
 
+DatabaseState state_of(const board::DatabaseFacts& facts, const Member& housekeeper) {
+  if (housekeeper.pid == 0) return DatabaseState::unknown;
+  if (facts.connected_ns != 0) return DatabaseState::up;
+  return facts.last_error_ns > facts.lost_ns ? DatabaseState::down : DatabaseState::unknown;
+}
+
 Database read_database(const board::DatabaseFacts& facts, const Member& housekeeper) {
   Database database;
-  database.up = facts.connected_ns != 0 && housekeeper.pid != 0;
-  database.since_ns = database.up ? facts.connected_ns : facts.last_error_ns;
+  database.state = state_of(facts, housekeeper);
+  database.since_ns = database.state == DatabaseState::up ? facts.connected_ns : facts.lost_ns;
   database.server_version = static_cast<int>(facts.server_version);
-  database.connections = static_cast<std::uint64_t>(facts.connections);
   database.heartbeat_ns = facts.heartbeat_ns;
   if (facts.last_error_ns != 0)
     database.last_error = Trouble{facts.last_error_ns, std::string(facts.last_error.view())};
@@ -163,6 +169,12 @@ void Failures::keep(const Failure& failure) {
 
 // --- all of it ---
 
+std::int64_t unix_now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 void add_counts(const board::Slot& slot, const Member& member, Counts& counts) {
   counts.births += member.births;
   counts.crashes += member.crashes;
@@ -177,12 +189,10 @@ void add_counts(const board::Slot& slot, const Member& member, Counts& counts) {
 }
 
 Snapshot collect(const board::Board& board, const config::Config& config, const Known& known,
-                 const History& history) {
+                 History& history, Detail detail) {
   Snapshot s;
   s.now_ns = board::now_ns();
-  s.now_unix_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                      std::chrono::system_clock::now().time_since_epoch())
-                      .count();
+  s.now_unix_ns = unix_now_ns();
   s.phase = known.phase;
   s.paused = known.paused;
   s.supervisor = known.process;
@@ -196,18 +206,22 @@ Snapshot collect(const board::Board& board, const config::Config& config, const 
   for (std::uint32_t i = 0; i < known.places.size(); ++i) {
     const Place& place = known.places[i];
     const board::Slot& slot = board.slot(i);
-    add_totals(slot.telemetry.tasks, s.tasks);
-    add_totals(slot.telemetry.queues, s.queues);
+    if (detail == Detail::all) {
+      add_totals(slot.telemetry.tasks, history.tasks, s.tasks);
+      add_totals(slot.telemetry.queues, history.queues, s.queues);
+    }
     auto group = find_group(s, place.group);
     if (group == s.groups.size() && !place.in_use) continue;
     // Who is left of a group that is gone.
-    if (group == s.groups.size()) s.groups.push_back({place.group, {}, former_counts(history, place.group)});
+    if (group == s.groups.size())
+      s.groups.push_back({place.group, {}, former_counts(history, place.group), true});
     const Member member =
         with(place.starting, i < history.sub_workers.size() ? history.sub_workers[i] : Member(),
              slot.heartbeat_ns.load());
-    add_counts(slot, member, s.groups[group].counts);
-    if (place.in_use)
-      s.sub_workers.push_back(read_sub_worker(slot, i, static_cast<std::uint32_t>(group), member));
+    if (detail == Detail::all) add_counts(slot, member, s.groups[group].counts);
+    if (!place.in_use) continue;
+    s.sub_workers.push_back(read_sub_worker(slot, i, static_cast<std::uint32_t>(group), member));
+    s.sub_workers.back().leaving = place.leaving;
   }
   s.pool = read_pool(board, s);
 
@@ -215,8 +229,14 @@ Snapshot collect(const board::Board& board, const config::Config& config, const 
   s.housekeeper.member =
       with(known.housekeeper, history.housekeeper, board.header().housekeeper_heartbeat_ns.load());
   s.housekeeper.rescued = house.rescued.load();
-  s.database = read_database(house.database.read().value_or(board::DatabaseFacts()), s.housekeeper.member);
-  s.waiting = house.queues.read();
+  add_totals(house.ended_tasks, history.tasks, s.tasks);
+  add_totals(house.ended_queues, history.queues, s.queues);
+  if (const auto facts = house.database.read()) history.database = *facts;
+  s.database = read_database(history.database, s.housekeeper.member);
+  s.database.connections = house.connections.load();
+  if (const auto facts = house.queues.read()) history.waiting = *facts;
+  if (history.waiting.measured_ns != 0) s.waiting = history.waiting;
+  if (s.waiting) s.waiting->count = std::clamp<std::int64_t>(s.waiting->count, 0, board::kMaxQueueFacts);
   s.failures = history.failures.newest_first();
   return s;
 }

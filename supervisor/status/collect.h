@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,10 +22,13 @@ struct Starting {
 
 // A slot. One that nobody uses at the moment has a group still: the one that its counts belong to.
 struct Place {
-  std::string group;    // by name: a reload may have taken it out of the configuration
-  bool in_use = false;  // somebody lives there, or is going to
+  std::string group;     // by name: a reload may have taken it out of the configuration
+  bool in_use = false;   // somebody lives there, or is going to
+  bool leaving = false;  // and takes no further job
   Starting starting;
 };
+
+std::int64_t unix_now_ns();
 
 // What only the supervisor's own memory holds. Who exists is one of these things, and not read from the
 // board.
@@ -58,13 +62,23 @@ struct History {
   std::vector<Member> sub_workers;  // by slot; may end before the last one
   Member housekeeper;
   std::map<std::string, Counts> former;  // by group: of slots that serve another one by now
+  // Whose totals are told by name; the rest is counted together. Who has a name keeps it, or totals would go
+  // back.
+  std::set<std::string, std::less<>> tasks;
+  std::set<std::string, std::less<>> queues;
   Failures failures;
+  // What was read last: a value that is being written, or whose writer died over it, is as it was before.
+  board::DatabaseFacts database;
+  board::QueueFacts waiting;
 };
+
+// What a question needs: whether all is well, or everything.
+enum class Detail { state, all };
 
 // Adds what was counted of a slot, and of the processes that lived there.
 void add_counts(const board::Slot& slot, const Member& member, Counts& counts);
 
 Snapshot collect(const board::Board& board, const config::Config& config, const Known& known,
-                 const History& history);
+                 History& history, Detail detail);
 
 }  // namespace postpone::supervisor::status

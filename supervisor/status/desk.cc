@@ -1,7 +1,9 @@
 #include "supervisor/status/desk.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 #include "supervisor/status/json.h"
@@ -13,11 +15,15 @@ using namespace std::chrono_literals;
 
 constexpr auto kNewsInterval = 100ms;
 constexpr std::int64_t kFreshNs = 50'000'000;  // a page may be so old: what a flood of requests can cost
+constexpr std::array<std::string_view, 2> kCostly{"/status", "/metrics"};
 
-std::int64_t unix_now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
+// What tells one judgement from another: its words, but not the figures in them, some of which count seconds.
+std::string essence_of(const Judgement& judgement) {
+  std::string text = kStateNames.at(static_cast<std::size_t>(judgement.state));
+  for (const std::string& reason : judgement.reasons) text += "\n" + reason;
+  text += judgement.not_ready.empty() ? "\nready" : "\n" + judgement.not_ready;
+  std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
+  return text;
 }
 
 }  // namespace
@@ -28,10 +34,9 @@ Desk::Desk(Loop& loop, const config::Config& config, const board::Board& board, 
       known_(std::move(known)),
       news_timer_(loop),
       socket_(config.status.socket, config.status.mode, config.status.group),
-      server_(
-          loop, socket_.fd(),
-          [this](std::string_view method, std::string_view target) { return answer(method, target); },
-          [this](bool any) { on_followers(any); }) {}
+      server_(loop, socket_.fd(),
+              [this](std::string_view method, std::string_view target) { return answer(method, target); },
+              {[this](bool any) { on_followers(any); }, [this] { return state_now(); }}) {}
 
 // --- history ---
 
@@ -64,22 +69,26 @@ void Desk::reassigned(std::uint32_t slot, const std::string& group) {
 
 // --- answers ---
 
-View Desk::view() {
+View Desk::view(Detail detail) {
   const Known known = known_();
   look(static_cast<std::uint32_t>(known.places.size()));
-  View view{collect(board_, config_, known, history_), {}};
+  View view{collect(board_, config_, known, history_, detail), {}};
   view.judgement = judge(view.snapshot);
   return view;
 }
 
 Response Desk::answer(std::string_view method, std::string_view target) {
-  Cached* const cached = target == "/status" ? &cached_[0] : target == "/metrics" ? &cached_[1] : nullptr;
+  const std::string_view path = target.substr(0, target.find('?'));
+  const bool costly = (method == "GET" || method == "HEAD") &&
+                      std::find(kCostly.begin(), kCostly.end(), path) != kCostly.end();
+  const auto make = [&] {
+    return route(method, path, [&] { return view(path == "/readyz" ? Detail::state : Detail::all); });
+  };
+  if (!costly) return make();
+  auto& cached = cached_[std::string(path)];
   const auto now = board::now_ns();
-  const bool fresh = cached != nullptr && cached->at_ns != 0 && now - cached->at_ns < kFreshNs;
-  if (fresh && method == "GET") return cached->response;
-  Response response = route(method, target, [this] { return view(); });
-  if (cached != nullptr && response.status == 200) *cached = {std::string(target), response, now};
-  return response;
+  if (cached.at_ns == 0 || now - cached.at_ns >= kFreshNs) cached = {make(), now};
+  return cached.response;
 }
 
 // --- events ---
@@ -91,7 +100,6 @@ void Desk::on_followers(bool any) {
   if (!any) return news_timer_.set(board::Clock::time_point::max(), [] {});
   told_.assign(known_().places.size(), 0);
   for (std::uint32_t i = 0; i < told_.size(); ++i) told_[i] = board_.slot(i).telemetry.news.written();
-  said_state_.clear();
   news_timer_.set(board::Clock::now(), [this] { report_news(); });
 }
 
@@ -108,14 +116,20 @@ void Desk::report_news() {
     });
   }
   std::stable_sort(news.begin(), news.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (auto& [at, text] : news) server_.publish(std::move(text));
-  const Judgement judgement = view().judgement;
-  // Not the reasons themselves, which count seconds.
-  const std::string state = kStateNames.at(static_cast<std::size_t>(judgement.state)) +
-                            std::to_string(judgement.reasons.size()) +
-                            (judgement.not_ready.empty() ? "+" : "-");
-  if (std::exchange(said_state_, state) != state) server_.publish(state_event(judgement, unix_now));
+  std::string batch;
+  for (const auto& [at, text] : news) batch += text;
+  const std::string said = said_state_;
+  const std::string state = state_now();
+  if (said_state_ != said) batch += state;
+  if (!batch.empty()) server_.publish(std::move(batch));
   if (followed_) news_timer_.set(board::Clock::now() + kNewsInterval, [this] { report_news(); });
+}
+
+// The event that tells the state, which is what has been said from now on.
+std::string Desk::state_now() {
+  const Judgement judgement = view(Detail::state).judgement;
+  said_state_ = essence_of(judgement);
+  return state_event(judgement, unix_now_ns());
 }
 
 }  // namespace postpone::supervisor::status

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,22 +43,22 @@ class Desk {
 
  private:
   struct Cached {
-    std::string target;
     Response response;
     std::int64_t at_ns = 0;
   };
 
   Member& member(const Who& who);
-  View view();
+  View view(Detail detail);
   Response answer(std::string_view method, std::string_view target);
   void on_followers(bool any);
   void report_news();
+  std::string state_now();
 
   const config::Config& config_;
   const board::Board& board_;
   const std::function<Known()> known_;
   History history_;
-  Cached cached_[2];  // the pages that cost something
+  std::map<std::string, Cached, std::less<>> cached_;  // by path, the pages that cost something
   bool followed_ = false;
   std::vector<std::uint64_t> told_;  // by slot: how far its news were read
   std::string said_state_;           // to those who follow

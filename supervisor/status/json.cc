@@ -92,7 +92,7 @@ void write_supervisor(Page& page, const Snapshot& s, const Judgement& judgement)
   page.field("version", process.version);
   page.field("name", process.name);
   page.field("pid", process.pid);
-  page.at("started_at", process.started_ns);
+  page.field("started_at", iso_time(process.started_unix_ns));
   page.ago("uptime_s", process.started_ns);
   page.field("state", state_name(judgement));
   page.texts("reasons", judgement.reasons);
@@ -119,7 +119,7 @@ void write_listen(Page& page, const Listen& listen) {
 
 void write_database(Page& page, const Snapshot& s) {
   const Database& database = s.database;
-  page.field("state", database.up ? "up" : "down");
+  page.field("state", kDatabaseStateNames.at(static_cast<std::size_t>(database.state)));
   page.at("since", database.since_ns);
   page.text_or_null("server_version", version_text(database.server_version));
   page.field("reconnects", database.connections > 0 ? database.connections - 1 : 0);
@@ -279,8 +279,7 @@ void write_lists(Page& page, const Snapshot& s) {
   page.array([&] { write_totals(page, s.tasks, true); });
   page.key("queues");
   page.array([&] { write_totals(page, s.queues, false); });
-  const bool measured = s.waiting && s.waiting->measured_ns != 0;
-  page.optional_object("waiting", measured ? s.waiting : std::nullopt,
+  page.optional_object("waiting", s.waiting,
                        [&](const board::QueueFacts& facts) { write_waiting(page, facts); });
   list("recent_failures", s.failures, [&](const Failure& failure) { write_failure(page, failure); });
 }

@@ -10,9 +10,14 @@ bool continues(std::string_view text, std::size_t at) {
   return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
 }
 
-// The bytes of the UTF-8 character that begins here; 0 when none does. Not those that are longer than need
-// be, halves of a surrogate pair, or beyond U+10FFFF.
-std::size_t character_at(std::string_view text, std::size_t at) {
+bool is_plain(char c) {
+  const auto code = static_cast<unsigned char>(c);
+  return code >= 0x20 && code < 0x7F && c != '"' && c != '\\';
+}
+
+}  // namespace
+
+std::size_t utf8_character_at(std::string_view text, std::size_t at) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
   const unsigned char lead = byte(0);
   if (lead < 0x80) return 1;
@@ -25,13 +30,6 @@ std::size_t character_at(std::string_view text, std::size_t at) {
   return length;
 }
 
-bool is_plain(char c) {
-  const auto code = static_cast<unsigned char>(c);
-  return code >= 0x20 && code < 0x7F && c != '"' && c != '\\';
-}
-
-}  // namespace
-
 void JsonWriter::write_string(std::string_view string) {
   text_ += '"';
   for (std::size_t at = 0; at < string.size();) {
@@ -41,7 +39,7 @@ void JsonWriter::write_string(std::string_view string) {
     at += plain;
     if (at == string.size()) break;
     const char c = string[at];
-    const std::size_t length = character_at(string, at);
+    const std::size_t length = utf8_character_at(string, at);
     if (c == '"' || c == '\\')
       text_.append(1, '\\').append(1, c);
     else if (c == '\n')
@@ -50,7 +48,7 @@ void JsonWriter::write_string(std::string_view string) {
       fmt::format_to(std::back_inserter(text_), "\\u{:04x}",
                      static_cast<unsigned>(static_cast<unsigned char>(c)));
     else if (length == 0)
-      text_ += "\xEF\xBF\xBD";
+      text_ += kReplacement;
     else
       text_.append(string.substr(at, length));
     at += std::max<std::size_t>(length, 1);

@@ -13,9 +13,14 @@ bool all_were_ready(const Snapshot& s) {
                      [](const SubWorker& worker) { return worker.member.was_ready; });
 }
 
-bool any_is_ready(const Snapshot& s) {
-  return std::any_of(s.sub_workers.begin(), s.sub_workers.end(),
-                     [](const SubWorker& worker) { return worker.member.ready; });
+// A group of the configuration that nobody serves who takes further jobs; nullptr when there is none.
+const Group* find_unserved(const Snapshot& s) {
+  std::vector<bool> served(s.groups.size());
+  for (const SubWorker& worker : s.sub_workers)
+    if (worker.member.ready && !worker.leaving) served.at(worker.group) = true;
+  for (std::size_t i = 0; i < served.size(); ++i)
+    if (!served[i] && !s.groups[i].gone) return &s.groups[i];
+  return nullptr;
 }
 
 // Once may be an accident; see Roster::failing().
@@ -39,8 +44,12 @@ std::vector<std::string> troubles(const Snapshot& s) {
     reasons.push_back(
         fmt::format("{} of {} processes do not get ready; they are started again with growing waits", failing,
                     s.sub_workers.size() + 1));
-  const bool tried = s.database.connections > 0 || s.database.last_error;
-  if (!s.database.up && tried)
+  // One that was replaced, as by a reload, has ended well, and the next one is on its way.
+  const Member& housekeeper = s.housekeeper.member;
+  if (housekeeper.pid == 0 && housekeeper.last_end && !housekeeper.last_end->well)
+    reasons.push_back(fmt::format("the housekeeper is not running ({}): no heartbeats, nothing is rescued",
+                                  housekeeper.last_end->how));
+  if (s.database.state == DatabaseState::down)
     reasons.push_back("the database cannot be reached" + because(s.database.last_error));
   const bool listens = s.listen.connection == "listening";
   if (s.listen.wanted && !listens && s.listen.last_error)
@@ -62,8 +71,9 @@ std::string why_not_ready(const Snapshot& s, const Judgement& judgement) {
       break;
   }
   if (s.phase == Phase::preflight) return judgement.reasons.front();
-  if (!s.database.up) return "the database cannot be reached" + because(s.database.last_error);
-  if (!any_is_ready(s)) return "no sub-worker is ready";
+  if (s.database.state == DatabaseState::down)
+    return "the database cannot be reached" + because(s.database.last_error);
+  if (const Group* group = find_unserved(s)) return "no sub-worker of group " + group->name + " is ready";
   return "";
 }
 

@@ -2,14 +2,20 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <iterator>
-#include <set>
 #include <string_view>
+
+#include "supervisor/status/json_writer.h"
 
 namespace postpone::supervisor::status {
 namespace {
 
 constexpr std::array<const char*, board::kEndings> kEndingNames{"succeeded", "failed", "retried", "aborted"};
+
+// What waits is asked for every few seconds, at worst every 200 (subworker/house_teller.cc). An old figure is no figure: a flat line
+// would look like a queue that rests.
+constexpr std::int64_t kFreshWaiting = 300'000'000'000;
 
 double seconds(std::int64_t ns) {
   return static_cast<double>(ns) / 1e9;
@@ -18,15 +24,21 @@ double seconds(std::uint64_t ns) {
   return static_cast<double>(ns) / 1e9;
 }
 
-// A label's value within quotes. Names come from the database, so anything may stand in them.
+// A label's value within quotes. Names come from the database, so anything may stand in them; what is no
+// UTF-8 would cost the whole page.
 std::string escaped(std::string_view value) {
   std::string text;
-  for (const char c : value) {
-    if (c == '\\' || c == '"') text += '\\';
-    if (c == '\n')
+  for (std::size_t at = 0; at < value.size();) {
+    const std::size_t length = utf8_character_at(value, at);
+    if (length == 0)
+      text += kReplacement;
+    else if (value[at] == '\n')
       text += "\\n";
+    else if (value[at] == '\\' || value[at] == '"')
+      text.append(1, '\\').append(1, value[at]);
     else
-      text += c;
+      text.append(value.substr(at, length));
+    at += std::max<std::size_t>(length, 1);
   }
   return text;
 }
@@ -86,7 +98,7 @@ void add_supervisor(Page& page, const Snapshot& s, const Judgement& judgement) {
   page.single("postpone_ready", "gauge", "1 when a job that is deferred now would be run.",
               judgement.not_ready.empty() ? 1 : 0);
   page.single("process_start_time_seconds", "gauge", "When the supervisor started, since the epoch.",
-              unix_time(s, s.supervisor.started_ns));
+              seconds(s.supervisor.started_unix_ns));
   page.single("process_cpu_seconds_total", "counter", "CPU time of the supervisor itself.",
               s.supervisor.cpu_s);
   page.single("process_resident_memory_bytes", "gauge", "Resident memory of the supervisor itself.",
@@ -98,12 +110,18 @@ void add_supervisor(Page& page, const Snapshot& s, const Judgement& judgement) {
 
 void add_database(Page& page, const Snapshot& s) {
   const Database& d = s.database;
-  page.single("postpone_database_up", "gauge", "1 while the housekeeper is connected.", d.up ? 1 : 0);
+  if (d.state != DatabaseState::unknown)
+    page.single("postpone_database_up", "gauge",
+                "1 while the housekeeper is connected, 0 while it tries; left out while nobody can tell.",
+                d.state == DatabaseState::up ? 1 : 0);
   page.single("postpone_database_connects_total", "counter", "Connections that the housekeeper has made.",
               d.connections);
   if (d.heartbeat_ns != 0)
     page.single("postpone_last_heartbeat_timestamp_seconds", "gauge",
                 "When heartbeats last reached the database, since the epoch.", unix_time(s, d.heartbeat_ns));
+  page.single("postpone_fence_after_seconds", "gauge",
+              "How old heartbeats may grow before tasks are stopped ([supervisor] fence_after).",
+              seconds(s.fence_after_ns));
   page.single("postpone_listening", "gauge", "1 while new jobs are heard of by LISTEN.",
               s.listen.connection == "listening" ? 1 : 0);
   page.single("postpone_listen_reconnects_total", "counter", "How often LISTEN was begun anew.",
@@ -199,19 +217,27 @@ void add_totals(Page& page, const char* what, const Totals& totals) {
 }
 
 void add_waiting(Page& page, const Snapshot& s) {
-  if (!s.waiting || s.waiting->measured_ns == 0) return;
+  if (!s.waiting || s.now_ns - s.waiting->measured_ns > kFreshWaiting) return;
   const board::QueueFacts& facts = *s.waiting;
-  // Names that were cut may be the same: each label set stands once.
+  // Names that were cut may be the same, and one may be called as the rest is: each label set stands once.
   std::map<std::string_view, board::QueueFact> queues;
-  for (std::int64_t i = 0; i < facts.count; ++i) queues.emplace(facts.queues[i].name.view(), facts.queues[i]);
+  const auto add = [&queues](std::string_view name, const board::QueueFact& fact) {
+    board::QueueFact& sum = queues[name];
+    sum.ready += fact.ready;
+    sum.scheduled += fact.scheduled;
+    sum.oldest_ns = std::max(sum.oldest_ns, fact.oldest_ns);
+  };
+  for (std::int64_t i = 0; i < facts.count; ++i) add(facts.queues[i].name.view(), facts.queues[i]);
+  board::QueueFact others;
+  others.ready = facts.other_ready;
+  others.scheduled = facts.other_scheduled;
+  if (facts.other_queues > 0) add(board::kOthers, others);
   page.metric("postpone_queue_ready_jobs", "gauge", "Jobs that wait and could be run, by queue.");
   for (const auto& [name, fact] : queues) page.sample(fact.ready, label("queue", name));
-  if (facts.other_queues > 0) page.sample(facts.other_ready, label("queue", board::kOthers));
   page.metric("postpone_queue_scheduled_jobs", "gauge", "Jobs that wait for their time, by queue.");
   for (const auto& [name, fact] : queues) page.sample(fact.scheduled, label("queue", name));
-  if (facts.other_queues > 0) page.sample(facts.other_scheduled, label("queue", board::kOthers));
   page.metric("postpone_queue_oldest_job_seconds", "gauge",
-              "For how long the first job of the queue could have been run; 0 when none is ready.");
+              "For how long a job of the queue could have been run and was not; 0 when none is ready.");
   for (const auto& [name, fact] : queues) page.sample(seconds(fact.oldest_ns), label("queue", name));
   page.single("postpone_queues_measured_timestamp_seconds", "gauge", "When the queues were last asked for.",
               unix_time(s, facts.measured_ns));

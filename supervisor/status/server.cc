@@ -38,13 +38,18 @@ using Error = boost::system::error_code;
 
 constexpr std::size_t kMostConnections = 64;
 constexpr std::size_t kMostFollowers = 16;
-constexpr std::size_t kMostBehind = std::size_t{256} * 1024;
+constexpr std::size_t kMostBehind = std::size_t{4} * 1024 * 1024;  // batches are shared by all followers
+constexpr std::size_t kMostOfFollower = std::size_t{8} * 1024;     // that it may say
 constexpr std::uint32_t kMostHeader = 8 * 1024;
 constexpr auto kRequestTime = 10s;
 constexpr auto kAnswerTime = 10s;
 constexpr auto kLingerTime = 1s;
 constexpr std::size_t kMostLingering = std::size_t{1024} * 1024;
 constexpr auto kAcceptPause = 100ms;
+constexpr auto kCancelAgain = 50ms;
+constexpr std::string_view kFull =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 34\r\n"
+    "Connection: close\r\n\r\n64 clients are being answered here\n";
 
 int duplicate(int fd) {
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -78,12 +83,12 @@ class Connection;
 }
 
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
-  Impl(asio::io_context& loop, int listening, Answer answer_with, std::function<void(bool)> tell_followers)
+  Impl(asio::io_context& loop, int listening, Answer answer_with, Followers tell_followers)
       : context(loop),
         acceptor(loop, Protocol(), duplicate(listening)),
         pause(loop),
         answer(std::move(answer_with)),
-        on_followers(std::move(tell_followers)) {}
+        followers_are(std::move(tell_followers)) {}
 
   void accept();
   void admit(Protocol::socket socket);
@@ -95,7 +100,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   Protocol::acceptor acceptor;
   asio::steady_timer pause;
   const Answer answer;
-  const std::function<void(bool)> on_followers;
+  const Followers followers_are;
   std::list<std::shared_ptr<Connection>> connections;  // the oldest first
   std::size_t followers = 0;
   bool closed = false;
@@ -113,6 +118,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read_request();
   // Is it we who wait for the client, with nothing owed to it? Since when.
   bool is_waiting() const { return waiting_; }
+  std::chrono::steady_clock::time_point waiting_since() const { return waiting_since_; }
   void close();
   void send_event(const std::shared_ptr<const std::string>& event);
   void refuse(const Response& response) { respond(response, 11, false, false); }
@@ -128,6 +134,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void linger();
   void discard();
   void limit_time(std::chrono::milliseconds limit);
+  void wait_and_cancel(std::chrono::milliseconds limit);
 
   template <class Body>
   static void set_header(http::response<Body>& message, const Response& response, bool keep_alive);
@@ -138,6 +145,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::beast::flat_buffer buffer_{kMostHeader + 1024};
   std::optional<http::request_parser<http::empty_body>> parser_;
   bool waiting_ = false;
+  std::chrono::steady_clock::time_point waiting_since_;
   bool timed_out_ = false;
   bool closed_ = false;
   bool following_ = false;
@@ -147,15 +155,22 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::array<char, 4096> scrap_{};
 };
 
-// A timer that has run out cancels what is being waited for; the handler of that sees `timed_out_`.
+// A timer that has run out cancels what is being waited for; the handler of that sees `timed_out_`. Between
+// two steps of a read or write nothing is waited for, and nothing cancelled: so it cancels again, until
+// somebody sees it.
 void Connection::limit_time(std::chrono::milliseconds limit) {
   timed_out_ = false;
+  wait_and_cancel(limit);
+}
+
+void Connection::wait_and_cancel(std::chrono::milliseconds limit) {
   timer_.expires_after(limit);
   timer_.async_wait([self = shared_from_this()](const Error& error) {
     if (error || self->closed_ || self->timer_.expiry() > std::chrono::steady_clock::now()) return;
     self->timed_out_ = true;
     Error ignored;
     self->socket_.cancel(ignored);
+    self->wait_and_cancel(kCancelAgain);
   });
 }
 
@@ -164,6 +179,7 @@ void Connection::read_request() {
   parser_->header_limit(kMostHeader);
   parser_->body_limit(0);
   waiting_ = true;
+  waiting_since_ = std::chrono::steady_clock::now();
   limit_time(kRequestTime);
   http::async_read_header(
       socket_, buffer_, *parser_,
@@ -241,7 +257,8 @@ void Connection::begin_following(const Response& response, unsigned version) {
   std::ostringstream header;
   header << message.base();
   // A comment, so that the client knows at once that it follows.
-  events_.push_back(std::make_shared<const std::string>(header.str() + ": following\n\n"));
+  events_.push_back(std::make_shared<const std::string>(header.str() + ": following\n\n" +
+                                                        server_.followers_are.first_words()));
   behind_ = events_.front()->size();
   write_next_event();
   watch_for_end();
@@ -270,11 +287,13 @@ void Connection::write_next_event() {
 
 // A follower says nothing more; the end of its words is the end.
 void Connection::watch_for_end() {
-  socket_.async_read_some(asio::buffer(scrap_), [self = shared_from_this()](const Error& error, std::size_t) {
-    if (self->closed_) return;
-    if (error) return self->close();
-    self->watch_for_end();
-  });
+  socket_.async_read_some(asio::buffer(scrap_),
+                          [self = shared_from_this()](const Error& error, std::size_t bytes) {
+                            if (self->closed_) return;
+                            self->discarded_ += bytes;
+                            if (error || self->discarded_ > kMostOfFollower) return self->close();
+                            self->watch_for_end();
+                          });
 }
 
 // --- the end ---
@@ -284,7 +303,7 @@ void Connection::watch_for_end() {
 void Connection::linger() {
   Error ignored;
   socket_.shutdown(Protocol::socket::shutdown_send, ignored);
-  waiting_ = true;
+  waiting_ = true;  // since it asked: it has its answer, and goes before those who have none
   limit_time(kLingerTime);
   discard();
 }
@@ -332,10 +351,17 @@ void Server::Impl::accept() {
 
 void Server::Impl::admit(Protocol::socket socket) {
   if (connections.size() >= kMostConnections) {
-    const auto idle = std::find_if(connections.begin(), connections.end(),
-                                   [](const auto& connection) { return connection->is_waiting(); });
-    if (idle == connections.end()) return;  // all are being answered: this one is closed
-    std::shared_ptr<Connection>(*idle)->close();
+    const auto longest =
+        std::min_element(connections.begin(), connections.end(), [](const auto& a, const auto& b) {
+          return std::pair(!a->is_waiting(), a->waiting_since()) <
+                 std::pair(!b->is_waiting(), b->waiting_since());
+        });
+    if (!(*longest)->is_waiting()) {  // all are being answered
+      Error ignored;
+      socket.send(asio::buffer(kFull), 0, ignored);  // into the empty buffer of a new socket
+      return;
+    }
+    std::shared_ptr<Connection>(*longest)->close();
   }
   connections.push_back(std::make_shared<Connection>(*this, std::move(socket)));
   connections.back()->read_request();
@@ -347,16 +373,16 @@ void Server::Impl::forget(const Connection& connection) {
 
 bool Server::Impl::follow() {
   if (followers >= kMostFollowers) return false;
-  if (++followers == 1) on_followers(true);
+  if (++followers == 1) followers_are.changed(true);
   return true;
 }
 
 void Server::Impl::unfollow() {
-  if (--followers == 0 && !closed) on_followers(false);
+  if (--followers == 0 && !closed) followers_are.changed(false);
 }
 
-Server::Server(Loop& loop, int listening, Answer answer, std::function<void(bool)> on_followers)
-    : impl_(std::make_shared<Impl>(io_context(loop), listening, std::move(answer), std::move(on_followers))) {
+Server::Server(Loop& loop, int listening, Answer answer, Followers followers)
+    : impl_(std::make_shared<Impl>(io_context(loop), listening, std::move(answer), std::move(followers))) {
   impl_->accept();
 }
 

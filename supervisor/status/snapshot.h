@@ -38,14 +38,19 @@ struct Process {
   std::string name;  // "host:pid:start time", as in postpone_workers
   std::int64_t pid = 0;
   std::int64_t started_ns = 0;
+  std::int64_t started_unix_ns = 0;  // as the clock was then: this is what restarts are told by
   std::string config_file;
   std::optional<Reload> last_reload;
   double cpu_s = 0;
   std::int64_t rss_bytes = 0;
 };
 
+// Only the housekeeper knows. While there is none, or it has not tried yet, nobody does.
+enum class DatabaseState { unknown, up, down };
+inline constexpr std::array<const char*, 3> kDatabaseStateNames{"unknown", "up", "down"};
+
 struct Database {
-  bool up = false;  // the housekeeper is connected
+  DatabaseState state = DatabaseState::unknown;
   std::int64_t since_ns = 0;
   int server_version = 0;  // 150006 is 15.6; 0 = not known
   std::uint64_t connections = 0;
@@ -106,6 +111,7 @@ struct SubWorker {
   std::uint32_t slot = 0;
   std::uint32_t group = 0;  // index in Snapshot::groups
   std::uint32_t generation = 0;
+  bool leaving = false;  // takes no further job: it is replaced, or no longer wanted
   std::string activity;  // vacant, starting, idle, …
   std::int64_t since_ns = 0;
   std::int64_t lease = 0;  // worker_id
@@ -136,6 +142,7 @@ struct Group {
   std::string name;
   std::vector<std::string> queues;  // empty = all
   Counts counts;                    // of those who serve it, and of those who did
+  bool gone = false;                // a reload took it out of the configuration
 };
 
 struct Total {

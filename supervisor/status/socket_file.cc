@@ -32,12 +32,27 @@ sockaddr_un address_of(const std::string& path) {
   return address;
 }
 
-bool somebody_answers(const std::string& path) {
+// Throws unless nobody is there: only a refused connection says so. (EAGAIN is one who lives and has a full
+// backlog, EPROTOTYPE one who lives and speaks in datagrams; EACCES says nothing.)
+void make_sure_that_it_is_stale(const std::string& path) {
   const sys::Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe) refuse_errno(path, "cannot make a socket");
   const sockaddr_un address = address_of(path);
-  // EAGAIN: one who lives, and has a full backlog.
-  return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-         errno == EAGAIN;
+  const bool answered =
+      ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  if (answered || errno == EAGAIN || errno == EPROTOTYPE)
+    refuse(path, "another program listens there; choose another path");
+  if (errno != ECONNREFUSED && errno != ENOENT)
+    refuse_errno(path, "a socket lies there, and whether anybody listens cannot be found out");
+}
+
+// The socket itself, whatever takes its place in the directory.
+sys::Fd hold(const std::string& path) {
+  return sys::Fd(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+}
+
+std::string by_descriptor(const sys::Fd& fd) {
+  return "/proc/self/fd/" + std::to_string(fd.get());
 }
 
 // Who wrote his number into the lock file; for a message.
@@ -73,6 +88,13 @@ void SocketFile::lock() {
     refuse(path_, "another supervisor" + owner_of(lock_.get()) +
                       " has it; give each its own path in [status] socket");
   }
+  // Another program's file may bear that name.
+  struct stat found {};
+  char first = '0';
+  const bool read = ::fstat(lock_.get(), &found) == 0 && ::pread(lock_.get(), &first, 1, 0) >= 0;
+  if (!read || !S_ISREG(found.st_mode) || found.st_nlink != 1 || found.st_size > 32 || first < '0' ||
+      first > '9')
+    refuse(path_, name + " is no lock file of a supervisor's; choose another path for the socket");
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(lock_.get(), 0) != 0 || ::pwrite(lock_.get(), pid.data(), pid.size(), 0) < 0)
     refuse_errno(path_, "cannot write to " + name);
@@ -86,7 +108,7 @@ void SocketFile::clear_path() const {
   }
   if (!S_ISSOCK(found.st_mode))
     refuse(path_, "a file that is no socket lies there; remove it or choose another path");
-  if (somebody_answers(path_)) refuse(path_, "another program listens there; choose another path");
+  make_sure_that_it_is_stale(path_);
   if (::unlink(path_.c_str()) != 0 && errno != ENOENT) refuse_errno(path_, "cannot remove the stale socket");
 }
 
@@ -100,14 +122,17 @@ void SocketFile::bind_and_listen(int mode, const std::string& group) {
   const int bound = ::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   ::umask(before);
   if (bound != 0) refuse_errno(path_, "cannot bind");
+  const sys::Fd held = hold(path_);
   struct stat made {};
-  if (::lstat(path_.c_str(), &made) != 0) refuse_errno(path_, "cannot look at it");
+  if (!held || ::fstat(held.get(), &made) != 0) refuse_errno(path_, "cannot look at it");
+  if (!S_ISSOCK(made.st_mode)) refuse(path_, "somebody has put something else in its place");
   device_ = made.st_dev;
   inode_ = made.st_ino;
   const ::group* entry = group.empty() ? nullptr : ::getgrnam(group.c_str());
   if (!group.empty() && entry == nullptr) refuse(path_, "there is no group " + group);
-  const bool owned = entry == nullptr || ::chown(path_.c_str(), static_cast<uid_t>(-1), entry->gr_gid) == 0;
-  const bool done = owned && ::chmod(path_.c_str(), static_cast<mode_t>(mode)) == 0 &&
+  const bool owned =
+      entry == nullptr || ::chown(by_descriptor(held).c_str(), static_cast<uid_t>(-1), entry->gr_gid) == 0;
+  const bool done = owned && ::chmod(by_descriptor(held).c_str(), static_cast<mode_t>(mode)) == 0 &&
                     ::listen(socket_.get(), kBacklog) == 0;
   if (done) return;
   const int error = errno;

@@ -70,8 +70,9 @@ TEST_F(SupervisorExit, Is0AfterASecondSignalThatInterruptsAJob) {
 
 TEST_F(SupervisorExit, Is0AfterASignalWhileItWaitsForTheDatabase) {
   Family family("host=/no/such/directory", group("m", kMisbehave, 1));
-  ASSERT_TRUE(eventually([&] { return family.log().find("trying again until it goes well") != std::string::npos; }))
-      << family.log();
+  ASSERT_TRUE(eventually([&] {
+    return family.log().find("trying again until it goes well") != std::string::npos;
+  })) << family.log();
   EXPECT_EQ(family.stop().code, 0) << family.log();
 }
 
@@ -82,8 +83,9 @@ TEST_F(SupervisorExit, Is0WhenOneShotHasNothingLeftToDo) {
 
 TEST_F(SupervisorExit, Is1WhenTheCheckBeforeTheStartIsKilled) {
   Family family("host=/no/such/directory", group("m", kMisbehave, 1));
-  ASSERT_TRUE(eventually([&] { return family.log().find("trying again until it goes well") != std::string::npos; }))
-      << family.log();
+  ASSERT_TRUE(eventually([&] {
+    return family.log().find("trying again until it goes well") != std::string::npos;
+  })) << family.log();
   for (const pid_t pid : family.processes("postpone: preflight")) ::kill(pid, SIGKILL);
   const auto report = family.wait();
   EXPECT_FALSE(report.signalled);

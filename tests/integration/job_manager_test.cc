@@ -611,5 +611,24 @@ TEST_F(AJobManager, WithoutTheSchemaSaysWhatToRun) {
   }
 }
 
+TEST_F(AJobManager, AJobThatIsTriedAgainDoesNotHideOneThatHasWaitedLonger) {
+  DeferRequest request = request_of("t");
+  request.queue = "q";
+  const JobId tried = defer(request);
+  const JobId waits = defer(request);
+  const JobId due = defer(request);
+  database.execute("UPDATE procrastinate_events SET at = now() - interval '1 hour' WHERE job_id = " +
+                   std::to_string(waits));
+  database.execute("UPDATE procrastinate_jobs SET attempts = 1 WHERE id = " + std::to_string(tried));
+  const auto oldest = [&] { return manager.queue_depths(10, 10s).queues.at(0).oldest.value(); };
+  EXPECT_NEAR(oldest().count(), 3600, 300);
+  database.execute("UPDATE procrastinate_events SET at = now() - interval '5 hours' WHERE job_id = " +
+                   std::to_string(due));
+  database.execute("UPDATE procrastinate_jobs SET scheduled_at = now() - interval '2 hours' WHERE id = " +
+                   std::to_string(due));
+  EXPECT_NEAR(oldest().count(), 7200, 300);
+  EXPECT_EQ(manager.queue_depths(10, 10s).queues.at(0).ready, 3);
+}
+
 }  // namespace
 }  // namespace postpone::sql

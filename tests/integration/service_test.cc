@@ -59,7 +59,8 @@ TEST_F(Service, IsReadyWhenJobsCanBeRunAndSaysHowItGoes) {
 // Whose database is away waits, and is not taken for a failure; and it is not ready.
 TEST_F(Service, IsNotReadyWithoutItsDatabase) {
   Family family("host=/nonexistent dbname=x", group("m", kMisbehave, 1), managed());
-  ASSERT_TRUE(eventually([&] { return family.log().find("trying again until it goes well") != std::string::npos; }));
+  ASSERT_TRUE(
+      eventually([&] { return family.log().find("trying again until it goes well") != std::string::npos; }));
   while (const auto datagram = socket_.next(0ms)) EXPECT_FALSE(has_line(*datagram, "READY=1")) << *datagram;
   EXPECT_EQ(family.stop().code, 0);
 }

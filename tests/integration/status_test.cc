@@ -68,6 +68,12 @@ class Client {
     return got_;
   }
 
+  // Whether the other side has closed.
+  bool is_hung_up() const {
+    pollfd fd{fd_.get(), 0, 0};
+    return ::poll(&fd, 1, 0) == 1 && (fd.revents & POLLHUP) != 0;
+  }
+
  private:
   sys::Fd fd_;
   std::string got_;
@@ -361,6 +367,14 @@ TEST_F(Status, AlertRulesAndDashboardUseMetricsThatExist) {
   for (const std::string& name : metrics_in(queries)) EXPECT_TRUE(existing.contains(name)) << name;
 }
 
+TEST_F(Status, ASubWorkerThatServesNoMoreHasNoTaskProcess) {
+  Family family(database_.url(), section() + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  ASSERT_TRUE(eventually([&] { return status()["sub_workers"][0]["task_process"].is_object(); }));
+  ::kill(status()["sub_workers"][0]["task_process"]["pid"].get<pid_t>(), SIGKILL);
+  EXPECT_TRUE(eventually([&] { return status()["sub_workers"][0]["task_process"].is_null(); }));
+}
+
 // --- the small pages ---
 
 TEST_F(Status, SaysWhetherItIsReadyAndWhyNot) {
@@ -544,7 +558,7 @@ TEST_F(Status, AFollowerWhoDoesNotReadIsDropped) {
       "SELECT count(postpone_defer('misbehave.noop', queue => 'm')) FROM generate_series(1, 500)";
   // Each job is some 350 bytes of events: until socket and backlog are full, and it is no longer served.
   const auto dropped = [&] {
-    return family.processes("postpone: supervisor").size() == 1 && !lazy.send("\r\n");
+    return family.processes("postpone: supervisor").size() == 1 && lazy.is_hung_up();
   };
   for (int round = 0; round < 20 && !dropped(); ++round) {
     sql(many);
@@ -553,8 +567,34 @@ TEST_F(Status, AFollowerWhoDoesNotReadIsDropped) {
                  "'doing')") == "0";
     });
   }
-  EXPECT_TRUE(eventually(dropped, 20s));
+  EXPECT_TRUE(eventually(dropped, 40s));
   EXPECT_EQ(answer("/healthz"), "200 ok\n");
+}
+
+TEST_F(Status, AFollowerWhoTalksIsDropped) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  Client talker(path());
+  talker.send("GET /events HTTP/1.1\r\n\r\n");
+  talker.read(": following");
+  EXPECT_TRUE(eventually([&] { return !talker.send(std::string(1024, 'x')); }));
+}
+
+TEST_F(Status, EachFollowerIsToldTheStateFirst) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  ASSERT_TRUE(becomes("running"));
+  for (int i = 0; i < 2; ++i) {
+    Client follower(path());
+    follower.send("GET /events HTTP/1.1\r\n\r\n");
+    EXPECT_THAT(follower.read("}\n\n"), HasSubstr("event: state_changed\ndata: {"));
+  }
+  Client first(path());
+  first.send("GET /events HTTP/1.1\r\n\r\n");
+  first.read("}\n\n");
+  Client second(path());
+  second.send("GET /events HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(second.read("}\n\n"), HasSubstr("\"state\":\"running\""));
 }
 
 TEST_F(Status, TheSeventeenthFollowerIsRefused) {
@@ -715,6 +755,15 @@ TEST_F(Status, WhatIsNotOursIsLeftAlone) {
   ASSERT_EQ(::listen(other.get(), 1), 0);
   EXPECT_THAT(refusal(), HasSubstr("another program listens there; choose another path"));
   EXPECT_EQ(::access(path().c_str(), F_OK), 0);
+  ::unlink(path().c_str());
+  const sys::Fd datagrams(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(datagrams.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  EXPECT_THAT(refusal(), HasSubstr("another program listens there; choose another path"));
+  EXPECT_EQ(::access(path().c_str(), F_OK), 0);
+  ::unlink(path().c_str());
+  std::ofstream(path() + ".lock") << "[[package]]\nname = \"precious\"\n";
+  EXPECT_THAT(refusal(), HasSubstr(".lock is no lock file of a supervisor's"));
+  EXPECT_THAT(read_file(path() + ".lock"), HasSubstr("precious"));
 }
 
 TEST_F(Status, ADirectoryThatIsNotThereIsNamed) {

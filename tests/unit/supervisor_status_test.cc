@@ -42,7 +42,8 @@ Snapshot all_well() {
   s.supervisor.name = "host:1:2";
   s.supervisor.pid = 1;
   s.supervisor.started_ns = kNow - 60 * kSecond;
-  s.database.up = true;
+  s.supervisor.started_unix_ns = kUnixNow - 60 * kSecond;
+  s.database.state = DatabaseState::up;
   s.database.connections = 1;
   s.database.server_version = 150'006;
   s.database.heartbeat_ns = kNow - 2 * kSecond;
@@ -114,10 +115,35 @@ TEST(Judge, OneThatIsReplacedIsNoReasonForAnything) {
   EXPECT_EQ(state_of(s), State::running);
 }
 
+TEST(Judge, AHousekeeperThatIsReplacedSaysNothingOfTheDatabase) {
+  Snapshot s = all_well();
+  s.housekeeper.member.pid = 0;
+  s.housekeeper.member.ready = false;
+  s.housekeeper.member.last_end = End{kNow, true, "exit status 0"};
+  s.database.state = DatabaseState::unknown;
+  EXPECT_EQ(state_of(s), State::running);
+  EXPECT_EQ(judge(s).not_ready, "") << "sub-workers fetch without it";
+  s.housekeeper.member.last_end->well = false;
+  s.housekeeper.member.last_end->how = "signal 11 (Segmentation fault)";
+  EXPECT_EQ(state_of(s), State::degraded);
+  EXPECT_THAT(judge(s).reasons, ElementsAre(HasSubstr("housekeeper is not running (signal 11")));
+}
+
+TEST(Judge, AGroupThatNobodyServesIsNotReady) {
+  Snapshot s = all_well();
+  s.groups.push_back({"mail", {"mail"}, {}});
+  EXPECT_EQ(judge(s).not_ready, "no sub-worker of group mail is ready");
+  s.groups[1].gone = true;
+  EXPECT_EQ(judge(s).not_ready, "");
+  for (SubWorker& worker : s.sub_workers) worker.leaving = true;
+  EXPECT_EQ(judge(s).not_ready, "no sub-worker of group kitchen is ready")
+      << "who leaves takes no further job";
+}
+
 TEST(Judge, DegradedSaysWhy) {
   Snapshot s = all_well();
   s.sub_workers[0].member.failures = 2;
-  s.database.up = false;
+  s.database.state = DatabaseState::down;
   s.database.last_error = Trouble{kNow, "connection refused"};
   s.listen.connection = "waiting";
   s.listen.last_error = Trouble{kNow, "no route"};
@@ -218,8 +244,8 @@ TEST(StatusJson, EachByteThatIsNoUtf8IsReplaced) {
 
 TEST(StatusJson, QueuesAreNullUntilTheyWereMeasured) {
   Snapshot s = all_well();
-  s.waiting = board::QueueFacts();
   EXPECT_EQ(told(s)["waiting"], nullptr);
+  s.waiting = board::QueueFacts();
   s.waiting->measured_ns = kNow - 4 * kSecond;
   s.waiting->count = 1;
   s.waiting->queues[0].name = board::Text<136>("kitchen");
@@ -239,6 +265,7 @@ TEST(StatusJson, FailuresHaveTheirCause) {
   failed.at_ns = kNow - kSecond;
   failed.ending = static_cast<std::int64_t>(board::Ending::retried);
   failed.cause = board::Text<24>("signalled");
+  failed.task = board::Text<136>("dishes.wash");
   failed.message = board::Text<256>("signal 11");
   s.failures = {{1, failed}};
   const json failure = told(s)["recent_failures"][0];
@@ -246,7 +273,8 @@ TEST(StatusJson, FailuresHaveTheirCause) {
   EXPECT_EQ(failure["ending"], "retried");
   EXPECT_EQ(failure["cause"], "signalled");
   EXPECT_EQ(failure["slot"], 1);
-  EXPECT_EQ(failure["task"], nullptr) << "a rescue does not know it";
+  EXPECT_EQ(failure["task"], "dishes.wash");
+  EXPECT_EQ(failure["attempt"], 1);
 }
 
 TEST(Events, AreServerSentEvents) {
@@ -289,6 +317,42 @@ TEST(Metrics, NamesAreEscaped) {
   Snapshot s = all_well();
   s.queues["a \"b\" \\ \n c"] = {};
   EXPECT_THAT(metrics(s), HasSubstr("queue=\"a \\\"b\\\" \\\\ \\n c\""));
+}
+
+TEST(Metrics, WhatIsNoUtf8IsReplaced) {
+  Snapshot s = all_well();
+  s.queues["a\xFF z"] = {};
+  EXPECT_THAT(metrics(s), HasSubstr("queue=\"a\xEF\xBF\xBD z\""));
+}
+
+TEST(Metrics, AQueueThatIsCalledAsTheRestIsCountedWithIt) {
+  Snapshot s = all_well();
+  s.waiting.emplace();
+  s.waiting->measured_ns = kNow;
+  s.waiting->count = 1;
+  s.waiting->queues[0].name = board::Text<136>(board::kOthers);
+  s.waiting->queues[0].ready = 3;
+  s.waiting->other_queues = 2;
+  s.waiting->other_ready = 8;
+  EXPECT_THAT(metrics(s), HasSubstr("\npostpone_queue_ready_jobs{queue=\"(others)\"} 11\n"));
+}
+
+TEST(Metrics, OldFiguresAreNone) {
+  Snapshot s = all_well();
+  s.waiting.emplace();
+  s.waiting->measured_ns = kNow - 299 * kSecond;
+  EXPECT_THAT(metrics(s), HasSubstr("postpone_queue_ready_jobs"));
+  s.waiting->measured_ns = kNow - 301 * kSecond;
+  EXPECT_THAT(metrics(s), Not(HasSubstr("postpone_queue_ready_jobs")));
+}
+
+TEST(Metrics, OfTheDatabaseNothingIsSaidWhileNobodyKnows) {
+  Snapshot s = all_well();
+  EXPECT_THAT(metrics(s), HasSubstr("\npostpone_database_up 1\n"));
+  s.database.state = DatabaseState::down;
+  EXPECT_THAT(metrics(s), HasSubstr("\npostpone_database_up 0\n"));
+  s.database.state = DatabaseState::unknown;
+  EXPECT_THAT(metrics(s), Not(HasSubstr("\npostpone_database_up")));
 }
 
 TEST(Metrics, QueuesThatWereNotMeasuredAreLeftOut) {
