@@ -48,6 +48,22 @@ BEGIN
         END IF;
     END LOOP;
 
+    -- No function runs with its owner's rights, so to call one gives nobody more than what stands here. Where PUBLIC has
+    -- them anyway, which is PostgreSQL's default, nothing changes.
+    FOR object IN
+        SELECT 'FUNCTION ' || oid::regprocedure AS name, 'EXECUTE' AS privilege
+        FROM pg_proc
+        WHERE pronamespace = here AND prokind = 'f' AND proname ~ '^(procrastinate|postpone)_'
+        UNION ALL
+        SELECT 'TYPE ' || oid::regtype, 'USAGE'
+        FROM pg_type
+        WHERE typnamespace = here AND typname ~ '^(procrastinate|postpone)_'
+          AND (typtype = 'e' OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c')
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO postpone_worker, postpone_client, postpone_monitor',
+                       object.privilege, object.name);
+    END LOOP;
+
     FOR allowed IN
         SELECT *
         FROM (VALUES

@@ -151,14 +151,45 @@ TEST_F(Roles, TheMonitorReadsAndCanDoNoMore) {
   for (const std::string table : {"procrastinate_jobs", "procrastinate_events", "procrastinate_workers",
                                   "procrastinate_periodic_defers", "postpone_attempts", "postpone_workers"})
     EXPECT_EQ(attempt("monitor", "SELECT * FROM " + table), "allowed");
-  for (const std::string statement :
-       {"SELECT postpone_defer('t')", "UPDATE procrastinate_jobs SET priority = 1",
-        "DELETE FROM procrastinate_jobs", "SELECT procrastinate_register_worker_v1()",
-        "DELETE FROM procrastinate_workers", "SELECT procrastinate_retry_job_v2(1, now(), 1, 'q', 'l')",
-        "SELECT nextval('procrastinate_jobs_id_seq')", "SELECT * FROM procrastinate_jobs FOR UPDATE"})
-    EXPECT_THAT(attempt("monitor", statement),
-                testing::AnyOf(HasSubstr("permission denied"), HasSubstr("not found")))
-        << statement;
+  for (const std::string& statement : std::vector<std::string>{
+           "SELECT postpone_defer('t')", "UPDATE procrastinate_jobs SET priority = 1",
+           "DELETE FROM procrastinate_jobs", "SELECT procrastinate_register_worker_v1()",
+           "DELETE FROM procrastinate_workers", "SELECT procrastinate_cancel_job_v1(" + id + ", false, true)",
+           "SELECT nextval('procrastinate_jobs_id_seq')", "SELECT * FROM procrastinate_jobs FOR UPDATE"})
+    EXPECT_THAT(attempt("monitor", statement), HasSubstr("permission denied")) << statement;
+}
+
+// A server whose administrators have taken from PUBLIC what it has by default.
+TEST_F(Roles, NeedNothingOfWhatEverybodyHas) {
+  const TestDatabase database(Schema::none);
+  database.execute(
+      "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;"
+      "ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC");
+  ASSERT_EQ(cli({"schema", "apply"}, database.url()).exit_status, 0);
+  ASSERT_EQ(cli({"schema", "roles"}, database.url()).exit_status, 0);
+  const std::string url = database.url() + " user=" + login("client");
+  const auto deferred = cli({"defer", "t"}, url);
+  EXPECT_EQ(deferred.exit_status, 0) << deferred.errors;
+  Family family(database.url() + " user=" + login("worker"), group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  EXPECT_TRUE(eventually([&] {
+    return database.execute("SELECT status FROM procrastinate_jobs WHERE id = 1") == "todo" &&
+           database.execute("SELECT count(*) FROM procrastinate_workers") == "1";
+  }));
+  execute(url, "SELECT postpone_defer('misbehave.noop', queue => 'm')");
+  EXPECT_TRUE(eventually([&] {
+    return database.execute("SELECT status FROM procrastinate_jobs WHERE id = 2") == "succeeded";
+  })) << family.log();
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+// The script for those who apply it by hand.
+TEST_F(Roles, TheScriptOfTheSchemaWidensNobodysRights) {
+  const auto script = cli({"schema", "show"}, database_.url());
+  ASSERT_EQ(script.exit_status, 0);
+  sql(script.output);
+  EXPECT_THAT(attempt("worker", "DELETE FROM postpone_attempts"), HasSubstr("permission denied"));
+  EXPECT_THAT(attempt("worker", "UPDATE postpone_workers SET host = ''"), HasSubstr("permission denied"));
 }
 
 TEST_F(Roles, ApplyGrantsWhatAMigrationHasAddedAndTakesBackWhatIsTooMuch) {
