@@ -294,7 +294,7 @@ void Supervisor::upkeep() {
   check_drained();
   set_timer();
   note_degraded();
-  if (desk_) desk_->look(slots_);
+  if (desk_) desk_->tend(slots_);
   show();
 }
 

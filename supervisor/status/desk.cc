@@ -1,5 +1,7 @@
 #include "supervisor/status/desk.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -29,14 +31,32 @@ std::string essence_of(const Judgement& judgement) {
 }  // namespace
 
 Desk::Desk(Loop& loop, const config::Config& config, const board::Board& board, std::function<Known()> known)
-    : config_(config),
-      board_(board),
-      known_(std::move(known)),
-      news_timer_(loop),
-      socket_(config.status.socket, config.status.mode, config.status.group),
-      server_(loop, socket_.fd(),
-              [this](std::string_view method, std::string_view target) { return answer(method, target); },
-              {[this](bool any) { on_followers(any); }, [this] { return state_now(); }}) {}
+    : config_(config), board_(board), known_(std::move(known)), loop_(loop), news_timer_(loop) {
+  open();
+}
+
+void Desk::open() {
+  socket_.emplace(config_.status.socket, config_.status.mode, config_.status.group);
+  server_.emplace(
+      loop_, socket_->fd(),
+      [this](std::string_view method, std::string_view target) { return answer(method, target); },
+      Server::Followers{[this](bool any) { on_followers(any); }, [this] { return state_now(); }});
+}
+
+void Desk::tend(std::uint32_t slots) {
+  look(slots);
+  if (socket_ && socket_->is_there()) return;
+  try {
+    server_.reset();
+    if (followed_) on_followers(false);  // all of them are gone with it
+    socket_.reset();
+    open();
+    spdlog::warn("status socket {}: was removed by somebody, and made again", config_.status.socket);
+    trouble_.clear();
+  } catch (const std::exception& error) {
+    if (std::exchange(trouble_, error.what()) != trouble_) spdlog::error("{}; trying again", error.what());
+  }
+}
 
 // --- history ---
 
@@ -49,12 +69,12 @@ Member& Desk::member(const Who& who) {
 void Desk::born(const Who& who, std::int64_t pid) {
   member(who).pid = pid;
   ++member(who).births;
-  if (followed_) server_.publish(member_event(who.name, pid, "", unix_now_ns()));
+  if (followed_ && server_) server_->publish(member_event(who.name, pid, "", unix_now_ns()));
 }
 
 void Desk::ended(const Who& who, bool well, const std::string& how) {
   Member& gone = member(who);
-  if (followed_) server_.publish(member_event(who.name, gone.pid, how, unix_now_ns()));
+  if (followed_ && server_) server_->publish(member_event(who.name, gone.pid, how, unix_now_ns()));
   gone.pid = 0;
   gone.ready = false;
   if (!well) ++gone.crashes;
@@ -121,7 +141,7 @@ void Desk::report_news() {
   const std::string said = said_state_;
   const std::string state = state_now();
   if (said_state_ != said) batch += state;
-  if (!batch.empty()) server_.publish(std::move(batch));
+  if (!batch.empty() && server_) server_->publish(std::move(batch));
   if (followed_) news_timer_.set(board::Clock::now() + kNewsInterval, [this] { report_news(); });
 }
 

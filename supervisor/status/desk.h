@@ -38,8 +38,8 @@ class Desk {
   // with that one, and the caller clears the counts on the board.
   void reassigned(std::uint32_t slot, const std::string& group);
 
-  // Now and then: takes what the board keeps only for a while.
-  void look(std::uint32_t slots) { history_.failures.collect(board_, slots); }
+  // Now and then: takes what the board keeps only for a while, and makes the socket again when it is gone.
+  void tend(std::uint32_t slots);
 
  private:
   struct Cached {
@@ -47,6 +47,8 @@ class Desk {
     std::int64_t at_ns = 0;
   };
 
+  void open();
+  void look(std::uint32_t slots) { history_.failures.collect(board_, slots); }
   Member& member(const Who& who);
   View view(Detail detail);
   Response answer(std::string_view method, std::string_view target);
@@ -62,9 +64,11 @@ class Desk {
   bool followed_ = false;
   std::vector<std::uint64_t> told_;  // by slot: how far its news were read
   std::string said_state_;           // to those who follow
+  Loop& loop_;
   Timer news_timer_;
-  SocketFile socket_;
-  Server server_;
+  std::optional<SocketFile> socket_;
+  std::optional<Server> server_;
+  std::string trouble_;  // with the socket, as the log has it
 };
 
 }  // namespace postpone::supervisor::status

@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::array<const char*, board::kEndings> kEndingNames{"succeeded", "failed", "retried", "aborted"};
 
-// What waits is asked for every few seconds, at worst every 200 (subworker/house_teller.cc). An old figure is no figure: a flat line
-// would look like a queue that rests.
+// What waits is asked for every few seconds, at worst every 200 (subworker/house_teller.cc). An old figure is
+// no figure: a flat line would look like a queue that rests.
 constexpr std::int64_t kFreshWaiting = 300'000'000'000;
 
 double seconds(std::int64_t ns) {

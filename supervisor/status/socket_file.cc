@@ -73,9 +73,12 @@ SocketFile::SocketFile(std::string path, int mode, const std::string& group) : p
 }
 
 SocketFile::~SocketFile() {
+  if (is_there()) ::unlink(path_.c_str());
+}
+
+bool SocketFile::is_there() const {
   struct stat now {};
-  const bool ours = ::lstat(path_.c_str(), &now) == 0 && now.st_dev == device_ && now.st_ino == inode_;
-  if (ours) ::unlink(path_.c_str());
+  return ::lstat(path_.c_str(), &now) == 0 && now.st_dev == device_ && now.st_ino == inode_;
 }
 
 void SocketFile::lock() {

@@ -27,6 +27,8 @@ class SocketFile {
   SocketFile& operator=(const SocketFile&) = delete;
 
   int fd() const { return socket_.get(); }  // listening, not blocking
+  // False when somebody has removed it, or put something else in its place.
+  bool is_there() const;
 
  private:
   void lock();

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -724,6 +725,14 @@ TEST_F(Status, AStaleSocketIsReplaced) {
   Family family(database_.url(), section() + group("m", kMisbehave, 1));
   family.wait_until_ready(1);
   EXPECT_EQ(answer("/healthz"), "200 ok\n");
+}
+
+TEST_F(Status, ASocketThatSomebodyRemovesComesBack) {
+  Family family(database_.url(), section() + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  std::filesystem::remove(path());
+  EXPECT_TRUE(eventually([&] { return curl("/healthz").exit_status == 0; }));
+  EXPECT_THAT(family.log(), HasSubstr("was removed by somebody, and made again"));
 }
 
 TEST_F(Status, ASecondSupervisorDoesNotStartAndTheFirstGoesOn) {
