@@ -31,6 +31,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kPatience = 5s;  // a sub-worker looks every 50 ms, and waits for the handler for a second
+constexpr auto kAskAgain = 1500ms;
 
 [[noreturn]] void refuse(const std::string& why) {
   throw Failure(ExitCode::not_done, why);
@@ -83,23 +84,26 @@ sys::Fd open_process(const sql::Worker& worker) {
   return process;
 }
 
+[[noreturn]] void refuse_errno(const sql::Worker& worker) {
+  if (errno == EPERM)
+    refuse("no permission to ask " + in_words(worker) +
+           ": run the command as the user of the supervisor, or as root");
+  if (errno == ESRCH) refuse(in_words(worker) + " has ended");
+  refuse("cannot ask " + in_words(worker) + ": " + std::strerror(errno));
+}
+
 std::string ask(const sql::Worker& worker, sql::JobId id) {
   const sys::Fd process = open_process(worker);
   const sys::Inquiry inquiry(id);
-  if (!inquiry.ask(process.get())) {
-    if (errno == EPERM) {
-      refuse("no permission to ask " + in_words(worker) +
-             ": run the command as the user of the supervisor, or as root");
-    }
-    refuse("cannot ask " + in_words(worker) + ": " + std::strerror(errno));
+  // Again and again: it keeps one question at a time, and two people may ask.
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (std::chrono::steady_clock::now() < until) {
+    if (!inquiry.ask(process.get())) refuse_errno(worker);
+    if (auto answer = inquiry.answer(worker.pid, kAskAgain)) return *answer;
   }
-  const auto answer = inquiry.answer(kPatience);
-  if (!answer) {
-    refuse(in_words(worker) +
-           " does not answer: it hangs, or is in another network namespace, and what it has "
-           "seen stands in its log");
-  }
-  return *answer;
+  refuse(in_words(worker) +
+         " does not answer: it hangs, or is in another network namespace, and what it has "
+         "seen stands in its log");
 }
 
 ExitCode stack(const Invocation& invocation, sql::JobId id) {

@@ -12,8 +12,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kLookEvery = 5s;
-constexpr int kPatience = 100;       // a look that took long is repeated after so many times as long
-constexpr auto kLongestLook = 2s;    // the heartbeats wait behind it
+constexpr int kPatience = 100;     // a look that took long is repeated after so many times as long
+constexpr auto kLongestLook = 2s;  // the heartbeats wait behind it
 constexpr auto kAfterLongest = kPatience * kLongestLook;  // before one that took longer is tried again
 constexpr const char* kQueryCanceled = "57014";
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "libtask/wire/frame.h"
+#include "sys/doing.h"
 #include "sys/inquiry.h"
 #include "sys/process.h"
 
@@ -32,6 +33,9 @@ class SlowSchedule {
   std::chrono::nanoseconds next_;
 };
 
+// The frames of a stack (innermost first, demangled) that are the handler's own.
+std::vector<std::string> of_the_handler(std::vector<std::string> stack);
+
 class JobLook {
  public:
   using Clock = std::chrono::steady_clock;
@@ -39,6 +43,11 @@ class JobLook {
   // At the start of the job. REQUIRES: the process outlives it; a sys::LogContext of the job lives meanwhile.
   JobLook(sys::Process& process, std::optional<int> stack_signal, std::int64_t job_id,
           std::chrono::milliseconds slow_after);
+
+  // Whoever still waits for an answer is told that the job has ended.
+  ~JobLook();
+  JobLook(const JobLook&) = delete;
+  JobLook& operator=(const JobLook&) = delete;
 
   // To be called often while the job runs.
   void tick(std::chrono::nanoseconds elapsed);
@@ -59,6 +68,8 @@ class JobLook {
   const std::chrono::microseconds cpu_before_;
   std::optional<Clock::time_point> patience_;  // until when a stack is waited for; nothing = none is
   bool unanswered_ = false;                    // the signal was sent, and no stack has come
+  bool is_scheduled_ = false;                  // the look that is under way is one of those of slow_after
+  std::optional<sys::Doing> before_;           // what it did when the look began
   std::vector<sys::Question> questions_;       // to be answered by the look that is under way
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sys/utf8.h"
+
 namespace postpone::subworker {
 
 void Output::append(Stream stream, std::string_view bytes) {
@@ -14,9 +16,12 @@ void Output::append(Stream stream, std::string_view bytes) {
     partial.append(bytes.substr(0, length));
     bytes.remove_prefix(length);
     if (bytes.empty()) return;  // a full line too: its end may be the next byte
-    if (bytes.front() == '\n') bytes.remove_prefix(1);
-    emit(stream, partial);
-    partial.clear();
+    const bool whole = bytes.front() == '\n';
+    if (whole) bytes.remove_prefix(1);
+    // Not within a character, unless it is none.
+    const std::size_t left = whole ? 0 : sys::utf8_incomplete_at_end(partial);
+    emit(stream, std::string_view(partial).substr(0, partial.size() - left));
+    partial.erase(0, partial.size() - left);
   }
 }
 

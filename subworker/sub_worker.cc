@@ -108,7 +108,10 @@ bool SubWorker::task_is_fit() const {
 
 void SubWorker::replace_task() {
   show("starting its task process");
-  if (task_) task_->retire(kRetireGrace);
+  {
+    const sys::OutsideLogContext before;  // its last words are not the next job's
+    if (task_) task_->retire(kRetireGrace);
+  }
   teller_.task_ended();
   task_.emplace(group_, identity_.cgroup, &SubWorker::on_output);
   slot_.task_pid.store(task_->pid());
@@ -211,6 +214,7 @@ void SubWorker::run_job(const sql::Job& job) {
   entry.job_id.store(job.id);
   entry.phase.store(board::JobPhase::held);
   slot_.enter(board::SlotState::running);
+  if (task_->alive()) task_->pass_on_output();
   const sys::LogContext context(job.id, job.task, job.attempts + 1);
   freed_lock_ |= job.lock.has_value();
   teller_.fetched(job);
@@ -330,6 +334,7 @@ void SubWorker::idle() {
   while (Clock::now() < until && !leaving()) {
     slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(slice, until - Clock::now()));
     tick();
+    task_->pass_on_output();
     if (task_->has_ended())
       teller_.task_ended();
     else

@@ -168,6 +168,11 @@ bool TaskProcess::drain(Output::Stream stream, std::size_t most) {
   return !pipe;
 }
 
+void TaskProcess::pass_on_output() {
+  drain_output();
+  output_.finish();
+}
+
 void TaskProcess::drain_output() {
   drain(Output::Stream::out, kMostDrained);
   drain(Output::Stream::err, kMostDrained);
@@ -230,8 +235,6 @@ class TaskProcess::Run {
 
  private:
   void start() {
-    owner_.drain_output();  // belongs to no job: it was written between two
-    owner_.output_.finish();
     owner_.output_.start();
     owner_.look_at_oom();
     wire::Run run;
@@ -430,7 +433,7 @@ sys::ExitReport TaskProcess::kill_all() {
   const auto orphans = sys::kill_orphans({}, kBurialLimit);
   for (pid_t left : orphans.left) spdlog::error("process {} of a task does not die", left);
   survived_ |= !orphans.left.empty();
-  drain_output();
+  pass_on_output();
   channel_.reset();
   return report;
 }

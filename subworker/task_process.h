@@ -72,6 +72,9 @@ class TaskProcess {
   // from it.
   void retire(std::chrono::milliseconds grace);
 
+  // Hands on what it has written since its last job ended, which belongs to none.
+  void pass_on_output();
+
   // False once it was reaped. has_ended(): it has died by itself, in between two jobs.
   bool alive() const { return static_cast<bool>(process_); }
   bool has_ended() const;

@@ -85,7 +85,8 @@ Exit run(const Arguments& arguments, postpone::sys::ServiceManager service_manag
   if (!result.config) return Exit::configuration;
   config::Config config = *result.config;
   config::apply(options.overrides, config);
-  postpone::sys::init_log({.role = "supervisor"}, postpone::supervisor::log_options(config.log));
+  postpone::sys::init_log({.role = "supervisor", .may_wait = false},
+                          postpone::supervisor::log_options(config.log));
   return postpone::supervisor::Supervisor(std::move(config), std::move(options)).run();
 }
 

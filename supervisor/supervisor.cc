@@ -494,10 +494,11 @@ void Supervisor::on_signal(int signal_number) {
       return on_reload_signal();
     case SIGUSR1:
       // Told through the board and not by signals: one that comes before its handler would end a child.
-      sys::reopen_log();
       ++board_.header().log_epoch;
-      spdlog::info(config_.log.file.empty() ? "SIGUSR1: there is no log file to open again"
-                                            : "the log file was opened again");
+      if (sys::reopen_log())
+        spdlog::info("the log file was opened again");
+      else if (config_.log.file.empty())
+        spdlog::info("SIGUSR1: there is no log file to open again");
       return;
     case SIGTSTP:
     case SIGCONT: {

@@ -42,11 +42,24 @@ void on_inquiry(int, siginfo_t* info, void*) {
   g_subject = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(info->si_value.sival_ptr));
 }
 
-bool may_hear(int socket) {
-  ucred peer{};
+// pid 0: not known.
+ucred peer_of(int socket) {
+  ucred peer{0, static_cast<uid_t>(-1), static_cast<gid_t>(-1)};
   socklen_t size = sizeof peer;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  return peer.uid == 0 || peer.uid == ::geteuid();
+  ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  return peer;
+}
+
+bool may_hear(int socket) {
+  const ucred peer = peer_of(socket);
+  return peer.pid != 0 && (peer.uid == 0 || peer.uid == ::geteuid());
+}
+
+bool wait_for(const Fd& fd, std::chrono::steady_clock::time_point until) {
+  using std::chrono::milliseconds;
+  const auto left = std::chrono::ceil<milliseconds>(until - std::chrono::steady_clock::now());
+  pollfd coming{fd.get(), POLLIN, 0};
+  return ::poll(&coming, 1, static_cast<int>(std::max(left, milliseconds(0)).count())) > 0;
 }
 
 }  // namespace
@@ -70,18 +83,19 @@ bool Inquiry::ask(int pidfd) const {
   return ::syscall(SYS_pidfd_send_signal, pidfd, SIGUSR2, &info, 0) == 0;
 }
 
-std::optional<std::string> Inquiry::answer(std::chrono::milliseconds limit) const {
-  pollfd coming{listener_.get(), POLLIN, 0};
-  if (::poll(&coming, 1, static_cast<int>(limit.count())) <= 0) return std::nullopt;
-  const Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  if (!socket) return std::nullopt;
-  std::string text(kMaxAnswerBytes, '\0');
-  pollfd said{socket.get(), POLLIN, 0};
-  if (::poll(&said, 1, static_cast<int>(limit.count())) <= 0) return std::nullopt;
-  const ssize_t size = ::recv(socket.get(), text.data(), text.size(), 0);
-  if (size <= 0) return std::nullopt;
-  text.resize(static_cast<std::size_t>(size));
-  return text;
+std::optional<std::string> Inquiry::answer(pid_t process, std::chrono::milliseconds limit) const {
+  const auto until = std::chrono::steady_clock::now() + limit;
+  while (wait_for(listener_, until)) {
+    const Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket || peer_of(socket.get()).pid != process) continue;
+    if (!wait_for(socket, until)) return std::nullopt;
+    std::string text(kMaxAnswerBytes, '\0');
+    const ssize_t size = ::recv(socket.get(), text.data(), text.size(), 0);
+    if (size <= 0) continue;
+    text.resize(static_cast<std::size_t>(size));
+    return text;
+  }
+  return std::nullopt;
 }
 
 void accept_inquiries() {

@@ -28,8 +28,9 @@ class Inquiry {
   // cannot be sent. REQUIRES: the process catches SIGUSR2 (sys/doing.h); it would end one that does not.
   bool ask(int pidfd) const;
 
-  // The answer; nothing when none has come within `limit`.
-  std::optional<std::string> answer(std::chrono::milliseconds limit) const;
+  // The answer of that process; nothing when none has come within `limit`. Whoever else connects is not
+  // listened to.
+  std::optional<std::string> answer(pid_t process, std::chrono::milliseconds limit) const;
 
  private:
   std::int64_t subject_;

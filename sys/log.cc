@@ -5,16 +5,19 @@
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 
 #include "sys/fd.h"
 #include "sys/log_line.h"
@@ -23,17 +26,39 @@ namespace postpone::sys {
 
 namespace {
 
-constexpr int kPatience_ms = 1000;  // with a reader of our lines that does not read
+constexpr int kPatience_ms = 1000;    // with a reader of our lines that does not read, once
+constexpr std::size_t kPiece = 4096;  // PIPE_BUF: what a pipe that is ready takes without waiting
 
 constexpr std::array<std::string_view, 6> kComponents{"supervisor", "subworker", "housekeeper",
                                                       "database",   "job",       "task"};
+
+mode_t mode_of(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 ? status.st_mode : 0;
+}
+
+// Standard error belongs to others, too, so it may not be made non-blocking; a pipe or terminal that we open
+// again is ours alone. Empty where that is not allowed (somebody else's pipe), cannot be done (a socket), or
+// is not needed (a file).
+Fd open_stderr_again() {
+  const mode_t mode = mode_of(STDERR_FILENO);
+  if (!S_ISFIFO(mode) && !S_ISCHR(mode)) return {};
+  return Fd(::open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+}
 
 // Lines to standard error or to a file. One that cannot be written is dropped, and the next one that can be
 // comes after a line that says how many were: a full disk must not keep jobs from being run.
 class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
   // An empty one is standard error.
-  void write_to(Fd file) { file_ = std::move(file); }
+  void write_to(Fd file) {
+    file_ = file ? std::move(file) : open_stderr_again();
+    const mode_t mode = file_ ? 0 : mode_of(STDERR_FILENO);
+    is_socket_ = S_ISSOCK(mode);
+    may_block_ = S_ISFIFO(mode) || S_ISCHR(mode);
+    torn_ = false;
+  }
+  void be_patient(bool patient) { patient_ = patient; }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -56,17 +81,18 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     return write({line.data(), line.size()});
   }
 
+  // Never waits for a reader but once: whoever reads on is waited for again.
   bool write(std::string_view bytes) {
     const int fd = file_ ? file_.get() : STDERR_FILENO;
-    for (bool waited = false; !bytes.empty();) {
-      const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    while (!bytes.empty()) {
+      if (may_block_ && !is_ready(fd)) return false;
+      const ssize_t n = write_some(fd, bytes);
       if (n > 0) {
         bytes.remove_prefix(static_cast<std::size_t>(n));
         torn_ = !bytes.empty();
-      } else if (n < 0 && errno == EAGAIN && !waited) {
-        pollfd ready{fd, POLLOUT, 0};
-        ::poll(&ready, 1, kPatience_ms);
-        waited = true;
+        stuck_ = false;
+      } else if (n < 0 && errno == EAGAIN) {
+        if (!is_ready(fd)) return false;
       } else if (n == 0 || errno != EINTR) {
         error_ = errno;
         return false;
@@ -75,9 +101,26 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     return true;
   }
 
+  ssize_t write_some(int fd, std::string_view bytes) const {
+    if (is_socket_) return ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return ::write(fd, bytes.data(), may_block_ ? std::min(bytes.size(), kPiece) : bytes.size());
+  }
+
+  bool is_ready(int fd) {
+    pollfd ready{fd, POLLOUT, 0};
+    const bool is = ::poll(&ready, 1, stuck_ || !patient_ ? 0 : kPatience_ms) > 0;
+    stuck_ = !is;
+    if (!is) error_ = EAGAIN;
+    return is;
+  }
+
   void lose() { ++lost_; }
 
-  Fd file_;
+  Fd file_;                 // empty: standard error, as we inherited it
+  bool is_socket_ = false;  // standard error is one
+  bool may_block_ = false;  // it waits for its reader
+  bool patient_ = true;
+  bool stuck_ = false;  // the reader did not read when we waited for it
   std::int64_t lost_ = 0;
   int error_ = 0;
   bool torn_ = false;  // the last line was written in part
@@ -149,6 +192,7 @@ bool stderr_is_the_journal() {
 void init_log(LogIdentity identity, const LogOptions& options) {
   Log& log = the_log();
   log.state.identity = std::move(identity);
+  log.sink->be_patient(log.state.identity.may_wait);
   if (!log.loggers.front()) {
     for (std::size_t i = 0; i < kComponents.size(); ++i)
       log.loggers.at(i) = std::make_shared<spdlog::logger>(std::string(kComponents.at(i)), log.sink);
@@ -169,13 +213,15 @@ void apply_log(const LogOptions& options) {
   for (std::size_t i = 0; i < kComponents.size(); ++i) log.loggers.at(i)->set_level(levels.at(i));
 }
 
-void reopen_log() {
+bool reopen_log() {
   Log& log = the_log();
-  if (log.file.empty()) return;
+  if (log.file.empty()) return false;
   try {
     log.sink->write_to(open_log_file(log.file));
+    return true;
   } catch (const std::system_error& error) {
     spdlog::error("{}; writing on to the old one", error.what());
+    return false;
   }
 }
 
@@ -190,6 +236,12 @@ LogContext::LogContext(std::int64_t job_id, std::string task, int attempt) {
 
 LogContext::~LogContext() {
   the_log().state.job.reset();
+}
+
+OutsideLogContext::OutsideLogContext() : job_(std::exchange(the_log().state.job, std::nullopt)) {}
+
+OutsideLogContext::~OutsideLogContext() {
+  the_log().state.job = std::move(job_);
 }
 
 void log_output(std::string_view stream, std::string_view line) {

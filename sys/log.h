@@ -50,6 +50,7 @@ struct LogIdentity {
   Component component = Component::supervisor;  // of its spdlog::info()
   std::string group = {};                       // of a sub-worker
   std::optional<std::uint32_t> slot = {};
+  bool may_wait = true;  // for a second, once, when nobody reads the lines; else they are lost at once
 };
 
 // Before the first line. Throws as apply_log().
@@ -60,11 +61,18 @@ void init_log(LogIdentity identity, const LogOptions& options);
 // cannot be opened; then nothing has changed.
 void apply_log(const LogOptions& options);
 
-// Opens the log file again by its name, for whoever has renamed it; without a file nothing happens. When it
-// cannot be opened the old one is kept, and an error stands there.
-void reopen_log();
+// Opens the log file again by its name, for whoever has renamed it. False without a file, and when it cannot
+// be opened: then the old one is kept, and an error stands there.
+bool reopen_log();
 
 spdlog::logger& log_of(Component component);
+
+// The job that runs.
+struct LoggedJob {
+  std::int64_t id = 0;
+  std::string task;
+  int attempt = 0;
+};
 
 // While it lives every line tells of this job. One at a time.
 class LogContext {
@@ -73,6 +81,18 @@ class LogContext {
   ~LogContext();
   LogContext(const LogContext&) = delete;
   LogContext& operator=(const LogContext&) = delete;
+};
+
+// While it lives lines tell of no job: what is logged now belongs to what was before it.
+class OutsideLogContext {
+ public:
+  OutsideLogContext();
+  ~OutsideLogContext();
+  OutsideLogContext(const OutsideLogContext&) = delete;
+  OutsideLogContext& operator=(const OutsideLogContext&) = delete;
+
+ private:
+  std::optional<LoggedJob> job_;
 };
 
 // A line that a job, or its process between two jobs, has written to `stream` ("stdout", "stderr"); component

@@ -5,38 +5,49 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+
+#include "sys/utf8.h"
 
 namespace postpone::sys {
 
 namespace {
 
-// The second byte of U+0080 to U+009F, which terminals take for the beginning of a command as they do escape.
-bool is_c1(std::string_view text, std::size_t i) {
-  const auto byte = static_cast<unsigned char>(text[i]);
-  return i > 0 && text[i - 1] == '\xc2' && byte >= 0x80 && byte < 0xa0;
+void append_in_hex(std::string_view bytes, std::string& text) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += "\\x";
+    text += kHex[byte >> 4];
+    text += kHex[byte & 0xf];
+  }
 }
 
-// For people: control characters are shown, not obeyed, so that no message can fake a line of its own or
-// repaint a terminal.
+// What a terminal obeys instead of showing it: controls, U+0080 to U+009F among them.
+bool is_control(std::string_view character) {
+  const auto first = static_cast<unsigned char>(character[0]);
+  if (character.size() == 1) return first < 0x20 || first == 0x7f;
+  return character.size() == 2 && first == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0;
+}
+
+// For people: control characters, and what is no UTF-8, are shown and not obeyed, so that no message can fake
+// a line of its own or repaint a terminal.
 std::string for_text(std::string_view message) {
-  constexpr std::string_view kHex = "0123456789abcdef";
   std::string shown;
   shown.reserve(message.size());
-  for (std::size_t i = 0; i < message.size(); ++i) {
-    const char c = message[i];
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n') {
+  for (std::size_t i = 0; i < message.size();) {
+    const std::size_t length = utf8_character_at(message, i);
+    const std::string_view character = message.substr(i, std::max<std::size_t>(length, 1));
+    i += character.size();
+    if (character == "\n")
       shown += "\\n";
-    } else if (c == '\t') {
+    else if (character == "\t")
       shown += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f || is_c1(message, i)) {
-      shown += "\\x";
-      shown += kHex[byte >> 4];
-      shown += kHex[byte & 0xf];
-    } else {
-      shown += c;
-    }
+    else if (length == 0 || is_control(character))
+      append_in_hex(character, shown);
+    else
+      shown += character;
   }
   return shown;
 }

@@ -18,13 +18,6 @@ enum class LogForm {
   json,     // one object a line
 };
 
-// The job that runs.
-struct LoggedJob {
-  std::int64_t id = 0;
-  std::string task;
-  int attempt = 0;
-};
-
 // What stands in a line besides its message; changes between lines.
 struct LogState {
   LogIdentity identity;

@@ -60,6 +60,7 @@ extern "C" void tell_stack(int number) {
   } else if (const std::int64_t job = g_job; job != 0) {
     Frames frames;
     _Unwind_Backtrace(note_frame, &frames);
+    if (!frames.interrupted) frames.count = 0;  // it does not know the way beyond our own frames
     const wire::StackBytes frame(job, thread, frames.addresses.data(), frames.count);
     g_channel.load()->send_from_signal_handler(frame.bytes());
   }
@@ -73,6 +74,9 @@ void ask_again() {
 }  // namespace
 
 std::optional<int> tell_stack_when_asked(Channel& channel) {
+#if !__GLIBC_PREREQ(2, 35)
+  return std::nullopt;  // the unwinder would take the loader's lock, which the interrupted thread may hold
+#endif
   struct sigaction current {};
   if (sigaction(stack_signal(), nullptr, &current) != 0 || current.sa_handler != SIG_DFL) return std::nullopt;
   // The first look loads and prepares what later ones, in a signal handler, only use.

@@ -1,6 +1,7 @@
 #include "libtask/wire/description.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -157,6 +158,9 @@ Description parse_description(std::string_view text) {
   description.libtask_version = in.text("libtask_version");
   description.protocol_version = in.integer("protocol_version");
   description.stack_signal = in.optional_integer("stack_signal");
+  const int signal = description.stack_signal.value_or(0);
+  if (signal < SIGRTMIN || signal > SIGRTMAX)
+    description.stack_signal.reset();  // none of those that libtask takes
   for (const Object& task : in.objects("tasks")) description.tasks.push_back(read_task(task));
   for (const Object& periodic : in.objects("periodic"))
     description.periodic.push_back(read_periodic(periodic));

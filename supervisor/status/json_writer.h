@@ -12,11 +12,6 @@
 
 namespace postpone::supervisor::status {
 
-// The bytes of the UTF-8 character that begins at `at`; 0 when none does. Not those that are longer than need
-// be, halves of a surrogate pair, or beyond U+10FFFF. REQUIRES: at < text.size().
-std::size_t utf8_character_at(std::string_view text, std::size_t at);
-inline constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD, for what is none
-
 class JsonWriter {
  public:
   // Containers: `content` writes what is in them.

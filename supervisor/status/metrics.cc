@@ -6,7 +6,7 @@
 #include <iterator>
 #include <string_view>
 
-#include "supervisor/status/json_writer.h"
+#include "sys/utf8.h"
 
 namespace postpone::supervisor::status {
 namespace {
@@ -29,9 +29,9 @@ double seconds(std::uint64_t ns) {
 std::string escaped(std::string_view value) {
   std::string text;
   for (std::size_t at = 0; at < value.size();) {
-    const std::size_t length = utf8_character_at(value, at);
+    const std::size_t length = sys::utf8_character_at(value, at);
     if (length == 0)
-      text += kReplacement;
+      text += sys::kReplacement;
     else if (value[at] == '\n')
       text += "\\n";
     else if (value[at] == '\\' || value[at] == '"')

@@ -1,6 +1,9 @@
 // The log of a real family: what stands in it, and that rotating it loses nothing.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include <csignal>
 #include <filesystem>
@@ -10,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "sys/fd.h"
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
@@ -73,6 +77,42 @@ TEST_F(FamilyLog, EachJsonLineHasItsFields) {
              object.at("message").get<std::string>().starts_with("succeeded in ");
   }
   EXPECT_TRUE(spoken && ended) << family.log();
+}
+
+TEST_F(FamilyLog, WhatIsSaidBetweenTwoJobsBelongsToNone) {
+  Family family(database_.url(), "[log]\nformat = \"json\"\n" + group("t", kTestTasks, 1));
+  family.wait_until_ready(1, false);
+  ASSERT_TRUE(becomes(defer("test.murmur", "t", R"({"file": ")" + files_.file("go") + R"("})"), "succeeded"));
+  std::ofstream(files_.file("go"));
+  std::string found;
+  EXPECT_TRUE(eventually([&] {
+    for (const std::string& line : lines_of(family.log()))
+      if (line.find("murmur\"") != std::string::npos && line.find("\"stdout\"") != std::string::npos)
+        found = line;
+    return !found.empty();
+  })) << "though no other job comes: "
+      << family.log();
+  EXPECT_FALSE(json::parse(found).contains("job")) << found;
+}
+
+// A supervisor whose log nobody reads.
+TEST_F(FamilyLog, AFullPipeStopsNobody) {
+  const std::string pipe = files_.file("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const std::string wrapper = files_.file("supervisor");
+  std::ofstream(wrapper) << "#!/bin/sh\nexec 2<>" + pipe + "\nexec " + POSTPONE_SUPERVISOR + " \"$@\"\n";
+  std::filesystem::permissions(wrapper, std::filesystem::perms::owner_all);
+  Family family(database_.url(), group("m", kMisbehave, 1), {.program = wrapper});
+  ASSERT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
+  const sys::Fd watch(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  EXPECT_TRUE(eventually([&] {
+    for (int i = 0; i < 100; ++i) family.signal(SIGUSR1);
+    int bytes = 0;
+    return ::ioctl(watch.get(), FIONREAD, &bytes) == 0 && bytes > 65'000;
+  }));
+  for (int i = 0; i < 100; ++i) family.signal(SIGUSR1);
+  EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
+  EXPECT_EQ(family.stop().code, 0);
 }
 
 TEST_F(FamilyLog, AComponentMayBeSilenced) {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -36,6 +37,15 @@ void append(const std::string& file, const std::string& text) {
   const int fd = open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0 || write(fd, text.data(), text.size()) < 0) throw std::runtime_error("cannot append to " + file);
   close(fd);
+}
+
+// Ends at once, and leaves a thread that says a word when there is such a file.
+void murmur(const std::string& file) {
+  std::thread([file] {
+    while (!std::filesystem::exists(file)) std::this_thread::sleep_for(5ms);
+    std::puts("murmur");
+    std::fflush(stdout);
+  }).detach();
 }
 
 // Waits until a file is there, so that a test decides how long the job runs.
@@ -103,6 +113,7 @@ int main(int argc, char** argv) {
   app.task("test.surroundings", surroundings, {"file"});
   app.task("test.append", append, {"file", "text"});
   app.task("test.until", until, {"file"});
+  app.task("test.murmur", murmur, {"file"});
   app.task("test.beat", beat, {"file", "ms"});
   app.task("test.daemon", beat_and_leave_a_daemon, {"file", "ms"});
   app.task("test.flaky",

@@ -1,5 +1,6 @@
 #include "sys/log.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
@@ -75,8 +76,15 @@ TEST(TextLog, AMessageCannotFakeALine) {
   EXPECT_THAT(logged(supervisor(), text(),
                      "umlaut \xc3\xa4 and \xc2\x9b"
                      "2J"),
-              HasSubstr("umlaut \xc3\xa4 and \xc2\\x9b"
+              HasSubstr("umlaut \xc3\xa4 and \\xc2\\x9b"
                         "2J\n"));
+}
+
+TEST(TextLog, BytesThatAreNoTextAreShown) {
+  EXPECT_THAT(logged(supervisor(), text(),
+                     "a\x9b"
+                     "2J \xc2\x9b b \xe2\x82\xac"),
+              HasSubstr("] a\\x9b2J \\xc2\\x9b b \xe2\x82\xac\n"));
 }
 
 TEST(TextLog, BracesAndPercentsMeanNothing) {
@@ -271,6 +279,36 @@ TEST_F(LogFile, ThatCannotBeOpenedAgainIsKept) {
   spdlog::info("still here");
   EXPECT_THAT(content("log.1"), MatchesRegex(".* error \\[supervisor.*" + path() +
                                              ".*; writing on to the old one\n.*\\] still here\n"));
+}
+
+// What a pipe holds. Never waits.
+std::string read_all(int fd) {
+  std::string text(1 << 20, '\0');
+  const ssize_t n = ::read(fd, text.data(), text.size());
+  text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return text;
+}
+
+TEST(Log, AReaderWhoDoesNotReadIsNotWaitedFor) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  const int before = ::dup(STDERR_FILENO);
+  ::dup2(ends[1], STDERR_FILENO);
+  LogIdentity hasty = supervisor();
+  hasty.may_wait = false;
+  init_log(hasty, text());
+  for (int i = 0; i < 2'000; ++i) spdlog::info("a line of some length, of which a pipe holds a few hundred");
+  read_all(ends[0]);
+  spdlog::info("read again");
+  const std::string behind = read_all(ends[0]);
+  const bool still_blocks_for_others = (::fcntl(ends[1], F_GETFL) & O_NONBLOCK) == 0;
+  ::dup2(before, STDERR_FILENO);
+  init_log(supervisor(), text());
+  for (const int fd : {ends[0], ends[1], before}) ::close(fd);
+  EXPECT_THAT(behind, HasSubstr(" log lines were lost: Resource temporarily unavailable\n"));
+  EXPECT_THAT(behind, HasSubstr("] read again\n"));
+  EXPECT_TRUE(still_blocks_for_others) << "the descriptor is not ours alone";
 }
 
 TEST(Log, TellsHowManyLinesWereLost) {

@@ -73,6 +73,12 @@ TEST_F(OutputOfAJob, LongLineComesInPieces) {
   EXPECT_THAT(lines_, ElementsAre("out: " + piece, "out: " + piece, "out: rest"));
 }
 
+TEST_F(OutputOfAJob, LongLineIsNotCutWithinACharacter) {
+  const std::string line(Output::kMaxLineBytes - 1, 'x');
+  out(line + "\xe2\x82\xac!\n");
+  EXPECT_THAT(lines_, ElementsAre("out: " + line, "out: \xe2\x82\xac!"));
+}
+
 TEST_F(OutputOfAJob, LineThatJustFitsIsOneLineWhereverTheReadsCut) {
   const std::string line(Output::kMaxLineBytes, 'x');
   out(line + "\n");

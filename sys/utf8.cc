@@ -1,0 +1,39 @@
+#include "sys/utf8.h"
+
+namespace postpone::sys {
+namespace {
+
+bool continues(std::string_view text, std::size_t at) {
+  return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+}
+
+// Of a character that begins so; 0 when none does.
+std::size_t length_by(unsigned char lead) {
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4) return 0;
+  return lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+}
+
+}  // namespace
+
+std::size_t utf8_character_at(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
+  const unsigned char lead = byte(0);
+  const std::size_t length = length_by(lead);
+  for (std::size_t i = 1; i < length; ++i)
+    if (!continues(text, at + i)) return 0;
+  if ((lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) > 0x9F)) return 0;
+  if ((lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) > 0x8F)) return 0;
+  return length;
+}
+
+std::size_t utf8_incomplete_at_end(std::string_view text) {
+  for (std::size_t behind = 1; behind <= 3 && behind <= text.size(); ++behind) {
+    const std::size_t at = text.size() - behind;
+    if (continues(text, at)) continue;
+    return length_by(static_cast<unsigned char>(text[at])) > behind ? behind : 0;
+  }
+  return 0;
+}
+
+}  // namespace postpone::sys
