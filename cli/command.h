@@ -56,5 +56,9 @@ void add_stack_command(CLI::App& app, Invocation& invocation);
 void add_healthcheck_command(CLI::App& app, Invocation& invocation);
 void add_config_commands(CLI::App& app, Invocation& invocation);
 void add_status_commands(CLI::App& app, Invocation& invocation);
+void add_completion_command(CLI::App& app, Invocation& invocation);
+
+// All of them, and what they have in common: the command line of `postpone`.
+void define_command_line(CLI::App& app, Invocation& invocation);
 
 }  // namespace postpone::cli

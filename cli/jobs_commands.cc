@@ -46,7 +46,7 @@ void add_filter_options(CLI::App& command, sql::JobFilter& filter) {
           "--status",
           [&filter](const std::vector<std::string>& labels) { add_statuses(labels, filter.statuses); },
           "Jobs of this status; several, separated by commas, mean any of them")
-      ->type_name("STATUS")
+      ->type_name("STATUS:{todo,doing,succeeded,failed,cancelled,aborted}")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->take_all();

@@ -75,8 +75,8 @@ void add_jobs_finish(CLI::App& jobs, Invocation& invocation) {
   command
       ->add_option_function<std::string>(
           "--status", [options](const std::string& label) { set_status(options->status, label); },
-          "How they ended: succeeded or failed")
-      ->type_name("STATUS")
+          "How they ended")
+      ->type_name("STATUS:{succeeded,failed}")
       ->required();
   add_silent_for(*command, options->silent_for);
   command->add_flag(

@@ -111,8 +111,8 @@ void add_jobs_purge(CLI::App& jobs, Invocation& invocation) {
           [options](const std::vector<std::string>& labels) {
             for (const std::string& label : labels) add_ended_status(options->purge, label);
           },
-          "succeeded, failed, cancelled, aborted; several, separated by commas, mean any of them")
-      ->type_name("STATUS")
+          "Jobs that ended so; several, separated by commas, mean any of them")
+      ->type_name("STATUS:{succeeded,failed,cancelled,aborted}")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->take_all()

@@ -191,8 +191,8 @@ void add_rescue(CLI::App& stalled, Invocation& invocation) {
   command
       ->add_option_function<std::string>(
           "--action", [options](const std::string& label) { set_action(options->action, label); },
-          "retry (they wait again, the default) or fail")
-      ->type_name("ACTION");
+          "What becomes of them: they wait again, or they have failed [retry]")
+      ->type_name("ACTION:{retry,fail}");
   add_silent_for(*command, options->silent_for);
   command->add_flag("--json", options->as_json, "Print JSON");
   command->parse_complete_callback([options] {

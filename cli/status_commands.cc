@@ -144,7 +144,7 @@ void add_top(CLI::App& app, Invocation& invocation) {
   command
       ->add_option_function<std::string>(
           "--sort", [options](const std::string& key) { options->sort = *top_sort_of(key.front()); },
-          "elapsed (default), memory, cpu, jobs, task or slot")
+          "What the order goes by [elapsed]")
       ->check(CLI::IsMember({"elapsed", "memory", "cpu", "jobs", "task", "slot"}))
       ->type_name("KEY");
   command->final_callback([&invocation, options] {

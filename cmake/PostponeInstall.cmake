@@ -29,6 +29,25 @@ install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs
         FILES_MATCHING PATTERN "*.md" PATTERN "*.schema.json")
 install(FILES packaging/logrotate/postpone DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples RENAME logrotate COMPONENT programs)
 
+# Manual pages, and completion where each shell looks. zsh of Debian looks elsewhere for what packages bring.
+set(POSTPONE_ZSH_COMPLETION_DIR ${CMAKE_INSTALL_DATADIR}/zsh/site-functions CACHE STRING
+    "Where zsh looks for completion functions")
+foreach(page postpone.1 postpone-supervisor.8 postpone.toml.5)
+  string(REGEX MATCH "[0-9]$" section ${page})
+  if(POSTPONE_GZIP)
+    string(APPEND page .gz)
+  endif()
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/manual/${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section}
+          COMPONENT programs)
+endforeach()
+foreach(program postpone postpone-supervisor)
+  set(script ${CMAKE_CURRENT_BINARY_DIR}/manual/${program})
+  install(FILES ${script}.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME ${program}
+          COMPONENT programs)
+  install(FILES ${script}.zsh DESTINATION ${POSTPONE_ZSH_COMPLETION_DIR} RENAME _${program} COMPONENT programs)
+  install(FILES ${script}.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT programs)
+endforeach()
+
 # The service. Where systemd looks, beneath any prefix that it knows (/usr, /usr/local).
 configure_file(packaging/postpone@.service.in packaging/postpone@.service @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/packaging/postpone@.service

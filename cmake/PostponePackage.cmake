@@ -47,7 +47,6 @@ set(CPACK_DEBIAN_PROGRAMS_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
 # What every Debian package has. Only where packages can be made: gzip, and documents where Debian has them.
-find_program(POSTPONE_GZIP gzip)
 if(CMAKE_INSTALL_PREFIX STREQUAL /usr AND POSTPONE_GZIP)
   configure_file(packaging/debian/changelog packaging/changelog.Debian @ONLY)
   set(changelog ${CMAKE_CURRENT_BINARY_DIR}/packaging/changelog.Debian.gz)

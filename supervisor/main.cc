@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "config/config.h"
+#include "supervisor/command_line.h"
 #include "supervisor/supervisor.h"
 #include "sys/fd.h"
 #include "sys/log.h"
@@ -20,34 +21,9 @@
 
 namespace {
 
+using postpone::supervisor::Arguments;
 using postpone::supervisor::Exit;
 namespace config = postpone::config;
-
-struct Arguments {
-  std::string config_path;
-  std::string database_url;
-  std::string log_level;
-  bool one_shot = false;
-};
-
-Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
-  Arguments arguments;
-  app.add_option("-c,--config", arguments.config_path, "The configuration file (TOML)")->required();
-  app.add_option("--database-url", arguments.database_url,
-                 "Instead of the configuration's [database] url; better in POSTPONE_DATABASE_URL, which ps "
-                 "does not show");
-  app.add_option("--log-level", arguments.log_level, "Instead of the configuration's [log] level")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}));
-  app.add_flag("--one-shot", arguments.one_shot, "Work off the jobs that can be run now, then exit");
-  app.set_version_flag("--version", POSTPONE_VERSION);
-  app.footer(
-      "Exit status: 0 drained after a signal or --one-shot, 1 failure, 2 usage, 3 configuration, log file "
-      "or task executable, 5 schema.\n"
-      "Signals: TERM, INT drain (twice: now), HUP reads the configuration again, TSTP pauses, CONT resumes, "
-      "USR1 opens the log file again.");
-  app.parse(argc, argv);
-  return arguments;
-}
 
 config::Overrides overrides_of(const Arguments& arguments) {
   config::Overrides overrides;
@@ -93,11 +69,11 @@ Exit run(const Arguments& arguments, postpone::sys::ServiceManager service_manag
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app(
-      "Runs the sub-workers of a configuration: the parent process of Postpone, a PostgreSQL task queue",
-      "postpone-supervisor");
+  Arguments arguments;
+  CLI::App app;
   try {
-    const Arguments arguments = parse_arguments(app, argc, argv);
+    define_command_line(app, arguments);
+    app.parse(argc, argv);
     auto service_manager = postpone::sys::ServiceManager::from_environment();
     postpone::sys::init_process_title(argc, argv);
     prepare_process();

@@ -1,0 +1,44 @@
+// What `postpone` can be told.
+#include <CLI/CLI.hpp>
+
+#include "cli/command.h"
+
+namespace postpone::cli {
+namespace {
+
+constexpr const char* kFooter =
+    R"(The database is that of --database-url, else of POSTPONE_DATABASE_URL, else of --config,
+else what libpq finds in PG* variables, a service file and .pgpass.
+
+Exit codes: 0 done, 1 not done (no such job, already enqueued, refused), 2 wrong usage,
+3 wrong configuration, 4 database not reachable, 5 schema missing or of another version.)";
+
+}  // namespace
+
+void define_command_line(CLI::App& app, Invocation& invocation) {
+  app.name("postpone");
+  app.description("Defer jobs, look at them, and look after their database");
+  app.footer("`postpone --help` tells which database is meant, and the exit codes.");  // of each subcommand
+  app.set_version_flag("--version", "postpone " POSTPONE_VERSION, "Print the version");
+  app.add_option("--database-url", invocation.database_url, "A libpq connection string or URI")
+      ->type_name("URL");
+  app.add_option("--config", invocation.config_file, "The supervisor's TOML file, which names the database")
+      ->type_name("FILE");
+  app.require_subcommand(1);
+  app.fallthrough();
+  add_schema_commands(app, invocation);
+  add_defer_command(app, invocation);
+  add_jobs_commands(app, invocation);
+  add_tally_commands(app, invocation);
+  add_locks_command(app, invocation);
+  add_workers_command(app, invocation);
+  add_stalled_commands(app, invocation);
+  add_stack_command(app, invocation);
+  add_healthcheck_command(app, invocation);
+  add_config_commands(app, invocation);
+  add_status_commands(app, invocation);
+  add_completion_command(app, invocation);
+  app.footer(kFooter);
+}
+
+}  // namespace postpone::cli
