@@ -17,9 +17,11 @@ Frame frame_over(std::size_t lines_before, const std::string& picture, std::size
     lines.back() = "(" + std::to_string(left_out) + " more lines; the terminal is too low)";
   }
   Frame frame{"", lines.size()};
+  // Without wrapping: a line that is too long would take two, and the next picture would miss one.
+  frame.text += "\x1b[?7l";
   if (lines_before > 0) frame.text += "\x1b[" + std::to_string(lines_before) + "A\r";
   for (const std::string& line : lines) frame.text += line + "\x1b[K\n";
-  frame.text += "\x1b[J";
+  frame.text += "\x1b[J\x1b[?7h";
   return frame;
 }
 

@@ -11,6 +11,7 @@
 namespace postpone::cli {
 
 void add_jobs_list(CLI::App& jobs, Invocation& invocation);
+void add_jobs_count(CLI::App& jobs, Invocation& invocation);
 void add_jobs_show(CLI::App& jobs, Invocation& invocation);
 void add_jobs_cancel(CLI::App& jobs, Invocation& invocation);
 void add_jobs_retry(CLI::App& jobs, Invocation& invocation);

@@ -28,6 +28,7 @@ void add_jobs_commands(CLI::App& app, Invocation& invocation) {
       app.add_subcommand("jobs", "Look at jobs, cancel them, let them run again, finish and purge them");
   jobs->require_subcommand(1);
   add_jobs_list(*jobs, invocation);
+  add_jobs_count(*jobs, invocation);
   add_jobs_show(*jobs, invocation);
   add_jobs_cancel(*jobs, invocation);
   add_jobs_retry(*jobs, invocation);

@@ -1,13 +1,15 @@
-// postpone jobs list
+// postpone jobs list | count
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <iostream>
+#include <array>
+#include <map>
 #include <memory>
 
 #include "cli/job_json.h"
 #include "cli/jobs.h"
 #include "cli/text.h"
 #include "cli/timestamp.h"
+#include "cli/watch.h"
 
 namespace postpone::cli {
 namespace {
@@ -17,6 +19,7 @@ struct ListOptions {
   int limit = 50;  // 0 = none
   bool oldest_first = false;
   bool as_json = false;
+  Watch watch;
 };
 
 struct Listing {
@@ -68,22 +71,48 @@ Table table_of(const std::vector<sql::Job>& jobs) {
   return table;
 }
 
-ExitCode list(const Invocation& invocation, const ListOptions& options) {
+std::string draw_list(const Invocation& invocation, const ListOptions& options) {
   sql::JobManager manager = connect(invocation);
   const Listing listing = fetch(manager, options);
   if (options.as_json) {
     auto jobs = Json::array();
     for (const sql::Job& job : listing.jobs) jobs.push_back(to_json(job));
-    print({{"jobs", std::move(jobs)}, {"more", listing.more}});
-    return ExitCode::done;
+    return to_text({{"jobs", std::move(jobs)}, {"more", listing.more}});
   }
-  if (listing.jobs.empty()) {
-    std::cout << "no such jobs\n";
-    return ExitCode::done;
+  if (listing.jobs.empty()) return "no such jobs\n";
+  return render_for_output(table_of(listing.jobs)) + (listing.more ? "(more exist: --limit)\n" : "");
+}
+
+// ---- count ---------------------------------------------------------------------------------------
+
+struct CountOptions {
+  sql::JobFilter filter;
+  bool as_json = false;
+  Watch watch;
+};
+
+std::string draw_count(const Invocation& invocation, const CountOptions& options) {
+  const std::map<sql::JobStatus, std::int64_t> counts = connect(invocation).count(options.filter);
+  constexpr std::array kStatuses = {sql::JobStatus::todo,      sql::JobStatus::doing,
+                                    sql::JobStatus::succeeded, sql::JobStatus::failed,
+                                    sql::JobStatus::cancelled, sql::JobStatus::aborted};
+  Table table{{{"STATUS", Table::Align::left, style_of_status}, {"JOBS", Table::Align::right}}, {}};
+  Json json = Json::object();
+  std::int64_t all = 0;
+  for (const sql::JobStatus status : kStatuses) {
+    const auto found = counts.find(status);
+    std::int64_t count = found == counts.end() ? 0 : found->second;
+    // What Python left half-way before it knew better.
+    if (const auto aborting = counts.find(sql::JobStatus::aborting);
+        status == sql::JobStatus::aborted && aborting != counts.end())
+      count += aborting->second;
+    const std::string name(sql::to_string(status));
+    table.rows.push_back({name, std::to_string(count)});
+    json[name] = count;
+    all += count;
   }
-  std::cout << render_for_output(table_of(listing.jobs));
-  if (listing.more) std::cout << "(more exist: --limit)\n";
-  return ExitCode::done;
+  table.rows.push_back({"all", std::to_string(all)});
+  return options.as_json ? to_text(json) : render_for_output(table);
 }
 
 }  // namespace
@@ -98,8 +127,24 @@ void add_jobs_list(CLI::App& jobs, Invocation& invocation) {
       ->capture_default_str();
   command->add_flag("--oldest-first", options->oldest_first, "The oldest first");
   command->add_flag("--json", options->as_json, "Print JSON");
+  add_watch_option(*command, options->watch);
   command->final_callback([&invocation, options] {
-    invocation.run = [&invocation, options] { return list(invocation, *options); };
+    invocation.run = [&invocation, options] {
+      return show(options->watch, [&] { return draw_list(invocation, *options); });
+    };
+  });
+}
+
+void add_jobs_count(CLI::App& jobs, Invocation& invocation) {
+  CLI::App* command = jobs.add_subcommand("count", "Count jobs by status; every one of them is looked at");
+  const auto options = std::make_shared<CountOptions>();
+  add_filter_options(*command, options->filter);
+  command->add_flag("--json", options->as_json, "Print JSON");
+  add_watch_option(*command, options->watch);
+  command->final_callback([&invocation, options] {
+    invocation.run = [&invocation, options] {
+      return show(options->watch, [&] { return draw_count(invocation, *options); });
+    };
   });
 }
 

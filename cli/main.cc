@@ -10,6 +10,7 @@
 
 #include "cli/colour.h"
 #include "cli/command.h"
+#include "cli/text.h"
 #include "sql/error.h"
 #include "sql/schema.h"
 
@@ -17,8 +18,9 @@ namespace postpone::cli {
 namespace {
 
 int fail(ExitCode code, const std::string& message) {
-  std::cerr << (is_coloured(STDERR_FILENO) ? styled("postpone:", Style::bad) : "postpone:") << ' ' << message
-            << '\n';
+  // Names of jobs may stand in it, and the server's words about them.
+  std::cerr << (is_coloured(STDERR_FILENO) ? styled("postpone:", Style::bad) : "postpone:") << ' '
+            << printable(message) << '\n';
   return static_cast<int>(code);
 }
 

@@ -10,6 +10,7 @@
 #include "cli/stalled.h"
 #include "cli/text.h"
 #include "cli/timestamp.h"
+#include "cli/watch.h"
 
 namespace postpone::cli {
 namespace {
@@ -19,6 +20,7 @@ namespace {
 struct ListOptions {
   sql::Seconds silent_for = kSilentFor;
   bool as_json = false;
+  Watch watch;
 };
 
 std::string state_of(const sql::StalledJob& job) {
@@ -74,18 +76,14 @@ Json to_json(const sql::StalledJob& job) {
           {"silent_s", job.silent_for ? Json(job.silent_for->count()) : Json(nullptr)}};
 }
 
-ExitCode list(const Invocation& invocation, const ListOptions& options) {
+std::string draw(const Invocation& invocation, const ListOptions& options) {
   const std::vector<sql::StalledJob> jobs = connect(invocation).stalled_jobs(options.silent_for);
   if (options.as_json) {
     auto listed = Json::array();
     for (const sql::StalledJob& job : jobs) listed.push_back(to_json(job));
-    print({{"jobs", std::move(listed)}});
-  } else if (jobs.empty()) {
-    std::cout << "no stalled jobs\n";
-  } else {
-    std::cout << render_for_output(table_of(jobs));
+    return to_text({{"jobs", std::move(listed)}});
   }
-  return ExitCode::done;
+  return jobs.empty() ? "no stalled jobs\n" : render_for_output(table_of(jobs));
 }
 
 void add_list(CLI::App& stalled, Invocation& invocation) {
@@ -93,8 +91,11 @@ void add_list(CLI::App& stalled, Invocation& invocation) {
   const auto options = std::make_shared<ListOptions>();
   add_silent_for(*command, options->silent_for);
   command->add_flag("--json", options->as_json, "Print JSON");
+  add_watch_option(*command, options->watch);
   command->final_callback([&invocation, options] {
-    invocation.run = [&invocation, options] { return list(invocation, *options); };
+    invocation.run = [&invocation, options] {
+      return show(options->watch, [&] { return draw(invocation, *options); });
+    };
   });
 }
 

@@ -1,8 +1,8 @@
 #include "cli/status_client.h"
 
+#include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,53 +21,97 @@ namespace postpone::cli {
 namespace {
 
 constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+constexpr int kMoment_ms = 50;
 
 [[noreturn]] void fail(const std::string& socket, const std::string& why) {
   throw Failure(ExitCode::unreachable, "status socket " + socket + ": " + why);
 }
 
-std::string explain(int error, std::chrono::milliseconds timeout) {
-  const std::string text = std::strerror(error);
-  if (error == ENOENT || error == ECONNREFUSED)
-    return text + "; is the supervisor running, and is this the path of its [status] socket?";
-  if (error == EACCES) return text + "; [status] mode and group say who may";
-  if (error == EAGAIN)
-    return fmt::format("no answer within {:g} s: the supervisor's loop does not run",
-                       std::chrono::duration<double>(timeout).count());
-  return text;
-}
+// One exchange with the supervisor, which may hang: never waits without asking whether it is to go on.
+class Exchange {
+ public:
+  Exchange(const std::string& path, std::chrono::milliseconds timeout,
+           const std::function<bool()>& interrupted)
+      : path_(path), timeout_(timeout), until_(Clock::now() + timeout), interrupted_(interrupted) {}
 
-timeval to_timeval(std::chrono::milliseconds time) {
-  return {time.count() / 1000, time.count() % 1000 * 1000};
-}
-
-sys::Fd connect_to(const std::string& path, std::chrono::milliseconds timeout) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) fail(path, "the path is too long for a Unix socket");
-  std::memcpy(address.sun_path, path.data(), path.size());
-  sys::Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd) fail(path, std::strerror(errno));
-  const timeval patience = to_timeval(timeout);
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    fail(path, explain(errno, timeout));
-  return fd;
-}
-
-// The server closes behind its answer, as it was asked to.
-std::string read_to_end(int fd, const std::string& path, std::chrono::milliseconds timeout) {
-  std::string answer;
-  std::array<char, 65'536> bytes;
-  for (;;) {
-    const ssize_t n = ::read(fd, bytes.data(), bytes.size());
-    if (n == 0) return answer;
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(path, explain(errno, timeout));
-    answer.append(bytes.data(), static_cast<std::size_t>(n));
-    if (answer.size() > kMostBytes) fail(path, "the answer has no end");
+  void connect() {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path_.size() >= sizeof address.sun_path) fail(path_, "the path is too long for a Unix socket");
+    std::memcpy(address.sun_path, path_.data(), path_.size());
+    fd_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd_) fail(path_, std::strerror(errno));
+    while (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+      if (errno != EAGAIN && errno != EINTR) fail(path_, explain(errno));
+      wait(-1);  // its queue is full, and nothing tells when there is room
+    }
   }
+
+  void send(std::string_view request) {
+    while (!request.empty()) {
+      const ssize_t n = ::send(fd_.get(), request.data(), request.size(), MSG_NOSIGNAL);
+      if (n >= 0)
+        request.remove_prefix(static_cast<std::size_t>(n));
+      else if (errno == EAGAIN || errno == EINTR)
+        wait(POLLOUT);
+      else
+        fail(path_, explain(errno));
+    }
+  }
+
+  // The server closes behind its answer, as it was asked to.
+  std::string read_to_end() {
+    std::string answer;
+    std::array<char, 65'536> bytes;
+    for (;;) {
+      const ssize_t n = ::read(fd_.get(), bytes.data(), bytes.size());
+      if (n == 0) return answer;
+      if (n > 0)
+        answer.append(bytes.data(), static_cast<std::size_t>(n));
+      else if (errno == EAGAIN || errno == EINTR)
+        wait(POLLIN);
+      else
+        fail(path_, explain(errno));
+      if (answer.size() > kMostBytes) fail(path_, "the answer has no end");
+    }
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  static std::string explain(int error) {
+    const std::string text = std::strerror(error);
+    if (error == ENOENT || error == ECONNREFUSED)
+      return text + "; is the supervisor running, and is this the path of its [status] socket?";
+    if (error == EACCES) return text + "; [status] mode and group say who may";
+    return text;
+  }
+
+  // For a moment, or until there is something of these `events` (-1: none).
+  void wait(int events) const {
+    if (interrupted_ && interrupted_()) throw Interrupted();
+    if (Clock::now() >= until_)
+      fail(path_, fmt::format("no answer within {:g} s: the supervisor's loop does not run",
+                              std::chrono::duration<double>(timeout_).count()));
+    pollfd fd{events < 0 ? -1 : fd_.get(), static_cast<short>(events < 0 ? 0 : events), 0};
+    ::poll(&fd, 1, kMoment_ms);
+  }
+
+  const std::string& path_;
+  const std::chrono::milliseconds timeout_;
+  const Clock::time_point until_;
+  const std::function<bool()>& interrupted_;
+  sys::Fd fd_;
+};
+
+// The number behind that name in a header; -1 when there is none.
+long long content_length(std::string_view header) {
+  constexpr std::string_view kName = "\r\nContent-Length: ";
+  const std::size_t at = header.find(kName);
+  long long length = -1;
+  if (at != std::string_view::npos)
+    std::from_chars(header.data() + at + kName.size(), header.data() + header.size(), length);
+  return length;
 }
 
 }  // namespace
@@ -95,13 +139,13 @@ std::string status_socket(const std::string& socket, const std::string& config_f
 }
 
 StatusAnswer ask_status(const std::string& socket, const std::string& target,
-                        std::chrono::milliseconds timeout) {
+                        std::chrono::milliseconds timeout, const std::function<bool()>& interrupted) {
   constexpr std::string_view kVersion = "HTTP/1.1 ";
-  const sys::Fd fd = connect_to(socket, timeout);
-  const std::string request = "GET " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-  if (::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
-    fail(socket, explain(errno, timeout));
-  const std::string answer = read_to_end(fd.get(), socket, timeout);
+  Exchange exchange(socket, timeout, interrupted);
+  exchange.connect();
+  exchange.send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  const std::string answer = exchange.read_to_end();
+  if (answer.empty()) fail(socket, "closed without an answer: too many clients ask at once, or it ends");
   const std::size_t header_end = answer.find("\r\n\r\n");
   if (!answer.starts_with(kVersion) || header_end == std::string::npos)
     fail(socket, "what answers there is no supervisor");
@@ -109,11 +153,14 @@ StatusAnswer ask_status(const std::string& socket, const std::string& target,
   result.reason = answer.substr(kVersion.size(), answer.find('\r') - kVersion.size());
   std::from_chars(result.reason.data(), result.reason.data() + result.reason.size(), result.status);
   result.body = answer.substr(header_end + 4);
+  if (content_length(answer.substr(0, header_end)) != static_cast<long long>(result.body.size()))
+    fail(socket, "the answer ended early");
   return result;
 }
 
-std::string get(const std::string& socket, const std::string& target) {
-  StatusAnswer answer = ask_status(socket, target);
+std::string get(const std::string& socket, const std::string& target,
+                const std::function<bool()>& interrupted) {
+  StatusAnswer answer = ask_status(socket, target, std::chrono::seconds(5), interrupted);
   if (answer.status != 200) fail(socket, "answered " + answer.reason);
   return std::move(answer.body);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -19,12 +20,17 @@ struct StatusAnswer {
   std::string body;
 };
 
-// The answer to GET `target`. Throws Failure: unreachable when nobody listens there, or no answer comes
-// within the time.
+// What ask_status() throws when it is interrupted.
+struct Interrupted {};
+
+// The answer to GET `target`. Throws Failure: unreachable when nobody listens there, no answer comes within
+// the time, or not the whole of it. `interrupted` is asked every 50 ms while there is none.
 StatusAnswer ask_status(const std::string& socket, const std::string& target,
-                        std::chrono::milliseconds timeout = std::chrono::seconds(5));
+                        std::chrono::milliseconds timeout = std::chrono::seconds(5),
+                        const std::function<bool()>& interrupted = {});
 
 // The body of such an answer. Throws Failure also when there is no such page.
-std::string get(const std::string& socket, const std::string& target);
+std::string get(const std::string& socket, const std::string& target,
+                const std::function<bool()>& interrupted = {});
 
 }  // namespace postpone::cli

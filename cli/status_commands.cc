@@ -3,10 +3,12 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "cli/command.h"
 #include "cli/status_client.h"
@@ -22,8 +24,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kKnownSchema = 1;
 
-nlohmann::json ask(const std::string& socket) {
-  const std::string body = get(socket, "/status");
+nlohmann::json ask(const std::string& socket, const std::function<bool()>& interrupted = {}) {
+  const std::string body = get(socket, "/status", interrupted);
   try {
     auto status = nlohmann::json::parse(body);
     if (status.at("schema_version") != kKnownSchema)
@@ -61,32 +63,65 @@ struct TopCommand {
   TopSort sort = TopSort::elapsed;
 };
 
-// Keys are answered at once, by the page that is there already.
-ExitCode top_live(const std::string& socket, TopCommand command) {
-  nlohmann::json now = ask(socket);  // before the screen is taken: an error stays readable
-  nlohmann::json before;
-  std::string trouble;
-  FullScreen screen;
-  for (int pages = 1;; ++pages) {
-    const auto until = Clock::now() + command.interval;
-    for (;;) {
-      FullScreen::draw(
-          top_page(now, before, {command.sort, true, trouble}, terminal_size().value_or(ScreenSize())));
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
-      if (left <= 0ms) break;
-      const auto key = FullScreen::key(left);
-      if (key == 'q' || FullScreen::wants_to_end()) return ExitCode::done;
-      if (key) command.sort = top_sort_of(*key).value_or(command.sort);
-    }
-    if (pages == command.count) return ExitCode::done;
-    try {
-      before = std::exchange(now, ask(socket));
-      trouble.clear();
-    } catch (const Failure& failure) {  // restarted, perhaps: what was seen last stays, and says so
-      trouble = std::string("NOT NOW: ") + failure.what();
+// `top` on a terminal. Keys are answered at once, by the page that is there already, also while the
+// supervisor hangs.
+class LiveTop {
+ public:
+  LiveTop(std::string socket, const TopCommand& command)
+      : socket_(std::move(socket)), command_(command), now_(ask(socket_)) {}  // an error stays readable
+
+  void run() {
+    const FullScreen screen;
+    for (int pages = 1;; ++pages) {
+      if (!show_until(Clock::now() + command_.interval)) return;
+      if (pages == command_.count || !look_again()) return;
     }
   }
-}
+
+ private:
+  void draw() const {
+    FullScreen::draw(
+        top_page(now_, before_, {command_.sort, true, trouble_}, terminal_size().value_or(ScreenSize())));
+  }
+
+  // False: to be ended.
+  bool obey(std::optional<char> key) {
+    if (key == 'q' || FullScreen::wants_to_end()) return false;
+    if (key) command_.sort = top_sort_of(*key).value_or(command_.sort);
+    return true;
+  }
+
+  bool show_until(Clock::time_point until) {
+    for (;;) {
+      draw();
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
+      if (left <= 0ms) return true;
+      if (!obey(FullScreen::key(left))) return false;
+    }
+  }
+
+  bool look_again() {
+    for (;;) {
+      try {
+        before_ = std::exchange(now_, ask(socket_, FullScreen::is_called));
+        trouble_.clear();
+        return true;
+      } catch (const Interrupted&) {
+        if (!obey(FullScreen::key(0ms))) return false;
+        draw();
+      } catch (const Failure& failure) {  // restarted, perhaps: what was seen last stays, and says so
+        trouble_ = std::string("NOT NOW: ") + failure.what();
+        return true;
+      }
+    }
+  }
+
+  const std::string socket_;
+  TopCommand command_;
+  nlohmann::json now_;
+  nlohmann::json before_;
+  std::string trouble_;
+};
 
 ExitCode top_listing(const std::string& socket, const TopCommand& command) {
   nlohmann::json before;
@@ -104,7 +139,9 @@ ExitCode top_listing(const std::string& socket, const TopCommand& command) {
 ExitCode top(const Invocation& invocation, const TopCommand& command) {
   const std::string socket = status_socket(command.socket, invocation.config_file);
   const bool live = terminal_size() && ::isatty(STDIN_FILENO) != 0;
-  return live ? top_live(socket, command) : top_listing(socket, command);
+  if (!live) return top_listing(socket, command);
+  LiveTop(socket, command).run();
+  return ExitCode::done;
 }
 
 void set_interval(config::Milliseconds& interval, const std::string& text) {

@@ -38,17 +38,9 @@ std::string grouped(std::uint64_t number) {
   return text;
 }
 
-// The line within `width` columns (0 = no limit); what was cut ends in "...".
+// The line within `width` columns (0 = no limit).
 std::string clipped(const std::string& line, std::size_t width) {
-  if (width == 0 || display_width(line) <= width) return line;
-  std::string cut;
-  std::size_t columns = 0;
-  for (const char c : line) {
-    const bool begins_character = (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-    if (begins_character && ++columns + 3 > width) break;
-    cut += c;
-  }
-  return cut + "...";
+  return width == 0 ? line : cut(line, width);
 }
 
 // The job that a sub-worker runs, or null when there is none or it is not known.

@@ -7,13 +7,9 @@
 #include <optional>
 #include <string>
 
-namespace postpone::cli {
+#include "cli/terminal.h"
 
-// Of a terminal; 0 = no limit.
-struct ScreenSize {
-  std::size_t width = 0;
-  std::size_t height = 0;
-};
+namespace postpone::cli {
 
 // One page, for people. Within a height lists are cut, and say so.
 std::string status_page(const nlohmann::json& status, ScreenSize size);

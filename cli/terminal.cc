@@ -18,6 +18,8 @@ constexpr std::string_view kLeave = "\x1b[?25h\x1b[?1049l";
 constexpr char kCtrlC = 3;
 
 volatile std::sig_atomic_t ending = 0;
+termios ordinary;  // as the terminal was, and is to be for others
+termios raw;
 
 void write_all(std::string_view text) {
   while (!text.empty()) {
@@ -34,6 +36,26 @@ void on_signal(int signal_number, void (*handler)(int)) {
   ::sigaction(signal_number, &action, nullptr);
 }
 
+// SIGTSTP from somebody else (no key sends it here). Only calls that a signal handler may make: the terminal
+// is given back, we stop as we were told to, and take it again when we go on.
+void stop_for_a_while(int signal_number) {
+  const int saved = errno;
+  write_all(kLeave);
+  ::tcsetattr(STDIN_FILENO, TCSANOW, &ordinary);
+  ::signal(SIGTSTP, SIG_DFL);
+  sigset_t unblocked;
+  sigset_t before;
+  ::sigemptyset(&unblocked);
+  ::sigaddset(&unblocked, signal_number);
+  ::raise(signal_number);
+  ::sigprocmask(SIG_UNBLOCK, &unblocked, &before);  // here we stop
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  on_signal(SIGTSTP, stop_for_a_while);
+  ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+  write_all(kEnter);
+  errno = saved;
+}
+
 }  // namespace
 
 std::optional<ScreenSize> terminal_size() {
@@ -46,10 +68,12 @@ std::optional<ScreenSize> terminal_size() {
 FullScreen::FullScreen() {
   if (::tcgetattr(STDIN_FILENO, &before_) != 0)
     throw std::system_error(errno, std::generic_category(), "standard input is no terminal");
-  termios raw = before_;
+  ordinary = raw = before_;
   raw.c_lflag &= static_cast<tcflag_t>(~(ICANON | ECHO | ISIG));
   ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-  for (int signal_number : {SIGTERM, SIGINT, SIGHUP}) on_signal(signal_number, [](int) { ending = 1; });
+  for (int signal_number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP})
+    on_signal(signal_number, [](int) { ending = 1; });
+  on_signal(SIGTSTP, stop_for_a_while);
   on_signal(SIGWINCH, [](int) {});
   write_all(kEnter);
 }
@@ -79,6 +103,11 @@ std::optional<char> FullScreen::key(std::chrono::milliseconds limit) {
   const ssize_t n = ::read(STDIN_FILENO, &pressed, 1);
   if (n == 0 || pressed == kCtrlC) ending = 1;  // the terminal is gone, or somebody has enough
   return n == 1 ? std::optional(pressed) : std::nullopt;
+}
+
+bool FullScreen::is_called() {
+  pollfd fd{STDIN_FILENO, POLLIN, 0};
+  return wants_to_end() || ::poll(&fd, 1, 0) > 0;
 }
 
 bool FullScreen::wants_to_end() {

@@ -7,15 +7,20 @@
 #include <optional>
 #include <string>
 
-#include "cli/status_view.h"
-
 namespace postpone::cli {
+
+// Of a terminal; 0 = no limit.
+struct ScreenSize {
+  std::size_t width = 0;
+  std::size_t height = 0;
+};
 
 // Of the terminal on standard output; nothing when it is none.
 std::optional<ScreenSize> terminal_size();
 
 // Takes the terminal for itself: another screen, no cursor, keys without echo. Gives it back as it was, also
-// when a signal tells the program to end, if whoever uses this leaves on wants_to_end().
+// when a signal tells the program to end, if whoever uses this leaves on wants_to_end(); and while it is
+// stopped.
 class FullScreen {
  public:
   // Throws std::system_error when standard input and output are no terminal.
@@ -28,7 +33,9 @@ class FullScreen {
   static void draw(const std::string& page);
   // The next key; nothing when none was pressed in time, or the window has another size, or a signal came.
   static std::optional<char> key(std::chrono::milliseconds limit);
-  // SIGTERM, SIGINT or SIGHUP came, or Ctrl-C.
+  // Whether a key waits to be read, or a signal has come that wants to end this.
+  static bool is_called();
+  // SIGTERM, SIGINT, SIGQUIT or SIGHUP came, or Ctrl-C.
   static bool wants_to_end();
 
  private:

@@ -1,12 +1,16 @@
 #include "cli/text.h"
 
-#include <sys/ioctl.h>
+#include <locale.h>  // NOLINT(modernize-deprecated-headers): newlocale() is POSIX's
 #include <unistd.h>
+#include <wchar.h>  // NOLINT(modernize-deprecated-headers): and so is wcwidth()
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
+
+#include "cli/terminal.h"
+#include "sys/utf8.h"
 
 namespace postpone::cli {
 namespace {
@@ -22,35 +26,38 @@ std::string format(const char* pattern, Values... values) {
   return text.data();
 }
 
-bool continues_code_point(char c) {
-  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
-}
-
-// A character of more than one byte that a terminal obeys.
-struct Disguise {
-  std::size_t bytes = 0;  // 0 = the text begins with none
-  unsigned code_point = 0;
+struct Character {
+  std::size_t bytes = 0;  // at least one
+  char32_t code_point = 0;
+  bool valid = false;  // else one byte that is no UTF-8
 };
 
-Disguise disguise_at(std::string_view text) {
-  const auto byte = [text](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const bool is_c1_control = byte(0) == 0xC2 && byte(1) >= 0x80 && byte(1) <= 0x9F;
-  if (is_c1_control) return {2, byte(1)};
-  const bool is_bidi_control = byte(0) == 0xE2 && ((byte(1) == 0x80 && byte(2) >= 0xAA && byte(2) <= 0xAE) ||
-                                                   (byte(1) == 0x81 && byte(2) >= 0xA6 && byte(2) <= 0xA9));
-  if (is_bidi_control) return {3, 0x2000U | (byte(1) & 0x3FU) << 6U | (byte(2) & 0x3FU)};
-  return {};
+Character character_at(std::string_view text, std::size_t at) {
+  const std::size_t bytes = sys::utf8_character_at(text, at);
+  if (bytes == 0) return {1, static_cast<unsigned char>(text[at]), false};
+  constexpr std::array<unsigned, 5> kLeadBits = {0, 0x7F, 0x1F, 0x0F, 0x07};
+  char32_t code_point = static_cast<unsigned char>(text[at]) & kLeadBits.at(bytes);
+  for (std::size_t i = 1; i < bytes; ++i)
+    code_point = code_point << 6U | (static_cast<unsigned char>(text[at + i]) & 0x3FU);
+  return {bytes, code_point, true};
 }
 
-std::string cut(const std::string& text, std::size_t width) {
-  if (display_width(text) <= width) return text;
-  std::size_t end = 0;
-  for (std::size_t kept = 0; end < text.size(); ++end) {
-    if (!continues_code_point(text[end]) && kept++ == width - std::min(width, kCut.size())) break;
-  }
-  return text.substr(0, end) + std::string(kCut.substr(0, width));
+// What a terminal obeys, or what changes the direction of writing, or breaks a line.
+bool is_disguise(char32_t c) {
+  return (c >= 0x80 && c <= 0x9F) || c == 0x61C || c == 0x200E || c == 0x200F ||
+         (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+// As the C library knows it, whatever locale the environment names. What it does not know is taken for one
+// column.
+std::size_t columns_of(char32_t c) {
+  if (c < 0x300) return 1;
+  static const locale_t utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (utf8 == nullptr) return 1;
+  const locale_t before = ::uselocale(utf8);
+  const int columns = ::wcwidth(static_cast<wchar_t>(c));
+  ::uselocale(before);
+  return columns < 0 ? 1 : static_cast<std::size_t>(columns);
 }
 
 // 0 for a column without content.
@@ -97,7 +104,8 @@ std::string render_line(const Table& table, const std::vector<std::string>& cell
   for (std::size_t column = 0; column < cells.size(); ++column) {
     if (widths[column] == 0) continue;
     std::string cell = cut(cells[column], widths[column]);
-    const std::string padding(widths[column] - display_width(cell), ' ');
+    const std::size_t shown = display_width(cell);  // a wide character may not fill what it was cut to
+    const std::string padding(widths[column] - std::min(shown, widths[column]), ' ');
     const auto style = table.columns[column].style;
     if (kind == Row::coloured && style != nullptr) cell = styled(cell, style(cells[column]));
     if (!line.empty()) line += kGap;
@@ -111,28 +119,46 @@ std::string render_line(const Table& table, const std::vector<std::string>& cell
 
 std::string printable(std::string_view text) {
   std::string safe;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const char c = text[at];
-    const auto code = static_cast<unsigned char>(c);
-    if (const Disguise disguise = disguise_at(text.substr(at)); disguise.bytes > 0) {
-      safe += format("\\u%04X", disguise.code_point);
-      at += disguise.bytes - 1;
-    } else if (c == '\n') {
-      safe += "\\n";
-    } else if (c == '\t') {
-      safe += "\\t";
-    } else if (code < 0x20 || code == 0x7F) {
-      safe += format("\\x%02X", code);
+  for (std::size_t at = 0; at < text.size();) {
+    const Character c = character_at(text, at);
+    if (!c.valid || c.code_point < 0x20 || c.code_point == 0x7F) {
+      if (c.code_point == '\n')
+        safe += "\\n";
+      else if (c.code_point == '\t')
+        safe += "\\t";
+      else
+        safe += format("\\x%02X", static_cast<unsigned>(c.code_point));
+    } else if (is_disguise(c.code_point)) {
+      safe += format("\\u%04X", static_cast<unsigned>(c.code_point));
     } else {
-      safe += c;
+      safe += text.substr(at, c.bytes);
     }
+    at += c.bytes;
   }
   return safe;
 }
 
 std::size_t display_width(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return !continues_code_point(c); }));
+  std::size_t width = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const Character c = character_at(text, at);
+    width += columns_of(c.code_point);
+    at += c.bytes;
+  }
+  return width;
+}
+
+std::string cut(const std::string& text, std::size_t width) {
+  if (display_width(text) <= width) return text;
+  const std::size_t room = width - std::min(width, kCut.size());
+  std::size_t end = 0;
+  for (std::size_t used = 0; end < text.size();) {
+    const Character c = character_at(text, end);
+    used += columns_of(c.code_point);
+    if (used > room) break;
+    end += c.bytes;
+  }
+  return text.substr(0, end) + std::string(kCut.substr(0, width));
 }
 
 std::string render(const Table& table, std::size_t width, bool coloured) {
@@ -148,17 +174,7 @@ std::string render(const Table& table, std::size_t width, bool coloured) {
 }
 
 std::string render_for_output(const Table& table) {
-  return render(table, terminal_width(), is_coloured(STDOUT_FILENO));
-}
-
-std::size_t terminal_width() {
-  winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-}
-
-std::size_t terminal_height() {
-  winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
+  return render(table, terminal_size().value_or(ScreenSize()).width, is_coloured(STDOUT_FILENO));
 }
 
 std::string human_size(std::int64_t bytes) {

@@ -12,12 +12,15 @@
 
 namespace postpone::cli {
 
-// As it may be shown: control characters become \n, \t, \xNN or \u00NN, and those that change the direction
-// of writing \uNNNN, so that a job's arguments cannot move the cursor or pretend to be another text.
+// As it may be shown: control characters and bytes that are no UTF-8 become \n, \t, \xNN or \u00NN, and what
+// changes the direction of writing \uNNNN, so that a job's arguments cannot move the cursor or pretend to be
+// another text.
 std::string printable(std::string_view text);
 
-// Columns that a terminal takes for the text: one for each code point.
+// Columns that a terminal takes for the text.
 std::size_t display_width(std::string_view text);
+// The text within so many columns; what was cut ends in "...".
+std::string cut(const std::string& text, std::size_t width);
 
 struct Table {
   enum class Align { left, right };
@@ -37,10 +40,6 @@ std::string render(const Table& table, std::size_t width, bool coloured = false)
 
 // On standard output, as wide as its terminal, with colour where that is wanted.
 std::string render_for_output(const Table& table);
-
-// Columns and lines of the terminal on standard output; 0 when it is none.
-std::size_t terminal_width();
-std::size_t terminal_height();
 
 // "1.2 GiB", "850 B".
 std::string human_size(std::int64_t bytes);

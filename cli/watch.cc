@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/frame.h"
+#include "cli/terminal.h"
 #include "cli/text.h"
 
 namespace postpone::cli {
@@ -28,7 +29,8 @@ std::string look(const std::function<std::string()>& draw, bool first) {
 
 void watch_on_terminal(std::chrono::duration<double> interval, const std::function<std::string()>& draw) {
   for (std::size_t lines = 0, round = 0;; ++round) {
-    const Frame frame = frame_over(lines, look(draw, round == 0), terminal_height());
+    const Frame frame =
+        frame_over(lines, look(draw, round == 0), terminal_size().value_or(ScreenSize()).height);
     lines = frame.lines;
     std::cout << frame.text << std::flush;
     std::this_thread::sleep_for(interval);

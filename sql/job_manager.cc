@@ -206,6 +206,18 @@ class Where {
   std::vector<Parameter> parameters_;
 };
 
+Where where_of(const JobFilter& filter) {
+  Where where;
+  where.equals("j.id", filter.id);
+  where.equals("j.queue_name", filter.queue);
+  where.equals("j.task_name", filter.task);
+  where.equals("j.lock", filter.lock);
+  where.equals("j.queueing_lock", filter.queueing_lock);
+  where.equals("j.worker_id", filter.worker_id);
+  where.is_any_of("j.status", filter.statuses);
+  return where;
+}
+
 Attempt attempt_of(const Row& row) {
   Attempt attempt;
   attempt.job_id = row.get<JobId>(0);
@@ -324,15 +336,18 @@ Recorded JobManager::retry(JobId id, const RetryOptions& options) {
   return recorded_of(result.only());
 }
 
+std::map<JobStatus, std::int64_t> JobManager::count(const JobFilter& filter) {
+  Where where = where_of(filter);
+  std::string sql =
+      "select status, count(*) from procrastinate_jobs j" + where.take_sql() + " group by status";
+  std::map<JobStatus, std::int64_t> counts;
+  for (const Row row : impl_->connection.query(std::move(sql), where.take_parameters()))
+    counts[status_of(row, 0)] += row.get<std::int64_t>(1);
+  return counts;
+}
+
 std::vector<Job> JobManager::list(const JobFilter& filter) {
-  Where where;
-  where.equals("j.id", filter.id);
-  where.equals("j.queue_name", filter.queue);
-  where.equals("j.task_name", filter.task);
-  where.equals("j.lock", filter.lock);
-  where.equals("j.queueing_lock", filter.queueing_lock);
-  where.equals("j.worker_id", filter.worker_id);
-  where.is_any_of("j.status", filter.statuses);
+  Where where = where_of(filter);
   std::string sql =
       "select " + all_job_columns() + " from procrastinate_jobs j" + where.take_sql() + " order by j.id";
   if (filter.newest_first) sql += " desc";

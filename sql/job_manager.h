@@ -173,6 +173,8 @@ class JobManager {
   };
   Recorded retry(JobId id, const RetryOptions& options);
   std::vector<Job> list(const JobFilter& filter);
+  // How many there are, whatever its limit says; statuses without any are left out.
+  std::map<JobStatus, std::int64_t> count(const JobFilter& filter);
   // Ends a job that nobody runs any more as `succeeded` or `failed`. `still_running` when its worker was
   // heard of within `silent_for`, unless forced; `gone` when it does not run. Nothing when there is no such
   // job.
