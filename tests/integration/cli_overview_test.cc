@@ -269,8 +269,9 @@ TEST_F(CliOverview, WatchRedrawsInPlaceOnATerminal) {
       "until grep -q $'\\x1b\\\\[3A' \"$typescript\"; do sleep 0.02; done; kill $!; wait; cat "
       "\"$typescript\";"
       "rm \"$typescript\"");
-  EXPECT_THAT(result.output,
-              ContainsRegex("ID .*\r\n.*kitchen/1.*\r\n.*foreign.*\r\n\x1b\\[J\x1b\\[3A\r+ID "));
+  EXPECT_THAT(
+      result.output,
+      ContainsRegex("ID .*\r\n.*kitchen/1.*\r\n.*foreign.*\r\n\x1b\\[J\x1b\\[.7h\x1b\\[.7l\x1b\\[3A\r+ID "));
 }
 
 TEST_F(CliOverview, WatchTakesASensibleIntervalOnly) {

@@ -97,15 +97,26 @@ TEST_F(Timestamps, ForPeopleAreLocalToTheMillisecond) {
 
 TEST(Printable, LeavesNothingThatATerminalObeys) {
   EXPECT_EQ(printable("a\x1b[2Jb\n\tc\x7f"), "a\\x1B[2Jb\\n\\tc\\x7F");
-  EXPECT_EQ(printable("Gr\xC3\xBC\xC3\x9F \u2029 \u00A0"), "Gr\xC3\xBC\xC3\x9F \u2029 \u00A0");
+  EXPECT_EQ(printable("Gr\xC3\xBC\xC3\x9F \u2030 \u00A0"), "Gr\xC3\xBC\xC3\x9F \u2030 \u00A0");
   EXPECT_EQ(printable("\xC2\x9B"
-                      "2J \u202A\u202E\u2066\u2069 \xE2\x80"),
-            "\\u009B2J \\u202A\\u202E\\u2066\\u2069 \xE2\x80");
+                      "2J \u202A\u202E\u2066\u2069\u200E\u061C\u2028 \xE2\x80"),
+            "\\u009B2J \\u202A\\u202E\\u2066\\u2069\\u200E\\u061C\\u2028 \\xE2\\x80");
+  EXPECT_EQ(printable("\x9B"
+                      "2J"),
+            "\\x9B2J")
+      << "eight-bit terminals obey that byte alone";
 }
 
 Table dishes() {
   return {{{"ID", Table::Align::right}, {"TASK"}, {"ARGUMENTS"}},
           {{"7", "dishes.wash", R"({"dish": "plate"})"}, {"1234", "dry", "{}"}}};
+}
+
+TEST(Tables, KnowHowWideCharactersAre) {
+  EXPECT_EQ(display_width("\u6D17\u3046"), 4U) << "two columns each";
+  EXPECT_EQ(display_width("e\u0301"), 1U) << "an accent of its own";
+  EXPECT_EQ(cut("\u6D17\u3046\u6D17\u3046", 6), "\u6D17...");
+  EXPECT_EQ(cut("plate", 5), "plate");
 }
 
 TEST(Tables, AreAlignedWithoutTrailingBlanks) {
@@ -176,14 +187,15 @@ TEST(Tables, AreColouredByWhatACellSaysHoweverMuchOfItIsSeen) {
 }
 
 TEST(Frames, GoOverTheOneBeforeAndWipeWhatItLeaves) {
-  EXPECT_EQ(frame_over(0, "a\nb\n", 24).text, "a\x1b[K\nb\x1b[K\n\x1b[J");
+  EXPECT_EQ(frame_over(0, "a\nb\n", 24).text, "\x1b[?7la\x1b[K\nb\x1b[K\n\x1b[J\x1b[?7h");
   EXPECT_EQ(frame_over(0, "a\nb\n", 24).lines, 2U);
-  EXPECT_EQ(frame_over(2, "c\n", 24).text, "\x1b[2A\rc\x1b[K\n\x1b[J");
+  EXPECT_EQ(frame_over(2, "c\n", 24).text, "\x1b[?7l\x1b[2A\rc\x1b[K\n\x1b[J\x1b[?7h");
 }
 
 TEST(Frames, NeverScrollTheirFirstLineAway) {
   const Frame frame = frame_over(0, "a\nb\nc\nd\n", 4);
-  EXPECT_EQ(frame.text, "a\x1b[K\nb\x1b[K\n(2 more lines; the terminal is too low)\x1b[K\n\x1b[J");
+  EXPECT_EQ(frame.text,
+            "\x1b[?7la\x1b[K\nb\x1b[K\n(2 more lines; the terminal is too low)\x1b[K\n\x1b[J\x1b[?7h");
   EXPECT_EQ(frame.lines, 3U);
   EXPECT_EQ(frame_over(0, "a\nb\nc\n", 4).lines, 3U);
   EXPECT_EQ(frame_over(0, "a\nb\nc\n", 0).lines, 3U) << "the height is not known";
