@@ -43,7 +43,7 @@
 namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
-inline constexpr std::uint32_t kLayoutVersion = 2;   // any change of a struct below raises it
+inline constexpr std::uint32_t kLayoutVersion = 3;   // any change of a struct below raises it
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
 inline constexpr std::uint32_t kJobsPerSlot = 32;  // the most jobs that one sub-worker may hold at a time
@@ -271,6 +271,10 @@ class Permit {
   Permit& operator=(Permit&& other) noexcept;
   ~Permit();
 
+  // Are there fewer permits by now than when it was taken? Then it is to be given back as soon as its
+  // connection is not needed.
+  bool is_surplus() const;
+
  private:
   Permit(const Board& board, std::uint32_t cell, std::uint64_t owner)
       : board_(&board), cell_(cell), owner_(owner) {}
@@ -301,5 +305,9 @@ std::chrono::nanoseconds longest_wait_for_permit(const Board& board);
 // Rings an idle sub-worker that holds a connection, so that it gives it up: what one who waits for a permit
 // does.
 void ask_idle_holder_for_permit(const Board& board);
+
+// By the supervisor, when it has changed their number: rings the holders of those that are surplus now, and
+// whoever waits for one.
+void ring_for_changed_permits(const Board& board);
 
 }  // namespace postpone::board

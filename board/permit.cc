@@ -41,6 +41,10 @@ bool free(PermitCell& cell, std::uint64_t owner) {
          cell.owner.compare_exchange_strong(owner, 0, std::memory_order_seq_cst);
 }
 
+std::uint32_t slot_of(std::uint64_t owner) {
+  return static_cast<std::uint32_t>(owner >> 32) - 1;
+}
+
 bool waits_for_permit(const Slot& slot) {
   return slot.state.load(std::memory_order_seq_cst) == SlotState::waiting_for_permit;
 }
@@ -93,10 +97,13 @@ Permit::~Permit() {
   give_back();
 }
 
+bool Permit::is_surplus() const {
+  return cell_ >= permits_in_use(*board_);
+}
+
 void Permit::give_back() noexcept {
   if (board_ == nullptr) return;
-  const auto slot = static_cast<std::uint32_t>(owner_ >> 32) - 1;
-  board_->slot(slot).holds_permit.store(0, std::memory_order_seq_cst);
+  board_->slot(slot_of(owner_)).holds_permit.store(0, std::memory_order_seq_cst);
   free(board_->permit(cell_), owner_);
   ring_longest(*board_, waits_for_permit);
 }
@@ -128,6 +135,15 @@ std::chrono::nanoseconds longest_wait_for_permit(const Board& board) {
 
 void ask_idle_holder_for_permit(const Board& board) {
   ring_longest(board, is_idle_holder);
+}
+
+// Who takes a surplus one in this moment, by the number as it was, looks at it when it lies down to idle.
+void ring_for_changed_permits(const Board& board) {
+  for (std::uint32_t i = permits_in_use(board); i < kMaxSlots; ++i)
+    if (const std::uint64_t owner = board.permit(i).owner.load(); owner != 0)
+      board.slot(slot_of(owner)).doorbell.ring(kRungForPermit);
+  for (std::uint32_t i = 0; i < slots_in_use(board); ++i)
+    if (waits_for_permit(board.slot(i))) board.slot(i).doorbell.ring(kRungForPermit);
 }
 
 }  // namespace postpone::board

@@ -20,7 +20,8 @@ struct SlotView {
   std::int64_t since_ns = 0;
 };
 
-// The slots in use, as the board tells at this moment.
+// The slots in use, as the board tells at this moment. Who was told to leave counts to no group: it would
+// swallow the ring.
 std::vector<SlotView> view(const Board& board);
 
 // Which slots of these groups to ring for `count` new jobs: the idle ones that are not rung yet, most

@@ -59,6 +59,8 @@ std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutc
   for (;;) {
     if (!take_permit(!left.empty())) return std::nullopt;
     slot_.enter(board::SlotState::looking);
+    // Told to leave while it waited or connected: what is kept is recorded, and nothing more is fetched.
+    int wanted = max_jobs;
     try {
       if (!manager_) connect();
       if (lease_out_of_sight_) renew_lease();
@@ -70,16 +72,17 @@ std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutc
       ensure_lease();
       // Of short jobs a sample is enough: the question costs planning and an index probe. Without a status
       // socket nobody would see the answer.
+      if (hooks_.gives_up(false)) wanted = 0;
       const bool ask_waited = !config_.status.socket.empty() && board::now_ns() >= next_waited_ns_;
       auto answer = manager_->finish_and_fetch(worker_id_, texts(left),
-                                               {group_.queues, worker_id_, max_jobs, ask_waited});
+                                               {group_.queues, worker_id_, wanted, ask_waited});
       if (ask_waited && !answer.fetched.jobs.empty()) next_waited_ns_ = board::now_ns() + kAskWaitedEveryNs;
       sys::crash_point("sub_worker.exchange_committed");
       answer.recorded.insert(answer.recorded.begin(), settled.begin(), settled.end());
       note_end_of_outage();
       return answer;
     } catch (const sql::DatabaseError& error) {
-      handle(error, !left.empty(), max_jobs);
+      handle(error, !left.empty(), wanted);
       if (!hooks_.gives_up(!left.empty())) continue;
       if (settled.empty()) return std::nullopt;
       return sql::FinishedAndFetched{settled, {}};  // so that they are not sent again, under another lease
@@ -188,6 +191,7 @@ void Session::wait(std::chrono::milliseconds limit, bool pending) {
 }
 
 bool Session::take_permit(bool pending) {
+  if (connection_is_surplus()) give_up_connection();
   while (!permit_) {
     permit_ = board::Permit::try_take(board_, identity_.slot, identity_.generation);
     if (permit_) break;

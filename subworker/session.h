@@ -70,6 +70,8 @@ class Session {
   // Gives connection and permit away, to whoever waits for one; the next visit() takes them again.
   void give_up_connection();
   bool connected() const { return manager_.has_value(); }
+  // Is it one too many, since there are fewer of them by now?
+  bool connection_is_surplus() const { return permit_ && permit_->is_surplus(); }
 
   // When the taking of the present lease, or its last renewal by ourselves, was begun (board::boot_ns()).
   std::int64_t leased_since_ns() const { return leased_since_ns_; }

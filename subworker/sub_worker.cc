@@ -89,6 +89,7 @@ void SubWorker::work() {
       // meanwhile.
       if (!kept_.empty()) exchange(0);
       replace_task();
+      if (leaving()) return;  // it took a while
     }
     if (!look_for_work() && !leaving()) idle();
   }
@@ -289,7 +290,8 @@ std::optional<RunHooks::Stop> SubWorker::on_run_tick(const sql::Job& job) {
 
 // Who does not need its connection for a while gives it to somebody who waits for one.
 void SubWorker::lend_connection() {
-  if (session_.connected() && board::someone_waits_for_permit(board_)) session_.give_up_connection();
+  const bool wanted = session_.connected() && board::someone_waits_for_permit(board_);
+  if (wanted || session_.connection_is_surplus()) session_.give_up_connection();
 }
 
 void SubWorker::keep(sql::Outcome outcome) {
@@ -407,8 +409,10 @@ bool SubWorker::gives_up(bool pending) {
 board::SubWorkerExit SubWorker::leave() {
   slot_.enter(board::SlotState::stopping);
   show("leaving");
+  let_a_sibling_look();
   if (!kept_.empty()) exchange(0);
   const bool gone = outcomes_.empty() && session_.leave();
+  let_a_sibling_look();  // both may have answered the bell; what rings from now on is the supervisor's
   if (task_) task_->retire(kRetireGrace);
   for (const sql::Outcome& outcome : outcomes_) {
     const sys::LogFields fields({{"job", outcome.job_id}});
@@ -419,6 +423,11 @@ board::SubWorkerExit SubWorker::leave() {
   if (!gone) return board::SubWorkerExit::internal_error;
   spdlog::debug("left");
   return board::SubWorkerExit::drained;
+}
+
+// Whoever rang for work before it knew that we leave may have been answered, and is not looked after.
+void SubWorker::let_a_sibling_look() const {
+  board::wake_sibling(board_, slot_.group.load());
 }
 
 void SubWorker::show(const std::string& activity) const {

@@ -65,6 +65,7 @@ class SubWorker {
   bool leaving_now() const;
   bool gives_up(bool pending);
   board::SubWorkerExit leave();
+  void let_a_sibling_look() const;
   void show(const std::string& activity) const;
 
   const config::Config& config_;

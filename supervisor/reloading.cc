@@ -111,8 +111,8 @@ void Supervisor::on_reload_checked(const sys::ExitReport& report) {
   end_reload(true, words);
 }
 
-// In this order: what the new ones will read; who belongs where; who has to go; and in the end everybody
-// looks for work, since a bell may have been rung for somebody who leaves.
+// In this order: what the new ones will read; who belongs where; who has to go; and in the end, unless
+// nothing has changed, everybody looks for work, since a bell may have been rung for somebody who leaves.
 void Supervisor::take_over(Pending pending) {
   const config::Config former = std::exchange(config_, std::move(pending.config));
   config_text_ = std::move(pending.text);
@@ -120,7 +120,8 @@ void Supervisor::take_over(Pending pending) {
   family_.config_fd = config_memfd_.get();
   stamps_ = std::move(pending.stamps);
   roster_.set_policy(policy_of(config_.supervisor));
-  board_.header().permits.store(static_cast<std::uint32_t>(config_.effective_pool_size()));
+  const auto permits = static_cast<std::uint32_t>(config_.effective_pool_size());
+  if (board_.header().permits.exchange(permits) != permits) board::ring_for_changed_permits(board_);
   rename_groups(former);
   const Change& change = pending.change;
   for (std::uint32_t i = 0; i < slots_; ++i)
@@ -128,7 +129,7 @@ void Supervisor::take_over(Pending pending) {
   arrange_posts();
   if (change.housekeeper) replace_housekeeper();
   if (change.listening) listen();
-  ring_everybody(board::kRungForWork | board::kRungForPermit);
+  if (!change.words.empty()) ring_everybody(board::kRungForWork);
 }
 
 // Groups are numbered by their place in the configuration. The housekeeper that goes by the former numbers is

@@ -66,6 +66,13 @@ TEST_F(PermitTest, FewerMayBeAllowedWhileSomeAreHeld) {
   auto first = take(0);
   auto second = take(1);
   board_.header().permits = 1;
+  EXPECT_FALSE(first->is_surplus());
+  EXPECT_TRUE(second->is_surplus());
+  slot(3).enter(SlotState::waiting_for_permit);
+  ring_for_changed_permits(board_);
+  EXPECT_FALSE(slot(0).doorbell.is_rung());
+  EXPECT_TRUE(slot(1).doorbell.is_rung_for(kRungForPermit)) << "holds one too many";
+  EXPECT_TRUE(slot(3).doorbell.is_rung_for(kRungForPermit)) << "waits for one";
   first.reset();
   EXPECT_TRUE(take(2));
   second.reset();

@@ -27,6 +27,7 @@ using testing::Not;
 using testing::SizeIs;
 
 const std::string kNoPolling = "[supervisor]\npolling_interval = \"1h\"\n";
+const std::string kNoHurry = "[supervisor]\npolling_interval = \"1h\"\nstart_deadline = \"10m\"\n";
 const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
 const std::string kTestTasks = POSTPONE_TEST_TASKS;
 
@@ -79,6 +80,30 @@ class Reload : public testing::Test {
     });
   }
 
+  // A task executable like test_tasks, of which each start takes a ticket, and waits until there is one.
+  std::string gated() const {
+    const std::string path = files_.file("gated");
+    std::ofstream(path) << "#!/bin/sh\n"
+                           "while [ \"$1\" != --describe ]; do\n"
+                           "  for ticket in "
+                        << files_.file("ticket.")
+                        << "*; do rm \"$ticket\" 2>/dev/null && break 2; done\n"
+                           "  sleep 0.01\n"
+                           "done\n"
+                           "exec "
+                        << kTestTasks << " \"$@\"\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    return path;
+  }
+  void ticket(int number) const { std::ofstream(files_.file("ticket." + std::to_string(number))) << "go"; }
+  static pid_t runner_of(const Family& family, const std::string& id) {
+    for (const auto& [pid, title] : family.processes())
+      if (title.find("(job " + id + ")") != std::string::npos) return pid;
+    return 0;
+  }
+  // The bells of whatever was deferred before have been rung when this has returned. REQUIRES: group m.
+  void let_notifications_pass() const { EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded")); }
+
   TestDatabase database_;
   TemporaryDirectory files_;
 };
@@ -118,6 +143,90 @@ TEST_F(Reload, AGroupShrinksAndTheJobThatRunsEndsWhereItIs) {
   const auto c = defer("test.append", "t", R"({"file": ")" + files_.file("c") + R"(", "text": "c"})");
   EXPECT_TRUE(becomes(c, "succeeded"));
   EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "1");
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+// Its place is not filled before the ticket is there, so nobody looks by accident.
+TEST_F(Reload, ARingForOneWhoLeavesIsPassedOn) {
+  const std::string tasks = gated();
+  ticket(1);
+  ticket(2);
+  Family family(database_.url(), kNoHurry + group("m", kMisbehave, 1) + group("t", tasks, 2));
+  family.wait_until_ready(3);
+  const auto first = long_job("t", "first");
+  const auto second = long_job("t", "second");
+  ASSERT_TRUE(eventually([&] { return runner_of(family, second) != 0; }));
+  const pid_t last_to_idle = runner_of(family, second);
+  release("first");
+  ASSERT_TRUE(becomes(first, "succeeded") && idles(family, "t/", 1));
+  release("second");
+  ASSERT_TRUE(becomes(second, "succeeded") && idles(family, "t/", 2));
+  ::kill(last_to_idle, SIGSTOP);
+  ::kill(last_to_idle, SIGTERM);
+  const auto third = defer("test.until", "t", R"({"file": ")" + files_.file("third") + R"("})");
+  let_notifications_pass();
+  ::kill(last_to_idle, SIGCONT);
+  EXPECT_TRUE(becomes(third, "doing")) << family.log();
+  release("third");
+  ticket(3);
+  EXPECT_TRUE(becomes(third, "succeeded"));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, WhoIsToldToLeaveWhileItStartsFetchesNothing) {
+  const std::string tasks = gated();
+  Family family(database_.url(), kNoHurry + group("m", kMisbehave, 1) + group("t", tasks, 1));
+  family.wait_until_ready(1);
+  ASSERT_TRUE(has(family, "t/", 1));
+  const auto id = defer("test.tick", "t");
+  reload(family, kNoHurry + group("m", kMisbehave, 1));
+  ticket(1);
+  EXPECT_TRUE(has(family, "t/", 0));
+  EXPECT_EQ(status(id), "todo");
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, ASmallerPoolIsKeptToAtOnce) {
+  const auto with = [](int pool_size) {
+    return "[database]\npool_size = " + std::to_string(pool_size) + "\n" + kNoPolling +
+           group("t", kTestTasks, 3);
+  };
+  const auto connections = [&](const std::string& count) {
+    return eventually([&] {
+      return sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                 "application_name LIKE 'postpone sub-worker%'") == count;
+    });
+  };
+  Family family(database_.url(), with(3));
+  family.wait_until_ready(3);
+  const auto first = long_job("t", "first");
+  const auto second = long_job("t", "second");
+  ASSERT_TRUE(connections("3"));
+  EXPECT_THAT(reload(family, with(1)), HasSubstr("in force"));
+  EXPECT_TRUE(connections("1")) << "who runs a job, and who idles: " << family.log();
+  release("first");
+  release("second");
+  EXPECT_TRUE(becomes(first, "succeeded") && becomes(second, "succeeded"));
+  ASSERT_TRUE(idles(family, "t/", 3));
+  EXPECT_TRUE(connections("1"));
+  reload(family, with(3));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, WhereNothingHasChangedConnectionsAreKept) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  const auto backends = [&] {
+    return sql(
+        "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE datname = "
+        "current_database() AND application_name LIKE 'postpone %' AND application_name <> 'postpone "
+        "preflight'");
+  };
+  ASSERT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
+  const auto before = backends();
+  EXPECT_THAT(reload(family, kNoPolling + group("m", kMisbehave, 1)), HasSubstr("nothing has changed"));
+  ASSERT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
+  EXPECT_EQ(backends(), before);
   EXPECT_EQ(family.stop().code, 0);
 }
 

@@ -70,6 +70,21 @@ TEST(Wake, TheBusyAndTheLeavingStayUntouched) {
   EXPECT_THAT(choose(slots, kKitchen, 4), IsEmpty());
 }
 
+TEST(Wake, WhoWasToldToLeaveWouldSwallowTheRing) {
+  const Board board = [] {
+    Board made = Board::create(2, 2);
+    for (std::uint32_t slot = 0; slot < 2; ++slot) made.reset_slot(slot, kKitchen[0]);
+    return made;
+  }();
+  board.slot(0).enter(SlotState::idle);
+  board.slot(1).enter(SlotState::idle);
+  board.slot(1).since_ns.store(board.slot(0).since_ns.load() + 1);
+  board.slot(1).command.store(Command::retire);
+  wake(board, kKitchen, 1);
+  EXPECT_TRUE(board.slot(0).doorbell.is_rung());
+  EXPECT_FALSE(board.slot(1).doorbell.is_rung());
+}
+
 TEST(Wake, OtherGroupsSleepOn) {
   const std::vector<SlotView> slots{kitchen(0, SlotState::idle, 10), office(1, SlotState::idle, 30),
                                     office(2, SlotState::looking), office(3, SlotState::idle, 20)};
