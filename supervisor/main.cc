@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -37,33 +38,49 @@ config::Overrides overrides_of(const Arguments& arguments) {
 // descriptors, of which the usual soft limit knows only 1024.
 void prepare_process() {
   ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGUSR1, SIG_IGN);  // until there is a log file to open again
+  ::signal(SIGUSR1, SIG_IGN);  // until there is a log file to open again …
+  ::signal(SIGHUP, SIG_IGN);   // … and a configuration that was read
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-Exit run(const Arguments& arguments, postpone::sys::ServiceManager service_manager) {
-  postpone::supervisor::Options options;
+// Reads the configuration, into `options` too, and opens the log. Nothing when the configuration is wrong,
+// which was said then. Throws std::system_error.
+std::optional<config::Config> begin(const Arguments& arguments, postpone::supervisor::Options& options) {
   options.config_path = arguments.config_path;
   options.overrides = overrides_of(arguments);
   options.one_shot = arguments.one_shot;
-  options.service_manager = std::move(service_manager);
+  const auto slash = arguments.config_path.rfind('/');
+  options.config_directory = slash == std::string::npos ? "." : arguments.config_path.substr(0, slash + 1);
   // The text is read once: what is checked here is what the sub-workers get, whatever happens to the file
   // meanwhile.
   options.config_text = postpone::sys::read_whole_file(arguments.config_path);
-  const auto slash = arguments.config_path.rfind('/');
-  const auto result = config::parse(
-      options.config_text, slash == std::string::npos ? "." : arguments.config_path.substr(0, slash + 1));
+  const auto result = config::parse(options.config_text, options.config_directory);
   for (const auto& problem : result.problems)
     std::fprintf(stderr, "%s\n", config::to_string(problem, arguments.config_path).c_str());
-  if (!result.config) return Exit::configuration;
+  if (!result.config) return std::nullopt;
   config::Config config = *result.config;
   config::apply(options.overrides, config);
   postpone::sys::init_log({.role = "supervisor", .may_wait = false},
                           postpone::supervisor::log_options(config.log));
-  return postpone::supervisor::Supervisor(std::move(config), std::move(options)).run();
+  return config;
+}
+
+// What is wrong with the configuration or the log file stays wrong until somebody mends it. What goes wrong
+// later, for want of memory or descriptors, say, may go well the next time: that is `failure`.
+Exit run(const Arguments& arguments, postpone::sys::ServiceManager service_manager) {
+  postpone::supervisor::Options options;
+  options.service_manager = std::move(service_manager);
+  std::optional<config::Config> config;
+  try {
+    config = begin(arguments, options);
+  } catch (const std::system_error& error) {
+    std::fprintf(stderr, "postpone-supervisor: %s\n", error.what());
+  }
+  if (!config) return Exit::configuration;
+  return postpone::supervisor::Supervisor(std::move(*config), std::move(options)).run();
 }
 
 }  // namespace
@@ -80,10 +97,6 @@ int main(int argc, char** argv) {
     return static_cast<int>(run(arguments, std::move(service_manager)));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);
-  } catch (const std::system_error& error) {
-    std::fprintf(stderr, "postpone-supervisor: %s\n", error.what());
-    return error.code().category() == std::generic_category() ? static_cast<int>(Exit::configuration)
-                                                              : static_cast<int>(Exit::failure);
   } catch (const std::exception& error) {
     spdlog::critical("{}", error.what());
     return static_cast<int>(Exit::failure);

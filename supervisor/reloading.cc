@@ -47,7 +47,7 @@ void Supervisor::begin_reload() {
   spdlog::info("reading {} again", options_.config_path);
   service_.reloading();
   try {
-    std::string text = sys::read_whole_file(options_.config_path);
+    std::string text = sys::read_regular_file(options_.config_path);
     const auto parsed = config::parse(text, family_.config_directory);
     for (const config::Problem& problem : parsed.problems)
       spdlog::error("{}", config::to_string(problem, options_.config_path));

@@ -45,11 +45,6 @@ int be_last_for_the_oom_killer() {
   return lowered ? score : std::min(score + kLead, sys::kHighestOomScoreAdj);
 }
 
-std::string directory_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
-
 }  // namespace
 
 sys::LogOptions log_options(const config::Log& log) {
@@ -95,7 +90,7 @@ Supervisor::Supervisor(config::Config config, Options options)
     stamps_[group.executable] = sys::file_stamp(group.executable);
   family_.program = open_sub_worker_program();
   family_.supervisor = identity(config_);
-  family_.config_directory = directory_of(options_.config_path);
+  family_.config_directory = options_.config_directory;
   family_.config_fd = config_memfd_.get();
   family_.board_fd = board_.fd();
   family_.database_url = options_.overrides.database_url.value_or("");
@@ -319,9 +314,9 @@ void Supervisor::finish_burials() {
 }
 
 // False when some of them live on for now, or cannot be found out.
-bool Supervisor::kill_orphans() {
+bool Supervisor::kill_orphans(std::chrono::milliseconds limit) {
   try {
-    return sys::kill_orphans(not_orphans(), 0ms).left.empty();
+    return sys::kill_orphans(not_orphans(), limit).left.empty();
   } catch (const std::system_error& error) {
     spdlog::error("cannot look for what the dead have left behind, and will try again: {}", error.what());
     return false;
@@ -405,7 +400,7 @@ void Supervisor::check_drained() {
   const bool all_gone =
       std::none_of(children_.begin(), children_.end(), [](const auto& child) { return child != nullptr; });
   if (all_gone && (burials_.empty() || Clock::now() >= drain_limit_)) {
-    sys::kill_orphans(not_orphans(), 1s);
+    kill_orphans(1s);
     for (const Burial& burial : burials_)
       spdlog::error("lease {} could not be settled: its jobs will be rescued as stalled", burial.worker_id);
     return loop_.stop();

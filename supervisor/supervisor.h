@@ -54,7 +54,8 @@ enum class Exit : int { ok = 0, failure = 1, usage = 2, configuration = 3, schem
 
 struct Options {
   std::string config_path;
-  std::string config_text;  // as it was read and checked
+  std::string config_directory;  // what its paths are relative to
+  std::string config_text;       // as it was read and checked
   config::Overrides overrides;
   bool one_shot = false;  // work off what is there, then exit
   sys::ServiceManager service_manager = {};
@@ -116,7 +117,7 @@ class Supervisor {
   void spawn_missing();
   void kill_overdue();
   void finish_burials();
-  bool kill_orphans();
+  bool kill_orphans(std::chrono::milliseconds limit = {});
   void check_one_shot();
   void check_drained();
   void set_timer();

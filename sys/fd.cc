@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -89,6 +90,17 @@ std::string read_whole(int fd) {
 std::string read_whole_file(const std::string& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) throw_errno("cannot read " + path);
+  return read_to_end(fd.get(), "cannot read " + path);
+}
+
+std::string read_regular_file(const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  struct stat status = {};
+  if (!fd || ::fstat(fd.get(), &status) != 0) throw_errno("cannot read " + path);
+  if (!S_ISREG(status.st_mode)) {
+    errno = EINVAL;
+    throw_errno("cannot read " + path + ", which is no regular file");
+  }
   return read_to_end(fd.get(), "cannot read " + path);
 }
 

@@ -58,6 +58,8 @@ Fd make_sealed_memfd(const char* name, std::string_view text);
 // std::system_error.
 std::string read_whole(int fd);
 std::string read_whole_file(const std::string& path);
+// Never blocks: anything but a regular file (a FIFO without a writer, say) is an error.
+std::string read_regular_file(const std::string& path);
 
 // Writes to a file that is there (one of the kernel's, say), with one write(). Throws std::system_error.
 void write_file(const std::string& path, std::string_view text);

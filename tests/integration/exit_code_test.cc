@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -90,6 +91,15 @@ TEST_F(SupervisorExit, Is1WhenTheCheckBeforeTheStartIsKilled) {
   const auto report = family.wait();
   EXPECT_FALSE(report.signalled);
   EXPECT_EQ(report.code, 1) << family.log();
+}
+
+// What a service manager tries again: it need not stay so, as the configuration would.
+TEST_F(SupervisorExit, Is1WhenItCannotBegin) {
+  const std::string alone = files_.file("postpone-supervisor");
+  std::filesystem::copy_file(POSTPONE_SUPERVISOR, alone);
+  const auto ended = run({alone, "--config", config(group("m", kMisbehave, 1))});
+  EXPECT_EQ(ended.exit_status, 1);
+  EXPECT_THAT(ended.errors, HasSubstr("postpone-subworker: No such file"));
 }
 
 TEST_F(SupervisorExit, Is2ForACommandLineThatMakesNoSense) {
