@@ -16,6 +16,7 @@ Listening::Listening(Loop& loop, sql::ListenOptions options, Handlers handlers)
 
 void Listening::advance() {
   const auto now = Clock::now();
+  if (listener_.state() != sql::Listener::State::listening) handlers_.on_connecting();
   const auto notifications = listener_.advance(now);
   if (std::exchange(facts_.state, listener_.state()) != facts_.state) facts_.since = now;
   facts_.notifications += notifications.size();

@@ -17,6 +17,9 @@ class Listening {
   struct Handlers {
     std::function<void(const sql::Notification&)> on_notification;
     std::function<void()> on_established;  // after each LISTEN: what was notified before is lost
+    // Before each step on the way to a connection. It may take long: libpq looks up host names, and waits for
+    // their answer, which may be half a minute when no name server is there.
+    std::function<void()> on_connecting;
   };
 
   // Begins at once. REQUIRES: the handlers' owner outlives it.

@@ -44,7 +44,8 @@ void Service::tell(const Picture& picture, Clock::time_point now) {
     lines += "EXTEND_TIMEOUT_USEC=" + usec(picture.stopped_by - now + kStopMargin) + '\n';
     next.stopped_by = picture.stopped_by;
   }
-  if (!next.ready && !picture.stopping && (!said_.patience || now >= *said_.patience + kAskForPatience)) {
+  const bool waits = !next.ready || (reloading_ && !reloaded_);
+  if (waits && !picture.stopping && (!said_.patience || now >= *said_.patience + kAskForPatience)) {
     lines += "EXTEND_TIMEOUT_USEC=" + usec(kPatience) + '\n';
     next.patience = now;
   }
@@ -65,6 +66,10 @@ void Service::reloading() {
   reloaded_ = false;
   if (!said_.ready) return;
   reloading_ = manager_.tell("RELOADING=1\nMONOTONIC_USEC=" + monotonic_usec() + '\n');
+}
+
+void Service::feed_watchdog(Clock::time_point now) {
+  if (manager_.watchdog() && manager_.tell("WATCHDOG=1\n")) said_.watchdog = now;
 }
 
 std::optional<Service::Clock::time_point> Service::next() const {

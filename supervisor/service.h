@@ -1,8 +1,9 @@
 // What the supervisor tells the service manager, and when. Passive: it is told how things stand and what time
 // it is, and sends what is new; a datagram that could not be sent is sent at the next occasion.
 //
-//   READY=1          once, when jobs can be run: until then the manager is asked to wait on, since a database
-//                    that is away for an hour is no reason to give up
+//   READY=1          once, when jobs can be run: until then, and during a reload, the manager is asked to
+//   wait
+//                    on, since a database that is away for an hour is no reason to give up
 //   STATUS=…         whenever the words change
 //   WATCHDOG=1       at half of the time that is allowed, as long as upkeep comes round
 //   RELOADING=1 …    around a reload, and READY=1 again behind it
@@ -35,6 +36,9 @@ class Service {
   // Around a reload, whatever becomes of it.
   void reloading();
   void reloaded() { reloaded_ = reloading_; }
+
+  // Before what may keep the loop for a while: the time that is allowed begins here.
+  void feed_watchdog(Clock::time_point now);
 
   // When tell() is to be called at the latest; nothing when that does not matter.
   std::optional<Clock::time_point> next() const;

@@ -453,7 +453,8 @@ void Supervisor::listen() {
                                          [this] {
                                            spdlog::info("listening");
                                            ring_everybody(board::kRungForWork);
-                                         }});
+                                         },
+                                         [this] { service_.feed_watchdog(Clock::now()); }});
 }
 
 void Supervisor::on_notification(const sql::Notification& notification) {

@@ -60,6 +60,13 @@ TEST_F(ServiceTold, TheWatchdogIsFedAtHalfTime) {
   EXPECT_EQ(service_.next(), after(10s));
 }
 
+TEST_F(ServiceTold, TheWatchdogIsFedBeforeWhatMayKeepTheLoop) {
+  said({.ready = true, .words = "working"}, 0s);
+  service_.feed_watchdog(after(4s));
+  EXPECT_EQ(socket_.next(0ms), "WATCHDOG=1\n");
+  EXPECT_EQ(service_.next(), after(9s));
+}
+
 TEST_F(ServiceTold, StoppingComesWithTheTimeItMayTake) {
   said({.ready = true, .words = "working"}, 0s);
   const Service::Picture draining{
@@ -72,10 +79,14 @@ TEST_F(ServiceTold, AReloadIsFramed) {
   said({.ready = true, .words = "working"}, 0s);
   service_.reloading();
   EXPECT_THAT(socket_.next(0ms).value_or(""), testing::MatchesRegex("RELOADING=1\nMONOTONIC_USEC=[0-9]+\n"));
-  EXPECT_EQ(said({.ready = true, .words = "checking"}, 1s), "STATUS=checking\n");
+  EXPECT_EQ(said({.ready = true, .words = "checking"}, 1s),
+            "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=checking\n");
+  EXPECT_EQ(said({.ready = true, .words = "checking"}, 3s), "");
+  EXPECT_THAT(said({.ready = true, .words = "checking"}, 11s), HasSubstr("EXTEND_TIMEOUT_USEC=60000000\n"))
+      << "it may wait for the database";
   service_.reloaded();
-  EXPECT_EQ(said({.ready = true, .words = "working"}, 2s), "READY=1\nSTATUS=working\n");
-  EXPECT_EQ(said({.ready = true, .words = "working"}, 3s), "");
+  EXPECT_EQ(said({.ready = true, .words = "working"}, 12s), "READY=1\nSTATUS=working\n");
+  EXPECT_EQ(said({.ready = true, .words = "working"}, 14s), "");
 }
 
 TEST_F(ServiceTold, AReloadBeforeItWasReadyDoesNotMakeItReady) {
