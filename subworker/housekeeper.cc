@@ -25,6 +25,9 @@ constexpr auto kLeavingSlice = 100ms;
 constexpr auto kLastDuties = 2s;     // told to leave: to settle what the last ones left, whatever the grace
 constexpr auto kOrphanSilence = 5s;  // a living sub-worker shows itself every second at least
 
+// Thrown out of a task executable's answer that is waited for.
+struct Leaves {};
+
 }  // namespace
 
 Housekeeper::Housekeeper(const config::Config& config, const board::Board& board, Leash leash)
@@ -84,10 +87,13 @@ void Housekeeper::learn_schedules() {
   for (; schedules_known_ < config_.groups.size(); ++schedules_known_) {
     const auto keep_house = [this] {
       tick();
+      if (replaced() || may_leave()) throw Leaves();
       if (until_next_round() == 0ns || header_.housekeeper_doorbell.is_rung()) round();
     };
     try {
       periodic_.add(describe(config_.groups[schedules_known_], keep_house));
+    } catch (const Leaves&) {
+      return;
     } catch (const sql::DatabaseError&) {
       throw;  // of the house that was kept meanwhile
     } catch (const std::runtime_error& error) {

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "board/board.h"
 
@@ -57,11 +58,26 @@ bool same_for_everybody(Config now, const Config& next) {
   return now == next;
 }
 
-// The housekeeper knows the groups by their place, and by their queues and task executables.
+// The housekeeper knows the groups by their place: whom to wake for which queue, and what periodic tasks
+// their executables have. A new one has to hear of dead hosts anew, so it is replaced for what it knows only.
 bool same_groups(const Config& now, const Config& next) {
-  return std::equal(
-      now.groups.begin(), now.groups.end(), next.groups.begin(), next.groups.end(),
-      [](const Group& a, const Group& b) { return a.name == b.name && same_for_sub_workers(a, b); });
+  return std::equal(now.groups.begin(), now.groups.end(), next.groups.begin(), next.groups.end(),
+                    [](const Group& a, const Group& b) {
+                      return a.name == b.name && a.queues == b.queues && a.executable == b.executable &&
+                             a.arguments == b.arguments && a.environment == b.environment;
+                    });
+}
+
+bool same_for_housekeeper(Config now, const Config& next) {
+  if (!same_groups(now, next) || now.stalled != next.stalled) return false;
+  now.supervisor.start_deadline = next.supervisor.start_deadline;
+  now.supervisor.subworker_timeout = next.supervisor.subworker_timeout;
+  return same_for_everybody(std::move(now), next);
+}
+
+bool uses_one_of(const Config& config, const std::set<std::string>& executables) {
+  return std::any_of(config.groups.begin(), config.groups.end(),
+                     [&](const Group& group) { return executables.contains(group.executable); });
 }
 
 bool same_listening(const Config& now, const Config& next) {
@@ -109,8 +125,7 @@ Change compare(const Config& now, const Config& next, const std::set<std::string
   change.everybody = !same_for_everybody(now, next);
   if (change.everybody) change.words.push_back("all sub-workers are replaced one by one");
   change.listening = !same_listening(now, next);
-  change.housekeeper =
-      change.everybody || !change.groups.empty() || now.stalled != next.stalled || !same_groups(now, next);
+  change.housekeeper = !same_for_housekeeper(now, next) || uses_one_of(next, replaced);
   if (change.words.empty() && now != next) change.words.push_back("what the supervisor itself obeys");
   return change;
 }
@@ -137,10 +152,19 @@ Arrangement arrange(std::span<const int> counts, std::span<const Post> posts) {
   return arrangement;
 }
 
-std::vector<std::uint32_t> to_replace(std::span<const Incumbent> incumbents) {
+std::vector<std::uint32_t> to_replace(std::span<const Incumbent> incumbents,
+                                      std::chrono::steady_clock::time_point now) {
+  std::set<std::uint32_t> proven;  // groups in which somebody serves with the new configuration
+  for (const Incumbent& i : incumbents)
+    if (i.serving && !i.outdated) proven.insert(i.group);
+  const auto holds_up = [&](const Incumbent& i) {
+    if (!i.serving) return true;  // it, or its successor, is on its way up, or cannot start
+    if (!i.told) return false;
+    return !i.busy || (!proven.contains(i.group) && now - i.told_at < kLongJob);
+  };
   std::set<std::uint32_t> in_transit;
   for (const Incumbent& i : incumbents)
-    if (!i.serving || (i.told && !i.busy)) in_transit.insert(i.group);
+    if (holds_up(i)) in_transit.insert(i.group);
   std::vector<std::uint32_t> chosen;
   for (const bool busy : {false, true}) {
     for (const Incumbent& i : incumbents) {

@@ -7,10 +7,13 @@
 //   arrange()       how many of each group there are to be: whom to dismiss, which slots to give to whom
 //   to_replace()    who of the outdated goes next: one at a time of each group, so that the others serve on,
 //                   and nobody before the one before him serves: a group that cannot start with the new
-//                   configuration loses one sub-worker and not all
+//                   configuration loses one sub-worker and not all. Only where somebody serves with the new
+//                   configuration are others told while one who was told before has a job to finish; or when
+//                   that job lasts, so that one of hours does not keep a whole group from being replaced
 //   compare()       who has to learn of what has changed
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <set>
 #include <span>
@@ -63,12 +66,17 @@ struct Incumbent {
   std::uint32_t slot = 0;
   std::uint32_t group = 0;
   bool outdated = false;  // was started with a configuration that has changed since
-  bool told = false;      // to leave
+  bool told = false;      // to leave, …
+  std::chrono::steady_clock::time_point told_at = {};  // … and when
   bool serving = false;
   bool busy = false;
 };
 
 // Who is to be told to leave now.
-std::vector<std::uint32_t> to_replace(std::span<const Incumbent> incumbents);
+std::vector<std::uint32_t> to_replace(std::span<const Incumbent> incumbents,
+                                      std::chrono::steady_clock::time_point now);
+
+// For so long others wait for one who was told and has a job.
+inline constexpr std::chrono::seconds kLongJob{60};
 
 }  // namespace postpone::supervisor

@@ -124,8 +124,7 @@ void Supervisor::take_over(Pending pending) {
   if (board_.header().permits.exchange(permits) != permits) board::ring_for_changed_permits(board_);
   rename_groups(former);
   const Change& change = pending.change;
-  for (std::uint32_t i = 0; i < slots_; ++i)
-    if (change.everybody || change.groups.contains(tenures_[i].group)) tenures_[i].outdated = true;
+  mark_outdated(change);
   arrange_posts();
   if (change.housekeeper) replace_housekeeper();
   if (change.listening) listen();
@@ -149,7 +148,18 @@ void Supervisor::rename_groups(const config::Config& former) {
   }
 }
 
+// Whoever could not start with the former configuration may be able to with this one, and tries at once.
+void Supervisor::mark_outdated(const Change& change) {
+  for (std::uint32_t i = 0; i < slots_; ++i) {
+    if (!change.everybody && !change.groups.contains(tenures_[i].group)) continue;
+    tenures_[i].outdated = true;
+    const bool waits = group_of_[i] != board::kNoGroup && roster_.state(i) == Roster::State::absent;
+    if (waits) roster_.hire(i, Clock::now());
+  }
+}
+
 void Supervisor::replace_housekeeper() {
+  if (roster_.state(housekeeper()) == Roster::State::absent) roster_.hire(housekeeper(), Clock::now());
   if (!children_[housekeeper()]) return;
   board_.header().housekeeper_command.store(board::Command::retire);
   board_.header().housekeeper_doorbell.ring(board::kRungForCommand);
@@ -162,11 +172,13 @@ void Supervisor::replace_outdated() {
   for (std::uint32_t i = 0; i < slots_; ++i) {
     if (group_of_[i] == board::kNoGroup) continue;
     const bool serving = children_[i] && roster_.state(i) == Roster::State::serving;
-    incumbents.push_back({i, group_of_[i], tenures_[i].outdated, tenures_[i].told, serving, is_busy(i)});
-    any |= tenures_[i].outdated && !tenures_[i].told;
+    const Tenure& tenure = tenures_[i];
+    incumbents.push_back(
+        {i, group_of_[i], tenure.outdated, tenure.told, tenure.told_at, serving, is_busy(i)});
+    any |= tenure.outdated && !tenure.told;
   }
   if (!any) return;
-  for (const std::uint32_t slot : to_replace(incumbents)) tell_to_leave(slot);
+  for (const std::uint32_t slot : to_replace(incumbents, Clock::now())) tell_to_leave(slot);
 }
 
 void Supervisor::end_reload(bool ok, const std::string& message) {

@@ -67,14 +67,14 @@ void Roster::ready(Member member) {
   seat.backoff.reset();
 }
 
-void Roster::ended(Member member, Clock::time_point now, double chance) {
+void Roster::ended(Member member, Clock::time_point now, double chance, bool obeyed) {
   Seat& seat = seats_[member];
-  const bool served = seat.state == State::serving;
+  const bool at_once = obeyed || seat.state == State::serving;
   seat.state = State::absent;
   seat.killed = false;
   seat.started = false;
   seat.worker_id = 0;
-  seat.since = served ? now : now + seat.backoff.next(chance);
+  seat.since = at_once ? now : now + seat.backoff.next(chance);
 }
 
 // Once may be an accident, of a kill that hit it on its way up, say.

@@ -70,15 +70,15 @@ class Roster {
   // This process itself was not running for a while (frozen, suspended): nobody's silence before `now`
   // counts.
   void thawed(Clock::time_point now) { judge_from_ = now; }
-  // The spawn failed, or the member has ended and is buried. `chance` lies in [0, 1).
-  void ended(Member member, Clock::time_point now, double chance);
+  // The spawn failed, or the member has ended and is buried. `chance` lies in [0, 1). `obeyed`: it was told
+  // to end, and ended well, which is no failure even if it was not ready yet.
+  void ended(Member member, Clock::time_point now, double chance, bool obeyed = false);
   // From here on only the database can keep it from getting ready, and that is nobody's fault here.
   void started(Member member) { seats_[member].started = true; }
   void ready(Member member);
   void leased(Member member, std::int64_t worker_id) { seats_[member].worker_id = worker_id; }
 
-  // From now on nobody is spawned. With `member`: not that one.
-  void retire() { retired_.assign(seats_.size(), true); }
+  // From now on it is not spawned.
   void retire(Member member) { retired_[member] = true; }
 
   // Takes a retired member on again, with a clean record. REQUIRES: it is absent.

@@ -176,7 +176,7 @@ void Supervisor::on_end(Member member) {
                 pid, sys::to_string(*report));
   if (desk_) desk_->ended(who(member), well, sys::to_string(*report));
   // A sub-worker that ended well has deleted its lease itself; there is nothing to rescue.
-  burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation});
+  burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation, well && is_told(member)});
   // Nobody writes here now but us, and nobody is to ring it. Its lease is kept alive until it is buried: as
   // long as something that it had started lives, its job is nobody else's.
   if (member < slots_) board_.slot(member).enter(board::SlotState::vacant);
@@ -208,7 +208,7 @@ std::vector<pid_t> Supervisor::not_orphans() const {
 void Supervisor::bury(const Burial& burial) {
   const Clock::time_point now = Clock::now();
   if (burial.member < slots_) board::reclaim_permits(board_, burial.member, burial.generation);
-  roster_.ended(burial.member, now, sys::chance());
+  roster_.ended(burial.member, now, sys::chance(), burial.obeyed);
   if (burial.member == housekeeper()) return;
   // What it was rung for and did not answer is for somebody else to look at.
   const std::uint32_t group = group_of_[burial.member];
@@ -221,6 +221,11 @@ void Supervisor::bury(const Burial& burial) {
 
 bool Supervisor::is_busy(std::uint32_t slot) const {
   return children_[slot] && board_.slot(slot).state.load() == board::SlotState::running;
+}
+
+bool Supervisor::is_told(Member member) const {
+  return member == housekeeper() ? board_.header().housekeeper_command.load() == board::Command::retire
+                                 : tenures_[member].told;
 }
 
 // Level-triggered: whatever there is too many or too few of, compared with the configuration.
@@ -267,6 +272,7 @@ void Supervisor::dismiss(std::uint32_t slot) {
 
 void Supervisor::tell_to_leave(std::uint32_t slot) {
   tenures_[slot].told = true;
+  tenures_[slot].told_at = Clock::now();
   board_.slot(slot).command.store(board::Command::retire);
   if (board_.slot(slot).generation.load() != 0) board_.slot(slot).doorbell.ring(board::kRungForCommand);
 }
@@ -528,6 +534,9 @@ void Supervisor::drain(board::Command command) {
   for (Member member = 0; member < roster_.size(); ++member)
     if (member != housekeeper() || now) roster_.retire(member);
   stop_preflight();
+  // Who was to be replaced stays instead: there may be nobody to follow.
+  auto replaced = board::Command::retire;
+  board_.header().housekeeper_command.compare_exchange_strong(replaced, board::Command::run);
   command_all(command);
   timer_.set(Clock::now(), [this] { upkeep(); });
 }

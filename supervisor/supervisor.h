@@ -79,6 +79,7 @@ class Supervisor {
     Member member;
     std::int64_t worker_id;
     std::uint32_t generation;
+    bool obeyed;  // it was told to end, and ended well
   };
   struct AbortRequest {
     std::int64_t job_id;
@@ -86,9 +87,10 @@ class Supervisor {
   };
   // What is known of who sits in a slot, besides what the roster knows.
   struct Tenure {
-    std::string group;                   // its name, for people: the group may be gone
-    bool outdated = false;               // was started with a configuration that has changed since
-    bool told = false;                   // to leave when its job has ended
+    std::string group;      // its name, for people: the group may be gone
+    bool outdated = false;  // was started with a configuration that has changed since
+    bool told = false;      // to leave when its job has ended
+    Clock::time_point told_at = {};
     std::chrono::milliseconds grace{0};  // how long it takes to drain at most, by its own configuration
     std::chrono::milliseconds abort_grace{0};
   };
@@ -128,6 +130,7 @@ class Supervisor {
   void dismiss(std::uint32_t slot);
   void tell_to_leave(std::uint32_t slot);
   bool is_busy(std::uint32_t slot) const;
+  bool is_told(Member member) const;
 
   // Reloading (reloading.cc).
   void on_reload_signal();
@@ -136,6 +139,7 @@ class Supervisor {
   void on_reload_checked(const sys::ExitReport& report);
   void take_over(Pending pending);
   void rename_groups(const config::Config& former);
+  void mark_outdated(const Change& change);
   void replace_housekeeper();
   void replace_outdated();
   void end_reload(bool ok, const std::string& message);

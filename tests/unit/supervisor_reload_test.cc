@@ -51,8 +51,19 @@ TEST(CompareConfigs, AChangedGroupIsReplacedAndNoOther) {
   next.groups[1].time_limit = 5min;
   const Change change = compare(kitchen_and_bar(), next, {});
   EXPECT_THAT(change.groups, ElementsAre("bar"));
-  EXPECT_TRUE(change.housekeeper);
   EXPECT_FALSE(change.everybody || change.listening);
+}
+
+TEST(CompareConfigs, TheHousekeeperIsReplacedForWhatItKnowsOnly) {
+  auto next = kitchen_and_bar();
+  next.groups[1].time_limit = 5min;
+  next.supervisor.subworker_timeout = 1min;
+  EXPECT_FALSE(compare(kitchen_and_bar(), next, {}).housekeeper);
+  next.groups[1].environment = {{"OVEN", "hot"}};
+  EXPECT_TRUE(compare(kitchen_and_bar(), next, {}).housekeeper) << "its periodic tasks may be others";
+  next = kitchen_and_bar();
+  next.supervisor.polling_interval = 1s;
+  EXPECT_TRUE(compare(kitchen_and_bar(), next, {}).housekeeper);
 }
 
 TEST(CompareConfigs, ANewGroupIsListenedForAndKnownToTheHousekeeper) {
@@ -152,30 +163,47 @@ TEST(ArrangePosts, ASlotThatIsBeingLeftIsNotGivenAway) {
 
 // --- who is replaced ---
 
+constexpr std::chrono::steady_clock::time_point kNow{1000h};
+
 TEST(ReplaceOneByOne, AnIdleOneOfEachGroupGoesFirst) {
   const std::vector<Incumbent> all{{.slot = 0, .group = 0, .outdated = true, .serving = true, .busy = true},
                                    {.slot = 1, .group = 0, .outdated = true, .serving = true},
                                    {.slot = 2, .group = 0, .outdated = true, .serving = true},
                                    {.slot = 3, .group = 1, .outdated = true, .serving = true, .busy = true},
                                    {.slot = 4, .group = 2, .serving = true}};
-  EXPECT_THAT(to_replace(all), ElementsAre(1, 3));
+  EXPECT_THAT(to_replace(all, kNow), ElementsAre(1, 3));
 }
 
 TEST(ReplaceOneByOne, NobodyGoesBeforeTheOneBeforeHimServes) {
   std::vector<Incumbent> all{{.slot = 0, .group = 0, .outdated = true, .told = true, .serving = true},
                              {.slot = 1, .group = 0, .outdated = true, .serving = true}};
-  EXPECT_THAT(to_replace(all), IsEmpty()) << "it is about to leave";
+  EXPECT_THAT(to_replace(all, kNow), IsEmpty()) << "it is about to leave";
   all[0] = {.slot = 0, .group = 0};
-  EXPECT_THAT(to_replace(all), IsEmpty()) << "its successor is on its way up, or cannot start";
+  EXPECT_THAT(to_replace(all, kNow), IsEmpty()) << "its successor is on its way up, or cannot start";
   all[0].serving = true;
-  EXPECT_THAT(to_replace(all), ElementsAre(1));
+  EXPECT_THAT(to_replace(all, kNow), ElementsAre(1));
 }
 
-TEST(ReplaceOneByOne, ALongJobHoldsNobodyUp) {
+TEST(ReplaceOneByOne, OnceSomebodyServesWithTheNewConfigurationALongJobHoldsNobodyUp) {
   const std::vector<Incumbent> all{
-      {.slot = 0, .group = 0, .outdated = true, .told = true, .serving = true, .busy = true},
-      {.slot = 1, .group = 0, .outdated = true, .serving = true}};
-  EXPECT_THAT(to_replace(all), ElementsAre(1));
+      {.slot = 0, .group = 0, .outdated = true, .told = true, .told_at = kNow, .serving = true, .busy = true},
+      {.slot = 1, .group = 0, .outdated = true, .serving = true, .busy = true},
+      {.slot = 2, .group = 0, .serving = true}};
+  EXPECT_THAT(to_replace(all, kNow), ElementsAre(1));
+}
+
+TEST(ReplaceOneByOne, ABusyGroupWaitsForItsFirstSuccessorUnlessAJobLasts) {
+  std::vector<Incumbent> all{
+      {.slot = 0, .group = 0, .outdated = true, .told = true, .told_at = kNow, .serving = true, .busy = true},
+      {.slot = 1, .group = 0, .outdated = true, .serving = true, .busy = true},
+      {.slot = 2, .group = 0, .outdated = true, .serving = true, .busy = true}};
+  EXPECT_THAT(to_replace(all, kNow + kLongJob - 1ms), IsEmpty());
+  EXPECT_THAT(to_replace(all, kNow + kLongJob), ElementsAre(1));
+  all[1].told = true;
+  all[1].told_at = kNow + kLongJob;
+  EXPECT_THAT(to_replace(all, kNow + kLongJob + 1s), IsEmpty()) << "one a minute";
+  all[1] = {.slot = 1, .group = 0};
+  EXPECT_THAT(to_replace(all, kNow + 1h), IsEmpty()) << "its successor cannot start";
 }
 
 }  // namespace

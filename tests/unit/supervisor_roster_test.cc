@@ -57,6 +57,13 @@ TEST_F(RosterOfTwo, WhoIsStartingOrServingIsNotSpawnedAgain) {
   EXPECT_THAT(roster_.to_spawn(after(1h)), IsEmpty());
 }
 
+TEST_F(RosterOfTwo, WhoEndsAsItWasToldHasNotFailed) {
+  roster_.spawned(1, start_);
+  roster_.ended(1, after(1s), kLongest, true);
+  EXPECT_EQ(roster_.failures(1), 0);
+  EXPECT_EQ(roster_.spawn_at(1), after(1s));
+}
+
 TEST_F(RosterOfTwo, TheHousekeeperIsMissedSooner) {
   RosterPolicy policy = kPolicy;
   policy.housekeeper_silence_limit = 5s;
@@ -169,7 +176,7 @@ TEST_F(RosterOfTwo, LateWordOfTheDeadDoesNotMakeAnyoneServe) {
 
 TEST_F(RosterOfTwo, NobodyIsSpawnedAfterRetiring) {
   start_and_serve(0, 0s);
-  roster_.retire();
+  for (Member member = 0; member < roster_.size(); ++member) roster_.retire(member);
   roster_.ended(0, after(1s), kLongest);
   EXPECT_THAT(roster_.to_spawn(after(1h)), IsEmpty());
   EXPECT_EQ(roster_.next_deadline(), std::nullopt);
@@ -182,7 +189,7 @@ TEST_F(RosterOfTwo, OneMayBeRetiredAndTheOtherStay) {
 
 TEST_F(RosterOfTwo, TheRetiredAreStillWatched) {
   start_and_serve(0, 0s);
-  roster_.retire();
+  for (Member member = 0; member < roster_.size(); ++member) roster_.retire(member);
   EXPECT_THAT(overdue(31s, 0s), ElementsAre(0));
 }
 
