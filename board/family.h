@@ -3,6 +3,7 @@
 #pragma once
 
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 
 namespace postpone::board {
@@ -13,6 +14,8 @@ inline constexpr int kLeashFd =
 inline constexpr int kBoardFd = 4;  // the board's memfd
 inline constexpr int kConfigFd =
     5;  // a sealed memfd with the text of the configuration file as the supervisor read it
+// Of the check of a new configuration: another such memfd, with that in force, by whose [log] it logs.
+inline constexpr int kLogConfigFd = 6;
 
 // What the kernel sends to a member when the supervisor dies, so that nobody has to wait for the end of the
 // leash. It says nothing by itself.
@@ -32,13 +35,17 @@ struct LeashMessage {
   std::int64_t worker_id;
 };
 
+// The preflight says nothing of that, but each reason why its answer is no: a datagram of text, cut to so
+// many bytes.
+inline constexpr std::size_t kMostReasonBytes = 1024;
+
 // How a sub-worker ends when it is not killed.
 enum class SubWorkerExit : int {
   drained = 0,         // did what it was told and has nothing left
   internal_error = 1,  // an error nobody expected; stands in the log
   usage = 2,           // cannot make sense of its arguments, the board or the configuration
   bad_task = 3,        // the task executable cannot be started or fails the handshake
-  bad_schema = 4,      // the database's schema is missing or too old
+  bad_schema = 4,      // the database's schema is missing, or of another version
 };
 
 }  // namespace postpone::board

@@ -11,6 +11,11 @@ void Leash::say(board::LeashWord word, std::int64_t worker_id) const {
   ::send(fd_.get(), &message, sizeof message, MSG_NOSIGNAL);
 }
 
+void Leash::say_why(std::string_view reason) const {
+  const std::string_view said = reason.substr(0, board::kMostReasonBytes);
+  if (fd_) ::send(fd_.get(), said.data(), said.size(), MSG_NOSIGNAL);
+}
+
 bool Leash::supervisor_gone() const {
   if (!fd_) return false;
   pollfd fd{fd_.get(), POLLRDHUP, 0};

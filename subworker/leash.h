@@ -1,6 +1,8 @@
 // The line to the supervisor: what this process says of itself, and whether the supervisor is still there.
 #pragma once
 
+#include <string_view>
+
 #include "board/family.h"
 #include "sys/fd.h"
 
@@ -16,6 +18,9 @@ class Leash {
 
   // Says a word; a supervisor that is gone does not hear it.
   void say(board::LeashWord word, std::int64_t worker_id) const;
+
+  // The preflight's: a reason why its answer is no.
+  void say_why(std::string_view reason) const;
 
   // True once the supervisor's end is closed. Never without a leash.
   bool supervisor_gone() const;

@@ -35,6 +35,7 @@ namespace {
 struct Arguments {
   bool housekeeper = false;
   bool preflight = false;
+  bool reload = false;           // the preflight of a family that runs
   std::string config_file;       // by hand
   std::string config_directory;  // of the text behind kConfigFd
   std::string group;
@@ -50,10 +51,10 @@ struct Arguments {
 // What was wrong stands in the log already.
 struct UsageError {};
 
-config::Config read_config(const Arguments& arguments) {
+config::Config read_config(const Arguments& arguments, int fd = board::kConfigFd) {
   const auto result = arguments.by_hand() ? config::load(arguments.config_file)
-                                          : config::parse(sys::read_whole(board::kConfigFd),
-                                                          arguments.config_directory, config::Files::trust);
+                                          : config::parse(sys::read_whole(fd), arguments.config_directory,
+                                                          config::Files::trust);
   for (const config::Problem& problem : result.problems)
     spdlog::error(
         "{}", config::to_string(problem, arguments.by_hand() ? arguments.config_file : "the configuration"));
@@ -101,11 +102,11 @@ board::SubWorkerExit run_housekeeper(const config::Config& config) {
   return Housekeeper(config, board, Leash(sys::Fd(board::kLeashFd), 1)).run();
 }
 
-board::SubWorkerExit run_preflight(const config::Config& config) {
+board::SubWorkerExit run_preflight(const config::Config& config, Occasion occasion) {
   const auto board = board::Board::attach(sys::Fd(board::kBoardFd));
   install_signal_handlers(board.header().housekeeper_doorbell, true);
   LogRotation rotation(board);
-  return preflight(config, Leash(sys::Fd(board::kLeashFd), 1), rotation);
+  return preflight(config, occasion, Leash(sys::Fd(board::kLeashFd), 1), rotation);
 }
 
 sys::LogIdentity identity_of(const Arguments& arguments) {
@@ -138,10 +139,12 @@ board::SubWorkerExit run(const Arguments& arguments) {
   const sys::LogIdentity identity = identity_of(arguments);
   sys::init_log(identity, {});
   const config::Config config = read_config(arguments);
-  start_log(identity, config.log);
+  // What a new configuration says of the log is not in force yet.
+  start_log(identity, arguments.reload ? read_config(arguments, board::kLogConfigFd).log : config.log);
   sys::set_process_title(title_of(identity) + ": starting");
   if (arguments.housekeeper) return run_housekeeper(config);
-  if (arguments.preflight) return run_preflight(config);
+  if (arguments.preflight)
+    return run_preflight(config, arguments.reload ? Occasion::reload : Occasion::start);
   return run_sub_worker(arguments, config);
 }
 
@@ -149,6 +152,7 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   Arguments arguments;
   app.add_flag("--housekeeper", arguments.housekeeper, "Keep time for a supervisor");
   app.add_flag("--preflight", arguments.preflight, "Check task executables and schema, then exit");
+  app.add_flag("--reload", arguments.reload, "With --preflight: for a family that runs already");
   app.add_option("--config", arguments.config_file, "Run one sub-worker alone, with this configuration file");
   app.add_option("--config-directory", arguments.config_directory,
                  "What the inherited configuration's paths are relative to");
@@ -166,6 +170,7 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   app.parse(argc, argv);
   if (arguments.housekeeper + arguments.preflight + !arguments.group.empty() != 1)
     throw CLI::ValidationError("say one of --group, --housekeeper, --preflight");
+  if (arguments.reload && !arguments.preflight) throw CLI::ValidationError("--reload goes with --preflight");
   if (arguments.by_hand() && arguments.supervisor.empty()) arguments.supervisor = "by hand";
   return arguments;
 }

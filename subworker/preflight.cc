@@ -1,7 +1,10 @@
 #include "subworker/preflight.h"
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <chrono>
 #include <optional>
 #include <thread>
 
@@ -18,54 +21,103 @@ namespace {
 
 using namespace std::chrono_literals;
 
-bool tasks_are_good(const config::Config& config) {
-  bool good = true;
-  Periodic periodic;
-  for (const config::Group& group : config.groups) {
-    try {
-      periodic.add(describe(group));
-    } catch (const std::runtime_error& error) {
-      spdlog::error("[[group]] \"{}\": {}", group.name, error.what());
-      good = false;
+constexpr std::chrono::milliseconds kSlice{50};  // how soon it gives up when told to
+
+// Thrown out of whatever is waited for.
+struct GivenUp {};
+
+class Preflight {
+ public:
+  Preflight(const config::Config& config, Occasion occasion, const Leash& leash, LogRotation& rotation)
+      : config_(config), occasion_(occasion), leash_(leash), rotation_(rotation) {}
+
+  board::SubWorkerExit run() {
+    if (!tasks_are_good()) return board::SubWorkerExit::bad_task;
+    return schema_is_good() ? board::SubWorkerExit::drained : board::SubWorkerExit::bad_schema;
+  }
+
+ private:
+  void tick() {
+    rotation_.look();
+    if (requests_to_leave() > 0 || leash_.supervisor_gone()) throw GivenUp();
+  }
+
+  void refuse(const std::string& reason) {
+    spdlog::error("{}", reason);
+    leash_.say_why(reason);
+  }
+
+  bool tasks_are_good() {
+    bool good = true;
+    Periodic periodic;
+    for (const config::Group& group : config_.groups) {
+      try {
+        periodic.add(describe(group, [this] { tick(); }));
+      } catch (const std::runtime_error& error) {
+        refuse(fmt::format("[[group]] \"{}\": {}", group.name, error.what()));
+        good = false;
+      }
+    }
+    return good;
+  }
+
+  bool schema_is_good() {
+    sys::Backoff backoff(100ms, 2s);
+    for (;;) {
+      tick();
+      if (const auto problem = look_at_schema()) {
+        if (!problem->empty()) refuse(*problem);
+        return problem->empty();
+      }
+      wait(backoff.next(sys::chance()));
     }
   }
-  return good;
-}
 
-// Nothing when the server cannot be reached.
-std::optional<std::string> look_at_schema(const sql::ConnectOptions& options, sql::Outage& outage) {
-  try {
-    return sql::explain(sql::check_schema(options));
-  } catch (const sql::DatabaseError& error) {
-    const bool passing = error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict;
-    if (!passing) return std::string(error.what());
-    if (const auto line = outage.failed(error.what(), sql::Outage::Clock::now()); !line.empty())
-      sys::log_of(sys::Component::database).warn("database: {}", line);
-    return std::nullopt;
+  // What is wrong with it; empty = nothing. Nothing when the server cannot be reached.
+  std::optional<std::string> look_at_schema() {
+    sql::ConnectOptions options;
+    options.url = config_.database.url;
+    options.application_name = "postpone preflight";
+    options.connect_timeout = config_.database.connect_timeout;
+    options.statement_timeout = config_.database.statement_timeout;
+    options.on_tick = [this] { tick(); };
+    try {
+      const auto report = sql::check_schema(options);
+      const bool only_newer = report.state == sql::SchemaReport::State::newer;
+      return only_newer && occasion_ == Occasion::reload ? "" : sql::explain(report);
+    } catch (const sql::DatabaseError& error) {
+      const bool passing = error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict;
+      if (!passing) return std::string(error.what());
+      if (const auto line = outage_.failed(error.what(), sql::Outage::Clock::now()); !line.empty())
+        sys::log_of(sys::Component::database).warn("database: {}", line);
+      return std::nullopt;
+    }
   }
-}
+
+  void wait(std::chrono::milliseconds limit) {
+    const auto until = std::chrono::steady_clock::now() + limit;
+    for (auto now = until - limit; now < until; now = std::chrono::steady_clock::now()) {
+      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(kSlice, until - now));
+      tick();
+    }
+  }
+
+  const config::Config& config_;
+  const Occasion occasion_;
+  const Leash& leash_;
+  LogRotation& rotation_;
+  sql::Outage outage_;
+};
 
 }  // namespace
 
-board::SubWorkerExit preflight(const config::Config& config, const Leash& leash, LogRotation& rotation) {
-  if (!tasks_are_good(config)) return board::SubWorkerExit::bad_task;
-  sql::ConnectOptions options;
-  options.url = config.database.url;
-  options.application_name = "postpone preflight";
-  options.connect_timeout = config.database.connect_timeout;
-  options.statement_timeout = config.database.statement_timeout;
-  sys::Backoff backoff(100ms, 2s);
-  sql::Outage outage;
-  while (requests_to_leave() == 0 && !leash.supervisor_gone()) {
-    rotation.look();
-    if (const auto problem = look_at_schema(options, outage)) {
-      if (problem->empty()) return board::SubWorkerExit::drained;
-      spdlog::error("{}", *problem);
-      return board::SubWorkerExit::bad_schema;
-    }
-    std::this_thread::sleep_for(backoff.next(sys::chance()));
+board::SubWorkerExit preflight(const config::Config& config, Occasion occasion, const Leash& leash,
+                               LogRotation& rotation) {
+  try {
+    return Preflight(config, occasion, leash, rotation).run();
+  } catch (const GivenUp&) {
+    return board::SubWorkerExit::internal_error;
   }
-  return board::SubWorkerExit::internal_error;
 }
 
 }  // namespace postpone::subworker

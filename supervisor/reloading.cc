@@ -23,8 +23,26 @@ std::string why_refused(const sys::ExitReport& report) {
     case board::SubWorkerExit::bad_schema:
       return "the database's schema is not fit";
     default:
-      return fmt::format("the check of task executables and schema ended with {}", sys::to_string(report));
+      return fmt::format(
+          "the check of task executables and schema ended with {}, see the lines before this "
+          "one",
+          sys::to_string(report));
   }
+}
+
+// The reasons themselves stand in the log.
+std::string why_refused(const sys::ExitReport& report, const std::string& reason, int reasons) {
+  std::string why = why_refused(report);
+  if (reasons > 0) why += ": " + reason;
+  if (reasons > 1) why += fmt::format(" (and {} more, see the log)", reasons - 1);
+  return why;
+}
+
+std::string what_has_changed(const Change& change, const std::string& fixed) {
+  std::string words =
+      change.words.empty() ? "nothing has changed" : fmt::format("{}", fmt::join(change.words, "; "));
+  if (!fixed.empty()) words += "; " + fixed;
+  return words;
 }
 
 }  // namespace
@@ -65,17 +83,17 @@ void Supervisor::begin_reload() {
 // Starts the check of a configuration that is right by itself. What cannot change stays as it is, in what the
 // family will read, too.
 void Supervisor::prepare(config::Config next, std::string text) {
+  Pending pending;
   const auto fixed = fixed_keys_changed(config_, next);
   if (!fixed.empty()) {
     std::vector<std::string> names;
     for (const auto& key : fixed) names.push_back(to_string(key));
-    spdlog::warn("{} cannot change while the supervisor runs and keep their values: restart to change them",
-                 fmt::join(names, ", "));
+    pending.fixed = fmt::format("{} cannot change while the supervisor runs", fmt::join(names, ", "));
+    spdlog::warn("{}: what stands there is taken with a restart", pending.fixed);
     text = config::keep_keys(text, config_text_, fixed);
     next = config::parse(text, family_.config_directory, config::Files::trust).config.value();
     config::apply(options_.overrides, next);
   }
-  Pending pending;
   std::set<std::string> replaced;
   for (const config::Group& group : next.groups) {
     const auto stamp = sys::file_stamp(group.executable);
@@ -88,7 +106,7 @@ void Supervisor::prepare(config::Config next, std::string text) {
   pending.config = std::move(next);
   pending.text = std::move(text);
   pending_ = std::move(pending);
-  adopt(preflight(), spawn_preflight(family_, pending_->memfd.get()));
+  adopt(preflight(), spawn_preflight_of(family_, pending_->memfd.get()));
   show();
 }
 
@@ -97,10 +115,9 @@ void Supervisor::on_reload_checked(const sys::ExitReport& report) {
   const bool good = !report.signalled && board::SubWorkerExit(report.code) == board::SubWorkerExit::drained;
   if (!good) kill_orphans();  // a task executable that it was asking, perhaps
   if (std::exchange(reload_again_, false)) return begin_reload();
-  if (!good || !pending) return end_reload(false, why_refused(report) + ", see the lines before this one");
-  const std::string words = pending->change.words.empty()
-                                ? "nothing has changed"
-                                : fmt::format("{}", fmt::join(pending->change.words, "; "));
+  if (!pending) return end_reload(false, why_refused(report));
+  if (!good) return end_reload(false, why_refused(report, pending->reason, pending->reasons));
+  const std::string words = what_has_changed(pending->change, pending->fixed);
   try {
     // The one thing that may fail yet, and then it has changed nothing.
     if (pending->config.log != config_.log) sys::apply_log(log_options(pending->config.log));
@@ -129,6 +146,7 @@ void Supervisor::take_over(Pending pending) {
   if (change.housekeeper) replace_housekeeper();
   if (change.listening) listen();
   if (!change.words.empty()) ring_everybody(board::kRungForWork);
+  fetched_when_idle_.reset();
 }
 
 // Groups are numbered by their place in the configuration. The housekeeper that goes by the former numbers is

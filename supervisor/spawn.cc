@@ -13,7 +13,8 @@
 namespace postpone::supervisor {
 namespace {
 
-Spawned spawn(const Family& family, int config_fd, std::vector<std::string> role) {
+Spawned spawn(const Family& family, std::vector<std::string> role,
+              const std::vector<sys::InheritedFd>& configs) {
   sys::FdPair leash = sys::make_socketpair(SOCK_SEQPACKET);
   sys::ProcessSpec spec;
   spec.executable = fmt::format("/proc/{}/fd/{}", ::getpid(), family.program.get());
@@ -26,9 +27,8 @@ Spawned spawn(const Family& family, int config_fd, std::vector<std::string> role
       sys::current_environment([](const std::string& name) { return name == "POSTPONE_DATABASE_URL"; });
   if (!family.database_url.empty())
     spec.environment.emplace_back("POSTPONE_DATABASE_URL", family.database_url);
-  spec.descriptors = {{leash.second.get(), board::kLeashFd},
-                      {family.board_fd, board::kBoardFd},
-                      {config_fd, board::kConfigFd}};
+  spec.descriptors = {{leash.second.get(), board::kLeashFd}, {family.board_fd, board::kBoardFd}};
+  spec.descriptors.insert(spec.descriptors.end(), configs.begin(), configs.end());
   // A group of its own: what a terminal sends (Ctrl-C, Ctrl-Z) is for the supervisor, who passes on what it
   // means.
   spec.own_process_group = true;
@@ -46,15 +46,20 @@ Spawned spawn_sub_worker(const Family& family, const SlotRole& role) {
                                         "--slot",       std::to_string(role.slot),
                                         "--generation", std::to_string(role.generation)};
   if (!role.cgroup.empty()) arguments.insert(arguments.end(), {"--cgroup", role.cgroup});
-  return spawn(family, family.config_fd, std::move(arguments));
+  return spawn(family, std::move(arguments), {{family.config_fd, board::kConfigFd}});
 }
 
 Spawned spawn_housekeeper(const Family& family) {
-  return spawn(family, family.config_fd, {"--housekeeper"});
+  return spawn(family, {"--housekeeper"}, {{family.config_fd, board::kConfigFd}});
 }
 
-Spawned spawn_preflight(const Family& family, int config_fd) {
-  return spawn(family, config_fd, {"--preflight"});
+Spawned spawn_preflight(const Family& family) {
+  return spawn(family, {"--preflight"}, {{family.config_fd, board::kConfigFd}});
+}
+
+Spawned spawn_preflight_of(const Family& family, int config_fd) {
+  return spawn(family, {"--preflight", "--reload"},
+               {{config_fd, board::kConfigFd}, {family.config_fd, board::kLogConfigFd}});
 }
 
 sys::Fd open_sub_worker_program() {

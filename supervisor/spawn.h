@@ -40,8 +40,10 @@ struct SlotRole {
 // Each throws sys::SpawnError, and then nothing was started.
 Spawned spawn_sub_worker(const Family& family, const SlotRole& role);
 Spawned spawn_housekeeper(const Family& family);
-// `config_fd`: of the configuration to check, which may not be in force yet.
-Spawned spawn_preflight(const Family& family, int config_fd);
+// Before the start.
+Spawned spawn_preflight(const Family& family);
+// Of a configuration that is not in force yet.
+Spawned spawn_preflight_of(const Family& family, int config_fd);
 
 // postpone-subworker, which stands beside the program that runs. A descriptor and not a path: an upgrade puts
 // another program there, and what we start has to be of our own version for as long as we run, since the

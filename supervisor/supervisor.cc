@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 
 #include "board/wake.h"
@@ -114,7 +115,7 @@ Exit Supervisor::run() {
                slots_, config_.groups.size(), config_.effective_pool_size());
   if (!options_.service_manager.problem().empty()) spdlog::warn("{}", options_.service_manager.problem());
   open_desk();
-  adopt(preflight(), spawn_preflight(family_, family_.config_fd));
+  adopt(preflight(), spawn_preflight(family_));
   upkeep();
   loop_.run();
   spdlog::info("supervisor ends");
@@ -144,11 +145,12 @@ void Supervisor::await_words(Child& child) {
 
 // Takes all that the child has said. The end of the leash is no news: its death is noticed by pidfd.
 void Supervisor::hear(Child& child) {
+  if (child.member == preflight()) return hear_reasons(child);
   board::LeashMessage message{};
   ssize_t length = 0;
   while ((length = ::recv(child.leash.get(), &message, sizeof message, MSG_DONTWAIT)) > 0) {
     const bool ours = length == sizeof message && message.generation == child.generation;
-    if (!ours || child.member == preflight()) continue;
+    if (!ours) continue;
     if (message.word == board::LeashWord::leased) roster_.leased(child.member, message.worker_id);
     if (message.word == board::LeashWord::started) roster_.started(child.member);
     if (message.word == board::LeashWord::ready) {
@@ -156,6 +158,17 @@ void Supervisor::hear(Child& child) {
       if (desk_) desk_->ready(who(child.member));
       spdlog::debug("{} (pid {}) is ready", name_of(child.member), child.process.pid());
     }
+  }
+  if (length < 0 && (errno == EAGAIN || errno == EINTR)) await_words(child);
+}
+
+// Of the check of a new configuration: why not.
+void Supervisor::hear_reasons(Child& child) {
+  std::array<char, board::kMostReasonBytes> text;
+  ssize_t length = 0;
+  while ((length = ::recv(child.leash.get(), text.data(), text.size(), MSG_DONTWAIT)) > 0) {
+    if (!pending_) continue;
+    if (pending_->reasons++ == 0) pending_->reason.assign(text.data(), static_cast<std::size_t>(length));
   }
   if (length < 0 && (errno == EAGAIN || errno == EINTR)) await_words(child);
 }
@@ -369,9 +382,9 @@ void Supervisor::kill_overdue() {
 }
 
 // Everything is worked off when everybody is idle, and is still idle, without a fetched job in between, after
-// everybody was rung once more.
+// everybody was rung once more. A new configuration may be one that has more to do.
 void Supervisor::check_one_shot() {
-  if (!one_shot_ || phase_ != Phase::working || paused_) return;
+  if (!one_shot_ || phase_ != Phase::working || paused_ || pending_) return;
   if (!burials_.empty() || board::has_open_grave(board_) || !everybody_idle()) return;
   std::uint64_t fetched = 0;
   for (std::uint32_t i = 0; i < slots_; ++i) fetched += board_.slot(i).counters.fetched.load();

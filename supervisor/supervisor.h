@@ -100,7 +100,10 @@ class Supervisor {
     std::string text;
     sys::Fd memfd;
     Change change;
+    std::string fixed;  // what cannot change, for people; empty = nothing of it was to
     std::map<std::string, sys::FileStamp> stamps;
+    std::string reason;  // why it cannot be taken: the first of …
+    int reasons = 0;     // … so many
   };
   enum class Phase { preflight, working, draining };
 
@@ -109,6 +112,7 @@ class Supervisor {
   void await_end(Child& child);
   void await_words(Child& child);
   void hear(Child& child);
+  void hear_reasons(Child& child);
   void on_end(Member member);
   void on_preflight_end(const sys::ExitReport& report);
   void bury(const Burial& burial);

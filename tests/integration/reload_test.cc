@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -96,6 +97,18 @@ class Reload : public testing::Test {
     return path;
   }
   void ticket(int number) const { std::ofstream(files_.file("ticket." + std::to_string(number))) << "go"; }
+  // One that does not answer when asked what it has, and has a child that is not in its process group.
+  std::string silent() const {
+    const std::string path = files_.file("silent");
+    std::ofstream(path) << "#!/bin/sh\nsetsid sleep 1000 &\nexec sleep 1000\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    return path;
+  }
+  static std::size_t sleepers(const Family& family) {
+    std::size_t count = 0;
+    for (const auto& [pid, title] : family.processes()) count += title == "sleep 1000" ? 1 : 0;
+    return count;
+  }
   static pid_t runner_of(const Family& family, const std::string& id) {
     for (const auto& [pid, title] : family.processes())
       if (title.find("(job " + id + ")") != std::string::npos) return pid;
@@ -243,7 +256,10 @@ TEST_F(Reload, ANewGroupIsServedAtOnceAndAVanishedOneNoMore) {
   EXPECT_TRUE(becomes(late, "succeeded")) << "heard of by NOTIFY: " << family.log();
   const auto other = defer("misbehave.noop", "m");
   EXPECT_TRUE(becomes(other, "succeeded")) << "its group has another number now";
-  EXPECT_EQ(status(defer("misbehave.noop", "old")), "todo");
+  const auto forsaken = defer("misbehave.noop", "old");
+  EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded") &&
+              becomes(defer("misbehave.noop", "new"), "succeeded"));
+  EXPECT_EQ(status(forsaken), "todo");
   EXPECT_EQ(family.stop().code, 0);
 }
 
@@ -290,10 +306,176 @@ TEST_F(Reload, ATaskExecutableThatIsNotFitChangesNothing) {
   Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
   family.wait_until_ready(1);
   EXPECT_THAT(reload(family, kNoPolling + group("m", kMisbehave, 2) + group("x", "/bin/true", 1)),
-              HasSubstr("not taken, everything stays as it was: a task executable is not fit"));
-  EXPECT_THAT(family.log(), HasSubstr("/bin/true"));
+              HasSubstr("not taken, everything stays as it was: a task executable is not fit: [[group]] "
+                        "\"x\": task executable /bin/true --describe: "));
   EXPECT_THAT(family.processes("postpone: sub-worker"), SizeIs(1));
   EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, TheFirstOfSeveralReasonsIsSaidWithTheirNumber) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  EXPECT_THAT(reload(family, kNoPolling + group("x", "/bin/true", 1) + group("y", "/bin/false", 1)),
+              AllOf(HasSubstr("[[group]] \"x\""), HasSubstr("(and 1 more, see the log)")));
+  EXPECT_THAT(family.log(), HasSubstr("[[group]] \"y\": task executable /bin/false"));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+// The log is part of what is not taken.
+TEST_F(Reload, WhatIsWrongIsSaidInTheLogThatIsInForce) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  reload(family,
+         "[log]\nfile = \"" + files_.file("new.log") + "\"\n" + kNoPolling + group("x", "/bin/true", 1));
+  EXPECT_FALSE(std::filesystem::exists(files_.file("new.log"))) << read_file(files_.file("new.log"));
+  EXPECT_THAT(reload(family, "[log]\nfile = \"" + files_.file("no/such/directory/log") + "\"\n" + kNoPolling +
+                                 group("m", kMisbehave, 2)),
+              AllOf(HasSubstr("not taken"), HasSubstr("no/such/directory/log")));
+  EXPECT_THAT(family.processes("postpone: sub-worker"), SizeIs(1));
+  EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+// An upgrade begins with the schema, and may take days to reach every host.
+TEST_F(Reload, ANewerSchemaIsGoodEnoughForWhoRunsAlready) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  sql("INSERT INTO postpone_migrations (version, name) VALUES (9999, '9999_of_tomorrow')");
+  EXPECT_THAT(reload(family, kNoPolling + group("m", kMisbehave, 2)), HasSubstr("in force: group m has 2"));
+  EXPECT_TRUE(has(family, "m/", 2));
+  EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
+  Family another(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  EXPECT_EQ(another.wait().code, 5) << "to start with it would be a downgrade";
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, ASchemaThatIsNotFitIsToldOf) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  sql("DELETE FROM postpone_migrations WHERE version = (SELECT max(version) FROM postpone_migrations)");
+  EXPECT_THAT(reload(family, kNoPolling + group("m", kMisbehave, 2)),
+              HasSubstr("the database's schema is not fit: schema \"public\" is at version "));
+  EXPECT_THAT(family.processes("postpone: sub-worker"), SizeIs(1));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, ACheckThatHangsIsGivenUpForTheNextFileAndWhenDraining) {
+  const std::string bad =
+      kNoPolling + group("a", silent(), 1) + group("b", silent(), 1) + group("c", silent(), 1);
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  family.rewrite(bad);
+  family.signal(SIGHUP);
+  ASSERT_TRUE(eventually([&] { return sleepers(family) == 2; }));
+  EXPECT_THAT(reload(family, kNoPolling + group("m", kMisbehave, 2)), HasSubstr("in force: group m has 2"));
+  EXPECT_TRUE(eventually([&] { return sleepers(family) == 0; })) << "what the check had asked, and its child";
+  family.rewrite(bad);
+  family.signal(SIGHUP);
+  ASSERT_TRUE(eventually([&] { return sleepers(family) == 2; }));
+  EXPECT_EQ(family.stop().code, 0);
+  EXPECT_TRUE(eventually([&] { return family.processes().empty(); }));
+}
+
+TEST_F(Reload, ACheckThatDiesChangesNothing) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  family.rewrite(kNoPolling + group("m", silent(), 2));
+  family.signal(SIGHUP);
+  ASSERT_TRUE(eventually([&] { return sleepers(family) == 2; }));
+  for (const pid_t pid : family.processes("postpone: preflight")) ::kill(pid, SIGKILL);
+  ASSERT_TRUE(eventually([&] { return family.log().find("config.toml is not taken") != std::string::npos; }));
+  EXPECT_THAT(family.log(), HasSubstr("the check of task executables and schema ended with signal 9"));
+  EXPECT_TRUE(eventually([&] { return sleepers(family) == 0; }));
+  EXPECT_THAT(family.processes("postpone: sub-worker"), SizeIs(1));
+  EXPECT_THAT(reload(family, kNoPolling + group("m", kMisbehave, 2)), HasSubstr("in force"));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+// It asks the task executables for their schedules, and that must not keep it.
+TEST_F(Reload, AHousekeeperThatWaitsForAnAnswerIsReplacedAtOnce) {
+  const auto config = [&](const std::string& tasks) {
+    std::string text = kNoPolling;
+    for (const std::string name : {"a", "b", "c"})
+      text += group(name, tasks, 1, "arguments = [\"" + name + "\"]");
+    return text;
+  };
+  const std::string tasks = files_.file("answers-once");
+  std::ofstream(tasks) << "#!/bin/sh\n[ \"$1\" != --describe ] || mkdir " << files_.file("asked.")
+                       << "$2 || exec sleep 1000\nexec " << kTestTasks << " \"$1\"\n";
+  std::filesystem::permissions(tasks, std::filesystem::perms::owner_all);
+  Family family(database_.url(), config(tasks));
+  family.wait_until_ready(3);
+  ASSERT_TRUE(eventually([&] { return sleepers(family) == 1; }));
+  const auto before = family.processes("postpone: housekeeper");
+  std::filesystem::copy_file(kTestTasks, files_.file("answers"));
+  std::filesystem::rename(files_.file("answers"), tasks);
+  EXPECT_THAT(reload(family, config(tasks)), HasSubstr("another task executable"));
+  EXPECT_TRUE(eventually([&] {
+    const auto now = family.processes("postpone: housekeeper");
+    return now.size() == 1 && now != before;
+  }));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, WhoIsPausedTakesTheNewConfigurationAndStaysPaused) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  family.signal(SIGTSTP);
+  ASSERT_TRUE(eventually([&] { return family.log().find("paused") != std::string::npos; }));
+  const auto before = family.processes("postpone: sub-worker m/");
+  const auto id = defer("misbehave.noop", "m");
+  EXPECT_THAT(reload(family, kNoPolling + group("m", kMisbehave, 2, "max_jobs = 9")), HasSubstr("in force"));
+  ASSERT_TRUE(eventually([&] {
+    const auto now = family.processes("postpone: sub-worker m/");
+    return now.size() == 2 && std::find(now.begin(), now.end(), before.at(0)) == now.end();
+  }));
+  ASSERT_TRUE(idles(family, "m/", 2));
+  EXPECT_EQ(status(id), "todo") << "both have looked once, to be ready";
+  family.signal(SIGCONT);
+  EXPECT_TRUE(becomes(id, "succeeded"));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+// With --one-shot the family ends when there is nothing left to do, but not before it knows what there is.
+TEST_F(Reload, ANewConfigurationIsWaitedForBeforeOneShotEnds) {
+  const std::string slow = files_.file("slow");
+  std::ofstream(slow) << "#!/bin/sh\nwhile [ \"$1\" = --describe ] && ! [ -e " << files_.file("answer")
+                      << " ]; do sleep 0.01; done\nexec " << kTestTasks << " \"$@\"\n";
+  std::filesystem::permissions(slow, std::filesystem::perms::owner_all);
+  const auto first = defer("test.until", "t", R"({"file": ")" + files_.file("first") + R"("})");
+  const auto second = defer("test.tick", "more");
+  Family family(database_.url(), kNoPolling + group("t", kTestTasks, 1), {.arguments = {"--one-shot"}});
+  ASSERT_TRUE(becomes(first, "doing"));
+  family.rewrite(kNoPolling + group("t", kTestTasks, 1) + group("more", slow, 1));
+  family.signal(SIGHUP);
+  ASSERT_TRUE(eventually([&] { return !family.processes("postpone: preflight").empty(); }));
+  release("first");
+  ASSERT_TRUE(becomes(first, "succeeded") && idles(family, "t/", 1));
+  release("answer");
+  EXPECT_EQ(family.wait().code, 0);
+  EXPECT_EQ(status(second), "succeeded") << family.log();
+}
+
+TEST_F(Reload, WhoDiesInTheMiddleIsReplacedByOneWithTheNewConfiguration) {
+  const auto with = [](const std::string& oven) {
+    return kNoPolling + group("t", kTestTasks, 1, "environment = { OVEN = \"" + oven + "\" }") +
+           group("m", kMisbehave, 1);
+  };
+  Family family(database_.url(), with("cold"));
+  family.wait_until_ready(2);
+  const auto busy = long_job("t", "busy");
+  ASSERT_TRUE(eventually([&] { return runner_of(family, busy) != 0; }));
+  const auto housekeeper = family.processes("postpone: housekeeper");
+  EXPECT_THAT(reload(family, with("hot")), HasSubstr("group t has changed"));
+  for (const pid_t pid : housekeeper) ::kill(pid, SIGKILL);
+  ::kill(runner_of(family, busy), SIGKILL);
+  release("busy");
+  EXPECT_TRUE(becomes(busy, "succeeded")) << family.log();
+  const auto id = defer("test.surroundings", "t", R"({"file": ")" + files_.file("seen") + R"("})");
+  EXPECT_TRUE(becomes(id, "succeeded"));
+  EXPECT_THAT(read_file(files_.file("seen")), HasSubstr("OVEN=hot"));
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "2");
   EXPECT_EQ(family.stop().code, 0);
 }
 
@@ -364,13 +546,16 @@ TEST_F(Reload, WhatCannotChangeIsNamedAndStays) {
                      "[supervisor]\nname = \"other\"\npolling_interval = \"2h\"\nheartbeat_interval = "
                      "\"1s\"\nfence_after = \"2s\"\nstalled_after = \"3s\"\n" +
                          group("m", kMisbehave, 2)),
-              HasSubstr("in force"));
+              AllOf(HasSubstr("in force: group m has 2"), HasSubstr("; supervisor.name, ")));
   EXPECT_THAT(family.log(),
               HasSubstr("supervisor.name, supervisor.heartbeat_interval, supervisor.fence_after, "
                         "supervisor.stalled_after cannot change while the supervisor runs"));
   EXPECT_TRUE(has(family, "m/", 2));
   EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
   EXPECT_EQ(sql("SELECT count(*) FROM postpone_workers WHERE supervisor LIKE 'other%'"), "0");
+  EXPECT_THAT(reload(family, "[supervisor]\nname = \"other\"\npolling_interval = \"2h\"\n" +
+                                 group("m", kMisbehave, 2)),
+              HasSubstr("nothing has changed; supervisor.name cannot change while the supervisor runs"));
   EXPECT_EQ(family.stop().code, 0);
 }
 
@@ -401,22 +586,34 @@ TEST_F(Reload, DrainingEndsTheWaitForThoseThatWereToldToLeave) {
   EXPECT_EQ(status(busy), "todo") << "interrupted, and waits again";
 }
 
+// Jobs that wait for their files: at each reload some run, some wait, and those of the reload before end.
 TEST_F(Reload, NoJobIsLostHoweverOftenTheFileIsRead) {
+  constexpr int kReloads = 6, kJobsEach = 8;
   const auto config = [](int count, const std::string& more) {
-    return kNoPolling + group("m", kMisbehave, count, more);
+    return kNoPolling + group("t", kTestTasks, count, more);
   };
   Family family(database_.url(), config(3, ""));
   family.wait_until_ready(3);
-  sql("SELECT postpone_defer('misbehave.wait', '{\"ms\": 5}', queue => 'm') FROM generate_series(1, 400)");
-  for (int i = 0; i < 6; ++i)
+  sql("SELECT count(postpone_defer('test.until', queue => 't', args => jsonb_build_object('file', '" +
+      files_.file("round.") + "' || n / " + std::to_string(kJobsEach) + "))) FROM generate_series(0, " +
+      std::to_string(kReloads * kJobsEach - 1) + ") AS n");
+  for (int i = 0; i < kReloads; ++i) {
+    ASSERT_TRUE(eventually([&] {
+      return sql("SELECT count(*) > 0 FROM procrastinate_jobs WHERE queue_name = 't' AND status = 'doing'") ==
+             "t";
+    }));
     EXPECT_THAT(reload(family, config(i % 2 == 0 ? 1 : 4, "max_jobs = " + std::to_string(100 + i))),
                 HasSubstr("in force"));
+    release("round." + std::to_string(i));
+  }
   EXPECT_TRUE(eventually([&] {
-    return sql("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')") == "0";
+    return sql("SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 't' AND status IN ('todo', "
+               "'doing')") == "0";
   })) << family.log();
-  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded' AND attempts = 1"),
-            "400");
-  EXPECT_TRUE(has(family, "m/", 4));
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 't' AND status = 'succeeded' AND "
+                "attempts = 1"),
+            std::to_string(kReloads * kJobsEach));
+  EXPECT_TRUE(has(family, "t/", 4));
   EXPECT_EQ(family.stop().code, 0);
 }
 
