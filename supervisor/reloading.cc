@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "supervisor/supervisor.h"
+#include "sys/crash_point.h"
 #include "sys/log.h"
 
 namespace postpone::supervisor {
@@ -107,6 +108,7 @@ void Supervisor::prepare(config::Config next, std::string text) {
   pending.text = std::move(text);
   pending_ = std::move(pending);
   adopt(preflight(), spawn_preflight_of(family_, pending_->memfd.get()));
+  sys::crash_point("supervisor.check_begun");
   show();
 }
 
@@ -135,6 +137,7 @@ void Supervisor::take_over(Pending pending) {
   config_text_ = std::move(pending.text);
   config_memfd_ = std::move(pending.memfd);
   family_.config_fd = config_memfd_.get();
+  sys::crash_point("supervisor.configuration_taken");
   stamps_ = std::move(pending.stamps);
   roster_.set_policy(policy_of(config_.supervisor));
   const auto permits = static_cast<std::uint32_t>(config_.effective_pool_size());
@@ -196,7 +199,10 @@ void Supervisor::replace_outdated() {
     any |= tenure.outdated && !tenure.told;
   }
   if (!any) return;
-  for (const std::uint32_t slot : to_replace(incumbents, Clock::now())) tell_to_leave(slot);
+  for (const std::uint32_t slot : to_replace(incumbents, Clock::now())) {
+    tell_to_leave(slot);
+    sys::crash_point("supervisor.told_to_leave");
+  }
 }
 
 void Supervisor::end_reload(bool ok, const std::string& message) {

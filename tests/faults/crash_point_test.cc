@@ -65,6 +65,12 @@ constexpr Death kDeaths[] = {
     {"supervisor.member_reaped", Victim::child},
     {"supervisor.orphans_killed", Victim::self},
     {"supervisor.orphans_killed", Victim::child},
+    {"supervisor.check_begun", Victim::self},
+    {"supervisor.check_begun", Victim::child},
+    {"supervisor.configuration_taken", Victim::self},
+    {"supervisor.configuration_taken", Victim::child},
+    {"supervisor.told_to_leave", Victim::self},
+    {"supervisor.told_to_leave", Victim::child},
     {"supervisor.grave_filled", Victim::self},
     {"supervisor.grave_filled", Victim::child},
     {"housekeeper.heartbeat_committed", Victim::self},
@@ -76,14 +82,20 @@ constexpr Death kDeaths[] = {
     {"housekeeper.tick_deferred", Victim::self},
 };
 
+bool is_of_a_reload(const Death& death) {
+  const std::string place = death.place;
+  return place == "supervisor.check_begun" || place == "supervisor.configuration_taken" ||
+         place == "supervisor.told_to_leave";
+}
+
 class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
  protected:
   static constexpr int kJobs = 16;
 
   // Sub-workers for jobs that write a journal, and one with a schedule. Whoever is silent is soon held for
   // dead.
-  static std::string config() {
-    return supervisor_keys(kShortSilence) + group("q", kMisbehave, 3) + group("default", kTestTasks, 1);
+  static std::string config(const std::string& more = "") {
+    return supervisor_keys(kShortSilence) + group("q", kMisbehave, 3, more) + group("default", kTestTasks, 1);
   }
   std::string journal() const { return files_.file("journal"); }
   bool has_died() const { return !std::filesystem::exists(files_.file("token")); }
@@ -98,6 +110,12 @@ class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
   bool all_succeeded() const {
     return sql("SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'q' AND status = 'succeeded'") ==
            std::to_string(kJobs);
+  }
+  // Everybody works with a new configuration in the end.
+  void reload(Family& family) const {
+    eventually([&] { return family.log().find(" is ready") != std::string::npos || !family.lives(); });
+    family.rewrite(config("max_jobs = 5"));
+    if (family.lives()) family.signal(SIGHUP);
   }
   // A death that every place of a rescue needs, besides the one that the test is about.
   // Not to be had when the family ends, or the jobs do, before.
@@ -160,6 +178,7 @@ TEST_P(CrashPoint, CostsNoJobAndNoLock) {
   Family family(database_.url(), config(), options);
   std::optional<Family> successor;
   defer_jobs();
+  reload(family);
   kill_a_runner(family);
   EXPECT_TRUE(eventually(
       [&] {
@@ -170,6 +189,10 @@ TEST_P(CrashPoint, CostsNoJobAndNoLock) {
       << family.log();
   expect_that_every_attempt_is_accounted_for();
   expect_that_no_lock_was_held_twice();
+  // The jobs may be done before the new configuration is.
+  if (is_of_a_reload(GetParam())) {
+    EXPECT_TRUE(eventually([&] { return has_died(); })) << family.log();
+  }
 
   if (family.lives()) family.signal(SIGTERM);
   EXPECT_TRUE(eventually([&] { return !family.lives() && family.processes().empty(); })) << family.log();

@@ -377,6 +377,37 @@ TEST_F(Reload, ACheckThatHangsIsGivenUpForTheNextFileAndWhenDraining) {
   EXPECT_TRUE(eventually([&] { return family.processes().empty(); }));
 }
 
+TEST_F(Reload, AConfigurationThatIsNoFileKeepsNobodyWaiting) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  std::filesystem::remove(family.config_path());
+  ASSERT_EQ(::mkfifo(family.config_path().c_str(), 0600), 0);
+  family.signal(SIGHUP);
+  EXPECT_TRUE(eventually([&] { return family.log().find("which is no regular file") != std::string::npos; }));
+  EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+// Who could not start waits for longer and longer, and need not any more.
+TEST_F(Reload, WhatMendsAGroupThatDoesNotGetReadyIsTriedAtOnce) {
+  const std::string lame = files_.file("lame");
+  std::ofstream(lame) << "#!/bin/sh\n[ \"$1\" = --describe ] || exit 1\nexec " << kMisbehave << " \"$@\"\n";
+  std::filesystem::permissions(lame, std::filesystem::perms::owner_all);
+  const std::string config = kNoPolling + "respawn_backoff = \"1h\"\nrespawn_backoff_max = \"1h\"\n" +
+                             group("m", kMisbehave, 1) + group("lame", lame, 1);
+  Family family(database_.url(), config);
+  family.wait_until_ready(1);
+  ASSERT_TRUE(eventually([&] {
+    return family.log().find("sub-worker lame/1 (pid") != std::string::npos &&
+           family.log().find("ended: exit status 3") != std::string::npos;
+  })) << family.log();
+  std::filesystem::remove(lame);
+  std::filesystem::create_symlink(kMisbehave, lame);
+  EXPECT_THAT(reload(family, config), HasSubstr("another task executable"));
+  EXPECT_TRUE(becomes(defer("misbehave.noop", "lame"), "succeeded")) << family.log();
+  EXPECT_EQ(family.stop().code, 0);
+}
+
 TEST_F(Reload, ACheckThatDiesChangesNothing) {
   Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
   family.wait_until_ready(1);
