@@ -115,7 +115,7 @@ void Supervisor::prepare(config::Config next, std::string text) {
 void Supervisor::on_reload_checked(const sys::ExitReport& report) {
   auto pending = std::exchange(pending_, std::nullopt);
   const bool good = !report.signalled && board::SubWorkerExit(report.code) == board::SubWorkerExit::drained;
-  if (!good) kill_orphans();  // a task executable that it was asking, perhaps
+  leftovers_ = leftovers_ || !good;  // a task executable that it was asking, perhaps
   if (std::exchange(reload_again_, false)) return begin_reload();
   if (!pending) return end_reload(false, why_refused(report));
   if (!good) return end_reload(false, why_refused(report, pending->reason, pending->reasons));

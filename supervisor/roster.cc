@@ -67,9 +67,9 @@ void Roster::ready(Member member) {
   seat.backoff.reset();
 }
 
-void Roster::ended(Member member, Clock::time_point now, double chance, bool obeyed) {
+void Roster::ended(Member member, Clock::time_point now, double chance, bool forgiven) {
   Seat& seat = seats_[member];
-  const bool at_once = obeyed || seat.state == State::serving;
+  const bool at_once = forgiven || seat.state == State::serving;
   seat.state = State::absent;
   seat.killed = false;
   seat.started = false;

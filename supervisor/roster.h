@@ -70,9 +70,9 @@ class Roster {
   // This process itself was not running for a while (frozen, suspended): nobody's silence before `now`
   // counts.
   void thawed(Clock::time_point now) { judge_from_ = now; }
-  // The spawn failed, or the member has ended and is buried. `chance` lies in [0, 1). `obeyed`: it was told
-  // to end, and ended well, which is no failure even if it was not ready yet.
-  void ended(Member member, Clock::time_point now, double chance, bool obeyed = false);
+  // The spawn failed, or the member has ended and is buried. `chance` lies in [0, 1). `forgiven`: that is no
+  // failure even if it was not ready yet, and the next one follows at once (a reload has to do with it).
+  void ended(Member member, Clock::time_point now, double chance, bool forgiven = false);
   // From here on only the database can keep it from getting ready, and that is nobody's fault here.
   void started(Member member) { seats_[member].started = true; }
   void ready(Member member);

@@ -189,7 +189,7 @@ void Supervisor::on_end(Member member) {
                 pid, sys::to_string(*report));
   if (desk_) desk_->ended(who(member), well, sys::to_string(*report));
   // A sub-worker that ended well has deleted its lease itself; there is nothing to rescue.
-  burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation, well && is_told(member)});
+  burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation, is_forgiven(member, well)});
   // Nobody writes here now but us, and nobody is to ring it. Its lease is kept alive until it is buried: as
   // long as something that it had started lives, its job is nobody else's.
   if (member < slots_) board_.slot(member).enter(board::SlotState::vacant);
@@ -202,7 +202,7 @@ void Supervisor::on_preflight_end(const sys::ExitReport& report) {
   const auto status =
       report.signalled ? board::SubWorkerExit::internal_error : board::SubWorkerExit(report.code);
   if (status == board::SubWorkerExit::drained) return start_working();
-  kill_orphans();  // a task executable that it was asking, perhaps
+  kill_orphans(1s);  // a task executable that it was asking, perhaps
   spdlog::error("not started: see above");
   exit_ = status == board::SubWorkerExit::bad_schema ? Exit::schema
           : status == board::SubWorkerExit::bad_task || status == board::SubWorkerExit::usage
@@ -221,7 +221,7 @@ std::vector<pid_t> Supervisor::not_orphans() const {
 void Supervisor::bury(const Burial& burial) {
   const Clock::time_point now = Clock::now();
   if (burial.member < slots_) board::reclaim_permits(board_, burial.member, burial.generation);
-  roster_.ended(burial.member, now, sys::chance(), burial.obeyed);
+  roster_.ended(burial.member, now, sys::chance(), burial.forgiven);
   if (burial.member == housekeeper()) return;
   // What it was rung for and did not answer is for somebody else to look at.
   const std::uint32_t group = group_of_[burial.member];
@@ -236,9 +236,11 @@ bool Supervisor::is_busy(std::uint32_t slot) const {
   return children_[slot] && board_.slot(slot).state.load() == board::SlotState::running;
 }
 
-bool Supervisor::is_told(Member member) const {
-  return member == housekeeper() ? board_.header().housekeeper_command.load() == board::Command::retire
-                                 : tenures_[member].told;
+// Whose end tells nothing of the next one: it was told to, or had a configuration that has changed since.
+bool Supervisor::is_forgiven(Member member, bool ended_well) const {
+  if (member == housekeeper())
+    return ended_well && board_.header().housekeeper_command.load() == board::Command::retire;
+  return tenures_[member].outdated || (ended_well && tenures_[member].told);
 }
 
 // Level-triggered: whatever there is too many or too few of, compared with the configuration.
@@ -315,10 +317,11 @@ void Supervisor::upkeep() {
 // In this order, and not before the step in front is done: everything that a dead member had started is dead
 // too; its jobs are in a grave; its permits are free and its place is empty.
 void Supervisor::finish_burials() {
-  if (burials_.empty()) return;
+  if (burials_.empty() && !leftovers_) return;
   for (const Burial& burial : burials_)
     if (burial.member < slots_) task_cgroups_.kill(burial.member);
   const bool nothing_left = kill_orphans();
+  leftovers_ = leftovers_ && !nothing_left;
   if (nothing_left) sys::crash_point("supervisor.orphans_killed");
   std::erase_if(burials_, [&](const Burial& burial) {
     const bool rescue = burial.member < slots_ && burial.worker_id != 0;
@@ -438,7 +441,7 @@ void Supervisor::set_timer() {
   if (const auto deadline = roster_.next_deadline()) at = std::min(at, *deadline);
   if (one_shot_ && phase_ == Phase::working) at = std::min(at, Clock::now() + kOneShotInterval);
   if (!aborts_.empty()) at = std::min(at, Clock::now() + kAbortRetry);
-  if (!burials_.empty()) at = std::min(at, Clock::now() + kBurialRetry);
+  if (!burials_.empty() || leftovers_) at = std::min(at, Clock::now() + kBurialRetry);
   if (const auto next = service_.next()) at = std::min(at, *next);
   timer_.set(std::max(at, Clock::now() + 1ms), [this] { upkeep(); });
 }

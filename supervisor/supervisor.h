@@ -79,7 +79,7 @@ class Supervisor {
     Member member;
     std::int64_t worker_id;
     std::uint32_t generation;
-    bool obeyed;  // it was told to end, and ended well
+    bool forgiven;  // it ended without being ready, perhaps, and that is no failure
   };
   struct AbortRequest {
     std::int64_t job_id;
@@ -134,7 +134,7 @@ class Supervisor {
   void dismiss(std::uint32_t slot);
   void tell_to_leave(std::uint32_t slot);
   bool is_busy(std::uint32_t slot) const;
-  bool is_told(Member member) const;
+  bool is_forgiven(Member member, bool ended_well) const;
 
   // Reloading (reloading.cc).
   void on_reload_signal();
@@ -195,6 +195,7 @@ class Supervisor {
   int waiting_posts_ = 0;                         // sub-workers for which there is no slot yet
   std::vector<std::unique_ptr<Child>> children_;  // by member; the preflight last
   std::vector<pid_t> strangers_;      // children of whoever was this process before its exec: none of ours
+  bool leftovers_ = false;            // of a check that ended badly, what it was asking, may live on
   std::vector<Burial> burials_;       // reaped, what they left behind is not dead yet or not buried
   std::vector<AbortRequest> aborts_;  // heard of, and the job was not seen running yet
   std::optional<Listening> listening_;
