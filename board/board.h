@@ -213,6 +213,8 @@ struct Header {
   std::atomic<std::int64_t> housekeeper_heartbeat_ns;
   // Raised by the supervisor when the log file is to be opened again.
   std::atomic<std::uint32_t> log_epoch;
+  std::atomic<std::uint64_t>
+      log_levels;  // sys::levels_in_a_word(); 0 = as the configuration has them. Read after log_epoch.
   // When the last heartbeat that has reached the database was begun, by boot_ns(); 0 = none yet.
   std::atomic<std::int64_t> leases_good_ns;
   // Written by the supervisor: does anybody follow the news of jobs? Else nobody writes them.

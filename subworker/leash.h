@@ -19,7 +19,7 @@ class Leash {
   // Says a word; a supervisor that is gone does not hear it.
   void say(board::LeashWord word, std::int64_t worker_id) const;
 
-  // The preflight's: a reason why its answer is no.
+  // The preflight's: a reason why its answer is no, or not there yet.
   void say_why(std::string_view reason) const;
 
   // True once the supervisor's end is closed. Never without a leash.

@@ -7,7 +7,7 @@ namespace postpone::subworker {
 
 LogRotation::LogRotation(const board::Board& board)
     : header_(board.header()), epoch_(header_.log_epoch.load()), requests_(requests_to_reopen_log()) {
-  sys::reopen_log();
+  follow();
 }
 
 void LogRotation::look() {
@@ -16,7 +16,12 @@ void LogRotation::look() {
   if (epoch == epoch_ && requests == requests_) return;
   epoch_ = epoch;
   requests_ = requests;
+  follow();
+}
+
+void LogRotation::follow() const {
   sys::reopen_log();
+  if (const std::uint64_t levels = header_.log_levels.load(); levels != 0) sys::apply_levels(levels);
 }
 
 }  // namespace postpone::subworker

@@ -1,5 +1,5 @@
-// Opens the log file again when it was rotated: told by the supervisor through the board, or by a SIGUSR1 of
-// one's own.
+// Opens the log file again when it was rotated, and takes levels that a reload has changed: told by the
+// supervisor through the board, or by a SIGUSR1 of one's own.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,8 @@ class LogRotation {
   void look();
 
  private:
+  void follow() const;
+
   const board::Header& header_;
   std::uint32_t epoch_;  // the last that was followed
   int requests_;

@@ -90,6 +90,7 @@ class Preflight {
       if (!passing) return std::string(error.what());
       if (const auto line = outage_.failed(error.what(), sql::Outage::Clock::now()); !line.empty())
         sys::log_of(sys::Component::database).warn("database: {}", line);
+      if (occasion_ == Occasion::start) leash_.say_why(error.what());  // why it takes so long
       return std::nullopt;
     }
   }

@@ -50,6 +50,8 @@ bool same_for_everybody(Config now, const Config& next) {
   now.groups = next.groups;
   now.stalled = next.stalled;
   now.status = next.status;
+  now.log.level = next.log.level;  // told through the board
+  now.log.levels = next.log.levels;
   now.database.pool_size = next.database.pool_size;
   now.database.listen = next.database.listen;
   now.database.listen_url = next.database.listen_url;
@@ -125,6 +127,8 @@ Change compare(const Config& now, const Config& next, const std::set<std::string
   change.everybody = !same_for_everybody(now, next);
   if (change.everybody) change.words.push_back("all sub-workers are replaced one by one");
   change.listening = !same_listening(now, next);
+  change.log_levels = now.log.level != next.log.level || now.log.levels != next.log.levels;
+  if (change.log_levels) change.words.push_back("log levels");
   change.housekeeper = !same_for_housekeeper(now, next) || uses_one_of(next, replaced);
   if (change.words.empty() && now != next) change.words.push_back("what the supervisor itself obeys");
   return change;

@@ -36,6 +36,7 @@ struct Change {
   bool everybody = false;          // each sub-worker is to be replaced
   bool housekeeper = false;        // the housekeeper is
   bool listening = false;          // another LISTEN connection
+  bool log_levels = false;         // everybody takes them where he is
   std::set<std::string> groups;    // whose sub-workers are to be replaced, by name
   std::vector<std::string> words;  // what has changed, for people
 };

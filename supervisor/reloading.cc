@@ -144,6 +144,10 @@ void Supervisor::take_over(Pending pending) {
   if (board_.header().permits.exchange(permits) != permits) board::ring_for_changed_permits(board_);
   rename_groups(former);
   const Change& change = pending.change;
+  if (change.log_levels) {
+    board_.header().log_levels.store(sys::levels_in_a_word(log_options(config_.log)));
+    ++board_.header().log_epoch;
+  }
   mark_outdated(change);
   arrange_posts();
   if (change.housekeeper) replace_housekeeper();

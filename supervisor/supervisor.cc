@@ -162,13 +162,16 @@ void Supervisor::hear(Child& child) {
   if (length < 0 && (errno == EAGAIN || errno == EINTR)) await_words(child);
 }
 
-// Of the check of a new configuration: why not.
+// Of the check of a configuration: why not, or why not yet.
 void Supervisor::hear_reasons(Child& child) {
   std::array<char, board::kMostReasonBytes> text;
   ssize_t length = 0;
   while ((length = ::recv(child.leash.get(), text.data(), text.size(), MSG_DONTWAIT)) > 0) {
-    if (!pending_) continue;
-    if (pending_->reasons++ == 0) pending_->reason.assign(text.data(), static_cast<std::size_t>(length));
+    std::string reason(text.data(), static_cast<std::size_t>(length));
+    if (phase_ == Phase::preflight)
+      preflight_trouble_ = status::Trouble{board::now_ns(), std::move(reason)};
+    else if (pending_ && pending_->reasons++ == 0)
+      pending_->reason = std::move(reason);
   }
   if (length < 0 && (errno == EAGAIN || errno == EINTR)) await_words(child);
 }
@@ -450,6 +453,7 @@ void Supervisor::set_timer() {
 
 void Supervisor::start_working() {
   phase_ = Phase::working;
+  preflight_trouble_.reset();
   upkeep();
   listen();
   if (std::exchange(reload_again_, false)) begin_reload();

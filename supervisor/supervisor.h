@@ -210,6 +210,7 @@ class Supervisor {
   const Clock::time_point started_ = Clock::now();
   const std::int64_t started_unix_ns_ = status::unix_now_ns();
   std::optional<status::Reload> last_reload_;
+  std::optional<status::Trouble> preflight_trouble_;  // that it waits for, before the family works
   Exit exit_ = Exit::ok;
   Clock::time_point drain_limit_;                   // when whoever still lives is killed
   std::optional<std::uint64_t> fetched_when_idle_;  // --one-shot: the count when everybody was idle last

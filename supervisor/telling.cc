@@ -76,6 +76,7 @@ status::Known Supervisor::known() const {
     known.places.push_back({tenures_[i].group, group_of_[i] != board::kNoGroup || children_[i] != nullptr,
                             tenures_[i].told, starting(i)});
   known.housekeeper = starting(housekeeper());
+  known.preflight_trouble = preflight_trouble_;
   return known;
 }
 

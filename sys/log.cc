@@ -213,6 +213,19 @@ void apply_log(const LogOptions& options) {
   for (std::size_t i = 0; i < kComponents.size(); ++i) log.loggers.at(i)->set_level(levels.at(i));
 }
 
+// A byte for each component, one more than spdlog's number.
+std::uint64_t levels_in_a_word(const LogOptions& options) {
+  std::uint64_t word = 0;
+  for (const auto level : levels_of(options)) word = word << 8U | (static_cast<std::uint64_t>(level) + 1);
+  return word;
+}
+
+void apply_levels(std::uint64_t word) {
+  Log& log = the_log();
+  for (std::size_t i = kComponents.size(); i-- > 0; word >>= 8U)
+    log.loggers.at(i)->set_level(static_cast<spdlog::level::level_enum>((word & 0xFFU) - 1));
+}
+
 bool reopen_log() {
   Log& log = the_log();
   if (log.file.empty()) return false;

@@ -61,6 +61,12 @@ void init_log(LogIdentity identity, const LogOptions& options);
 // cannot be opened; then nothing has changed.
 void apply_log(const LogOptions& options);
 
+// The levels of all components in one word, never 0, for processes to tell each other. Throws
+// std::invalid_argument for one that does not exist.
+std::uint64_t levels_in_a_word(const LogOptions& options);
+// Takes them. REQUIRES: levels_in_a_word() has made it.
+void apply_levels(std::uint64_t word);
+
 // Opens the log file again by its name, for whoever has renamed it. False without a file, and when it cannot
 // be opened: then the old one is kept, and an error stands there.
 bool reopen_log();

@@ -234,6 +234,10 @@ Snapshot collect(const board::Board& board, const config::Config& config, const 
   if (const auto facts = house.database.read()) history.database = *facts;
   s.database = read_database(history.database, s.housekeeper.member);
   s.database.connections = house.connections.load();
+  if (known.preflight_trouble) {
+    s.database.state = DatabaseState::down;
+    s.database.last_error = known.preflight_trouble;
+  }
   if (const auto facts = house.queues.read()) history.waiting = *facts;
   if (history.waiting.measured_ns != 0) s.waiting = history.waiting;
   if (s.waiting) s.waiting->count = std::clamp<std::int64_t>(s.waiting->count, 0, board::kMaxQueueFacts);

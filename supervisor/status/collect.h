@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -39,6 +40,7 @@ struct Known {
   Listen listen;
   std::vector<Place> places;  // by slot
   Starting housekeeper;
+  std::optional<Trouble> preflight_trouble;  // with the database, before anybody else asks for it
 };
 
 // The last jobs that did not end well. What a slot's ring has overwritten since it was read last is lost, but

@@ -83,7 +83,8 @@ Judgement judge(const Snapshot& s) {
   Judgement judgement;
   if (s.phase == Phase::preflight) {
     judgement.reasons.emplace_back(
-        "schema and task executables are checked, as soon as the database can be reached");
+        "schema and task executables are checked, as soon as the database can be reached" +
+        because(s.database.last_error));
   } else if (s.phase == Phase::draining) {
     judgement.state = State::draining;
     const auto living = std::count_if(s.sub_workers.begin(), s.sub_workers.end(),

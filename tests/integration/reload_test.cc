@@ -570,6 +570,24 @@ TEST_F(Reload, AnUpgradeOfTheProgramsDoesNotTouchAFamilyThatRuns) {
   EXPECT_EQ(family.stop().code, 0);
 }
 
+TEST_F(Reload, LogLevelsAreTakenWithoutReplacingAnybody) {
+  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
+  family.wait_until_ready(1);
+  const auto before = family.processes("postpone: sub-worker m/");
+  const auto is_told_of = [&](const std::string& id) {
+    EXPECT_TRUE(becomes(id, "succeeded"));
+    // Another job behind it: what is said of the first one has been said.
+    EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
+    return family.log().find("job " + id + " misbehave.noop: succeeded") != std::string::npos;
+  };
+  EXPECT_TRUE(is_told_of(defer("misbehave.noop", "m")));
+  EXPECT_THAT(reload(family, kNoPolling + "[log.levels]\njob = \"error\"\n" + group("m", kMisbehave, 1)),
+              HasSubstr("in force: log levels"));
+  EXPECT_TRUE(eventually([&] { return !is_told_of(defer("misbehave.noop", "m")); })) << family.log();
+  EXPECT_EQ(family.processes("postpone: sub-worker m/"), before);
+  EXPECT_EQ(family.stop().code, 0);
+}
+
 TEST_F(Reload, WhatCannotChangeIsNamedAndStays) {
   Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
   family.wait_until_ready(1);

@@ -452,6 +452,11 @@ TEST_F(Status, AnswersBeforeTheDatabaseWasEverReached) {
   EXPECT_EQ(all["supervisor"]["state"], "starting");
   EXPECT_THAT(violations(all, schema()), IsEmpty());
   EXPECT_THAT(answer("/readyz"), StartsWith("503 not ready: schema and task executables are checked"));
+  ASSERT_TRUE(eventually([&] { return status()["database"]["last_error"].is_object(); }));
+  EXPECT_EQ(status()["database"]["state"], "down");
+  EXPECT_THAT(status()["database"]["last_error"]["message"].get<std::string>(), HasSubstr("/nowhere"));
+  EXPECT_THAT(answer("/readyz"), HasSubstr("/nowhere"));
+  EXPECT_THAT(violations(status(), schema()), IsEmpty());
 }
 
 TEST_F(Status, AnswersWhileASubWorkerIsStoppedAndWhileDraining) {
