@@ -95,8 +95,18 @@ TEST(CompareConfigs, WhatSubWorkersReadConcernsAllOfThem) {
   next.supervisor.polling_interval = 1s;
   EXPECT_TRUE(compare(kitchen_and_bar(), next, {}).everybody);
   next = kitchen_and_bar();
-  next.log.level = "debug";
+  next.log.format = config::LogFormat::json;
   EXPECT_TRUE(compare(kitchen_and_bar(), next, {}).everybody);
+}
+
+TEST(CompareConfigs, LogLevelsAreTakenByThoseWhoLive) {
+  auto next = kitchen_and_bar();
+  next.log.level = "debug";
+  next.log.levels = {{"job", "error"}};
+  const Change change = compare(kitchen_and_bar(), next, {});
+  EXPECT_TRUE(change.log_levels);
+  EXPECT_FALSE(change.everybody || change.housekeeper || change.listening || !change.groups.empty());
+  EXPECT_EQ(change.words, (std::vector<std::string>{"log levels"}));
 }
 
 TEST(CompareConfigs, WhatOnlyTheSupervisorOrTheHousekeeperReadsReplacesNoSubWorker) {
