@@ -51,7 +51,7 @@ bool is_coloured(int descriptor) {
 
 std::string styled(std::string_view text, Style style) {
   if (style == Style::plain || text.empty()) return std::string(text);
-  return "\x1b[" + std::string(code_of(style)) + "m" + std::string(text) + "\x1b[0m";
+  return "\x1b[" + std::string(code_of(style)) + "m" + std::string(text).append(kNoStyle);
 }
 
 Style style_of_status(std::string_view status) {

@@ -19,6 +19,9 @@ enum class Style {
 // Whether text that is written to this descriptor may carry colour.
 bool is_coloured(int descriptor);
 
+// What switches every style off.
+inline constexpr std::string_view kNoStyle = "\x1b[0m";
+
 // The text between the sequences that switch a style on and off; the text itself for Style::plain.
 std::string styled(std::string_view text, Style style);
 

@@ -24,7 +24,8 @@ struct StatusAnswer {
 struct Interrupted {};
 
 // The answer to GET `target`. Throws Failure: unreachable when nobody listens there, no answer comes within
-// the time, or not the whole of it. `interrupted` is asked every 50 ms while there is none.
+// the time, or not the whole of it. `interrupted` is asked every 50 ms while there is none: true =
+// Interrupted is thrown.
 StatusAnswer ask_status(const std::string& socket, const std::string& target,
                         std::chrono::milliseconds timeout = std::chrono::seconds(5),
                         const std::function<bool()>& interrupted = {});

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "cli/colour.h"
 #include "cli/command.h"
 #include "cli/status_client.h"
 #include "cli/status_view.h"
@@ -50,7 +51,7 @@ ExitCode status(const Invocation& invocation, const StatusOptions& options) {
   if (options.as_json)
     std::cout << get(socket, "/status");
   else
-    std::cout << status_page(ask(socket), terminal_size().value_or(ScreenSize()));
+    std::cout << status_page(ask(socket), terminal_size().value_or(ScreenSize()), is_coloured(STDOUT_FILENO));
   return ExitCode::done;
 }
 
@@ -79,9 +80,10 @@ class LiveTop {
   }
 
  private:
-  void draw() const {
+  void draw() {
+    drawn_for_ = terminal_size().value_or(ScreenSize());
     FullScreen::draw(
-        top_page(now_, before_, {command_.sort, true, trouble_}, terminal_size().value_or(ScreenSize())));
+        top_page(now_, before_, {command_.sort, true, trouble_, is_coloured(STDOUT_FILENO)}, drawn_for_));
   }
 
   // False: to be ended.
@@ -100,20 +102,27 @@ class LiveTop {
     }
   }
 
-  bool look_again() {
-    for (;;) {
-      try {
-        before_ = std::exchange(now_, ask(socket_, FullScreen::is_called));
-        trouble_.clear();
-        return true;
-      } catch (const Interrupted&) {
-        if (!obey(FullScreen::key(0ms))) return false;
-        draw();
-      } catch (const Failure& failure) {  // restarted, perhaps: what was seen last stays, and says so
-        trouble_ = std::string("NOT NOW: ") + failure.what();
-        return true;
-      }
+  // While the answer is awaited. False: to be ended.
+  bool heed() {
+    bool is_old = terminal_size().value_or(ScreenSize()) != drawn_for_;
+    while (FullScreen::is_called()) {
+      if (!obey(FullScreen::key(0ms))) return false;
+      is_old = true;
     }
+    if (is_old) draw();
+    return true;
+  }
+
+  bool look_again() {
+    try {
+      before_ = std::exchange(now_, ask(socket_, [this] { return !heed(); }));
+      trouble_.clear();
+    } catch (const Interrupted&) {
+      return false;
+    } catch (const Failure& failure) {  // restarted, perhaps: what was seen last stays, and says so
+      trouble_ = std::string("NOT NOW: ") + failure.what();
+    }
+    return true;
   }
 
   const std::string socket_;
@@ -121,13 +130,15 @@ class LiveTop {
   nlohmann::json now_;
   nlohmann::json before_;
   std::string trouble_;
+  ScreenSize drawn_for_;
 };
 
 ExitCode top_listing(const std::string& socket, const TopCommand& command) {
   nlohmann::json before;
   for (int pages = 1;; ++pages) {
     nlohmann::json now = ask(socket);
-    std::cout << (pages > 1 ? "\n" : "") << top_page(now, before, {command.sort, false, ""}, {})
+    std::cout << (pages > 1 ? "\n" : "")
+              << top_page(now, before, {command.sort, false, "", is_coloured(STDOUT_FILENO)}, {})
               << std::flush;
     if (!std::cout) return ExitCode::done;  // nobody reads any more
     if (pages == command.count) return ExitCode::done;

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <map>
+#include <sstream>
+#include <utility>
 #include <vector>
 
 #include "cli/text.h"
@@ -103,13 +105,51 @@ std::uint64_t all_ended(const Json& status) {
   return sum;
 }
 
-std::string endings(const Json& status) {
+// --- colour ---
+
+struct Palette {
+  bool coloured = false;
+  std::string operator()(const std::string& text, Style style) const {
+    return coloured ? styled(text, style) : text;
+  }
+};
+
+Style style_of_supervisor(std::string_view state) {
+  if (state == "running") return Style::good;
+  return state == "degraded" ? Style::bad : Style::waiting;
+}
+
+Style style_of_sub_worker(std::string_view state) {
+  if (state == "running") return Style::good;
+  if (state == "absent" || state == "unknown") return Style::bad;
+  return state == "starting" || state == "stopping" || state == "waiting" ? Style::waiting : Style::faint;
+}
+
+Style style_of_ending(std::string_view ending) {
+  return ending == "retried" ? Style::waiting : style_of_status(ending);
+}
+
+// "degraded, NOT READY"
+std::string state_of(const Json& supervisor, const char* when_ready, Palette paint) {
+  const std::string state = text_of(supervisor.at("state"));
+  return paint(state, style_of_supervisor(state)) +
+         (supervisor.at("ready") == true ? when_ready : ", " + paint("NOT READY", Style::bad));
+}
+
+std::string database_state(const Json& status, Palette paint) {
+  const std::string state = text_of(status.at("database").at("state"));
+  return paint(state, state == "up" ? Style::plain : Style::bad);
+}
+
+std::string endings(const Json& status, Palette paint) {
   std::string text;
   for (const char* ending : kEndings) {
     std::uint64_t sum = 0;
     for (const Json& worker : status.at("sub_workers"))
       sum += worker.at("jobs").at(ending).get<std::uint64_t>();
-    text += (text.empty() ? "" : ", ") + grouped(sum) + " " + ending;
+    const bool is_bad = sum > 0 && style_of_status(ending) == Style::bad;
+    text +=
+        (text.empty() ? "" : ", ") + paint(grouped(sum) + " " + ending, is_bad ? Style::bad : Style::plain);
   }
   return text;
 }
@@ -119,7 +159,7 @@ std::string endings(const Json& status) {
 // A list of lines of which some may be left out.
 class Lines {
  public:
-  explicit Lines(std::size_t width) : width_(width) {}
+  Lines(std::size_t width, Palette palette) : paint(palette), width_(width) {}
 
   void line(const std::string& text) { text_ += clipped(text, width_) + "\n"; }
   void fact(const char* name, const std::string& text) {
@@ -127,17 +167,26 @@ class Lines {
     line.resize(13, ' ');
     this->line(line + text);
   }
-  // At most `most` rows (0 = all).
-  void table(Table table, std::size_t most, const std::string& where_the_rest_is) {
+  // At most `most` rows (0 = all), each with its text below, if there are any.
+  void table(Table table, std::size_t most, const std::string& where_the_rest_is,
+             const std::vector<std::string>& below = {}) {
     if (table.rows.empty()) return;
     const std::size_t all = table.rows.size();
     if (most > 0 && all > most) table.rows.resize(most);
-    text_ += "\n" + render(table, width_);
+    text_ += "\n";
+    std::istringstream rendered(render(table, width_, paint.coloured));
+    std::size_t rows = 0;
+    for (std::string row; std::getline(rendered, row); ++rows) {
+      text_ += row + "\n";  // the first one is the titles
+      if (rows > 0 && !below.empty() && !below[rows - 1].empty()) line("    " + below[rows - 1]);
+    }
     if (table.rows.size() < all)
       line("... and " + std::to_string(all - table.rows.size()) + " more" + where_the_rest_is);
   }
   std::size_t count() const { return static_cast<std::size_t>(std::count(text_.begin(), text_.end(), '\n')); }
   std::string take() { return std::move(text_); }
+
+  const Palette paint;
 
  private:
   const std::size_t width_;
@@ -149,7 +198,7 @@ void add_supervisor(Lines& lines, const Json& status) {
   const std::string name = text_of(s.at("name"));
   lines.fact("supervisor", name.substr(0, name.find(':')) + ", pid " + text_of(s.at("pid")) + ", up " +
                                duration_of(s.at("uptime_s")) + ", postpone " + text_of(s.at("version")));
-  lines.fact("state", text_of(s.at("state")) + (s.at("ready") == true ? ", ready" : ", NOT READY"));
+  lines.fact("state", state_of(s, ", ready", lines.paint));
   for (const Json& reason : s.at("reasons")) lines.fact("", text_of(reason));
   std::string reload;
   if (s.at("last_reload").is_object())
@@ -163,10 +212,10 @@ void add_database(Lines& lines, const Json& status) {
   const Json& d = status.at("database");
   const Json& listen = d.at("listen");
   const std::string version = text_of(d.at("server_version"));
-  lines.fact("database", text_of(d.at("state")) + (version.empty() ? "" : ", PostgreSQL " + version) + ", " +
-                             text_of(d.at("reconnects")) +
-                             " reconnects; listen: " + text_of(listen.at("state")) + ", " +
-                             text_of(listen.at("notifications")) + " heard");
+  lines.fact("database",
+             database_state(status, lines.paint) + (version.empty() ? "" : ", PostgreSQL " + version) + ", " +
+                 text_of(d.at("reconnects")) + " reconnects; listen: " + text_of(listen.at("state")) + ", " +
+                 text_of(listen.at("notifications")) + " heard");
   const Json& pool = d.at("pool");
   const auto waiting = pool.at("waiting").get<int>();
   lines.fact("pool", text_of(pool.at("held")) + " of " + text_of(pool.at("size")) + " connections held, " +
@@ -175,7 +224,8 @@ void add_database(Lines& lines, const Json& status) {
                                              duration_of(pool.at("longest_wait_s"))));
   const Json& h = status.at("housekeeper");
   const std::string beat = duration_of(h.at("last_database_heartbeat_age_s"));
-  lines.fact("housekeeper", (h.at("pid").is_null() ? "NOT RUNNING" : "pid " + text_of(h.at("pid"))) +
+  lines.fact("housekeeper", (h.at("pid").is_null() ? lines.paint("NOT RUNNING", Style::bad)
+                                                   : "pid " + text_of(h.at("pid"))) +
                                 (beat.empty() ? ", no heartbeat yet" : ", heartbeat " + beat + " ago") +
                                 ", " + text_of(h.at("rescued_jobs")) + " jobs rescued");
 }
@@ -248,7 +298,7 @@ Table failures(const Json& status) {
   Table table{{{"FAILED", Align::right},
                {"JOB", Align::right},
                {"TASK", Align::left},
-               {"", Align::left},
+               {"", Align::left, style_of_ending},
                {"CAUSE", Align::left},
                {"MESSAGE", Align::left}},
               {}};
@@ -259,29 +309,66 @@ Table failures(const Json& status) {
   return table;
 }
 
+bool fits(const Table& table, std::size_t width) {
+  std::istringstream rendered(render(table, 0));
+  for (std::string line; std::getline(rendered, line);)
+    if (width > 0 && display_width(line) > width) return false;
+  return true;
+}
+
+// The last column of the table, which loses it.
+std::vector<std::string> take_last_column(Table& table) {
+  std::vector<std::string> cells;
+  for (auto& row : table.rows) cells.push_back(std::exchange(row.back(), ""));
+  return cells;
+}
+
+// Lines for the rows of each list; 0 = as many as there are.
+struct Shares {
+  std::size_t workers = 0, queues = 0, failed = 0;
+};
+
+// Failures get a third, two lines at least, since one may take as much; what one list does not need is the
+// next one's.
+Shares share(std::size_t room, std::size_t workers, std::size_t queues, std::size_t failed) {
+  const auto clamp = [](std::size_t wanted, std::size_t most) {
+    return std::min(wanted, std::max<std::size_t>(1, most));
+  };
+  Shares shares;
+  const std::size_t for_failed = clamp(failed, room >= 6 ? std::max<std::size_t>(2, room / 3) : 1);
+  shares.queues = clamp(queues, (room - for_failed) / 3);
+  shares.workers = clamp(workers, room - for_failed - shares.queues);
+  shares.failed = room - shares.workers - shares.queues;
+  return shares;
+}
+
 }  // namespace
 
-std::string status_page(const Json& status, ScreenSize size) {
-  Lines lines(size.width);
+std::string status_page(const Json& status, ScreenSize size, bool coloured) {
+  Lines lines(size.width, Palette{coloured});
   add_supervisor(lines, status);
   add_database(lines, status);
-  lines.fact("jobs", endings(status));
+  lines.fact("jobs", endings(status, lines.paint));
   lines.fact("sub-workers", count_states(status.at("sub_workers")));
   Table workers = busy_workers(status, size.width == 0 || size.width >= 100);
   Table queues = waiting_queues(status);
   Table failed = failures(status);
-  std::size_t of_workers = 0, of_queues = 0, of_failed = 0;  // rows; 0 = all
+  bool is_message_below = !fits(failed, size.width);
+  Shares shares;
   if (size.height > 0) {
     // Each list has a blank line, titles, and perhaps a line about the rest; the prompt follows.
-    const std::size_t used = lines.count() + 3 * 3 + 1;
+    std::size_t used = lines.count() + 1;
+    for (const Table* table : {&workers, &queues, &failed}) used += table->rows.empty() ? 0 : 3;
     const std::size_t room = std::max<std::size_t>(size.height, used + 3) - used;
-    of_queues = std::min(std::max<std::size_t>(1, queues.rows.size()), std::max<std::size_t>(1, room / 3));
-    of_workers = std::min(std::max<std::size_t>(1, workers.rows.size()), room - of_queues - 1);
-    of_failed = room - of_queues - of_workers;
+    shares =
+        share(room, workers.rows.size(), queues.rows.size(), failed.rows.size() * (is_message_below ? 2 : 1));
+    is_message_below = is_message_below && shares.failed >= 2;
+    if (is_message_below) shares.failed /= 2;
   }
-  lines.table(std::move(workers), of_workers, "; postpone top shows them all");
-  lines.table(std::move(queues), of_queues, "; --json shows them all");
-  lines.table(std::move(failed), of_failed, "; --json shows them all");
+  const auto messages = is_message_below ? take_last_column(failed) : std::vector<std::string>();
+  lines.table(std::move(workers), shares.workers, "; postpone top shows them all");
+  lines.table(std::move(queues), shares.queues, "; --json shows them all");
+  lines.table(std::move(failed), shares.failed, "; --json shows them all", messages);
   return lines.take();
 }
 
@@ -388,7 +475,7 @@ std::string percent(double share) {
 
 Table top_table(const std::vector<TopRow>& rows) {
   Table table{{{"SLOT", Align::left},
-               {"STATE", Align::left},
+               {"STATE", Align::left, style_of_sub_worker},
                {"JOB", Align::right},
                {"TASK", Align::left},
                {"FOR", Align::right},
@@ -396,7 +483,7 @@ Table top_table(const std::vector<TopRow>& rows) {
                {"CPU", Align::right},
                {"MEMORY", Align::right},
                {"JOBS", Align::right},
-               {"ERR", Align::right}},
+               {"ERR", Align::right, bad_unless_zero}},
               {}};
   for (const TopRow& row : rows) {
     const Json& job = job_of(*row.worker);
@@ -441,17 +528,17 @@ std::string waiting_line(const Json& status) {
 
 std::string top_page(const Json& status, const Json& before, const TopOptions& options, ScreenSize size) {
   const Json& s = status.at("supervisor");
+  const Palette paint{options.coloured};
   const std::string name = text_of(s.at("name"));
-  std::vector<std::string> head{"postpone " + name.substr(0, name.find(':')) + ": " + text_of(s.at("state")) +
-                                    (s.at("ready") == true ? "" : ", NOT READY") + ", up " +
-                                    duration_of(s.at("uptime_s")) + "; database " +
-                                    text_of(status.at("database").at("state")) + ", pool " +
-                                    text_of(status.at("database").at("pool").at("held")) + "/" +
-                                    text_of(status.at("database").at("pool").at("size")),
-                                "jobs: " + endings(status) + rate(status, before), waiting_line(status),
-                                "sub-workers: " + count_states(status.at("sub_workers"))};
+  std::vector<std::string> head{
+      "postpone " + name.substr(0, name.find(':')) + ": " + state_of(s, "", paint) + ", up " +
+          duration_of(s.at("uptime_s")) + "; database " + database_state(status, paint) + ", pool " +
+          text_of(status.at("database").at("pool").at("held")) + "/" +
+          text_of(status.at("database").at("pool").at("size")),
+      "jobs: " + endings(status, paint) + rate(status, before), waiting_line(status),
+      "sub-workers: " + count_states(status.at("sub_workers"))};
   for (const Json& reason : s.at("reasons")) head.push_back("  " + text_of(reason));
-  if (!options.trouble.empty()) head.insert(head.begin(), printable(options.trouble));
+  if (!options.trouble.empty()) head.insert(head.begin(), paint(printable(options.trouble), Style::bad));
   std::string page;
   for (const std::string& line : head) page += clipped(line, size.width) + "\n";
   page += "\n";
@@ -461,9 +548,10 @@ std::string top_page(const Json& status, const Json& before, const TopOptions& o
     const std::size_t all = table.rows.size();
     const std::size_t room = size.height > used + 1 ? size.height - used - 1 : 1;
     table.rows.resize(std::min(all, room));
-    page += render(table, size.width) + "... and " + std::to_string(all - table.rows.size()) + " more\n";
+    page += render(table, size.width, options.coloured) + "... and " +
+            std::to_string(all - table.rows.size()) + " more\n";
   } else {
-    page += render(table, size.width);
+    page += render(table, size.width, options.coloured);
   }
   if (options.with_keys) page += clipped(kKeys, size.width) + "\n";
   return page;

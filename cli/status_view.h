@@ -12,7 +12,7 @@
 namespace postpone::cli {
 
 // One page, for people. Within a height lists are cut, and say so.
-std::string status_page(const nlohmann::json& status, ScreenSize size);
+std::string status_page(const nlohmann::json& status, ScreenSize size, bool coloured = false);
 
 enum class TopSort { elapsed, memory, cpu, jobs, task, slot };
 std::optional<TopSort> top_sort_of(char key);  // e m c j t s
@@ -21,6 +21,7 @@ struct TopOptions {
   TopSort sort = TopSort::elapsed;
   bool with_keys = false;  // a last line that names the keys
   std::string trouble;     // why this is not the present; goes first
+  bool coloured = false;
 };
 
 // Sub-workers, one a line, below a summary. `before`: an earlier answer, for what is counted by the second;

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,7 +20,7 @@ constexpr char kCtrlC = 3;
 
 volatile std::sig_atomic_t ending = 0;
 termios ordinary;  // as the terminal was, and is to be for others
-termios raw;
+termios raw;       // as it is for us
 
 void write_all(std::string_view text) {
   while (!text.empty()) {
@@ -36,12 +37,29 @@ void on_signal(int signal_number, void (*handler)(int)) {
   ::sigaction(signal_number, &action, nullptr);
 }
 
-// SIGTSTP from somebody else (no key sends it here). Only calls that a signal handler may make: the terminal
-// is given back, we stop as we were told to, and take it again when we go on.
-void stop_for_a_while(int signal_number) {
-  const int saved = errno;
+// Only calls that a signal handler may make, in these and whoever calls them.
+void take_terminal() {
+  ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+  write_all(kEnter);
+}
+
+void give_terminal_back() {
   write_all(kLeave);
   ::tcsetattr(STDIN_FILENO, TCSANOW, &ordinary);
+}
+
+// SIGCONT: also after a SIGSTOP, when somebody else had the terminal.
+void go_on(int) {
+  const int saved = errno;
+  take_terminal();
+  errno = saved;
+}
+
+// SIGTSTP from somebody else (no key sends it here): the terminal is given back, we stop as we were told to,
+// and take it again when we go on.
+void stop_for_a_while(int signal_number) {
+  const int saved = errno;
+  give_terminal_back();
   ::signal(SIGTSTP, SIG_DFL);
   sigset_t unblocked;
   sigset_t before;
@@ -51,8 +69,7 @@ void stop_for_a_while(int signal_number) {
   ::sigprocmask(SIG_UNBLOCK, &unblocked, &before);  // here we stop
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
   on_signal(SIGTSTP, stop_for_a_while);
-  ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-  write_all(kEnter);
+  take_terminal();  // again, where nobody stopped us: a group without a shell is not stopped
   errno = saved;
 }
 
@@ -66,31 +83,32 @@ std::optional<ScreenSize> terminal_size() {
 }
 
 FullScreen::FullScreen() {
-  if (::tcgetattr(STDIN_FILENO, &before_) != 0)
+  if (::tcgetattr(STDIN_FILENO, &ordinary) != 0)
     throw std::system_error(errno, std::generic_category(), "standard input is no terminal");
-  ordinary = raw = before_;
+  raw = ordinary;
   raw.c_lflag &= static_cast<tcflag_t>(~(ICANON | ECHO | ISIG));
-  ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
   for (int signal_number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP})
     on_signal(signal_number, [](int) { ending = 1; });
   on_signal(SIGTSTP, stop_for_a_while);
+  on_signal(SIGCONT, go_on);
   on_signal(SIGWINCH, [](int) {});
-  write_all(kEnter);
+  take_terminal();
 }
 
 FullScreen::~FullScreen() {
-  write_all(kLeave);
-  ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+  for (int signal_number : {SIGTSTP, SIGCONT}) ::signal(signal_number, SIG_DFL);  // they would take it again
+  give_terminal_back();
 }
 
-// Each line is written over the old one and the rest of it cleared, then all that is below.
+// Each old line is cleared and the new one written, then all that is below cleared. (Cleared after it, a line
+// that reaches the last column would lose its last character.)
 void FullScreen::draw(const std::string& page) {
   std::string frame = "\x1b[H";
   const std::string_view whole(page);
   for (std::size_t at = 0; at < whole.size();) {
     const std::size_t end = std::min(whole.find('\n', at), whole.size());
     if (at > 0) frame += "\r\n";
-    frame.append(whole.substr(at, end - at)).append("\x1b[K");
+    frame.append("\x1b[K").append(whole.substr(at, end - at));
     at = end + 1;
   }
   write_all(frame + "\x1b[J");
@@ -101,7 +119,8 @@ std::optional<char> FullScreen::key(std::chrono::milliseconds limit) {
   if (::poll(&fd, 1, static_cast<int>(limit.count())) <= 0) return std::nullopt;
   char pressed = 0;
   const ssize_t n = ::read(STDIN_FILENO, &pressed, 1);
-  if (n == 0 || pressed == kCtrlC) ending = 1;  // the terminal is gone, or somebody has enough
+  const bool is_gone = n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
+  if (is_gone || pressed == kCtrlC) ending = 1;
   return n == 1 ? std::optional(pressed) : std::nullopt;
 }
 

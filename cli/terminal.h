@@ -1,8 +1,6 @@
 // A terminal that a program redraws in place.
 #pragma once
 
-#include <termios.h>
-
 #include <chrono>
 #include <optional>
 #include <string>
@@ -13,6 +11,7 @@ namespace postpone::cli {
 struct ScreenSize {
   std::size_t width = 0;
   std::size_t height = 0;
+  bool operator==(const ScreenSize&) const = default;
 };
 
 // Of the terminal on standard output; nothing when it is none.
@@ -20,7 +19,7 @@ std::optional<ScreenSize> terminal_size();
 
 // Takes the terminal for itself: another screen, no cursor, keys without echo. Gives it back as it was, also
 // when a signal tells the program to end, if whoever uses this leaves on wants_to_end(); and while it is
-// stopped.
+// stopped. There can be one at a time.
 class FullScreen {
  public:
   // Throws std::system_error when standard input and output are no terminal.
@@ -37,9 +36,6 @@ class FullScreen {
   static bool is_called();
   // SIGTERM, SIGINT, SIGQUIT or SIGHUP came, or Ctrl-C.
   static bool wants_to_end();
-
- private:
-  termios before_{};
 };
 
 }  // namespace postpone::cli

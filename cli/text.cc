@@ -60,6 +60,15 @@ std::size_t columns_of(char32_t c) {
   return columns < 0 ? 1 : static_cast<std::size_t>(columns);
 }
 
+// The bytes of what switches a style on or off there; 0 when nothing does. In printable() text nothing else
+// begins with an escape.
+std::size_t style_at(std::string_view text, std::size_t at) {
+  constexpr std::string_view kBegin = "\x1b[";
+  if (text.substr(at, kBegin.size()) != kBegin) return 0;
+  const std::size_t end = text.find_first_not_of("0123456789;", at + kBegin.size());
+  return end != std::string_view::npos && text[end] == 'm' ? end + 1 - at : 0;
+}
+
 // 0 for a column without content.
 std::vector<std::size_t> natural_widths(const Table& table) {
   std::vector<std::size_t> widths;
@@ -141,6 +150,10 @@ std::string printable(std::string_view text) {
 std::size_t display_width(std::string_view text) {
   std::size_t width = 0;
   for (std::size_t at = 0; at < text.size();) {
+    if (const std::size_t style = style_at(text, at); style > 0) {
+      at += style;
+      continue;
+    }
     const Character c = character_at(text, at);
     width += columns_of(c.code_point);
     at += c.bytes;
@@ -151,14 +164,23 @@ std::size_t display_width(std::string_view text) {
 std::string cut(const std::string& text, std::size_t width) {
   if (display_width(text) <= width) return text;
   const std::size_t room = width - std::min(width, kCut.size());
-  std::size_t end = 0;
-  for (std::size_t used = 0; end < text.size();) {
-    const Character c = character_at(text, end);
-    used += columns_of(c.code_point);
-    if (used > room) break;
-    end += c.bytes;
+  std::string kept;
+  std::string_view last_style = kNoStyle;
+  for (std::size_t at = 0, used = 0; at < text.size();) {
+    std::size_t bytes = style_at(text, at);
+    if (bytes > 0) {
+      last_style = std::string_view(text).substr(at, bytes);
+    } else {
+      const Character c = character_at(text, at);
+      used += columns_of(c.code_point);
+      if (used > room) break;
+      bytes = c.bytes;
+    }
+    kept.append(text, at, bytes);
+    at += bytes;
   }
-  return text.substr(0, end) + std::string(kCut.substr(0, width));
+  kept += kCut.substr(0, width);
+  return last_style == kNoStyle ? kept : kept.append(kNoStyle);
 }
 
 std::string render(const Table& table, std::size_t width, bool coloured) {

@@ -17,9 +17,9 @@ namespace postpone::cli {
 // another text.
 std::string printable(std::string_view text);
 
-// Columns that a terminal takes for the text.
+// Columns that a terminal takes for the text, which may be styled().
 std::size_t display_width(std::string_view text);
-// The text within so many columns; what was cut ends in "...".
+// The text within so many columns; what was cut ends in "...", and so does a style that was on.
 std::string cut(const std::string& text, std::size_t width);
 
 struct Table {

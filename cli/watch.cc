@@ -29,8 +29,7 @@ std::string look(const std::function<std::string()>& draw, bool first) {
 
 void watch_on_terminal(std::chrono::duration<double> interval, const std::function<std::string()>& draw) {
   for (std::size_t lines = 0, round = 0;; ++round) {
-    const Frame frame =
-        frame_over(lines, look(draw, round == 0), terminal_size().value_or(ScreenSize()).height);
+    const Frame frame = frame_over(lines, look(draw, round == 0), terminal_size().value_or(ScreenSize()));
     lines = frame.lines;
     std::cout << frame.text << std::flush;
     std::this_thread::sleep_for(interval);

@@ -132,6 +132,64 @@ TEST(StatusPage, SaysWhatIsWrong) {
   EXPECT_THAT(page, HasSubstr("housekeeper  NOT RUNNING"));
 }
 
+// At 80 columns beside the names there is no room for what matters most, the end of it.
+TEST(StatusPage, SaysWhyJobsFailedToTheEndOfTheSentence) {
+  constexpr const char* kMessage =
+      "    the task process ended without a result: signal 11 (Segmentation fault)\n";
+  for (const int workers : {2, 64}) {
+    const std::string page = status_page(answer(workers), kUsual);
+    expect_fits(page, {80, 23});
+    EXPECT_THAT(page, HasSubstr(kMessage));
+  }
+  EXPECT_THAT(status_page(answer(2), {120, 24}),
+              HasSubstr("signalled  the task process ended without a result: "
+                        "signal 11 (Segmentation fault)\n"));
+}
+
+TEST(StatusPage, IsColouredWhereItWantsSomebodysAttention) {
+  json all = answer(1);
+  const auto page = [&all] { return status_page(all, {}, true); };
+  EXPECT_THAT(page(), HasSubstr("state        \x1b[32mrunning\x1b[0m, ready\n"));
+  EXPECT_THAT(page(), HasSubstr("\x1b[31m2 failed\x1b[0m, 0 retried"));
+  EXPECT_THAT(page(), HasSubstr("t     \x1b[31mfailed\x1b[0m  signalled"));
+  all["supervisor"]["state"] = "degraded";
+  all["supervisor"]["ready"] = false;
+  all["database"]["state"] = "down";
+  EXPECT_THAT(page(), HasSubstr("\x1b[31mdegraded\x1b[0m, \x1b[31mNOT READY\x1b[0m\n"));
+  EXPECT_THAT(page(), HasSubstr("database     \x1b[31mdown\x1b[0m, "));
+  for (const char* state : {"starting", "paused", "draining"}) {
+    all["supervisor"]["state"] = state;
+    EXPECT_THAT(page(), HasSubstr("\x1b[33m" + std::string(state) + "\x1b[0m"));
+  }
+  expect_fits(status_page(answer(64), kUsual, true), {80, 23});
+  EXPECT_THAT(status_page(all, {}), Not(HasSubstr("\x1b")));
+}
+
+TEST(TopPage, IsColouredLikewise) {
+  json all = answer(2);
+  all["sub_workers"].push_back(worker(2, "idle"));
+  all["sub_workers"][2]["jobs"]["failed"] = 0;
+  const std::string page = top_page(all, json(), {TopSort::slot, true, "NOT NOW: no", true}, kUsual);
+  expect_fits(page, kUsual);
+  EXPECT_THAT(page, StartsWith("\x1b[31mNOT NOW: no\x1b[0m\npostpone web1: \x1b[32mrunning\x1b[0m, up "));
+  EXPECT_THAT(page, HasSubstr("kitchen/1  \x1b[32mrunning\x1b[0m "));
+  EXPECT_THAT(page, HasSubstr("kitchen/2  \x1b[2midle\x1b[0m "));
+  EXPECT_THAT(page, HasSubstr("   \x1b[31m2\x1b[0m\n"));
+  EXPECT_THAT(page, HasSubstr("  0\n"));
+  EXPECT_THAT(top_page(all, json(), {TopSort::slot, true, "NOT NOW: no"}, kUsual), Not(HasSubstr("\x1b")));
+}
+
+TEST(TopPage, FitsAroundWideNames) {
+  json all = answer(64);
+  for (json& one : all["sub_workers"])
+    one["job"]["task"] = "\u76BF\u3092\u6D17\u3046\u76BF\u3092\u6D17\u3046\u76BF";
+  for (json& queue : all["waiting"]["queues"]) queue["name"] = "\U0001F600\U0001F600\U0001F600";
+  all["supervisor"]["reasons"] = {std::string(300, 'x'),
+                                  "\u76BF\u76BF\u76BF\u76BF\u76BF\u76BF\u76BF\u76BF\u76BF\u76BF"};
+  expect_fits(top_page(all, json(), {TopSort::elapsed, true, ""}, kUsual), kUsual);
+  expect_fits(status_page(all, kUsual), {80, 23});
+}
+
 TEST(TopPage, FitsAnyTerminal) {
   for (const ScreenSize size : {kUsual, ScreenSize{200, 50}, ScreenSize{100, 12}, ScreenSize{80, 80}})
     expect_fits(top_page(answer(64), json(), {TopSort::elapsed, true, ""}, size), size);

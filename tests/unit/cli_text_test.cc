@@ -97,14 +97,24 @@ TEST_F(Timestamps, ForPeopleAreLocalToTheMillisecond) {
 
 TEST(Printable, LeavesNothingThatATerminalObeys) {
   EXPECT_EQ(printable("a\x1b[2Jb\n\tc\x7f"), "a\\x1B[2Jb\\n\\tc\\x7F");
-  EXPECT_EQ(printable("Gr\xC3\xBC\xC3\x9F \u2030 \u00A0"), "Gr\xC3\xBC\xC3\x9F \u2030 \u00A0");
+  EXPECT_EQ(printable("Gr\xC3\xBC\xC3\x9F \u2027 \u00A0 \u202F"), "Gr\xC3\xBC\xC3\x9F \u2027 \u00A0 \u202F");
   EXPECT_EQ(printable("\xC2\x9B"
-                      "2J \u202A\u202E\u2066\u2069\u200E\u061C\u2028 \xE2\x80"),
-            "\\u009B2J \\u202A\\u202E\\u2066\\u2069\\u200E\\u061C\\u2028 \\xE2\\x80");
-  EXPECT_EQ(printable("\x9B"
                       "2J"),
-            "\\x9B2J")
-      << "eight-bit terminals obey that byte alone";
+            "\\u009B2J");
+}
+
+TEST(Printable, LeavesNothingThatTurnsOrBreaksALine) {
+  EXPECT_EQ(printable("\u061C\u200E\u200F \u2028\u2029 \u202A\u202E \u2066\u2069"),
+            "\\u061C\\u200E\\u200F \\u2028\\u2029 \\u202A\\u202E \\u2066\\u2069");
+  EXPECT_EQ(printable("\u061B\u200D\u2065"), "\u061B\u200D\u2065") << "their neighbours do not";
+}
+
+// A database in SQL_ASCII takes any byte, and an 8-bit terminal takes 0x9B for the beginning of a command.
+TEST(Printable, LeavesNoByteThatIsNotUtf8) {
+  EXPECT_EQ(printable("\x9B"
+                      "2J \x80 \xFF"),
+            "\\x9B2J \\x80 \\xFF");
+  EXPECT_EQ(printable("\xC0\x9B \xE2\x80 \xED\xA0\x80"), "\\xC0\\x9B \\xE2\\x80 \\xED\\xA0\\x80");
 }
 
 Table dishes() {
@@ -142,6 +152,36 @@ TEST(Tables, KeepTitlesAndNumbersWholeHoweverNarrowTheTerminal) {
 
 TEST(Tables, LeaveOutColumnsWithoutContent) {
   EXPECT_EQ(render({{{"A"}, {"LOCK"}, {"B"}}, {{"1", "", "2"}, {"3", "", ""}}}, 0), "A  B\n1  2\n3\n");
+}
+
+TEST(Widths, AreThoseOfATerminal) {
+  EXPECT_EQ(display_width("plate"), 5U);
+  EXPECT_EQ(display_width("\u00FC\u2026"), 2U);
+  EXPECT_EQ(display_width("\u76BF\uFF21"), 4U) << "East Asian ones take two columns";
+  EXPECT_EQ(display_width("\U0001F37D"), 1U) << "in the text form that it has by itself";
+  EXPECT_EQ(display_width("\U0001F600"), 2U);
+  EXPECT_EQ(display_width("u\u0308"), 1U) << "what combines with the one before takes none";
+  EXPECT_EQ(display_width("\x9B\xFF"), 2U) << "bytes that are no character";
+  EXPECT_EQ(display_width(styled("plate", Style::bad)), 5U);
+}
+
+TEST(Widths, AreKeptByWhatIsCut) {
+  EXPECT_EQ(cut("dishes", 6), "dishes");
+  EXPECT_EQ(cut("dishes", 5), "di...");
+  EXPECT_EQ(cut("\u76BF\u76BF\u76BF", 6), "\u76BF\u76BF\u76BF");
+  EXPECT_EQ(cut("\u76BF\u76BF\u76BF", 5), "\u76BF...");
+  EXPECT_EQ(cut("\u76BF\u76BF\u76BF", 4), "...") << "half of one cannot be shown";
+  EXPECT_EQ(cut("dishes", 2), "..");
+}
+
+TEST(Widths, AreCutWithTheirStyleEnded) {
+  EXPECT_EQ(cut("is " + styled("degraded", Style::bad), 9), "is \x1b[31mdeg...\x1b[0m");
+  EXPECT_EQ(cut(styled("up", Style::good) + ", for a day", 8), "\x1b[32mup\x1b[0m, f...");
+}
+
+TEST(Tables, AreAlignedAroundWideCharacters) {
+  EXPECT_EQ(render({{{"A"}, {"B"}}, {{"\u76BF", "1"}, {"xyz", "2"}}}, 0), "A    B\n\u76BF   1\nxyz  2\n");
+  EXPECT_EQ(render({{{"A"}, {"B"}}, {{"\u76BF\u76BF\u76BF", "1"}}}, 7), "A     B\n...   1\n");
 }
 
 TEST(Tables, CountCodePointsNotBytes) {
@@ -186,19 +226,28 @@ TEST(Tables, AreColouredByWhatACellSaysHoweverMuchOfItIsSeen) {
   EXPECT_EQ(render(table, 4, true), "S\n\x1b[32ms...\x1b[0m\n");
 }
 
+constexpr ScreenSize kUsual{80, 24};
+
 TEST(Frames, GoOverTheOneBeforeAndWipeWhatItLeaves) {
-  EXPECT_EQ(frame_over(0, "a\nb\n", 24).text, "\x1b[?7la\x1b[K\nb\x1b[K\n\x1b[J\x1b[?7h");
-  EXPECT_EQ(frame_over(0, "a\nb\n", 24).lines, 2U);
-  EXPECT_EQ(frame_over(2, "c\n", 24).text, "\x1b[?7l\x1b[2A\rc\x1b[K\n\x1b[J\x1b[?7h");
+  EXPECT_EQ(frame_over(0, "a\nb\n", kUsual).text, "\x1b[Ka\n\x1b[Kb\n\x1b[J");
+  EXPECT_EQ(frame_over(0, "a\nb\n", kUsual).lines, 2U);
+  EXPECT_EQ(frame_over(2, "c\n", kUsual).text, "\x1b[2A\r\x1b[Kc\n\x1b[J");
+}
+
+// It would take two rows, and the picture after it begin one too low.
+TEST(Frames, LetNoLineWrap) {
+  EXPECT_EQ(frame_over(0, "connection refused\n", {12, 24}).text, "\x1b[Kconnectio...\n\x1b[J");
+  EXPECT_EQ(frame_over(0, styled("connection", Style::bad) + "\n", {10, 24}).text,
+            "\x1b[K\x1b[31mconnection\x1b[0m\n\x1b[J")
+      << "colour takes no room";
 }
 
 TEST(Frames, NeverScrollTheirFirstLineAway) {
-  const Frame frame = frame_over(0, "a\nb\nc\nd\n", 4);
-  EXPECT_EQ(frame.text,
-            "\x1b[?7la\x1b[K\nb\x1b[K\n(2 more lines; the terminal is too low)\x1b[K\n\x1b[J\x1b[?7h");
+  const Frame frame = frame_over(0, "a\nb\nc\nd\n", {80, 4});
+  EXPECT_EQ(frame.text, "\x1b[Ka\n\x1b[Kb\n\x1b[K(2 more lines; the terminal is too low)\n\x1b[J");
   EXPECT_EQ(frame.lines, 3U);
-  EXPECT_EQ(frame_over(0, "a\nb\nc\n", 4).lines, 3U);
-  EXPECT_EQ(frame_over(0, "a\nb\nc\n", 0).lines, 3U) << "the height is not known";
+  EXPECT_EQ(frame_over(0, "a\nb\nc\n", {80, 4}).lines, 3U);
+  EXPECT_EQ(frame_over(0, "a\nb\nc\n", {}).lines, 3U) << "the size is not known";
 }
 
 TEST(Arguments, MayBeAnyObject) {
