@@ -54,18 +54,21 @@ class Exchange {
         request.remove_prefix(static_cast<std::size_t>(n));
       else if (errno == EAGAIN || errno == EINTR)
         wait(POLLOUT);
+      else if (errno == EPIPE || errno == ECONNRESET)
+        return;  // closed already; what there is to read tells
       else
         fail(path_, explain(errno));
     }
   }
 
-  // The server closes behind its answer, as it was asked to.
+  // The server closes behind its answer, as it was asked to. What it closes without having read the question
+  // is reset.
   std::string read_to_end() {
     std::string answer;
     std::array<char, 65'536> bytes;
     for (;;) {
       const ssize_t n = ::read(fd_.get(), bytes.data(), bytes.size());
-      if (n == 0) return answer;
+      if (n == 0 || (n < 0 && errno == ECONNRESET)) return answer;
       if (n > 0)
         answer.append(bytes.data(), static_cast<std::size_t>(n));
       else if (errno == EAGAIN || errno == EINTR)
