@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/defer_lines.h"
 #include "cli/moment.h"
+#include "cli/text.h"
 #include "sql/job_manager.h"
 
 namespace postpone::cli {
@@ -47,7 +48,7 @@ ExitCode defer_one(const Invocation& invocation, DeferOptions& options) {
   } catch (const sql::AlreadyEnqueued& refusal) {
     const std::string reason = "already enqueued: " + describe_waiting(jobs, refusal.queueing_lock());
     if (options.ignore_already_enqueued) {
-      std::cerr << "postpone: " << reason << '\n';
+      std::cerr << "postpone: " << printable(reason) << '\n';
       return ExitCode::done;
     }
     throw Failure(ExitCode::not_done, reason + "; use --ignore-already-enqueued to take that for a success");

@@ -5,6 +5,7 @@
 
 #include "cli/job_json.h"
 #include "cli/jobs.h"
+#include "cli/text.h"
 
 namespace postpone::cli {
 namespace {
@@ -97,7 +98,7 @@ ExitCode report(const std::vector<Change>& changes, bool as_json) {
     } else if (change.problem.empty()) {
       std::cout << "job " << change.id << ' ' << change.result << '\n';
     } else {
-      std::cerr << "postpone: " << change.problem << '\n';
+      std::cerr << "postpone: " << printable(change.problem) << '\n';
     }
   }
   if (as_json) {

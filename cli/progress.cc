@@ -1,12 +1,12 @@
 #include "cli/progress.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <iostream>
 
+#include "cli/terminal.h"
 #include "cli/text.h"
 
 namespace postpone::cli {
@@ -18,11 +18,6 @@ constexpr auto kPatience = 500ms;
 constexpr auto kInterval = 100ms;
 constexpr std::size_t kBar = 20;
 constexpr double kTooEarly = 0.02;  // to tell how long it takes
-
-std::size_t width_of_errors() {
-  winsize size{};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-}
 
 }  // namespace
 
@@ -38,8 +33,10 @@ void Progress::update(double fraction, const std::string& detail) {
   if (!on_terminal_ || now < next_) return;
   next_ = now + kInterval;
   shown_ = true;
-  std::cerr << '\r' << progress_line(fraction, detail, now - begin_, width_of_errors()) << "\x1b[K"
-            << std::flush;
+  std::cerr << '\r'
+            << progress_line(fraction, detail, now - begin_,
+                             terminal_size(STDERR_FILENO).value_or(ScreenSize()).width)
+            << "\x1b[K" << std::flush;
 }
 
 std::string progress_line(double fraction, const std::string& detail, std::chrono::duration<double> elapsed,

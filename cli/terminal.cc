@@ -75,9 +75,9 @@ void stop_for_a_while(int signal_number) {
 
 }  // namespace
 
-std::optional<ScreenSize> terminal_size() {
+std::optional<ScreenSize> terminal_size(int descriptor) {
   winsize size{};
-  if (::isatty(STDOUT_FILENO) == 0 || ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return std::nullopt;
+  if (::isatty(descriptor) == 0 || ::ioctl(descriptor, TIOCGWINSZ, &size) != 0) return std::nullopt;
   // A terminal that does not know its size is taken for the usual one.
   return ScreenSize{size.ws_col > 0 ? size.ws_col : 80U, size.ws_row > 0 ? size.ws_row : 24U};
 }

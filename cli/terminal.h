@@ -14,8 +14,8 @@ struct ScreenSize {
   bool operator==(const ScreenSize&) const = default;
 };
 
-// Of the terminal on standard output; nothing when it is none.
-std::optional<ScreenSize> terminal_size();
+// Of the terminal on this descriptor, standard output; nothing when it is none.
+std::optional<ScreenSize> terminal_size(int descriptor = 1);
 
 // Takes the terminal for itself: another screen, no cursor, keys without echo. Gives it back as it was, also
 // when a signal tells the program to end, if whoever uses this leaves on wants_to_end(); and while it is

@@ -2,10 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/database.h"
 #include "tests/support/program.h"
+#include "tests/support/terminal.h"
 
 namespace postpone::tests {
 namespace {
@@ -42,6 +44,7 @@ class CliOverview : public testing::Test {
     return nlohmann::json::parse(run(std::move(arguments)).output);
   }
   std::string sql(const std::string& statement) const { return database_.execute(statement); }
+  std::string url() const { return database_.url(); }
   std::string defer(const std::string& more = "") const {
     return sql("SELECT postpone_defer('wash'" + more + ")");
   }
@@ -269,9 +272,39 @@ TEST_F(CliOverview, WatchRedrawsInPlaceOnATerminal) {
       "until grep -q $'\\x1b\\\\[3A' \"$typescript\"; do sleep 0.02; done; kill $!; wait; cat "
       "\"$typescript\";"
       "rm \"$typescript\"");
-  EXPECT_THAT(
-      result.output,
-      ContainsRegex("ID .*\r\n.*kitchen/1.*\r\n.*foreign.*\r\n\x1b\\[J\x1b\\[.7h\x1b\\[.7l\x1b\\[3A\r+ID "));
+  EXPECT_THAT(result.output,
+              ContainsRegex("ID .*\r\n.*kitchen/1.*\r\n.*foreign.*\r\n\x1b\\[J\x1b\\[3A\r+\x1b\\[K *ID "));
+}
+
+TEST_F(CliOverview, JobsTheirCountsAndStalledOnesAreWatchedLikewise) {
+  for (const char* command : {"jobs list", "jobs count", "stalled list"}) {
+    const std::string once = shell("$postpone " + std::string(command)).output;
+    const auto lines = std::to_string(std::count(once.begin(), once.end(), '\n') * 2 + 1);
+    EXPECT_EQ(shell("$postpone " + std::string(command) + " --watch 0.1 | head -n " + lines).output,
+              once + "\n" + once);
+  }
+  EXPECT_EQ(run({"stalled", "list", "--watch", "0"}).exit_status, kUsage);
+}
+
+// What is said of the outage is longer than the terminal is wide.
+TEST_F(CliOverview, AnOutageLeavesNothingOnTheTerminal) {
+  const std::string role = "watcher_" + sql("SELECT current_database()");
+  sql("CREATE ROLE " + role + " LOGIN");
+  sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO " + role);
+  {
+    Terminal terminal({POSTPONE_CLI, "tasks", "--watch", "0.1", "--database-url", url() + " user=" + role},
+                      {{"TERM", "xterm"}}, 40, 10);
+    ASSERT_TRUE(terminal.shows("no such jobs\n"));
+    sql("ALTER ROLE " + role + " NOLOGIN");
+    ASSERT_TRUE(terminal.until([&] { return terminal.screen().text().starts_with("cannot connect"); }));
+    sql("ALTER ROLE " + role + " LOGIN");
+    ASSERT_TRUE(terminal.until([&] { return terminal.screen().text().starts_with("no such jobs\n"); }));
+    EXPECT_EQ(terminal.screen().text(), "no such jobs\n" + std::string(9, '\n'));
+    EXPECT_EQ(terminal.screen().wrapped(), 0U);
+    EXPECT_EQ(terminal.screen().scrolled(), 0U);
+  }
+  sql("DROP OWNED BY " + role);
+  sql("DROP ROLE " + role);
 }
 
 TEST_F(CliOverview, WatchTakesASensibleIntervalOnly) {

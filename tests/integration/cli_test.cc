@@ -122,6 +122,12 @@ TEST(CliUsage, ANumberThatNoDoubleHoldsIsRefused) {
   EXPECT_THAT(run.errors, AllOf(IsOneLine(), HasSubstr("1e400"), Not(HasSubstr("json.exception"))));
 }
 
+TEST(CliUsage, NothingOfALineIsObeyedByTheTerminalThatShowsWhatIsWrongWithIt) {
+  const ProgramRun run = postpone_without_database({"jobs", "list", "--status", "\x1b]0;pwned\a"});
+  EXPECT_EQ(run.exit_status, kUsage);
+  EXPECT_THAT(run.errors, AllOf(IsOneLine(), HasSubstr("\\x1B]0;pwned\\x07")));
+}
+
 TEST(CliUsage, ASilentServerIsReportedAsUnreachable) {
   const ProgramRun run =
       postpone_without_database({"--database-url", "host=/nonexistent password=sesame", "jobs", "list"});
@@ -262,6 +268,33 @@ TEST_F(Cli, ListSaysWhenThereIsMore) {
   EXPECT_EQ(all["more"], false);
 }
 
+TEST_F(Cli, CountTellsOfEachStatusHowManyThereAre) {
+  for (const char* status : {"succeeded", "succeeded", "failed", "aborting"})
+    sql(std::string(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES ('kitchen', 'wash', '") +
+        status + "')");
+  defer({"wash", "--queue", "kitchen"});
+  defer({"dry", "--queue", "bath"});
+  const auto count = [this](std::vector<std::string> filter) {
+    filter.insert(filter.begin(), {"jobs", "count"});
+    return json(std::move(filter)).dump();
+  };
+  EXPECT_EQ(count({}), R"({"aborted":1,"cancelled":0,"doing":0,"failed":1,"succeeded":2,"todo":2})");
+  EXPECT_EQ(count({"--task", "dry"}),
+            R"({"aborted":0,"cancelled":0,"doing":0,"failed":0,"succeeded":0,"todo":1})");
+  EXPECT_EQ(count({"--queue", "kitchen", "--status", "todo,failed"}),
+            R"({"aborted":0,"cancelled":0,"doing":0,"failed":1,"succeeded":0,"todo":1})");
+  EXPECT_EQ(run({"jobs", "count"}).output,
+            "STATUS     JOBS\n"
+            "todo          2\n"
+            "doing         0\n"
+            "succeeded     2\n"
+            "failed        1\n"
+            "cancelled     0\n"
+            "aborted       1\n"
+            "all           6\n");
+}
+
 TEST_F(Cli, ListOfNothingSaysSo) {
   EXPECT_EQ(run({"jobs", "list"}).output, "no such jobs\n");
   EXPECT_EQ(json({"jobs", "list"}), (nlohmann::json{{"jobs", nlohmann::json::array()}, {"more", false}}));
@@ -276,6 +309,17 @@ TEST_F(Cli, JsonKeepsArgumentsAsTheDatabaseHasThem) {
   EXPECT_THAT(run({"jobs", "list", "--json"}).output, HasSubstr("\"args\": " + stored + ","));
   sql("UPDATE procrastinate_jobs SET args = '[1e400]'");
   EXPECT_THAT(run({"jobs", "list", "--json"}).output, HasSubstr("\"args\": [1000000"));
+}
+
+TEST_F(Cli, NoLockSpeaksToTheTerminalEither) {
+  const std::vector<std::string> line = {"defer", "wash", "--queueing-lock", "\x1b]0;pwned\a"};
+  EXPECT_EQ(run(line).exit_status, kDone);
+  const ProgramRun refused = run(line);
+  EXPECT_EQ(refused.exit_status, kNotDone);
+  EXPECT_THAT(refused.errors, AllOf(IsOneLine(), HasSubstr("\\x1B]0;pwned\\x07"), Not(HasSubstr("\x1b"))));
+  std::vector<std::string> forgiving = line;
+  forgiving.emplace_back("--ignore-already-enqueued");
+  EXPECT_THAT(run(forgiving).errors, AllOf(IsOneLine(), HasSubstr("\\x1B]0;pwned"), Not(HasSubstr("\x1b"))));
 }
 
 TEST_F(Cli, ListLetsNoJobSpeakToTheTerminal) {
