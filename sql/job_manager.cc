@@ -352,7 +352,12 @@ std::vector<Job> JobManager::list(const JobFilter& filter) {
       "select " + all_job_columns() + " from procrastinate_jobs j" + where.take_sql() + " order by j.id";
   if (filter.newest_first) sql += " desc";
   if (filter.limit) sql += " limit " + std::to_string(*filter.limit);
-  return each(impl_->connection.query(std::move(sql), where.take_parameters()), full_job_of);
+  std::vector<Statement> statements;
+  // What is rare by the planner's statistics, or new to them, would be looked for in the whole table, and
+  // then sorted; by id it is found as soon as the limit is, and jobs of interest are young.
+  if (filter.limit) statements.push_back({"select set_config('enable_seqscan', 'off', true)", {}});
+  statements.push_back({std::move(sql), where.take_parameters()});
+  return each(impl_->connection.pipeline(statements).back(), full_job_of);
 }
 
 std::optional<Recorded> JobManager::finish_by_hand(JobId id, JobStatus status, Seconds silent_for,

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/database.h"
+#include "tests/support/eventually.h"
 #include "tests/support/program.h"
 
 namespace postpone::tests {
@@ -266,6 +267,32 @@ TEST_F(Cli, ListSaysWhenThereIsMore) {
   const auto all = json({"jobs", "list", "--limit", "0"});
   EXPECT_EQ(all["jobs"].size(), 3);
   EXPECT_EQ(all["more"], false);
+}
+
+// Failed jobs are so rare here, and so new, that the planner's statistics know of none.
+TEST_F(Cli, ListReadsNoWholeTableForTheNewestOfThoseThatFailed) {
+  const auto insert = [this](const std::string& status, int count) {
+    sql("INSERT INTO procrastinate_jobs (queue_name, task_name, status) SELECT 'kitchen', 'wash', '" +
+        status + "' FROM generate_series(1, " + std::to_string(count) + ")");
+  };
+  sql("SET session_replication_role = replica");  // without triggers, which would look into the table, too
+  insert("succeeded", 20'000);
+  sql("ANALYZE procrastinate_jobs");
+  insert("failed", 6);
+  const auto scans = [this](const std::string& kind) {
+    return std::stoll(sql("SELECT pg_stat_clear_snapshot(); SELECT " + kind +
+                          " FROM pg_stat_user_tables WHERE relname = 'procrastinate_jobs'"));
+  };
+  const auto whole = scans("seq_scan");
+  const auto by_index = scans("idx_scan");
+  const auto fetched = scans("idx_tup_fetch");
+  const nlohmann::json listed = json({"jobs", "list", "--status", "failed", "--limit", "5"});
+  EXPECT_EQ(listed.at("jobs").size(), 5U);
+  EXPECT_EQ(listed.at("more"), true);
+  ASSERT_TRUE(eventually([&] { return scans("idx_scan") > by_index; }))
+      << "what it did is counted as it ends";
+  EXPECT_EQ(scans("seq_scan"), whole);
+  EXPECT_LT(scans("idx_tup_fetch") - fetched, 100);
 }
 
 TEST_F(Cli, CountTellsOfEachStatusHowManyThereAre) {
