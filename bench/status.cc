@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <sstream>
@@ -108,17 +107,14 @@ void scraped(int jobs, int rounds) {
   run_jobs(stage, jobs / 4);
   for (int round = 0; round < 2 * rounds; ++round) {
     const bool watch = (round % 4 == 1) || (round % 4 == 2);
-    std::atomic<bool> stop = false;
-    std::thread scraper([&] {
-      for (auto next = Clock::now(); watch && !stop;) {
+    const std::jthread scraper([&](const std::stop_token& stop) {
+      for (auto next = Clock::now(); watch && !stop.stop_requested();) {
         get(socket, "/status");
         get(socket, "/metrics");
-        for (next += 1s; !stop && Clock::now() < next;) std::this_thread::sleep_for(20ms);
+        for (next += 1s; !stop.stop_requested() && Clock::now() < next;) std::this_thread::sleep_for(20ms);
       }
     });
     (watch ? watched : plain).push_back(run_jobs(stage, jobs));
-    stop = true;
-    scraper.join();
   }
   std::printf(
       "  no-op jobs a second: %.0f without, %.0f with a scrape of /status and /metrics each second; ratio "
