@@ -35,8 +35,8 @@ struct LeashMessage {
   std::int64_t worker_id;
 };
 
-// The preflight says nothing of that, but each reason why its answer is no, or, before the family works, not there yet: a
-// datagram of text, cut to so many bytes.
+// The preflight says nothing of that, but each reason why its answer is no, or, before the family works, not
+// there yet: a datagram of text, cut to so many bytes.
 inline constexpr std::size_t kMostReasonBytes = 1024;
 
 // How a sub-worker ends when it is not killed.
