@@ -83,7 +83,7 @@ class Exchange {
   using Clock = std::chrono::steady_clock;
 
   static std::string explain(int error) {
-    const std::string text = std::strerror(error);
+    std::string text = std::strerror(error);
     if (error == ENOENT || error == ECONNREFUSED)
       return text + "; is the supervisor running, and is this the path of its [status] socket?";
     if (error == EACCES) return text + "; [status] mode and group say who may";
