@@ -37,6 +37,11 @@ board::QueueFacts to_facts(const sql::QueueDepths& depths) {
   return facts;
 }
 
+// As postpone_stalled_outcome() (sql/migrations) writes it.
+bool is_of_a_rescue(const sql::LastAttempt& attempt) {
+  return attempt.cause == "worker_lost" || attempt.cause == "poison" || attempt.cause == "superseded";
+}
+
 }  // namespace
 
 // The housekeeper before us may have died while it was connected, or while it wrote.
@@ -110,8 +115,8 @@ void HouseTeller::rescued(sql::JobManager& manager, std::optional<sql::WorkerId>
   for (const auto& [id, ending] : lost) ids.push_back(id);
   try {
     for (const sql::LastAttempt& last : manager.last_attempts(ids))
-      // One of another worker: the job had not begun here, and waits as before.
-      if (!lease || last.worker_id == lease) ended(last, lost.at(last.job_id), how);
+      // Else it is an attempt before: the job had not begun here, and waits as it did.
+      if ((!lease || last.worker_id == lease) && is_of_a_rescue(last)) ended(last, lost.at(last.job_id), how);
   } catch (const sql::DatabaseError& error) {
     spdlog::debug("not told of on the status socket, rescued from lease {}: {}", lease.value_or(0),
                   error.what());

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -108,7 +109,15 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
 
   bool is_ready(int fd) {
     pollfd ready{fd, POLLOUT, 0};
-    const bool is = ::poll(&ready, 1, stuck_ || !patient_ ? 0 : kPatience_ms) > 0;
+    const auto until =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(stuck_ || !patient_ ? 0 : kPatience_ms);
+    int found = 0;
+    do {
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+      found = ::poll(&ready, 1, static_cast<int>(std::max<std::int64_t>(0, left.count())));
+    } while (found < 0 && errno == EINTR);
+    const bool is = found > 0;
     stuck_ = !is;
     if (!is) error_ = EAGAIN;
     return is;

@@ -45,7 +45,7 @@ void Desk::open() {
 
 void Desk::tend(std::uint32_t slots) {
   look(slots);
-  if (socket_ && socket_->is_there()) return;
+  if (server_ && socket_ && socket_->is_there()) return;
   try {
     server_.reset();
     if (followed_) on_followers(false);  // all of them are gone with it

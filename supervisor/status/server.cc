@@ -48,8 +48,9 @@ constexpr std::size_t kMostLingering = std::size_t{1024} * 1024;
 constexpr auto kAcceptPause = 100ms;
 constexpr auto kCancelAgain = 50ms;
 constexpr std::string_view kFull =
-    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 34\r\n"
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 35\r\n"
     "Connection: close\r\n\r\n64 clients are being answered here\n";
+static_assert(kFull.size() - kFull.find("64 clients") == 35);
 
 int duplicate(int fd) {
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -85,10 +86,14 @@ class Connection;
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   Impl(asio::io_context& loop, int listening, Answer answer_with, Followers tell_followers)
       : context(loop),
-        acceptor(loop, Protocol(), duplicate(listening)),
+        acceptor(loop),
         pause(loop),
         answer(std::move(answer_with)),
-        followers_are(std::move(tell_followers)) {}
+        followers_are(std::move(tell_followers)) {
+    sys::Fd copy(duplicate(listening));
+    acceptor.assign(Protocol(), copy.get());  // throws, and then the copy is closed
+    copy.release();
+  }
 
   void accept();
   void admit(Protocol::socket socket);

@@ -118,6 +118,8 @@ void SocketFile::clear_path() const {
 // Nobody may connect before group and mode are as they should be: until then it belongs to us alone, and
 // nobody listens.
 void SocketFile::bind_and_listen(int mode, const std::string& group) {
+  const ::group* entry = group.empty() ? nullptr : ::getgrnam(group.c_str());
+  if (!group.empty() && entry == nullptr) refuse(path_, "there is no group " + group);
   socket_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket_) refuse_errno(path_, "cannot make a socket");
   const sockaddr_un address = address_of(path_);
@@ -131,15 +133,13 @@ void SocketFile::bind_and_listen(int mode, const std::string& group) {
   if (!S_ISSOCK(made.st_mode)) refuse(path_, "somebody has put something else in its place");
   device_ = made.st_dev;
   inode_ = made.st_ino;
-  const ::group* entry = group.empty() ? nullptr : ::getgrnam(group.c_str());
-  if (!group.empty() && entry == nullptr) refuse(path_, "there is no group " + group);
   const bool owned =
       entry == nullptr || ::chown(by_descriptor(held).c_str(), static_cast<uid_t>(-1), entry->gr_gid) == 0;
   const bool done = owned && ::chmod(by_descriptor(held).c_str(), static_cast<mode_t>(mode)) == 0 &&
                     ::listen(socket_.get(), kBacklog) == 0;
   if (done) return;
   const int error = errno;
-  ::unlink(path_.c_str());
+  if (is_there()) ::unlink(path_.c_str());
   errno = error;
   refuse_errno(path_, owned ? "cannot set its mode and listen" : "cannot give it to group " + group);
 }
