@@ -43,7 +43,7 @@ inline constexpr std::size_t kMostReasonBytes = 1024;
 enum class SubWorkerExit : int {
   drained = 0,         // did what it was told and has nothing left
   internal_error = 1,  // an error nobody expected; stands in the log
-  usage = 2,           // cannot make sense of its arguments, the board or the configuration
+  usage = 2,           // cannot make sense of its arguments or the configuration
   bad_task = 3,        // the task executable cannot be started or fails the handshake
   bad_schema = 4,      // the database's schema is missing, or of another version
 };
