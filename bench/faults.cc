@@ -72,10 +72,11 @@ void kill_runner(Stage& stage, const tests::JournalLine& running, RescueTimes& t
   const auto wall_ms = [] {
     return Milliseconds(std::chrono::system_clock::now().time_since_epoch()).count();
   };
+  const std::size_t before = starts(stage.journal()).size();  // now: afterwards the next may be among them
   const double killed_wall = wall_ms();
   const auto killed = now_ns();
   ::kill(parent_of(running.pid), SIGKILL);
-  const auto again = wait_for_start(stage.journal(), starts(stage.journal()).size() + 1, stage.family);
+  const auto again = wait_for_start(stage.journal(), before + 1, stage.family);
   const double started_wall = killed_wall + ms_between(killed, again.at_ns);
   const double rescued = last_event(stage.client, "deferred_for_retry");
   const double fetched = last_event(stage.client, "started");
