@@ -150,6 +150,7 @@ std::vector<Parameter> columns_of(const std::vector<DeferRequest>& requests) {
     for (std::size_t i = 0; i < columns.size(); ++i) columns[i].push_back(std::move(values[i]));
   }
   std::vector<Parameter> parameters;
+  parameters.reserve(columns.size());
   for (const std::vector<Parameter>& column : columns) parameters.push_back(to_parameter(column));
   return parameters;
 }

@@ -112,6 +112,7 @@ void HouseTeller::rescued(sql::JobManager& manager, std::optional<sql::WorkerId>
   }
   if (lost.empty() || !wanted_) return;
   std::vector<sql::JobId> ids;
+  ids.reserve(lost.size());
   for (const auto& [id, ending] : lost) ids.push_back(id);
   try {
     for (const sql::LastAttempt& last : manager.last_attempts(ids))

@@ -88,6 +88,7 @@ void Supervisor::prepare(config::Config next, std::string text) {
   const auto fixed = fixed_keys_changed(config_, next);
   if (!fixed.empty()) {
     std::vector<std::string> names;
+    names.reserve(fixed.size());
     for (const auto& key : fixed) names.push_back(to_string(key));
     pending.fixed = fmt::format("{} cannot change while the supervisor runs", fmt::join(names, ", "));
     spdlog::warn("{}: what stands there is taken with a restart", pending.fixed);
