@@ -29,9 +29,9 @@ namespace postpone::sys {
 enum class Component {
   supervisor,   // births, deaths, signals; the check before the start too
   subworker,    // what a sub-worker does besides jobs
-  housekeeper,  // leases, rescues, periodic tasks
+  housekeeper,  // leases, periodic tasks
   database,     // connections: lost, back, refused
-  job,          // how each job ended, and which are slow
+  job,          // how each job ended, which are slow, and which were rescued
   task,         // what jobs write to stdout and stderr
 };
 

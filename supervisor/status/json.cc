@@ -10,15 +10,6 @@
 namespace postpone::supervisor::status {
 namespace {
 
-constexpr std::array<const char*, board::kEndings> kEndingNames{"succeeded", "failed", "retried", "aborted"};
-
-double seconds(std::int64_t ns) {
-  return static_cast<double>(ns) / 1e9;
-}
-double seconds(std::uint64_t ns) {
-  return static_cast<double>(ns) / 1e9;
-}
-
 const char* state_name(const Judgement& judgement) {
   return kStateNames.at(static_cast<std::size_t>(judgement.state));
 }

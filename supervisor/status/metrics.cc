@@ -11,18 +11,9 @@
 namespace postpone::supervisor::status {
 namespace {
 
-constexpr std::array<const char*, board::kEndings> kEndingNames{"succeeded", "failed", "retried", "aborted"};
-
 // What waits is asked for every few seconds, at worst every 200 (subworker/house_teller.cc). An old figure is
 // no figure: a flat line would look like a queue that rests.
 constexpr std::int64_t kFreshWaiting = 300'000'000'000;
-
-double seconds(std::int64_t ns) {
-  return static_cast<double>(ns) / 1e9;
-}
-double seconds(std::uint64_t ns) {
-  return static_cast<double>(ns) / 1e9;
-}
 
 // A label's value within quotes. Names come from the database, so anything may stand in them; what is no
 // UTF-8 would cost the whole page.

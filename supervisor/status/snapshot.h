@@ -21,6 +21,18 @@ enum class State { starting, running, paused, degraded, draining };
 inline constexpr std::array<const char*, 5> kStateNames{"starting", "running", "paused", "degraded",
                                                         "draining"};
 
+// By board::Ending; the same words on every page.
+inline constexpr std::array<const char*, board::kEndings> kEndingNames{"succeeded", "failed", "retried",
+                                                                       "aborted"};
+
+// Pages tell times in seconds.
+constexpr double seconds(std::int64_t ns) {
+  return static_cast<double>(ns) / 1e9;
+}
+constexpr double seconds(std::uint64_t ns) {
+  return static_cast<double>(ns) / 1e9;
+}
+
 struct Trouble {
   std::int64_t at_ns = 0;
   std::string text;
