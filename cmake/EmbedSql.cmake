@@ -1,8 +1,8 @@
 # Builds SQL into the program, so that a binary needs no files beside it.
 #
-# postpone_embed_sql(<output.cc> MIGRATIONS <NNNN_name.sql> … PRIVILEGES <file> ROLES <file> OBJECTS_QUERY <file> EXPECTED_OBJECTS
-# <file>): a source that defines what sql/embedded.h declares. It is written again whenever one of the files changes,
-# by this file in script mode.
+# postpone_embed_sql(<output.cc> MIGRATIONS <NNNN_name.sql> … FUNCTIONS <file> … PRIVILEGES <file> ROLES <file>
+# OBJECTS_QUERY <file> EXPECTED_OBJECTS <file>): a source that defines what sql/embedded.h declares. It is written again
+# whenever one of the files changes, by this file in script mode.
 if(CMAKE_SCRIPT_MODE_FILE)
   function(read_literal file variable)
     file(READ ${file} text)
@@ -17,6 +17,15 @@ if(CMAKE_SCRIPT_MODE_FILE)
     read_literal(${file} literal)
     string(APPEND list "      {${version}, \"${name}\", ${literal}},\n")
   endforeach()
+  set(functions "")
+  set(all_functions "")
+  foreach(file IN LISTS FUNCTIONS)
+    file(READ ${file} text)
+    string(APPEND all_functions "${text}")
+    read_literal(${file} literal)
+    string(APPEND functions "      ${literal}\n")
+  endforeach()
+  string(MD5 digest "${all_functions}")
   read_literal(${PRIVILEGES} privileges)
   read_literal(${ROLES} roles)
   read_literal(${OBJECTS_QUERY} query)
@@ -30,6 +39,15 @@ const std::vector<Migration>& migrations() {
   static const std::vector<Migration> all = {
 ${list}  };
   return all;
+}
+
+std::string_view functions() {
+  return
+${functions}      \"\";
+}
+
+std::string_view functions_digest() {
+  return \"${digest}\";
 }
 
 std::string_view privileges() {
@@ -56,13 +74,14 @@ endif()
 set(POSTPONE_EMBED_SQL_SCRIPT ${CMAKE_CURRENT_LIST_FILE})
 
 function(postpone_embed_sql output)
-  cmake_parse_arguments(EMBED "" "PRIVILEGES;ROLES;OBJECTS_QUERY;EXPECTED_OBJECTS" "MIGRATIONS" ${ARGN})
+  cmake_parse_arguments(EMBED "" "PRIVILEGES;ROLES;OBJECTS_QUERY;EXPECTED_OBJECTS" "MIGRATIONS;FUNCTIONS" ${ARGN})
   add_custom_command(
     OUTPUT ${output}
-    COMMAND ${CMAKE_COMMAND} "-DMIGRATIONS=${EMBED_MIGRATIONS}" -DPRIVILEGES=${EMBED_PRIVILEGES} -DROLES=${EMBED_ROLES}
+    COMMAND ${CMAKE_COMMAND} "-DMIGRATIONS=${EMBED_MIGRATIONS}" "-DFUNCTIONS=${EMBED_FUNCTIONS}"
+            -DPRIVILEGES=${EMBED_PRIVILEGES} -DROLES=${EMBED_ROLES}
             -DOBJECTS_QUERY=${EMBED_OBJECTS_QUERY} -DEXPECTED_OBJECTS=${EMBED_EXPECTED_OBJECTS} -DOUTPUT=${output}
             -P ${POSTPONE_EMBED_SQL_SCRIPT}
-    DEPENDS ${EMBED_MIGRATIONS} ${EMBED_PRIVILEGES} ${EMBED_ROLES} ${EMBED_OBJECTS_QUERY} ${EMBED_EXPECTED_OBJECTS}
+    DEPENDS ${EMBED_MIGRATIONS} ${EMBED_FUNCTIONS} ${EMBED_PRIVILEGES} ${EMBED_ROLES} ${EMBED_OBJECTS_QUERY} ${EMBED_EXPECTED_OBJECTS}
             ${POSTPONE_EMBED_SQL_SCRIPT}
     COMMENT "Embedding the SQL"
     VERBATIM)

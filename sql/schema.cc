@@ -22,10 +22,18 @@ constexpr int kOldestServer = 140000;
 // A deadlock with clients that are at work; the server has ended our part in it, and nothing has changed.
 constexpr int kAttempts = 5;
 
+// How a report calls the functions as a whole.
+constexpr std::string_view kFunctions = "the functions of this version";
+
 constexpr std::string_view kCommand = "postpone schema apply";
 
 std::string quoted(std::string_view text) {
   return '"' + std::string(text) + '"';
+}
+
+// What tells in the database which functions were put there.
+std::string functions_comment() {
+  return "functions " + std::string(functions_digest());
 }
 
 std::string joined(const std::vector<std::string>& texts, std::size_t most) {
@@ -79,6 +87,13 @@ std::set<int> installed_versions(Connection& connection) {
   return versions;
 }
 
+std::string installed_functions(Connection& connection) {
+  return connection
+      .query("SELECT coalesce(obj_description(to_regclass('postpone_migrations'), 'pg_class'), '')")
+      .only()
+      .get<std::string>(0);
+}
+
 // Where unqualified names lead: to the schema that holds the jobs table, or where a new table would go.
 std::string find_schema(Connection& connection) {
   const auto schema =
@@ -117,6 +132,7 @@ SchemaReport report_on(Connection& connection) {
   const std::set<int> installed = installed_versions(connection);
   report.installed_version = installed.empty() ? 0 : *installed.rbegin();
   add_missing_migrations(report, installed);
+  if (installed_functions(connection) != functions_comment()) report.missing.emplace_back(kFunctions);
   if (report.installed_version > report.current_version) {
     report.state = State::newer;
   } else if (!report.missing.empty()) {
@@ -128,12 +144,18 @@ SchemaReport report_on(Connection& connection) {
   return report;
 }
 
+std::string put_functions() {
+  return std::string(functions()) + "COMMENT ON TABLE postpone_migrations IS '" + functions_comment() +
+         "';\n";
+}
+
 std::string record(const Migration& migration) {
   return "INSERT INTO postpone_migrations (version, name) VALUES (" + std::to_string(migration.version) +
          ", '" + migration.name + "') ON CONFLICT DO NOTHING;\n";
 }
 
-// The migrations are idempotent: on a damaged schema all of them run again, and mend it.
+// The migrations are idempotent: on a damaged schema all of them run again, and mend it. The functions are
+// put in place whenever anything is missing.
 bool wants(const SchemaReport& report, const Migration& migration) {
   return report.state == State::damaged ||
          std::ranges::find(report.missing, "migration " + migration.name) != report.missing.end();
@@ -148,6 +170,8 @@ std::vector<std::string> bring_up_to_date(Connection& connection, SchemaReport r
       connection.script(migration.sql + record(migration));
       if (std::ranges::find(applied, migration.name) == applied.end()) applied.push_back(migration.name);
     }
+    connection.script(put_functions());
+    if (pass == 1) applied.emplace_back("functions");
     report = report_on(connection);
   }
   if (report.state == State::current) return applied;
@@ -255,6 +279,7 @@ std::string schema_script() {
   for (const Migration& migration : migrations()) {
     script += "\n-- " + migration.name + "\n" + migration.sql + record(migration);
   }
+  script += "\n-- functions\n" + put_functions();
   return script + '\n' + std::string(privileges()) + "\nCOMMIT;\n";
 }
 

@@ -14,13 +14,16 @@ struct Migration {
   std::string name;
   std::string sql;
 };
+// What must happen once: tables, types, indexes. What may be repeated at will, functions and triggers, stands
+// in sql/functions/. A release that changes a function brings a migration too, if only an empty one: by its
+// version older programs know that the functions are not theirs.
 const std::vector<Migration>& migrations();
 
 struct SchemaReport {
   enum class State {
     absent,     // neither Procrastinate nor Postpone is there
     adoptable,  // Procrastinate's tables, without Postpone's
-    outdated,   // Postpone's, some migrations are missing
+    outdated,   // Postpone's, some migrations are missing, or the functions are of another build
     current,
     newer,    // installed by a newer Postpone than this program
     damaged,  // says it is current, but objects are missing (listed)
@@ -37,7 +40,8 @@ struct SchemaReport {
 SchemaReport check_schema(const ConnectOptions& options);
 
 // Brings the database to this program's version: one transaction, under an advisory lock, idempotent; adopts
-// what Procrastinate 3.x installed. Returns the names of the migrations applied. Throws DatabaseError.
+// what Procrastinate 3.x installed. Returns the names of the migrations applied, and "functions" when those
+// were put in place. Throws DatabaseError.
 std::vector<std::string> apply_schema(const ConnectOptions& options);
 
 // Makes the roles postpone_worker, postpone_client and postpone_monitor, where the server lacks them, and

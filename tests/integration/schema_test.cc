@@ -52,7 +52,7 @@ TEST(Schema, EmptyDatabaseIsAbsentAndTheLineNamesTheCommand) {
 
 TEST(Schema, AppliesOnceAndIsCurrentAfterwards) {
   const TestDatabase database(Schema::none);
-  EXPECT_THAT(sql::apply_schema(options_for(database)), SizeIs(sql::migrations().size()));
+  EXPECT_THAT(sql::apply_schema(options_for(database)), SizeIs(sql::migrations().size() + 1));
   const SchemaReport report = sql::check_schema(options_for(database));
   EXPECT_EQ(report.state, State::current);
   EXPECT_EQ(report.installed_version, report.current_version);
@@ -70,7 +70,7 @@ TEST(Schema, ManyAtOnceApplyOnce) {
   }
   std::size_t applied = 0;
   for (auto& run : runs) applied += run.get();
-  EXPECT_EQ(applied, sql::migrations().size());
+  EXPECT_EQ(applied, sql::migrations().size() + 1);
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 
@@ -138,18 +138,47 @@ TEST(Schema, SearchPathThatLeadsNowhereIsSaidSo) {
   }
 }
 
-TEST(Schema, MissingMigrationIsAppliedAlone) {
+TEST(Schema, MissingMigrationIsAppliedWithoutTheOthers) {
   const TestDatabase database;
   Session session(database);
-  session.rows("DELETE FROM postpone_migrations WHERE version = 5; DROP FUNCTION postpone_stalled_jobs");
+  session.rows("DELETE FROM postpone_migrations WHERE version = 5; DROP INDEX postpone_jobs_orphaned_idx");
   const SchemaReport report = sql::check_schema(options_for(database));
   EXPECT_EQ(report.state, State::outdated);
   EXPECT_THAT(report.missing, ElementsAre("migration 0005_stalled"));
+  EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("0005_stalled", "functions"));
+  EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
+}
+
+TEST(Schema, FunctionsOfAnotherBuildAreReplaced) {
+  const TestDatabase database;
+  Session session(database);
+  session.rows(
+      "COMMENT ON TABLE postpone_migrations IS 'functions of yesterday'; "
+      "CREATE OR REPLACE FUNCTION postpone_heartbeat(worker_ids bigint[]) RETURNS bigint[] LANGUAGE sql "
+      "AS 'SELECT NULL::bigint[]'");
+  const SchemaReport report = sql::check_schema(options_for(database));
+  EXPECT_EQ(report.state, State::outdated);
   EXPECT_EQ(
       sql::explain(report),
-      "schema \"public\" is at version 4, this program at 5, without migration 0005_stalled: run: postpone "
-      "schema apply");
-  EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("0005_stalled"));
+      "schema \"public\" is at version 6, this program at 6, without the functions of this version: run: "
+      "postpone schema apply");
+  EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("functions"));
+  EXPECT_EQ(session.value("SELECT postpone_heartbeat('{}')"), "{}");
+  EXPECT_THAT(sql::apply_schema(options_for(database)), IsEmpty());
+}
+
+// Versions 2 to 4 held functions, of which one has been renamed since.
+TEST(Schema, DatabaseOfTheFirstReleaseIsBroughtUpToDate) {
+  const TestDatabase database;
+  Session session(database);
+  session.rows(
+      "DELETE FROM postpone_migrations WHERE version > 1; COMMENT ON TABLE postpone_migrations IS NULL;"
+      "INSERT INTO postpone_migrations (version, name) VALUES (2, '0002_notifications'), (3, '0003_jobs'),"
+      " (4, '0004_workers'), (5, '0005_stalled');"
+      "CREATE FUNCTION postpone_rescue_worker(bigint, jsonb, text, integer, text, bigint[]) RETURNS void"
+      " LANGUAGE sql AS ''");
+  EXPECT_EQ(sql::check_schema(options_for(database)).state, State::outdated);
+  EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("0006_functions", "functions"));
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 
@@ -159,7 +188,7 @@ TEST(Schema, NewerSchemaIsLeftAlone) {
   session.rows("INSERT INTO postpone_migrations (version, name) VALUES (9000, 'from_the_future')");
   const SchemaReport report = sql::check_schema(options_for(database));
   EXPECT_EQ(report.state, State::newer);
-  EXPECT_THAT(sql::explain(report), HasSubstr("is at version 9000, this program at 5: upgrade this program"));
+  EXPECT_THAT(sql::explain(report), HasSubstr("is at version 9000, this program at 6: upgrade this program"));
   EXPECT_THROW(sql::apply_schema(options_for(database)), sql::DatabaseError);
 }
 
@@ -250,7 +279,7 @@ TEST_F(Adoption, IsOfferedThenDone) {
             "schema \"public\" holds Procrastinate's tables, which Postpone has not adopted yet: run: "
             "postpone schema "
             "apply");
-  EXPECT_THAT(sql::apply_schema(options_for(database)), SizeIs(sql::migrations().size()));
+  EXPECT_THAT(sql::apply_schema(options_for(database)), SizeIs(sql::migrations().size() + 1));
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 
@@ -371,7 +400,7 @@ TEST_F(Adoption, SurvivesADeadlockWithAClientAtWork) {
     EXPECT_EQ(error.sqlstate, "40P01");
     session.rows("ROLLBACK");
   }
-  EXPECT_EQ(applied.get(), sql::migrations().size());
+  EXPECT_EQ(applied.get(), sql::migrations().size() + 1);
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 

@@ -1,4 +1,4 @@
--- Workers: leases, heartbeats, rescue; and when to look again.
+-- Workers: leases and heartbeats; and when to look again.
 
 CREATE OR REPLACE FUNCTION procrastinate_register_worker_v1() RETURNS TABLE (worker_id bigint)
 LANGUAGE plpgsql AS $$
@@ -7,8 +7,12 @@ BEGIN
 END
 $$;
 
+-- The plan of the foreign key's action is pinned with it: that must not walk through all jobs.
 CREATE OR REPLACE FUNCTION procrastinate_unregister_worker_v1(worker_id bigint) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 BEGIN
     DELETE FROM procrastinate_workers WHERE id = worker_id;
 END
@@ -81,54 +85,6 @@ BEGIN
     WHERE worker.last_heartbeat < now() - make_interval(secs => silent_for)
       AND (include_foreign OR EXISTS (SELECT FROM postpone_workers WHERE worker_id = worker.id))
     ORDER BY worker.id;
-END
-$$;
-
--- Ends the lease of a worker that is dead, in one transaction. Locking its row waits for a fetch of the dead one
--- that is still in flight (it holds the row by the foreign key); deleting it makes any later fetch fail and any
--- later finish match nothing. In between all its jobs are decided:
---   by `outcomes`, where it is known how they ended (as postpone_finish_jobs);
---   released, when `running` is given and they are not among it: they were never started;
---   else by stalled_action: `retry` (waits again at once; failed when it has lost max_stalled workers before),
---   `fail`, or `report` (stays in `doing`, without a worker, for people to decide).
--- No rows when somebody else was faster.
-CREATE OR REPLACE FUNCTION postpone_rescue_worker(
-    p_worker_id bigint, outcomes jsonb, stalled_action text, max_stalled integer, message text,
-    running bigint[] DEFAULT NULL)
-RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
-LANGUAGE plpgsql AS $$
-#variable_conflict use_column
-DECLARE
-    undecided jsonb;
-BEGIN
-    IF stalled_action IS NULL OR stalled_action NOT IN ('retry', 'fail', 'report') THEN
-        RAISE EXCEPTION 'postpone_rescue_worker: stalled_action is retry, fail or report, not %', stalled_action
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    PERFORM FROM procrastinate_workers WHERE id = p_worker_id FOR UPDATE;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-    RETURN QUERY SELECT * FROM postpone_finish_jobs(p_worker_id, outcomes);
-
-    SELECT jsonb_agg(jsonb_build_object('job_id', job.id, 'attempt', job.attempts + 1, 'message', message)
-                     || CASE WHEN NOT was_running THEN '{"action": "release"}'
-                             WHEN is_poison THEN '{"action": "fail", "cause": "poison"}'
-                             ELSE jsonb_build_object('action', stalled_action, 'cause', 'worker_lost')
-                        END ORDER BY job.id)
-    INTO undecided
-    FROM procrastinate_jobs AS job
-    CROSS JOIN LATERAL (
-        SELECT running IS NULL OR job.id = ANY (running) AS was_running,
-               stalled_action = 'retry' AND count(*) >= max_stalled AS is_poison
-        FROM postpone_attempts AS lost
-        WHERE lost.job_id = job.id AND lost.cause = 'worker_lost'
-    ) AS history
-    WHERE job.worker_id = p_worker_id AND job.status = 'doing'
-      AND NOT (was_running AND stalled_action = 'report');
-    RETURN QUERY SELECT * FROM postpone_finish_jobs(p_worker_id, undecided);
-
-    DELETE FROM procrastinate_workers WHERE id = p_worker_id;
 END
 $$;
 

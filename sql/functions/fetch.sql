@@ -1,0 +1,164 @@
+-- Fetch: which jobs run next. For Python's workers (procrastinate_*) and for ours (postpone_*), on the same code.
+--
+-- Functions that are called for every job pin their plans to index probes:
+--     SET plan_cache_mode = force_generic_plan    never planned again, however LIMIT or the arrays vary
+--     SET enable_seqscan / bitmapscan / hashjoin / mergejoin / sort = off
+--     SET jit = off                               what is switched off counts as so expensive that it would be compiled
+-- The table's statistics are always out of date here (it was empty at the last analyze, and holds 300,000 waiting
+-- jobs now); a planner that believes them once sorts or scans the whole table at each fetch from then on.
+
+-- Jobs that nobody else holds go to `doing`, leased to this worker.
+CREATE OR REPLACE FUNCTION postpone_start_jobs(job_ids bigint[], p_worker_id bigint) RETURNS SETOF procrastinate_jobs
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+BEGIN
+    RETURN QUERY
+    WITH started AS (
+        UPDATE procrastinate_jobs AS job SET status = 'doing', worker_id = p_worker_id
+        WHERE job.id = ANY (job_ids)
+        RETURNING job.*
+    )
+    SELECT * FROM started ORDER BY priority DESC, id;
+END
+$$;
+
+-- The one selection of jobs to run: up to max_jobs that wait in these queues (null or empty: in any), are due, and
+-- are not held by others, by priority, then id. Of a lock, at most the first that waits, whatever its queue or
+-- schedule, and only while none of that lock is running.
+--
+-- Fetchers do not wait for each other (SKIP LOCKED), so a snapshot may show a lock free whose elder job came in,
+-- and was started, since. The unique index on running locks finds that out; then we look again. The rows passed
+-- over then stay locked until we commit, invisible to others, who may have been told of them meanwhile: so they are
+-- announced again.
+--
+-- A transaction that keeps its snapshot (REPEATABLE READ) may not take a job that changed since: it finds nothing.
+-- Only such a one pays for the subtransaction in which it learns that; `may_fail` tells that it runs in one already.
+CREATE OR REPLACE FUNCTION postpone_take_jobs(
+    target_queue_names varchar[], p_worker_id bigint, max_jobs integer, may_fail boolean DEFAULT false)
+RETURNS SETOF procrastinate_jobs
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
+DECLARE
+    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
+    job_ids bigint[];
+    with_lock boolean;
+    violated text;
+BEGIN
+    IF NOT may_fail AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        BEGIN
+            RETURN QUERY SELECT * FROM postpone_take_jobs(target_queue_names, p_worker_id, max_jobs, may_fail => true);
+        EXCEPTION WHEN serialization_failure THEN
+            NULL;
+        END;
+        RETURN;
+    END IF;
+
+    -- One round, nearly always; under REPEATABLE READ, where a second look sees no more than the first, it must
+    -- end.
+    FOR round IN 1 .. 10 LOOP
+        SELECT array_agg(candidate.id), bool_or(candidate.lock IS NOT NULL) INTO job_ids, with_lock
+        FROM (
+            SELECT job.id, job.lock
+            FROM procrastinate_jobs AS job
+            WHERE job.status = 'todo'
+              -- array_position, not ANY: no index on queue_name may tempt the planner.
+              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
+              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+              AND CASE WHEN job.lock IS NULL THEN true ELSE
+                  -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
+                  (SELECT running.id FROM procrastinate_jobs AS running
+                   WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
+                  AND (SELECT elder.id FROM procrastinate_jobs AS elder
+                       WHERE elder.status = 'todo' AND elder.lock = job.lock
+                       ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
+                  END
+            ORDER BY job.priority DESC, job.id
+            LIMIT coalesce(max_jobs, 1)
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS candidate;
+
+        IF job_ids IS NULL THEN
+            RETURN;
+        ELSIF NOT with_lock THEN
+            -- Nothing can collide: no need to pay for a subtransaction.
+            RETURN QUERY SELECT * FROM postpone_start_jobs(job_ids, p_worker_id);
+            RETURN;
+        END IF;
+        BEGIN
+            RETURN QUERY SELECT * FROM postpone_start_jobs(job_ids, p_worker_id);
+            RETURN;
+        EXCEPTION WHEN unique_violation THEN
+            GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+            IF violated <> 'procrastinate_jobs_lock_idx_v1' THEN
+                RAISE;
+            END IF;
+            PERFORM postpone_announce_jobs(queue_name, min(id), count(*), false, false)
+            FROM procrastinate_jobs
+            WHERE id = ANY (job_ids) AND lock IS NOT NULL
+            GROUP BY queue_name;
+        END;
+    END LOOP;
+END
+$$;
+
+-- Python's fetch. Always one row, all null when there is nothing: clients do not expect an empty result.
+CREATE OR REPLACE FUNCTION procrastinate_fetch_job_v2(target_queue_names varchar[], p_worker_id bigint)
+RETURNS procrastinate_jobs
+LANGUAGE plpgsql AS $$
+DECLARE
+    found_job procrastinate_jobs;
+BEGIN
+    SELECT * INTO found_job FROM postpone_take_jobs(target_queue_names, p_worker_id, 1);
+    RETURN found_job;
+END
+$$;
+
+-- Our fetch. `more` tells, on every row, whether it is worth it to wake somebody: another job is due, and does not
+-- wait for one of these. It may be wrong about locks of others, and looks only so far: to be exact would cost
+-- another fetch.
+--
+-- The fetch holds the row of the worker first. The foreign key does that only for a job that comes to another worker:
+-- one that was retried by hand, or by Python, keeps its worker, and may be fetched by the same one again.
+CREATE OR REPLACE FUNCTION postpone_fetch_jobs(target_queue_names varchar[], p_worker_id bigint, max_jobs integer)
+RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
+               args jsonb, scheduled_at timestamptz, attempts integer, more boolean)
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
+    taken procrastinate_jobs[];
+    is_more boolean := false;
+BEGIN
+    PERFORM FROM procrastinate_workers WHERE id = p_worker_id FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'postpone_fetch_jobs: there is no worker %', p_worker_id
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    taken := ARRAY(SELECT job FROM postpone_take_jobs(target_queue_names, p_worker_id, max_jobs) AS job);
+    -- Fewer than asked for: the walk came to its end.
+    IF cardinality(taken) = coalesce(max_jobs, 1) THEN
+        is_more := EXISTS (
+            SELECT FROM (
+                SELECT job.lock
+                FROM procrastinate_jobs AS job
+                WHERE job.status = 'todo'
+                  AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
+                  AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+                ORDER BY job.priority DESC, job.id
+                LIMIT 50
+            ) AS next
+            WHERE next.lock IS NULL OR NOT EXISTS (SELECT FROM unnest(taken) AS mine WHERE mine.lock = next.lock));
+    END IF;
+    RETURN QUERY
+    SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
+           job.scheduled_at, job.attempts, is_more
+    FROM unnest(taken) AS job;
+END
+$$;

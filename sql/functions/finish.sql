@@ -1,0 +1,252 @@
+-- Finish: what becomes of a job that was run. For Python's workers (procrastinate_*) and for ours (postpone_*). Plans are
+-- pinned as in fetch.sql.
+
+-- Applies outcomes (see postpone_finish_jobs) as one set, and says what became of each, in their order. Only jobs
+-- that this worker holds, in the attempt that the outcome speaks of, are touched. A job that goes back to waiting
+-- may violate the queueing lock's unique index: that is for the caller.
+CREATE OR REPLACE FUNCTION postpone_apply_outcomes(p_worker_id bigint, outcomes jsonb)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH outcome AS MATERIALIZED (
+        SELECT *
+        FROM ROWS FROM (jsonb_to_recordset(outcomes) AS (
+            job_id bigint, attempt integer, action postpone_action, delete_job boolean, retry_in double precision,
+            new_priority integer, new_queue varchar, new_lock text, cause postpone_cause, exception_type text,
+            message text, signal integer, exit_status integer, stderr_tail text, run_time double precision,
+            cpu_time double precision, max_rss bigint, superseded_by bigint)) WITH ORDINALITY
+    ), decided AS (
+        UPDATE procrastinate_jobs AS job
+        SET status = CASE outcome.action
+                WHEN 'succeed' THEN 'succeeded'
+                WHEN 'fail' THEN 'failed'
+                WHEN 'abort' THEN 'aborted'
+                -- Somebody wants it to stop: it does not wait again.
+                WHEN 'retry' THEN CASE WHEN job.abort_requested THEN 'failed' ELSE 'todo' END
+                WHEN 'release' THEN CASE WHEN job.abort_requested THEN 'cancelled' ELSE 'todo' END
+            END::procrastinate_job_status,
+            attempts = CASE outcome.action WHEN 'release' THEN job.attempts ELSE job.attempts + 1 END,
+            scheduled_at = CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested
+                THEN now() + make_interval(secs => coalesce(outcome.retry_in, 0)) ELSE job.scheduled_at END,
+            priority = coalesce(
+                CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested THEN outcome.new_priority END,
+                job.priority),
+            queue_name = coalesce(
+                CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested THEN outcome.new_queue END,
+                job.queue_name),
+            lock = coalesce(
+                CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested THEN outcome.new_lock END,
+                job.lock),
+            abort_requested = false,
+            -- Cleared, so that the end of the lease finds only what is left to rescue.
+            worker_id = NULL
+        FROM outcome
+        WHERE job.id = outcome.job_id AND job.attempts = outcome.attempt - 1
+          -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since
+          -- the table was vacuumed, has left an entry.
+          AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
+        RETURNING outcome.ordinality, job.id, job.status
+    ), kept AS (
+        INSERT INTO postpone_attempts (
+            job_id, attempt, cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time,
+            max_rss, worker_id, worker_name, superseded_by)
+        SELECT outcome.job_id, outcome.attempt,
+               coalesce(outcome.cause, CASE outcome.action
+                   WHEN 'succeed' THEN 'succeeded' WHEN 'abort' THEN 'aborted' ELSE 'exception' END::postpone_cause),
+               outcome.exception_type, outcome.message, outcome.signal, outcome.exit_status, outcome.stderr_tail,
+               outcome.run_time, outcome.cpu_time, outcome.max_rss, p_worker_id,
+               (SELECT name FROM postpone_workers WHERE worker_id = p_worker_id), outcome.superseded_by
+        FROM outcome JOIN decided USING (ordinality)
+        WHERE outcome.action <> 'release'
+        -- The same number again: somebody has set `attempts` back by hand. The later word counts.
+        ON CONFLICT ON CONSTRAINT postpone_attempts_pkey DO UPDATE
+        SET (cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time, max_rss,
+             worker_id, worker_name, superseded_by, ended_at)
+          = (excluded.cause, excluded.exception_type, excluded.message, excluded.signal, excluded.exit_status,
+             excluded.stderr_tail, excluded.run_time, excluded.cpu_time, excluded.max_rss,
+             excluded.worker_id, excluded.worker_name, excluded.superseded_by, excluded.ended_at)
+    )
+    SELECT outcome.job_id,
+           CASE
+               WHEN decided.id IS NOT NULL AND outcome.superseded_by IS NOT NULL THEN 'superseded'
+               WHEN decided.id IS NOT NULL THEN 'recorded'
+               WHEN outcome.action <> 'release' AND EXISTS (
+                   SELECT FROM postpone_attempts AS known
+                   WHERE known.job_id = outcome.job_id AND known.attempt = outcome.attempt
+                     AND known.worker_id = p_worker_id) THEN 'already_recorded'
+               ELSE 'gone'
+           END,
+           CASE WHEN decided.id IS NOT NULL THEN outcome.superseded_by END,
+           coalesce(decided.status, (SELECT job.status FROM procrastinate_jobs AS job WHERE job.id = outcome.job_id))
+    FROM outcome LEFT JOIN decided USING (ordinality)
+    ORDER BY outcome.ordinality;
+
+    IF outcomes @? '$[*] ? (@.delete_job == true)' THEN
+        DELETE FROM procrastinate_jobs AS job
+        USING jsonb_to_recordset(outcomes)
+            AS outcome (job_id bigint, attempt integer, action postpone_action, delete_job boolean),
+            postpone_attempts AS ended
+        WHERE outcome.delete_job AND outcome.action IN ('succeed', 'fail', 'abort')
+          AND ended.job_id = outcome.job_id AND ended.attempt = outcome.attempt AND ended.worker_id = p_worker_id
+          AND job.id = outcome.job_id AND job.attempts = outcome.attempt
+          AND job.status IN ('succeeded', 'failed', 'aborted');
+    END IF;
+END
+$$;
+
+-- The jobs that a handler deferred. One whose queueing lock is taken is left out: the waiting job stands for it.
+CREATE OR REPLACE FUNCTION postpone_defer_followers(defers jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
+    SELECT coalesce(queue, 'default'), task, coalesce(priority, 0), lock, queueing_lock, coalesce(args, '{}'),
+           CASE WHEN delay > 0 THEN now() + make_interval(secs => delay) END
+    FROM jsonb_to_recordset(defers) AS job (
+        task varchar, args jsonb, queue varchar, priority integer, lock text, queueing_lock text,
+        delay double precision)
+    ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING;
+END
+$$;
+
+-- The job that waits under the queueing lock of this one.
+CREATE OR REPLACE FUNCTION postpone_waiting_instead_of(p_job_id bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT waiting.id
+            FROM procrastinate_jobs AS job
+            JOIN procrastinate_jobs AS waiting
+                ON waiting.queueing_lock = job.queueing_lock AND waiting.status = 'todo'
+            WHERE job.id = p_job_id);
+END
+$$;
+
+-- Under REPEATABLE READ the job that holds the queueing lock may stay invisible: the transaction is to be tried again.
+CREATE OR REPLACE FUNCTION postpone_refuse_to_wait(p_job_id bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'job % cannot go back to waiting: who holds its queueing lock is not visible', p_job_id
+        USING ERRCODE = 'serialization_failure';
+END
+$$;
+
+-- Applies one outcome for which that may take a second try: it asks for a place among the waiting jobs that another
+-- one has under the same queueing lock, or for jobs that the database refuses. The unique index is the only check,
+-- so there is no gap between check and act; the waiting job is looked up afterwards, and may have left by then: try
+-- again.
+CREATE OR REPLACE FUNCTION postpone_apply_outcome(p_worker_id bigint, outcome jsonb)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+LANGUAGE plpgsql AS $$
+DECLARE
+    violated text;
+    waiting_id bigint;
+BEGIN
+    FOR round IN 1 .. 10 LOOP
+        BEGIN
+            SELECT * INTO job_id, disposition, by_job_id, status
+            FROM postpone_apply_outcomes(p_worker_id, jsonb_build_array(outcome));
+            IF disposition = 'recorded' AND status = 'succeeded' AND outcome ? 'defers' THEN
+                PERFORM postpone_defer_followers(outcome -> 'defers');
+            END IF;
+            RETURN NEXT;
+            RETURN;
+        EXCEPTION
+            WHEN unique_violation THEN
+                GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+                IF violated <> 'procrastinate_jobs_queueing_lock_idx_v1' THEN
+                    RAISE;
+                END IF;
+                waiting_id := postpone_waiting_instead_of((outcome ->> 'job_id')::bigint);
+                IF waiting_id IS NOT NULL THEN
+                    outcome := outcome - ARRAY['retry_in', 'new_priority', 'new_queue', 'new_lock', 'delete_job']
+                        || jsonb_build_object(
+                            'action', 'fail', 'cause', 'superseded', 'superseded_by', waiting_id, 'message',
+                            concat_ws(': ', 'superseded by job ' || waiting_id, nullif(outcome ->> 'message', '')));
+                END IF;
+            WHEN data_exception OR not_null_violation THEN
+                -- A success whose deferred jobs cannot be stored is none. Without defers the outcome itself is
+                -- wrong.
+                IF NOT outcome ? 'defers' THEN
+                    RAISE;
+                END IF;
+                outcome := outcome - 'defers' || jsonb_build_object(
+                    'action', 'fail', 'cause', 'exception',
+                    'message', 'the jobs it deferred were refused: ' || sqlerrm);
+        END;
+    END LOOP;
+    PERFORM postpone_refuse_to_wait((outcome ->> 'job_id')::bigint);
+END
+$$;
+
+-- Records how jobs ended. `outcomes` is an array of objects, one per job; docs/sql.md lists their fields. One row
+-- for each, in their order: recorded; superseded (it asked to wait again, but job `by_job_id` waits under its
+-- queueing lock: it ended as failed); already_recorded (an earlier commit whose answer was lost); gone (no longer
+-- this worker's).
+--
+-- The worker's row is locked before its jobs, as postpone_rescue_worker does, which is what keeps the two from a
+-- deadlock.
+--
+-- A worker whose lease has ended deletes nothing: its jobs were decided by a rescue, perhaps as failed, and an outcome
+-- that comes late knows nothing of that.
+CREATE OR REPLACE FUNCTION postpone_finish_jobs(p_worker_id bigint, outcomes jsonb)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+LANGUAGE plpgsql AS $$
+DECLARE
+    outcome jsonb;
+BEGIN
+    IF p_worker_id IS NULL THEN
+        RAISE EXCEPTION 'postpone_finish_jobs: the worker id is null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    IF outcomes IS NULL OR outcomes = '[]' THEN
+        RETURN;
+    END IF;
+    PERFORM FROM procrastinate_workers WHERE id = p_worker_id FOR KEY SHARE;
+    IF NOT FOUND THEN
+        outcomes := (SELECT jsonb_agg(value - 'delete_job' ORDER BY ordinality)
+                     FROM jsonb_array_elements(outcomes) WITH ORDINALITY);
+    END IF;
+
+    IF NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release" || exists (@.defers[*]))' THEN
+        RETURN QUERY SELECT * FROM postpone_apply_outcomes(p_worker_id, outcomes);
+        RETURN;
+    END IF;
+    IF NOT outcomes @? '$[*].defers[*]' THEN
+        BEGIN
+            RETURN QUERY SELECT * FROM postpone_apply_outcomes(p_worker_id, outcomes);
+            RETURN;
+        EXCEPTION WHEN unique_violation THEN
+            NULL;  -- One of them collides: one by one.
+        END;
+    END IF;
+    FOR outcome IN SELECT value FROM jsonb_array_elements(outcomes) LOOP
+        RETURN QUERY SELECT * FROM postpone_apply_outcome(p_worker_id, outcome);
+    END LOOP;
+END
+$$;
+
+-- Python's finish. It keeps worker_id.
+CREATE OR REPLACE FUNCTION procrastinate_finish_job_v1(
+    job_id bigint, end_status procrastinate_job_status, delete_job boolean)
+RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF end_status IS NULL OR end_status NOT IN ('succeeded', 'failed', 'aborted') THEN
+        RAISE 'A job ends as succeeded, failed or aborted, not as % (job id: %)', end_status, job_id;
+    END IF;
+    IF delete_job THEN
+        DELETE FROM procrastinate_jobs WHERE id = job_id AND status IN ('todo', 'doing');
+    ELSE
+        UPDATE procrastinate_jobs
+        SET status = end_status, attempts = attempts + (status = 'doing')::integer, abort_requested = false
+        WHERE id = job_id AND status IN ('todo', 'doing');
+    END IF;
+    IF NOT FOUND THEN
+        RAISE 'Job was not found or not in "doing" or "todo" status (job id: %)', job_id;
+    END IF;
+END
+$$;

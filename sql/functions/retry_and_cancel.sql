@@ -1,0 +1,129 @@
+-- Retry and cancel: what people and Python's workers do with a job from the outside.
+
+-- The end of a running job from the outside: failed, and its attempt counted.
+CREATE OR REPLACE FUNCTION postpone_fail_running_job(p_job_id bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE procrastinate_jobs SET status = 'failed', attempts = attempts + 1, abort_requested = false
+    WHERE id = p_job_id;
+END
+$$;
+
+-- Makes a job that is in one of these states wait again; it keeps worker_id, which the next fetch replaces. A
+-- running job that was to be aborted fails instead. So does one whose place another job has taken under the same
+-- queueing lock; a job that had ended before stays as it is then. Never a unique violation.
+CREATE OR REPLACE FUNCTION postpone_requeue_job(
+    p_job_id bigint, from_statuses procrastinate_job_status[], retry_at timestamptz, new_priority integer,
+    new_queue_name varchar, new_lock text)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    before procrastinate_jobs;
+    violated text;
+    waiting_id bigint;
+BEGIN
+    SELECT * INTO before FROM procrastinate_jobs AS job
+    WHERE job.id = p_job_id AND job.status = ANY (from_statuses)
+    FOR NO KEY UPDATE;
+    IF NOT FOUND AND from_statuses = '{doing}' THEN
+        RAISE 'Job was not found or not in "doing" status (job id: %)', p_job_id;
+    ELSIF NOT FOUND THEN
+        RAISE 'Job was not found or has an invalid status to retry (job id: %)', p_job_id;
+    END IF;
+    IF before.status = 'doing' AND before.abort_requested THEN
+        PERFORM postpone_fail_running_job(p_job_id);
+        RETURN QUERY SELECT p_job_id, 'recorded', NULL::bigint, 'failed'::procrastinate_job_status;
+        RETURN;
+    END IF;
+
+    FOR round IN 1 .. 10 LOOP
+        BEGIN
+            RETURN QUERY
+            UPDATE procrastinate_jobs AS job
+            SET status = 'todo',
+                attempts = job.attempts + (job.status IN ('doing', 'failed'))::integer,
+                scheduled_at = retry_at,
+                priority = coalesce(new_priority, job.priority),
+                queue_name = coalesce(new_queue_name, job.queue_name),
+                lock = coalesce(new_lock, job.lock),
+                abort_requested = false
+            WHERE job.id = p_job_id
+            RETURNING job.id, 'recorded', NULL::bigint, job.status;
+            RETURN;
+        EXCEPTION WHEN unique_violation THEN
+            GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+            IF violated <> 'procrastinate_jobs_queueing_lock_idx_v1' THEN
+                RAISE;
+            END IF;
+            waiting_id := postpone_waiting_instead_of(p_job_id);
+        END;
+        EXIT WHEN waiting_id IS NOT NULL;
+    END LOOP;
+    IF waiting_id IS NULL THEN
+        PERFORM postpone_refuse_to_wait(p_job_id);
+    END IF;
+
+    IF before.status = 'doing' THEN
+        PERFORM postpone_fail_running_job(p_job_id);
+        INSERT INTO postpone_attempts AS known (job_id, attempt, cause, message, worker_id, superseded_by)
+        VALUES (p_job_id, before.attempts + 1, 'superseded', 'superseded by job ' || waiting_id, before.worker_id,
+                waiting_id)
+        ON CONFLICT ON CONSTRAINT postpone_attempts_pkey DO UPDATE
+        SET (cause, message, superseded_by) = (excluded.cause, excluded.message, excluded.superseded_by);
+        before.status := 'failed';
+    END IF;
+    RETURN QUERY SELECT p_job_id, 'superseded', waiting_id, before.status;
+END
+$$;
+
+-- For people: whatever has ended without success runs again, and the answer tells what came of it.
+CREATE OR REPLACE FUNCTION postpone_retry_job(
+    p_job_id bigint, retry_at timestamptz DEFAULT NULL, new_priority integer DEFAULT NULL,
+    new_queue_name text DEFAULT NULL, new_lock text DEFAULT NULL)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM postpone_requeue_job(
+        p_job_id, '{doing,failed,cancelled,aborted}', retry_at, new_priority, new_queue_name, new_lock);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION procrastinate_retry_job_v1(
+    job_id bigint, retry_at timestamptz, new_priority integer, new_queue_name varchar, new_lock varchar)
+RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM postpone_requeue_job(job_id, '{doing}', retry_at, new_priority, new_queue_name, new_lock);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION procrastinate_retry_job_v2(
+    job_id bigint, retry_at timestamptz, new_priority integer, new_queue_name varchar, new_lock varchar)
+RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM postpone_requeue_job(job_id, '{doing,failed}', retry_at, new_priority, new_queue_name, new_lock);
+END
+$$;
+
+-- The id when the job was cancelled (or deleted), or asked to stop; null when neither applies.
+CREATE OR REPLACE FUNCTION procrastinate_cancel_job_v1(job_id bigint, abort boolean, delete_job boolean)
+RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    found_id bigint;
+BEGIN
+    IF delete_job THEN
+        DELETE FROM procrastinate_jobs WHERE id = job_id AND status = 'todo' RETURNING id INTO found_id;
+    ELSE
+        UPDATE procrastinate_jobs SET status = 'cancelled' WHERE id = job_id AND status = 'todo'
+        RETURNING id INTO found_id;
+    END IF;
+    IF found_id IS NULL AND abort THEN
+        UPDATE procrastinate_jobs SET abort_requested = true WHERE id = job_id AND status = 'doing'
+        RETURNING id INTO found_id;
+    END IF;
+    RETURN found_id;
+END
+$$;

@@ -1,0 +1,305 @@
+-- Stalled jobs: those in `doing` whose worker is gone or silent. Found, rescued, reported, finished by hand.
+--
+-- Whoever decides a job from outside locks the row of its worker first and the job after it, as finish, heartbeat and
+-- rescue do: so nobody waits for the other in a circle, and a worker that was found silent stays so until commit.
+--
+-- Plans are pinned as in fetch.sql. That holds for what is called from here too, the actions of foreign keys included.
+-- postpone_rescue_job and postpone_finish_by_hand hold the row of a worker while they wait for a job that another
+-- transaction has locked, and that worker gets no heartbeats meanwhile: so they do not wait for long (lock_timeout).
+
+-- ------------------------------------------------------------------------------------------------ what is stalled
+
+-- Jobs in `doing` without a worker, or with one that has been silent for so many seconds.
+--   is_foreign   not run by one of ours: its worker has no row in postpone_workers, or nobody knows who ran it
+--   is_reported  its worker is dead, and a rescue left it to people: its attempt stands in postpone_attempts already
+CREATE OR REPLACE FUNCTION postpone_stalled_jobs(silent_for double precision)
+RETURNS TABLE (job_id bigint, task_name varchar, queue_name varchar, lock text, attempts integer,
+               started_at timestamptz, worker_id bigint, worker_name text, host text, supervisor text,
+               last_heartbeat timestamptz, is_foreign boolean, is_reported boolean)
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    silent_ids bigint[] := ARRAY(
+        SELECT worker.id
+        FROM procrastinate_workers AS worker
+        WHERE worker.last_heartbeat < now() - make_interval(secs => silent_for));
+BEGIN
+    RETURN QUERY
+    WITH stalled AS MATERIALIZED (
+        SELECT job.*
+        FROM procrastinate_jobs AS job
+        WHERE job.status = 'doing' AND job.worker_id IS NULL
+        UNION ALL
+        -- array_position, not ANY: Python's jobs keep their worker when they have ended, and its index has all of them.
+        SELECT job.*
+        FROM procrastinate_jobs AS job
+        WHERE cardinality(silent_ids) > 0
+          AND job.status = 'doing' AND array_position(silent_ids, job.worker_id) IS NOT NULL
+    )
+    SELECT job.id, job.task_name, job.queue_name, job.lock, job.attempts,
+           (SELECT max(event.at) FROM procrastinate_events AS event
+            WHERE event.job_id = job.id AND event.type = 'started'),
+           job.worker_id, coalesce(ours.name, lost.worker_name), ours.host, ours.supervisor, worker.last_heartbeat,
+           ours.worker_id IS NULL AND lost.job_id IS NULL, lost.job_id IS NOT NULL
+    FROM stalled AS job
+    -- With a LIMIT each is one index probe, and cannot become a walk through the whole table, however small that was
+    -- when the plan was made.
+    LEFT JOIN LATERAL (SELECT last_heartbeat FROM procrastinate_workers WHERE id = job.worker_id LIMIT 1)
+        AS worker ON true
+    LEFT JOIN LATERAL (SELECT * FROM postpone_workers AS held WHERE held.worker_id = job.worker_id LIMIT 1)
+        AS ours ON true
+    LEFT JOIN LATERAL (
+        SELECT ended.job_id, ended.worker_name
+        FROM postpone_attempts AS ended
+        WHERE job.worker_id IS NULL AND ended.job_id = job.id AND ended.attempt = job.attempts + 1
+          AND ended.cause = 'worker_lost'
+        LIMIT 1) AS lost ON true
+    ORDER BY job.id;
+END
+$$;
+
+-- ------------------------------------------------------------------------------------------------ rescue
+
+-- The outcome (see postpone_finish_jobs) of a job that was running when its worker died. Limited to max_stalled lost
+-- workers, null for no limit.
+CREATE OR REPLACE FUNCTION postpone_stalled_outcome(
+    job procrastinate_jobs, stalled_action text, max_stalled integer, message text)
+RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    is_poison boolean := stalled_action = 'retry' AND max_stalled <= (
+        SELECT count(*) FROM postpone_attempts AS lost
+        WHERE lost.job_id = job.id AND lost.attempt <= job.attempts AND lost.cause = 'worker_lost');
+BEGIN
+    RETURN jsonb_build_object('job_id', job.id, 'attempt', job.attempts + 1, 'message', message)
+        || CASE WHEN is_poison THEN '{"action": "fail", "cause": "poison"}'
+                ELSE jsonb_build_object('action', stalled_action, 'cause', 'worker_lost') END;
+END
+$$;
+
+-- Ends the lease of a worker that is dead, in one transaction. Locking its row waits for a fetch of the dead one
+-- that is still in flight (it holds the row by the foreign key); deleting it makes any later fetch fail and any
+-- later finish match nothing. In between all its jobs are decided:
+--   by `outcomes`, where it is known how they ended (as postpone_finish_jobs);
+--   released, when `running` is given and they are not among it: they were never started;
+--   else by stalled_action: `retry` (waits again at once; failed when it has lost max_stalled workers before),
+--   `fail`, or `report` (stays in `doing`, without a worker, for people to decide; the attempt is noted as lost).
+-- With silent_for only if the worker has not been heard of for so many seconds: who was taken for dead may have
+-- woken up since. No rows when it has, or when somebody else was faster.
+CREATE OR REPLACE FUNCTION postpone_rescue_worker(
+    p_worker_id bigint, outcomes jsonb, stalled_action text, max_stalled integer, message text,
+    running bigint[] DEFAULT NULL, silent_for double precision DEFAULT NULL)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    undecided jsonb;
+BEGIN
+    IF stalled_action IS NULL OR stalled_action NOT IN ('retry', 'fail', 'report') THEN
+        RAISE EXCEPTION 'postpone_rescue_worker: stalled_action is retry, fail or report, not %', stalled_action
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM FROM procrastinate_workers
+    WHERE id = p_worker_id
+      AND (silent_for IS NULL OR last_heartbeat < now() - make_interval(secs => silent_for))
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT * FROM postpone_finish_jobs(p_worker_id, outcomes);
+
+    SELECT jsonb_agg(
+        CASE WHEN was_running THEN postpone_stalled_outcome(job, stalled_action, max_stalled, message)
+             ELSE jsonb_build_object('job_id', job.id, 'attempt', job.attempts + 1, 'action', 'release')
+        END ORDER BY job.id)
+    INTO undecided
+    FROM procrastinate_jobs AS job
+    CROSS JOIN LATERAL (SELECT running IS NULL OR job.id = ANY (running) AS was_running) AS history
+    WHERE job.worker_id = p_worker_id AND job.status = 'doing'
+      AND NOT (was_running AND stalled_action = 'report');
+    RETURN QUERY SELECT * FROM postpone_finish_jobs(p_worker_id, undecided);
+
+    RETURN QUERY
+    WITH reported AS (
+        -- Without the lease: an outcome that comes late is `gone`, and not taken for one that was recorded.
+        INSERT INTO postpone_attempts AS known (job_id, attempt, cause, message, worker_name)
+        SELECT job.id, job.attempts + 1, 'worker_lost', message,
+               (SELECT name FROM postpone_workers WHERE worker_id = p_worker_id)
+        FROM procrastinate_jobs AS job
+        WHERE job.worker_id = p_worker_id AND job.status = 'doing'
+        ON CONFLICT ON CONSTRAINT postpone_attempts_pkey DO UPDATE
+        SET (cause, message, worker_id, worker_name, ended_at)
+          = (excluded.cause, excluded.message, excluded.worker_id, excluded.worker_name, excluded.ended_at)
+        RETURNING known.job_id
+    )
+    SELECT reported.job_id, 'reported', NULL::bigint, 'doing'::procrastinate_job_status
+    FROM reported;
+
+    DELETE FROM procrastinate_workers WHERE id = p_worker_id;
+END
+$$;
+
+-- ------------------------------------------------------------------------------------------------ job by job
+
+-- Locks a running job, and the row of its worker before it. The job as it is then: of another status when it does not
+-- run (any more), and not locked then; null when there is none.
+CREATE OR REPLACE FUNCTION postpone_lock_running_job(p_job_id bigint) RETURNS procrastinate_jobs
+LANGUAGE plpgsql AS $$
+DECLARE
+    seen procrastinate_jobs;
+    locked procrastinate_jobs;
+BEGIN
+    FOR round IN 1 .. 10 LOOP
+        SELECT * INTO seen FROM procrastinate_jobs WHERE id = p_job_id;
+        IF seen.status IS DISTINCT FROM 'doing' THEN
+            RETURN seen;
+        END IF;
+        PERFORM FROM procrastinate_workers WHERE id = seen.worker_id FOR NO KEY UPDATE;
+        SELECT * INTO locked
+        FROM procrastinate_jobs
+        WHERE id = p_job_id AND status = 'doing' AND worker_id IS NOT DISTINCT FROM seen.worker_id
+        FOR NO KEY UPDATE;
+        IF FOUND THEN
+            RETURN locked;
+        END IF;
+    END LOOP;
+    RAISE EXCEPTION 'job % changes hands all the time', p_job_id USING ERRCODE = 'serialization_failure';
+END
+$$;
+
+-- Whether the worker of a job that is locked as above has shown a sign of life within so many seconds.
+CREATE OR REPLACE FUNCTION postpone_is_alive(p_worker_id bigint, silent_for double precision) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM procrastinate_workers
+        WHERE id = p_worker_id AND last_heartbeat >= now() - make_interval(secs => silent_for));
+END
+$$;
+
+-- Applies an outcome to a running job, whoever ran it. What a rescue noted when it reported the job is kept.
+CREATE OR REPLACE FUNCTION postpone_decide_job(job procrastinate_jobs, outcome jsonb)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    reported postpone_attempts;
+BEGIN
+    SELECT * INTO reported
+    FROM postpone_attempts AS lost
+    WHERE job.worker_id IS NULL AND lost.job_id = job.id AND lost.attempt = job.attempts + 1
+      AND lost.cause = 'worker_lost';
+    RETURN QUERY SELECT * FROM postpone_apply_outcome(job.worker_id, outcome || jsonb_build_object(
+        'job_id', job.id, 'attempt', job.attempts + 1,
+        'message', concat_ws('; ', reported.message, outcome ->> 'message')));
+    UPDATE postpone_attempts AS ended
+    SET worker_name = reported.worker_name
+    WHERE ended.job_id = reported.job_id AND ended.attempt = reported.attempt;
+END
+$$;
+
+-- Rescues one job whose worker is gone or has been silent for so many seconds. One of our workers loses its lease
+-- then, and all its jobs are decided with this one, as by postpone_rescue_worker: should it wake up, it must not run on.
+-- A foreign worker keeps its row, which Python prunes: every job that it has ever finished points there.
+-- still_running: the worker is alive; gone: the job does not run. No rows when there is no such job.
+CREATE OR REPLACE FUNCTION postpone_rescue_job(
+    p_job_id bigint, stalled_action text, max_stalled integer, silent_for double precision, message text)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET lock_timeout = '1s'
+AS $$
+#variable_conflict use_column
+DECLARE
+    our_worker_id bigint;
+    job procrastinate_jobs;
+BEGIN
+    IF stalled_action IS NULL OR stalled_action NOT IN ('retry', 'fail') THEN
+        RAISE EXCEPTION 'postpone_rescue_job: stalled_action is retry or fail, not %', stalled_action
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF silent_for IS NULL THEN
+        RAISE EXCEPTION 'postpone_rescue_job: silent_for is null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    SELECT ours.worker_id INTO our_worker_id
+    FROM procrastinate_jobs AS leased JOIN postpone_workers AS ours USING (worker_id)
+    WHERE leased.id = p_job_id AND leased.status = 'doing';
+    IF FOUND THEN
+        RETURN QUERY SELECT * FROM postpone_rescue_worker(
+            our_worker_id, '[]', stalled_action, max_stalled, message, NULL, silent_for);
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+
+    job := postpone_lock_running_job(p_job_id);
+    IF job.id IS NULL THEN
+        RETURN;
+    ELSIF job.status <> 'doing' THEN
+        RETURN QUERY SELECT job.id, 'gone', NULL::bigint, job.status;
+    ELSIF postpone_is_alive(job.worker_id, silent_for) THEN
+        RETURN QUERY SELECT job.id, 'still_running', NULL::bigint, job.status;
+    ELSE
+        RETURN QUERY SELECT * FROM postpone_decide_job(
+            job, postpone_stalled_outcome(job, stalled_action, max_stalled, message));
+    END IF;
+END
+$$;
+
+-- Ends a job that nobody runs any more, as succeeded or failed, and so releases its lock. Refused (still_running) while
+-- its worker has shown a sign of life within so many seconds, unless forced; gone: the job does not run. No rows when
+-- there is no such job.
+--
+-- Whoever runs it all the same is asked to stop, and its outcome is `gone`: the attempt that is kept names no lease.
+CREATE OR REPLACE FUNCTION postpone_finish_by_hand(
+    p_job_id bigint, end_status procrastinate_job_status, silent_for double precision, force boolean)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET lock_timeout = '1s'
+AS $$
+#variable_conflict use_column
+DECLARE
+    job procrastinate_jobs;
+    is_alive boolean;
+BEGIN
+    IF end_status IS NULL OR end_status NOT IN ('succeeded', 'failed') THEN
+        RAISE EXCEPTION 'postpone_finish_by_hand: a job ends as succeeded or failed, not as %', end_status
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF silent_for IS NULL THEN
+        RAISE EXCEPTION 'postpone_finish_by_hand: silent_for is null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    job := postpone_lock_running_job(p_job_id);
+    is_alive := postpone_is_alive(job.worker_id, silent_for);
+    IF job.id IS NULL THEN
+        RETURN;
+    ELSIF job.status <> 'doing' THEN
+        RETURN QUERY SELECT job.id, 'gone', NULL::bigint, job.status;
+        RETURN;
+    ELSIF is_alive AND force IS NOT TRUE THEN
+        RETURN QUERY SELECT job.id, 'still_running', NULL::bigint, job.status;
+        RETURN;
+    END IF;
+
+    RETURN QUERY SELECT * FROM postpone_decide_job(job, jsonb_build_object(
+        'action', CASE end_status WHEN 'succeeded' THEN 'succeed' ELSE 'fail' END,
+        'cause', 'finished_by_hand',
+        'message', 'finished by hand as ' || end_status
+                   || CASE WHEN is_alive THEN ', while its worker showed signs of life' ELSE '' END));
+    UPDATE postpone_attempts AS ended SET worker_id = NULL
+    WHERE ended.job_id = job.id AND ended.attempt = job.attempts + 1;
+    IF job.worker_id IS NOT NULL THEN
+        PERFORM postpone_notify(
+            job.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', job.id)::text);
+    END IF;
+END
+$$;
