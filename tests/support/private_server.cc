@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <utility>
@@ -19,15 +20,26 @@ PrivateServer::PrivateServer(std::string listen_addresses) : listen_addresses_(s
 }
 
 PrivateServer::PrivateServer(StandbyOf origin) {
+  const std::string data = directory_.file("data");
   own_directory();
-  pg("pg_basebackup", "--checkpoint=fast --no-sync --write-recovery-conf -h " + origin.primary.directory() +
-                          " -U postgres -D " + directory_.file("data"));
+  // By the server alone: a pg_basebackup of the distribution copies no server that is newer.
+  const bool is_14 = origin.primary.execute("SHOW server_version_num") < "150000";
+  const std::string label = origin.primary.execute(
+      std::string(is_14 ? "SELECT pg_start_backup('standby', true, false)"
+                        : "SELECT pg_backup_start('standby', true)") +
+      "; COPY (SELECT 1) TO PROGRAM 'cp -a \"" + origin.primary.directory_.file("data") + "\" \"" + data +
+      "\"'; SELECT labelfile FROM " + (is_14 ? "pg_stop_backup(false, false)" : "pg_backup_stop(false)"));
+  std::ofstream(data + "/backup_label") << label;
+  std::ofstream(data + "/standby.signal").flush();
+  set("primary_conninfo = 'host=" + origin.primary.directory() + " user=postgres'");
+  std::filesystem::remove(data + "/postmaster.pid");
+  own_directory();
   start();
 }
 
 // PostgreSQL refuses to run as root, so the directory is the user postgres's then.
 void PrivateServer::own_directory() const {
-  if (::geteuid() == 0) run_program({"chown", "postgres:", directory()});
+  if (::geteuid() == 0) run_program({"chown", "-R", "postgres:", directory()});
 }
 
 PrivateServer::~PrivateServer() {
@@ -78,11 +90,11 @@ std::string PrivateServer::url() const {
 void PrivateServer::pg(const std::string& program, const std::string& arguments) const {
   const std::string as_postgres =
       ::geteuid() == 0 ? "exec setpriv --reuid=postgres --regid=postgres --init-groups " : "exec ";
-  const auto run =
-      run_program({"bash", "-c",
-                   "initdb=$(ls /usr/lib/postgresql/{1[4-9],[2-9][0-9]}/bin/initdb 2> /dev/null |"
-                   " sort -V | tail -n 1) && cd / && " +
-                       as_postgres + "${initdb%/*}/" + program + " " + arguments + " > /dev/null"});
+  const auto run = run_program(
+      {"bash", "-c",
+       "bin=${POSTPONE_PG_BIN:-$(ls /usr/lib/postgresql/{1[4-9],[2-9][0-9]}/bin/initdb 2> /dev/null |"
+       " sort -V | tail -n 1 | xargs dirname)} && cd / && " +
+           as_postgres + "$bin/" + program + " " + arguments + " > /dev/null"});
   if (run.exit_status != 0) throw std::runtime_error(program + ": " + run.errors);
 }
 
