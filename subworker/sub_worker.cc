@@ -269,7 +269,7 @@ sql::Outcome SubWorker::execute(const sql::Job& job, board::JobEntry& entry) {
   sys::crash_point("sub_worker.job_on_board");
   teller_.job_started(job, time_limit);
   const Execution execution = task_->run(job, time_limit, hooks);
-  left_behind_ = !kill_leftovers();  // before the lock of the job can be free
+  left_behind_ = task_->survived();  // before the lock of the job can be free
   fence_.stand_down();
   return decide(job, execution, *task, group_.delete_jobs);
 }
@@ -329,7 +329,7 @@ void SubWorker::idle() {
   // After that, and not before: who waits for a permit asks those that are idle, and did not find us among
   // them until now.
   lend_connection();
-  kill_leftovers();
+  task_->kill_leftovers();
   const auto until = Clock::now() + config_.supervisor.polling_interval;
   // Several signs of life within the time after which we would be taken for dead.
   const auto slice = std::min<std::chrono::nanoseconds>(kIdleSlice, config_.supervisor.subworker_timeout / 4);
@@ -342,7 +342,7 @@ void SubWorker::idle() {
     else
       teller_.weigh_task(task_->jobs_served(), true);
     if (!slot_.doorbell.is_rung()) {
-      kill_leftovers();
+      task_->kill_leftovers();
       continue;
     }
     if (slot_.doorbell.is_rung_for(board::kRungForWork))
@@ -355,19 +355,6 @@ void SubWorker::idle() {
     if ((rung & (board::kRungForWork | board::kRungForCommand)) != 0) return;
     slot_.enter(board::SlotState::idle);
   }
-}
-
-// What a job forked away and left behind is an orphan, and so a child of ours, most often by the time when
-// the job has ended. What becomes one later (it had a parent that lived on for a while) is found while idle,
-// at the next job's end, and when its task process ends.
-// False when something is left all the same.
-bool SubWorker::kill_leftovers() {
-  const auto orphans = sys::kill_orphans({task_->pid()}, 1s);
-  if (orphans.reaped > 0) spdlog::warn("killed {} process(es) that a job had left behind", orphans.reaped);
-  if (orphans.left.empty()) return !task_->survived();
-  // What is never caught one by one goes with its whole cgroup.
-  if (task_->alive()) task_->retire(0ms);
-  return !task_->survived() && sys::kill_orphans({}, 0ms).left.empty();
 }
 
 void SubWorker::tick() {

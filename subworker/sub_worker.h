@@ -57,7 +57,6 @@ class SubWorker {
   void write_on_board(std::size_t entry);
   void count(const sql::Outcome& outcome);
   void idle();
-  bool kill_leftovers();
   static void on_output(Output::Stream stream, std::string_view line);
   void tick();
   bool leaving();

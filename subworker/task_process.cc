@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@ constexpr std::size_t kReadBytes = 64UL * 1024;
 constexpr std::size_t kMostDrained =
     1024UL * 1024;  // what a pipe is emptied of between two looks at the channel
 constexpr auto kBurialLimit = 5s;
+constexpr auto kSweepLimit = 1s;   // with what a job has left behind
 constexpr auto kOomInterval = 1s;  // a look costs as much as a short job
 constexpr auto kDyingTime = 2s;    // between the end of its channel and the end of a process: exit handlers
 
@@ -130,6 +132,7 @@ void TaskProcess::accept(const wire::Hello& hello) {
     send(wire::Refuse{error.what()});
     give_up(fmt::format("its description is unreadable: {}", error.what()));
   }
+  leftovers_.emplace(process_.pid());  // before it may do anything in the name of a job
   send(wire::Welcome{});
   greeted_ = true;
 }
@@ -158,7 +161,7 @@ bool TaskProcess::drain(Output::Stream stream, std::size_t most) {
   sys::Fd& pipe = pipes_[static_cast<std::size_t>(stream)];
   char bytes[kReadBytes];
   for (std::size_t total = 0; pipe && total < most;) {
-    const ssize_t n = ::read(pipe.get(), bytes, sizeof bytes);
+    const ssize_t n = ::read(pipe.get(), bytes, std::min(sizeof bytes, most - total));
     if (n == 0) pipe.reset();
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return true;
@@ -176,6 +179,15 @@ void TaskProcess::pass_on_output() {
 void TaskProcess::drain_output() {
   drain(Output::Stream::out, kMostDrained);
   drain(Output::Stream::err, kMostDrained);
+}
+
+// What the pipes hold at this moment, and no more: a helper or a thread that writes on does not hold us up.
+void TaskProcess::drain_what_is_there() {
+  for (const auto stream : {Output::Stream::out, Output::Stream::err}) {
+    const sys::Fd& pipe = pipes_[static_cast<std::size_t>(stream)];
+    int bytes = 0;
+    if (pipe && ::ioctl(pipe.get(), FIONREAD, &bytes) == 0) drain(stream, static_cast<std::size_t>(bytes));
+  }
 }
 
 // A task process that does not read its channel is found out by its deadline; here a full channel only means
@@ -371,13 +383,17 @@ class TaskProcess::Run {
   }
 
   Execution report() {
+    const auto run_time = Clock::now() - started_;
     // Its result and our SIGKILL have crossed: the process is as good as dead, and serves no other job.
     if (killed_ && owner_.alive()) owner_.kill_all();
+    // What it had started has said its last words in the name of this job, and none in that of the next.
+    owner_.kill_leftovers();
+    owner_.drain_what_is_there();
     owner_.output_.finish();
     ++owner_.jobs_served_;
     Execution execution;
     execution.stop = stop_;
-    execution.run_time = Clock::now() - started_;
+    execution.run_time = run_time;
     execution.cpu_time = cpu_of_dead_;
     execution.max_rss_bytes = rss_of_dead_;
     if (const auto* returned = std::get_if<Returned>(&*end_)) {
@@ -436,6 +452,18 @@ sys::ExitReport TaskProcess::kill_all() {
   pass_on_output();
   channel_.reset();
   return report;
+}
+
+// What a job forked away may hang below the task process (which did not wait for it) or be a child of ours by
+// now (its parent has ended); what becomes one of the two later is found while idle, at the next job's end,
+// and when the task process ends.
+bool TaskProcess::kill_leftovers() {
+  if (!alive() || !leftovers_) return !survived_;
+  const auto sweep = leftovers_->sweep(kSweepLimit);
+  if (sweep.killed > 0) spdlog::warn("killed {} process(es) that a job had left behind", sweep.killed);
+  // What is never caught one by one goes with its whole cgroup.
+  if (!sweep.left.empty()) kill_all();
+  return !survived_;
 }
 
 bool TaskProcess::has_ended() const {

@@ -24,6 +24,7 @@
 #include "sql/job.h"
 #include "subworker/execution.h"
 #include "subworker/output.h"
+#include "sys/leftovers.h"
 #include "sys/oom.h"
 #include "sys/process.h"
 
@@ -65,12 +66,17 @@ class TaskProcess {
   // REQUIRES: greeted.
   const libtask::wire::Description& description() const { return description_; }
 
-  // Runs a job. REQUIRES: greeted, alive().
+  // Runs a job. When it returns nothing lives that the job has started, or survived() says so. REQUIRES:
+  // greeted, alive().
   Execution run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks);
 
   // Closes the channel, which tells it to go, gives it `grace`, then kills its group and what forked away
   // from it.
   void retire(std::chrono::milliseconds grace);
+
+  // Kills what jobs have left behind, which the end of each does too; and a process that was forked late, by
+  // a thread that a job had left in the task process, say. False when something is left all the same.
+  bool kill_leftovers();
 
   // Hands on what it has written since its last job ended, which belongs to none.
   void pass_on_output();
@@ -95,6 +101,7 @@ class TaskProcess {
   bool read_channel();
   bool drain(Output::Stream stream, std::size_t most);
   void drain_output();
+  void drain_what_is_there();
   void send(const libtask::wire::Frame& frame);
   void look_at_oom();
   sys::ExitReport kill_all();
@@ -109,6 +116,7 @@ class TaskProcess {
   sys::Fd pipes_[2];  // by Output::Stream
   libtask::wire::Decoder decoder_;
   libtask::wire::Description description_;
+  std::optional<sys::Leftovers> leftovers_;  // once greeted
   bool greeted_ = false;
   bool survived_ = false;
   Clock::time_point started_;

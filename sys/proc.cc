@@ -57,14 +57,23 @@ std::string proc_path(pid_t pid, const std::string& file) {
 
 }  // namespace
 
-std::optional<pid_t> parent_in_stat(std::string_view stat) {
+// Fields behind the name, counted from the state as proc(5) does, which calls it 3.
+std::optional<Standing> standing_in_stat(std::string_view stat) {
+  constexpr int kStarted = 22;
   const auto name_end = stat.rfind(") ");
   if (name_end == std::string_view::npos) return std::nullopt;
   std::istringstream rest{std::string(stat.substr(name_end + 2))};
-  char state = 0;
-  pid_t parent = 0;
-  if (!(rest >> state >> parent)) return std::nullopt;
-  return parent;
+  Standing standing;
+  if (!(rest >> standing.state >> standing.parent)) return std::nullopt;
+  std::string skipped;
+  for (int field = 5; field < kStarted; ++field) rest >> skipped;
+  if (!(rest >> standing.started)) return std::nullopt;
+  return standing;
+}
+
+std::optional<Standing> standing_of(pid_t pid) {
+  const auto stat = try_read(proc_path(pid, "/stat"));
+  return stat ? standing_in_stat(*stat) : std::nullopt;
 }
 
 std::optional<std::vector<pid_t>> listed_children(pid_t parent) {
@@ -81,8 +90,8 @@ std::optional<std::vector<pid_t>> listed_children(pid_t parent) {
 std::vector<pid_t> scanned_children(pid_t parent) {
   std::vector<pid_t> children;
   for (const pid_t pid : numbered_entries("/proc")) {
-    const auto stat = try_read(proc_path(pid, "/stat"));
-    if (stat && parent_in_stat(*stat) == parent) children.push_back(pid);
+    const auto standing = standing_of(pid);
+    if (standing && standing->parent == parent) children.push_back(pid);
   }
   return children;
 }

@@ -5,7 +5,9 @@
 
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
+#include "sys/leftovers.h"
 #include "sys/proc.h"
 #include "sys/process.h"
 
@@ -67,12 +69,92 @@ TEST_F(Orphans, KnownChildrenAreSpared) {
   EXPECT_THAT(children_of(::getpid()), testing::ElementsAre(known.pid()));
 }
 
-TEST(ParentInStat, ANameFullOfParenthesesFoolsNobody) {
-  EXPECT_EQ(parent_in_stat("4711 (cat) S 815 4711 4700 34816"), 815);
-  EXPECT_EQ(parent_in_stat("4711 () R 1 (x) S) S 815 4711 4700"), 815);
-  EXPECT_EQ(parent_in_stat("4711 (two\nlines) Z 815 0"), 815);
-  EXPECT_EQ(parent_in_stat(""), std::nullopt);
-  EXPECT_EQ(parent_in_stat("4711 (cut"), std::nullopt);
+// A task process of shell commands: it says on descriptor 5 that it is ready, and goes on when it is told to.
+class OfATask : public Orphans {
+ protected:
+  void TearDown() override {
+    task_.signal(SIGKILL);
+    task_.reap();
+    kill_orphans({}, kGenerous);
+  }
+  void start(const std::string& script) {
+    FdPair orders = make_pipe();
+    FdPair answers = make_pipe();
+    ProcessSpec spec = shell(script);
+    spec.descriptors = {{orders.first.get(), STDIN_FILENO}, {answers.second.get(), 5}};
+    task_ = Process::spawn(spec);
+    orders_ = std::move(orders.second);
+    answers_ = std::move(answers.first);
+    wait_until_ready();
+  }
+  void wait_until_ready() {
+    char word[8];
+    ASSERT_EQ(::read(answers_.get(), word, sizeof word), 6);
+  }
+  void go_on() {
+    ASSERT_EQ(::write(orders_.get(), "\n", 1), 1);
+    wait_until_ready();
+  }
+
+  Process task_;
+  Fd orders_;
+  Fd answers_;
+};
+
+TEST_F(OfATask, NoneLeftIsNothingToDo) {
+  start("echo ready >&5; read x");
+  const Leftovers leftovers(task_.pid());
+  const auto sweep = leftovers.sweep(kGenerous);
+  EXPECT_EQ(sweep.killed, 0);
+  EXPECT_EQ(sweep.dead, 0);
+  EXPECT_THAT(sweep.left, IsEmpty());
+  EXPECT_FALSE(task_.try_reap()) << "it is none of those";
+}
+
+TEST_F(OfATask, ALivingChildIsKilledAndItsEndSeen) {
+  start("echo ready >&5; read x; sleep 1000 & echo ready >&5; read y");
+  const Leftovers leftovers(task_.pid());
+  go_on();
+  EXPECT_EQ(leftovers.sweep(kGenerous).killed, 1);
+  const auto sweep = leftovers.sweep(kGenerous);
+  EXPECT_EQ(sweep.killed, 0);
+  EXPECT_EQ(sweep.dead, 1) << "the shell has not waited for it";
+}
+
+TEST_F(OfATask, WhatRanBeforeIsKeptWithWhatItStartsAndTheRestIsNot) {
+  start(
+      "sh -c 'while :; do sleep 0.01; done' & echo ready >&5; read x;"
+      "sleep 1001 & echo ready >&5; read y");
+  const pid_t helper = children_of(task_.pid()).front();
+  const Leftovers leftovers(task_.pid());
+  go_on();
+  EXPECT_EQ(leftovers.sweep(kGenerous).killed, 1);
+  EXPECT_EQ(::kill(helper, 0), 0);
+  EXPECT_EQ(leftovers.sweep(kGenerous).killed, 0);
+}
+
+TEST_F(OfATask, OrphansOfItsChildrenAreFoundBelowUs) {
+  start(
+      "echo ready >&5; read x; (setsid sh -c 'sleep 1000 & sleep 1001 & echo ready >&5; wait' &);"
+      "sleep 1002 & read y");
+  const Leftovers leftovers(task_.pid());
+  go_on();
+  EXPECT_GE(leftovers.sweep(kGenerous).killed, 3);
+  EXPECT_THAT(children_of(::getpid()), testing::ElementsAre(task_.pid()));
+}
+
+TEST(StandingInStat, ANameFullOfParenthesesFoolsNobody) {
+  const std::string rest = " 815 4711 4700 34816 1 2 3 4 5 6 7 8 9 10 11 12 13 14 778 99";
+  for (const char* name : {"(cat) S", "() R 1 (x) S) S", "(two\nlines) S"}) {
+    const auto standing = standing_in_stat("4711 " + std::string(name) + rest);
+    ASSERT_TRUE(standing) << name;
+    EXPECT_EQ(standing->state, 'S');
+    EXPECT_EQ(standing->parent, 815);
+    EXPECT_EQ(standing->started, 778U);
+  }
+  EXPECT_FALSE(standing_in_stat(""));
+  EXPECT_FALSE(standing_in_stat("4711 (cut"));
+  EXPECT_FALSE(standing_in_stat("4711 (cut short) S 815 4711"));
 }
 
 TEST(ChildrenOf, BothWaysOfLookingFindTheSame) {

@@ -1,17 +1,21 @@
 // A task executable for tests: what a task process sees of its surroundings, and every kind of retry.
 #include <fcntl.h>
 #include <libtask/json.h>
+#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 
 using namespace std::chrono_literals;
@@ -83,8 +87,58 @@ void beat_and_leave_a_daemon(libtask::Context& job, const std::string& file, std
   beat(job, file, ms);
 }
 
+// Leaves a process behind in one of the ways that there are, and its number in the file.
+void leave(const std::string& way, const std::string& file) {
+  const std::string script = "echo $$ > " + file + "; exec sleep 1000";
+  const auto be_left = [&] {
+    append(file, std::to_string(getpid()));
+    for (;;) pause();
+  };
+  if (way == "popen" && popen(script.c_str(), "r") == nullptr) throw std::runtime_error("popen");
+  if (way == "shell" && std::system(("(" + script + ") &").c_str()) != 0) throw std::runtime_error("system");
+  if (way == "posix_spawn") {
+    std::string words[] = {"sh", "-c", script};
+    char* arguments[] = {words[0].data(), words[1].data(), words[2].data(), nullptr};
+    if (posix_spawn(nullptr, "/bin/sh", nullptr, nullptr, arguments, environ) != 0)
+      throw std::runtime_error("posix_spawn");
+  }
+  if (way == "fork" && fork() == 0) be_left();
+  if (way == "session" && fork() == 0) {
+    setsid();
+    be_left();
+  }
+  if (way == "subreaper") prctl(PR_SET_CHILD_SUBREAPER, 1);
+  if (way == "subreaper" || way == "double fork") {
+    const pid_t child = fork();
+    if (child == 0 && fork() == 0) be_left();
+    if (child == 0) _exit(0);
+    waitpid(child, nullptr, 0);
+  }
+  if (way == "chatter" && fork() == 0)
+    for (append(file, std::to_string(getpid()));; usleep(200)) std::puts("chatter"), std::fflush(stdout);
+  while (!std::filesystem::exists(file) || std::filesystem::file_size(file) == 0)
+    std::this_thread::sleep_for(1ms);
+}
+
+// Fails if the process whose number stands in the file lives.
+void gone(const std::string& file) {
+  std::string number;
+  std::ifstream(file) >> number;
+  std::string stat;
+  std::getline(std::ifstream("/proc/" + number + "/stat"), stat);
+  if (!stat.empty() && stat.find(") Z ") == std::string::npos) throw std::runtime_error("lives: " + stat);
+}
+
+// Starts a helper that is there before the first job.
+void start_helper(const std::string& file) {
+  if (fork() != 0) return;
+  append(file, std::to_string(getpid()));
+  for (;;) pause();
+}
+
 // What main() is told before the arguments of libtask. --thread: handlers run in a thread that is not the
 // first.
+// --helper=FILE: starts a helper, whose number it writes into the file.
 // --no-stack: the program has taken the signal for itself, and cannot tell a sub-worker where its handler is.
 bool take(int& argc, char** argv, const std::string& option) {
   if (argc < 2 || argv[1] != option) return false;
@@ -109,7 +163,13 @@ int main(int argc, char** argv) {
     ++argv;
     std::signal(SIGRTMAX - 1, SIG_IGN);
   }
+  if (const std::string_view word = argc > 1 ? argv[1] : ""; word.starts_with("--helper=")) {
+    start_helper(std::string(word.substr(9)));
+    take(argc, argv++, std::string(word));
+  }
   libtask::App app;
+  app.task("test.leave", leave, {"way", "file"});
+  app.task("test.gone", gone, {"file"});
   app.task("test.surroundings", surroundings, {"file"});
   app.task("test.append", append, {"file", "text"});
   app.task("test.until", until, {"file"});
