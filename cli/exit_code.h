@@ -12,7 +12,7 @@ enum class ExitCode {
   usage = 2,          // the command line makes no sense
   configuration = 3,  // the configuration file or the database url does
   unreachable = 4,    // the database does not answer, or does not let us in
-  schema = 5,         // the database lacks Postpone's schema, or has another version of it
+  schema = 5,         // the database lacks Postpone's schema, has another version of it, or cannot have it
 };
 
 // Ends the command. what() is one line for whoever typed it: what is wrong, where, what to do.

@@ -9,6 +9,16 @@
 namespace postpone::cli {
 namespace {
 
+// What cannot be used as it is has an exit code of its own, whichever command finds it.
+template <class Work>
+auto as_schema_failure(Work work) {
+  try {
+    return work();
+  } catch (const sql::SchemaUnfit& unfit) {
+    throw Failure(ExitCode::schema, unfit.what());
+  }
+}
+
 // After a first connection has shown that the url makes sense and the server lets us in: what goes wrong from
 // here on is the schema's.
 sql::ConnectOptions reachable(const Invocation& invocation) {
@@ -18,7 +28,7 @@ sql::ConnectOptions reachable(const Invocation& invocation) {
 
 ExitCode apply(const Invocation& invocation) {
   const sql::ConnectOptions options = reachable(invocation);
-  const std::vector<std::string> applied = sql::apply_schema(options);
+  const std::vector<std::string> applied = as_schema_failure([&] { return sql::apply_schema(options); });
   for (const std::string& migration : applied) std::cout << "applied " << migration << '\n';
   if (applied.empty()) {
     std::cout << "nothing to do: version " << sql::check_schema(options).installed_version
@@ -42,12 +52,15 @@ const char* describe(sql::SchemaReport::State state) {
       return "newer than this program";
     case State::damaged:
       return "damaged";
+    case State::wrong_encoding:
+      return "in a database that is not UTF8";
   }
   return "";
 }
 
 ExitCode check(const Invocation& invocation) {
-  const sql::SchemaReport report = sql::check_schema(reachable(invocation));
+  const sql::ConnectOptions options = reachable(invocation);
+  const sql::SchemaReport report = as_schema_failure([&] { return sql::check_schema(options); });
   std::cout << "state      " << describe(report.state) << '\n'
             << "installed  version " << report.installed_version << " of " << report.current_version
             << " in schema " << report.schema << ", PostgreSQL " << report.server_version << '\n';
@@ -62,10 +75,10 @@ ExitCode make_roles(const Invocation& invocation, bool print_only) {
     return ExitCode::done;
   }
   const sql::ConnectOptions options = reachable(invocation);
-  const sql::SchemaReport report = sql::check_schema(options);
+  const sql::SchemaReport report = as_schema_failure([&] { return sql::check_schema(options); });
   if (report.state != sql::SchemaReport::State::current)
     throw Failure(ExitCode::schema, sql::explain(report));
-  sql::apply_roles(options);
+  as_schema_failure([&] { sql::apply_roles(options); });
   std::cout << "postpone_worker, postpone_client and postpone_monitor have what they need in schema "
             << report.schema << "; grant them to those who log in\n";
   return ExitCode::done;

@@ -163,6 +163,12 @@ constexpr const char* kRequested =
     "r.queue, r.task, r.priority, r.lock, r.queueing_lock, r.args::jsonb,"
     " coalesce(now() + r.delay * interval '1 second', r.scheduled_at)";
 
+// The columns are arrays with NULLs, which the server takes for the word "NULL" where it is told to.
+const Statement& know_null_in_arrays() {
+  static const Statement kStatement{"select set_config('array_nulls', 'on', true)", {}};
+  return kStatement;
+}
+
 Statement defer_statement(const std::vector<DeferRequest>& requests) {
   static const std::string kSql = "select unnest(procrastinate_defer_jobs_v1(array_agg(row(" +
                                   std::string(kRequested) +
@@ -177,6 +183,17 @@ Statement defer_unless_enqueued_statement(const std::vector<DeferRequest>& reque
       std::string(kRequested) + kRequests +
       " order by r.position on conflict (queueing_lock) where status = 'todo' do nothing returning id";
   return {kSql, columns_of(requests)};
+}
+
+// The one queueing lock that these requests name; empty when it is none or several.
+std::string only_queueing_lock_of(const std::vector<DeferRequest>& requests) {
+  std::string only;
+  for (const DeferRequest& request : requests) {
+    if (!request.queueing_lock || *request.queueing_lock == only) continue;
+    if (!only.empty()) return "";
+    only = *request.queueing_lock;
+  }
+  return only;
 }
 
 // Conditions of a filter and their parameters.
@@ -288,13 +305,21 @@ JobManager JobManager::connect(const ConnectOptions& options) {
 std::vector<JobId> JobManager::defer(const std::vector<DeferRequest>& requests) {
   if (requests.empty()) return {};
   for (const DeferRequest& request : requests) refuse_faults(request);
-  return ids_of(impl_->connection.pipeline({defer_statement(requests)}).front());
+  try {
+    return ids_of(impl_->connection.pipeline({know_null_in_arrays(), defer_statement(requests)}).back());
+  } catch (const AlreadyEnqueued& refusal) {
+    // The server names the lock only to who may read it.
+    const std::string lock = only_queueing_lock_of(requests);
+    if (!refusal.queueing_lock().empty() || lock.empty()) throw;
+    throw AlreadyEnqueued(refusal, lock);
+  }
 }
 
 std::vector<JobId> JobManager::defer_unless_enqueued(const std::vector<DeferRequest>& requests) {
   if (requests.empty()) return {};
   for (const DeferRequest& request : requests) refuse_faults(request);
-  return ids_of(impl_->connection.pipeline({defer_unless_enqueued_statement(requests)}).front());
+  return ids_of(
+      impl_->connection.pipeline({know_null_in_arrays(), defer_unless_enqueued_statement(requests)}).back());
 }
 
 void JobManager::begin() {

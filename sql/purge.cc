@@ -11,18 +11,20 @@ namespace {
 // Jobs that one step looks at. It deletes so many at most, which takes some hundredths of a second.
 constexpr int kJobsOfAStep = 1000;
 
-// The jobs j of a step that are to go, as the end of a statement; $1 and $2 are the ids between which they
-// are, $3 is the moment before which the last event must have been.
-Statement chosen(const PurgeOptions& options, JobId after, JobId last, const std::string& moment) {
+// The jobs j of a step that are to go, as the end of a statement; $1 and $2 are the first and the last id
+// that they may have, $3 is the moment before which the last event must have been.
+Statement chosen(const PurgeOptions& options, JobId first, JobId last, const std::string& moment) {
   Statement statement;
-  statement.parameters = {to_parameter(after), to_parameter(last), moment};
+  statement.parameters = {to_parameter(first), to_parameter(last), moment};
   std::string labels;
   for (const JobStatus status : options.statuses)
     labels += (labels.empty() ? "'" : ", '") + std::string(to_string(status)) + "'";
   statement.sql =
-      " from procrastinate_jobs j where j.id > $1::bigint and j.id <= $2::bigint and j.status in (" + labels +
+      " from procrastinate_jobs j where j.id >= $1::bigint and j.id <= $2::bigint and j.status in (" +
+      labels +
       ") and (select max(e.at) from procrastinate_events e"
-      "      where e.job_id = j.id and e.type is distinct from 'scheduled') < $3::timestamptz";
+      "      where e.job_id = j.id and e.type is distinct from 'scheduled')"
+      " < timestamptz 'epoch' + $3::bigint * interval '1 microsecond'";
   const auto equals = [&statement](const char* column, const std::optional<std::string>& value) {
     if (!value) return;
     statement.parameters.emplace_back(*value);
@@ -60,10 +62,11 @@ struct Purge::Impl {
 
   Connection connection;
   PurgeOptions options;
-  std::string moment;  // as the database writes it
+  std::string moment;  // by the database's clock, in microseconds since 1970
   JobId first = 0;
   JobId last = 0;
-  JobId position = 0;  // the last id that was looked at
+  JobId next = 0;  // what comes before it was looked at; of no meaning once all were
+  bool all_seen = false;
   std::map<JobStatus, std::int64_t> deleted;
 };
 
@@ -77,39 +80,44 @@ Purge Purge::begin(const ConnectOptions& connect_options, PurgeOptions options) 
     throw std::invalid_argument("Purge: only jobs that have ended can be purged");
   auto impl = std::make_unique<Impl>(connect_options, std::move(options));
   const Result result = impl->connection.query(
-      "select (now() - $1::double precision * interval '1 second')::text, coalesce(min(j.id), 0),"
+      "select (extract(epoch from now()) * 1000000 - $1::double precision::numeric * 1000000)::bigint, "
+      "coalesce(min(j.id), 0),"
       " coalesce(max(j.id), -1) from procrastinate_jobs j",
       {to_parameter(impl->options.older_than.count())});
   const Row row = result.only();
   impl->moment = row.get<std::string>(0);
   impl->first = row.get<JobId>(1);
   impl->last = row.get<JobId>(2);
-  impl->position = impl->first - 1;
+  impl->next = impl->first;
+  impl->all_seen = impl->first > impl->last;
   return Purge(std::move(impl));
 }
 
 bool Purge::step() {
-  if (impl_->position >= impl_->last) return false;
+  if (impl_->all_seen) return false;
   const Result window = impl_->connection.query(
       "select coalesce(max(w.id), $2::bigint) from (select j.id from procrastinate_jobs j"
-      " where j.id > $1::bigint and j.id <= $2::bigint order by j.id limit " +
+      " where j.id >= $1::bigint and j.id <= $2::bigint order by j.id limit " +
           std::to_string(kJobsOfAStep) + ") w",
-      {to_parameter(impl_->position), to_parameter(impl_->last)});
+      {to_parameter(impl_->next), to_parameter(impl_->last)});
   const JobId until = window.only().get<JobId>(0);
   Statement statement =
-      step_statement(impl_->options, chosen(impl_->options, impl_->position, until, impl_->moment));
+      step_statement(impl_->options, chosen(impl_->options, impl_->next, until, impl_->moment));
   const std::vector<Result> results = impl_->connection.pipeline({std::move(statement)});
   for (const Row row : results.front()) {
     if (const auto status = parse_job_status(row.text(0)))
       impl_->deleted[*status] += row.get<std::int64_t>(1);
   }
-  impl_->position = until;
+  // An id may be the greatest that there is.
+  impl_->all_seen = until >= impl_->last;
+  if (!impl_->all_seen) impl_->next = until + 1;
   return true;
 }
 
 double Purge::done() const {
-  const double all = static_cast<double>(impl_->last - impl_->first + 1);
-  return all <= 0 ? 1 : static_cast<double>(impl_->position - impl_->first + 1) / all;
+  if (impl_->all_seen) return 1;
+  const auto first = static_cast<double>(impl_->first);
+  return (static_cast<double>(impl_->next) - first) / (static_cast<double>(impl_->last) - first + 1);
 }
 
 const std::map<JobStatus, std::int64_t>& Purge::deleted() const {

@@ -27,6 +27,17 @@ constexpr std::string_view kFunctions = "the functions of this version";
 
 constexpr std::string_view kCommand = "postpone schema apply";
 
+constexpr std::string_view kEncoding = "UTF8";
+
+// A database, a role or a service file may have other defaults. Those that change how the server writes
+// definitions as text, how it reads ours, or how long it has patience, count for nothing until the
+// transaction ends. (search_path is a question of its own: work_in().)
+constexpr std::string_view kSettings =
+    "SELECT set_config(name, value, true) FROM (VALUES ('quote_all_identifiers', 'off'),"
+    " ('standard_conforming_strings', 'on'), ('array_nulls', 'on'), ('check_function_bodies', 'on'),"
+    " ('plpgsql.extra_errors', 'none'), ('lock_timeout', '0'),"
+    " ('idle_in_transaction_session_timeout', '0')) AS setting (name, value)";
+
 std::string quoted(std::string_view text) {
   return '"' + std::string(text) + '"';
 }
@@ -104,9 +115,14 @@ std::string find_schema(Connection& connection) {
               " WHERE pg_class.oid = to_regclass('procrastinate_jobs')), current_schema())::text")
           .only()
           .get<std::optional<std::string>>(0);
-  if (schema) return *schema;
-  throw DatabaseError(Remedy::bug,
-                      "search_path names no schema that exists: create the schema, or correct search_path");
+  if (!schema) {
+    throw SchemaUnfit("search_path names no schema that exists: create the schema, or correct search_path");
+  }
+  if (schema->starts_with("pg_")) {
+    throw SchemaUnfit("search_path leads to schema " + quoted(*schema) +
+                      ", which is the server's own: let it name another schema first");
+  }
+  return *schema;
 }
 
 bool has_table(Connection& connection, const std::string& name) {
@@ -119,11 +135,30 @@ void add_missing_migrations(SchemaReport& report, const std::set<int>& installed
   }
 }
 
+// The schema that was found first in search_path, be it there already or not.
+void work_in(Connection& connection, const std::string& schema) {
+  connection.query(
+      "SELECT set_config('search_path', concat_ws(', ', quote_ident($1), nullif(current_setting("
+      "'search_path'), '')), true)",
+      {schema});
+}
+
+// In a transaction, which it prepares: kSettings, and the way to the schema that it tells of.
 SchemaReport report_on(Connection& connection) {
+  connection.query(std::string(kSettings));
+  const Result server = connection.query(
+      "SELECT current_setting('server_version'), current_database(), current_setting('server_encoding')");
   SchemaReport report;
-  report.schema = find_schema(connection);
-  report.server_version = connection.query("SHOW server_version").only().get<std::string>(0);
+  report.server_version = server.only().get<std::string>(0);
+  report.database = server.only().get<std::string>(1);
+  report.encoding = server.only().get<std::string>(2);
   report.current_version = migrations().back().version;
+  report.schema = find_schema(connection);
+  work_in(connection, report.schema);
+  if (report.encoding != kEncoding) {
+    report.state = State::wrong_encoding;
+    return report;
+  }
   if (!has_table(connection, "postpone_migrations")) {
     report.state = has_table(connection, "procrastinate_jobs") ? State::adoptable : State::absent;
     add_missing_migrations(report, {});
@@ -147,6 +182,11 @@ SchemaReport report_on(Connection& connection) {
 std::string put_functions() {
   return std::string(functions()) + "COMMENT ON TABLE postpone_migrations IS '" + functions_comment() +
          "';\n";
+}
+
+// How the scripts for psql begin.
+std::string begin_script() {
+  return "BEGIN;\n" + std::string(kSettings) + ";\n" + std::string(kTakeLock) + ";\n";
 }
 
 std::string record(const Migration& migration) {
@@ -179,14 +219,6 @@ std::vector<std::string> bring_up_to_date(Connection& connection, SchemaReport r
                                        " incomplete, so nothing was changed: " + joined(report.missing, 10));
 }
 
-// The schema that was found first in search_path, be it there already or not.
-void work_in(Connection& connection, const std::string& schema) {
-  connection.query(
-      "SELECT set_config('search_path', concat_ws(', ', quote_ident($1), current_setting('search_path')), "
-      "true)",
-      {schema});
-}
-
 // Does anybody use the roles here? They belong to the server, and may have been made for another database.
 bool has_roles(Connection& connection) {
   return connection
@@ -200,12 +232,27 @@ bool has_roles(Connection& connection) {
       .get<bool>(0);
 }
 
-std::vector<std::string> migrate(Connection& connection) {
-  connection.query("BEGIN");
+// Whatever a transaction is by default. To wait for another one that changes the schema, or to index millions
+// of jobs, takes what it takes, so the connection has no limit for a statement.
+Connection begin_to_change(const ConnectOptions& options) {
+  ConnectOptions patient = options;
+  patient.statement_timeout = std::chrono::milliseconds::zero();
+  Connection connection(patient);
+  if (connection.server_version() < kOldestServer) {
+    throw SchemaUnfit("Postpone needs PostgreSQL 14 or later: upgrade the server");
+  }
+  connection.query("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE, NOT DEFERRABLE");
+  connection.query(
+      "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)");
   connection.query(std::string(kTakeLock));
+  return connection;
+}
+
+std::vector<std::string> migrate(const ConnectOptions& options) {
+  Connection connection = begin_to_change(options);
   const SchemaReport before = report_on(connection);
-  if (before.state == State::newer) throw DatabaseError(Remedy::bug, explain(before));
-  work_in(connection, before.schema);
+  if (before.state == State::newer || before.state == State::wrong_encoding)
+    throw SchemaUnfit(explain(before));
   std::vector<std::string> applied = bring_up_to_date(connection, before);
   connection.script(std::string(privileges()));
   if (has_roles(connection)) connection.script(std::string(roles()));
@@ -217,20 +264,16 @@ std::vector<std::string> migrate(Connection& connection) {
 
 SchemaReport check_schema(const ConnectOptions& options) {
   Connection connection(options);
-  return report_on(connection);
+  connection.query("BEGIN");
+  SchemaReport report = report_on(connection);
+  connection.query("COMMIT");
+  return report;
 }
 
 std::vector<std::string> apply_schema(const ConnectOptions& options) {
-  ConnectOptions patient = options;
-  // To wait for another one that applies, or to index millions of jobs, takes what it takes.
-  patient.statement_timeout = std::chrono::milliseconds::zero();
   for (int attempt = 1;; ++attempt) {
-    Connection connection(patient);
-    if (connection.server_version() < kOldestServer) {
-      throw DatabaseError(Remedy::bug, "Postpone needs PostgreSQL 14 or later: upgrade the server");
-    }
     try {
-      return migrate(connection);
+      return migrate(options);
     } catch (const DatabaseError& error) {
       if (error.remedy() != Remedy::retry || attempt == kAttempts) throw;
     }
@@ -238,18 +281,15 @@ std::vector<std::string> apply_schema(const ConnectOptions& options) {
 }
 
 void apply_roles(const ConnectOptions& options) {
-  Connection connection(options);
-  connection.query("BEGIN");
-  connection.query(std::string(kTakeLock));
+  Connection connection = begin_to_change(options);
   const SchemaReport report = report_on(connection);
-  if (report.state != State::current) throw DatabaseError(Remedy::bug, explain(report));
-  work_in(connection, report.schema);
+  if (report.state != State::current) throw SchemaUnfit(explain(report));
   connection.script(std::string(roles()));
   connection.query("COMMIT");
 }
 
 std::string roles_script() {
-  return "BEGIN;\n" + std::string(kTakeLock) + ";\n\n" + std::string(roles()) + "\nCOMMIT;\n";
+  return begin_script() + '\n' + std::string(roles()) + "\nCOMMIT;\n";
 }
 
 std::string explain(const SchemaReport& report) {
@@ -266,6 +306,11 @@ std::string explain(const SchemaReport& report) {
       return schema + ' ' + versions + ", without " + joined(report.missing, 3) + run;
     case State::newer:
       return schema + ' ' + versions + ": upgrade this program";
+    case State::wrong_encoding:
+      return "database " + quoted(report.database) + " has the encoding " + report.encoding +
+             ", Postpone needs UTF8: create a database with ENCODING 'UTF8' TEMPLATE template0, and move "
+             "what "
+             "is in this one there";
     case State::damaged:
       return schema + " is damaged, it should have: " + joined(report.missing, 3) + run;
     case State::current:
@@ -275,7 +320,7 @@ std::string explain(const SchemaReport& report) {
 }
 
 std::string schema_script() {
-  std::string script = "BEGIN;\n" + std::string(kTakeLock) + ";\n";
+  std::string script = begin_script();
   for (const Migration& migration : migrations()) {
     script += "\n-- " + migration.name + "\n" + migration.sql + record(migration);
   }

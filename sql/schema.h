@@ -25,28 +25,37 @@ struct SchemaReport {
     adoptable,  // Procrastinate's tables, without Postpone's
     outdated,   // Postpone's, some migrations are missing, or the functions are of another build
     current,
-    newer,    // installed by a newer Postpone than this program
-    damaged,  // says it is current, but objects are missing (listed)
+    newer,           // installed by a newer Postpone than this program
+    damaged,         // says it is current, but objects are missing (listed)
+    wrong_encoding,  // the database is not UTF8, and cannot hold what tasks write; nothing else was looked at
   };
   State state = State::absent;
-  std::string schema;  // the PostgreSQL schema that search_path leads to
+  std::string database;
+  std::string encoding;  // of the database, as the server calls it
+  std::string schema;    // the PostgreSQL schema that search_path leads to
   std::string server_version;
   int installed_version = 0;         // 0 = none
   int current_version = 0;           // of this program
   std::vector<std::string> missing;  // objects or migrations, for people
 };
 
-// What is there. Writes nothing.
+// The database cannot be used as it is, by this program or by any: what() says why, and what to do.
+struct SchemaUnfit : DatabaseError {
+  explicit SchemaUnfit(const std::string& message) : DatabaseError(Remedy::bug, message) {}
+};
+
+// What is there. Writes nothing. Throws DatabaseError; SchemaUnfit when search_path leads nowhere.
 SchemaReport check_schema(const ConnectOptions& options);
 
 // Brings the database to this program's version: one transaction, under an advisory lock, idempotent; adopts
 // what Procrastinate 3.x installed. Returns the names of the migrations applied, and "functions" when those
-// were put in place. Throws DatabaseError.
+// were put in place. Throws DatabaseError; SchemaUnfit when the schema is newer than this program, or the
+// database or the server is none for Postpone.
 std::vector<std::string> apply_schema(const ConnectOptions& options);
 
 // Makes the roles postpone_worker, postpone_client and postpone_monitor, where the server lacks them, and
 // gives them what they need in this database, no more and no less (sql/roles.sql). Idempotent. Throws
-// DatabaseError; a schema that is not current is one.
+// DatabaseError; SchemaUnfit when the schema is not current.
 void apply_roles(const ConnectOptions& options);
 
 // The SQL of that, for psql.

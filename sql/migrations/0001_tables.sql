@@ -9,6 +9,11 @@
 
 DO $$
 BEGIN
+    IF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'database % has the encoding %, Postpone needs UTF8', current_database(),
+            current_setting('server_encoding')
+            USING HINT = 'Create a database with ENCODING ''UTF8'' TEMPLATE template0, and move what is in this one there';
+    END IF;
     IF to_regclass(format('%I.procrastinate_jobs', current_schema())) IS NOT NULL
         AND NOT EXISTS (SELECT FROM pg_attribute
                         WHERE attrelid = to_regclass(format('%I.procrastinate_jobs', current_schema()))
