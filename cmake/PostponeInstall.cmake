@@ -1,5 +1,6 @@
 # What `cmake --install` puts where, and the package that find_package(postpone) finds. Two components, which are the two
-# Debian packages of PostponePackage.cmake: `programs` and `development`.
+# Debian packages of PostponePackage.cmake: `programs` and `development`. All that it takes from the build directory is built by the
+# target `installed`, for those who do not build everything (scripts/demo).
 include(CMakePackageConfigHelpers)
 
 set(POSTPONE_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/postpone)
@@ -22,10 +23,12 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/postpone-config.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/postpone-config-version.cmake
         DESTINATION ${POSTPONE_PACKAGE_DIR} COMPONENT development)
 
+# The documents lie as they do in the tree, so that their links lead somewhere.
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs)
-install(FILES config/reference.toml packaging/prometheus-rules.yml packaging/grafana-dashboard.json
+install(FILES config/reference.toml DESTINATION ${CMAKE_INSTALL_DOCDIR}/config COMPONENT programs)
+install(FILES packaging/prometheus-rules.yml packaging/grafana-dashboard.json
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT programs)
-install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs
         FILES_MATCHING PATTERN "*.md" PATTERN "*.schema.json")
 install(FILES packaging/logrotate/postpone DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples RENAME logrotate COMPONENT programs)
 
@@ -54,3 +57,5 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/packaging/postpone@.service
         DESTINATION lib/systemd/system COMPONENT programs)
 install(FILES packaging/sysusers.conf DESTINATION lib/sysusers.d RENAME postpone.conf COMPONENT programs)
 install(FILES packaging/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME postpone.conf COMPONENT programs)
+
+add_custom_target(installed DEPENDS postpone postpone-supervisor postpone-subworker libtask postpone-pages)
