@@ -1,4 +1,6 @@
-"""The fenced blocks of a Markdown document: what a reader may type, and what the document says about each block.
+"""The blocks of a document: what a reader may type, and what the document says about each block.
+
+In Markdown these are the fenced ones.
 
 A fence's first word is the block's language. Behind it may stand words of the form key=value, and at the end of the line
 `not-run: REASON`, for a block that no test can run:
@@ -9,6 +11,8 @@ A fence's first word is the block's language. Behind it may stand words of the f
     text      a picture, a synopsis, or output that stands alone: nothing to type
     console   a transcript: lines that begin with "$ " are typed, the others are what the commands print
     others    see run_page.py
+
+In the source of a manual page they stand between .EX and .EE, and are TOML or commands.
 """
 import dataclasses
 import re
@@ -78,6 +82,16 @@ def blocks_of(document, text):
             body.append(line)
     if body is not None:
         raise Mistake(f"{document}:{opened[0]}: this block never ends")
+    return blocks
+
+
+def blocks_of_manual(document, text):
+    """The examples of a manual page."""
+    blocks = []
+    for example in re.finditer(r"^\.EX\n(.*?)^\.EE$", text, re.MULTILINE | re.DOTALL):
+        plain = re.sub(r"\\\(aq", "'", example[1]).replace("\\-", "-").replace("\\(dq", '"').replace("\\e", "\\")
+        language = "toml" if plain.startswith("[") else "sh"
+        blocks.append(Block(document, text.count("\n", 0, example.start()) + 1, language, {}, "", plain))
     return blocks
 
 

@@ -1,7 +1,7 @@
 """What blocks.py finds in a page, and what it takes for the same output."""
 import unittest
 
-from blocks import Block, Mistake, alike, blocks_of, commands_of
+from blocks import Block, Mistake, alike, blocks_of, blocks_of_manual, commands_of
 
 
 def page(*lines):
@@ -47,6 +47,13 @@ class Blocks(unittest.TestCase):
     def test_fences_in_a_longer_fence_are_its_text(self):
         [block] = page("````text", "```", "x", "```", "````")
         self.assertEqual(block.text, "```\nx\n```\n")
+
+
+class ManualPages(unittest.TestCase):
+    def test_examples_are_blocks(self):
+        [first, second] = blocks_of_manual("x.1.in", ".SH A\n.EX\nx \\(aqa\\(aq \\-\\-b\n.EE\nwords\n.EX\n[group]\n.EE\n")
+        self.assertEqual((first.place, first.language, first.text), ("x.1.in:2", "sh", "x 'a' --b\n"))
+        self.assertEqual((second.place, second.language, second.text), ("x.1.in:6", "toml", "[group]\n"))
 
 
 class Commands(unittest.TestCase):
