@@ -77,6 +77,8 @@ def blocks_of(document, text):
             opened, body = (number, len(fence[1]), *read_fence(fence[2].strip(), f"{document}:{number}")), []
         elif body is not None and fence and len(fence[1]) >= opened[1] and not fence[2].strip():
             blocks.append(Block(document, opened[0], *opened[2:], "\n".join(body) + "\n"))
+            if blocks[-1].language == "text" and any(typed.startswith("$ ") for typed in body):
+                raise Mistake(f"{blocks[-1].place}: ```text is not typed, and this begins with \"$ \"; transcripts are ```console")
             body = None
         elif body is not None:
             body.append(line)

@@ -34,6 +34,9 @@ class Blocks(unittest.TestCase):
     def test_a_block_without_a_language_is_refused(self):
         self.refused("page.md:2: this block has no language", "", "```", "$ ls", "```")
 
+    def test_a_transcript_cannot_pass_for_output(self):
+        self.refused("page.md:1: .*transcripts are ```console", "```text", "$ ls", "```")
+
     def test_a_language_that_nothing_runs_is_refused(self):
         self.refused("```perl", "```perl", "print", "```")
 
