@@ -145,6 +145,7 @@ std::uint32_t Board::reset_slot(std::uint32_t index, std::uint32_t group) {
   used.abort_job_id.store(0, std::memory_order_relaxed);
   used.worker_id.store(0, std::memory_order_relaxed);
   used.lost_lease.store(0, std::memory_order_relaxed);
+  used.good_lease.store(0, std::memory_order_relaxed);
   used.holds_permit.store(0, std::memory_order_relaxed);
   used.task_pid.store(0, std::memory_order_relaxed);
   used.telemetry.forget_incarnation();
@@ -152,6 +153,21 @@ std::uint32_t Board::reset_slot(std::uint32_t index, std::uint32_t group) {
   used.enter(SlotState::vacant);
   used.generation.store(generation, std::memory_order_seq_cst);
   return generation;
+}
+
+// A reader who finds the same lease before and after the time has read the time of that lease, or a later one
+// of it.
+void Slot::note_good_lease(std::int64_t lease, std::int64_t begun_ns) noexcept {
+  if (good_lease.load() == lease) return good_ns.store(begun_ns);
+  good_lease.store(0);
+  good_ns.store(begun_ns);
+  good_lease.store(lease);
+}
+
+std::int64_t Slot::good_since(std::int64_t lease) const noexcept {
+  if (good_lease.load() != lease) return 0;
+  const std::int64_t since = good_ns.load();
+  return good_lease.load() == lease ? since : 0;
 }
 
 void Board::clear_counts(std::uint32_t index) {

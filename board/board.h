@@ -10,7 +10,7 @@
 //                       the slot, all of it
 //   owner of a slot     state, since_ns, heartbeat_ns, worker_id, holds_permit, task_pid, counters,
 //                       telemetry, jobs
-//   housekeeper         Header::leases_good_ns, Header::housekeeper; of each slot: lost_lease
+//   housekeeper         Header::housekeeper; of each slot: lost_lease, good_lease, good_ns
 //   anyone              a doorbell is rung by anyone, a permit taken and freed by compare-exchange;
 //                       abort_job_id is a latch that supervisor and housekeeper set and the owner clears
 //
@@ -43,7 +43,7 @@
 namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
-inline constexpr std::uint32_t kLayoutVersion = 3;   // any change of a struct below raises it
+inline constexpr std::uint32_t kLayoutVersion = 4;   // any change of a struct below raises it
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
 inline constexpr std::uint32_t kJobsPerSlot = 32;  // the most jobs that one sub-worker may hold at a time
@@ -169,6 +169,11 @@ struct Slot {
   // Written by the housekeeper: a lease of this slot whose row is gone from the database, or that gets no
   // heartbeats any more. Somebody holds its owner for dead, and may be running its job by now.
   std::atomic<std::int64_t> lost_lease;
+  // Written by the housekeeper, through note_good_lease(): the lease of this slot that last got a heartbeat,
+  // and when that heartbeat was begun, by boot_ns(). One time for each lease: a heartbeat says nothing of a
+  // lease that was not in it, and a lease that was registered meanwhile was not.
+  std::atomic<std::int64_t> good_lease;
+  std::atomic<std::int64_t> good_ns;
 
   // Written by the owner.
   std::atomic<SlotState> state;
@@ -184,6 +189,10 @@ struct Slot {
   // By the owner: enters a state and stamps it.
   void enter(SlotState next) noexcept;
   void beat() noexcept { heartbeat_ns.store(now_ns(), std::memory_order_relaxed); }
+  // By the housekeeper: a heartbeat of this lease that was begun then has reached the database.
+  void note_good_lease(std::int64_t lease, std::int64_t begun_ns) noexcept;
+  // When the last stored heartbeat of this lease was begun; 0 = none is known of.
+  std::int64_t good_since(std::int64_t lease) const noexcept;
 };
 
 // What a dead sub-worker left behind, for the housekeeper to rescue. The supervisor fills a grave (the slot
@@ -215,8 +224,6 @@ struct Header {
   std::atomic<std::uint32_t> log_epoch;
   std::atomic<std::uint64_t>
       log_levels;  // sys::levels_in_a_word(); 0 = as the configuration has them. Read after log_epoch.
-  // When the last heartbeat that has reached the database was begun, by boot_ns(); 0 = none yet.
-  std::atomic<std::int64_t> leases_good_ns;
   // Written by the supervisor: does anybody follow the news of jobs? Else nobody writes them.
   std::atomic<std::uint32_t> news_wanted;
   HousekeeperTelemetry housekeeper;

@@ -104,9 +104,15 @@ void refuse_bad_url(const std::string& url) {
   }
 }
 
+constexpr std::string_view kOurWarning = "01P0J";  // of postpone_delete_ended_jobs()
+
 void log_notice(void*, const PGresult* notice) {
   const char* text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
   const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  const char* state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+  // What our own functions warn of is for people; what triggers of an application say, for their authors.
+  if (state != nullptr && std::string_view(state) == kOurWarning && text != nullptr)
+    return sys::log_of(sys::Component::job).warn("{}", text);
   sys::log_of(sys::Component::database)
       .debug("database: {}: {}", severity != nullptr ? severity : "NOTICE", text != nullptr ? text : "");
 }

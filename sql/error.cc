@@ -9,6 +9,7 @@ namespace postpone::sql {
 namespace {
 
 constexpr std::string_view kQueueingLockIndex = "procrastinate_jobs_queueing_lock_idx_v1";
+constexpr std::string_view kLeaseConstraint = "procrastinate_jobs_worker_id_fkey";
 
 bool is_one_of(std::string_view sqlstate, std::initializer_list<std::string_view> states) {
   return std::find(states.begin(), states.end(), sqlstate) != states.end();
@@ -86,6 +87,10 @@ ConnectMessage tidy(std::string_view libpq_message) {
 
 bool DatabaseError::leaves_doubt() const noexcept {
   return remedy_ == Remedy::reconnect && sqlstate_ != "25006";
+}
+
+bool says_lease_is_gone(const DatabaseError& error) {
+  return error.sqlstate() == "23503" && error.constraint() == kLeaseConstraint;
 }
 
 AlreadyEnqueued::AlreadyEnqueued(const DatabaseError& violation, std::string queueing_lock)

@@ -54,6 +54,10 @@ class AlreadyEnqueued : public DatabaseError {
   std::string queueing_lock_;
 };
 
+// Is it said that a worker's row is gone, by the one constraint that tells it? Any other violation of a
+// foreign key is about a table of somebody else's.
+bool says_lease_is_gone(const DatabaseError& error);
+
 // What the server says of an error, field by field.
 struct ServerError {
   std::string sqlstate;  // empty when the connection broke instead

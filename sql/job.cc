@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -136,6 +137,10 @@ std::optional<Cause> parse_cause(std::string_view label) {
 
 std::string_view to_string(Action action) {
   return kActions.at(static_cast<std::size_t>(action));
+}
+
+int next_attempt(int attempts) {
+  return attempts < std::numeric_limits<int>::max() ? attempts + 1 : attempts;
 }
 
 std::string fault_of(const DeferRequest& request) {

@@ -76,6 +76,9 @@ struct DeferRequest {
   std::optional<Seconds> scheduled_in;     // so long after now, by the database's clock
 };
 
+// The number of the attempt that comes after so many. It stays at the greatest that the database holds.
+int next_attempt(int attempts);
+
 // What is to become of a job that was run (or held). One JSON text that travels as it is: to the board, and
 // into postpone_finish_jobs() and postpone_rescue_worker(). Fields: docs/sql.md.
 enum class Action { succeed, fail, abort, retry, release };
@@ -83,7 +86,7 @@ std::string_view to_string(Action action);
 
 struct Outcome {
   JobId job_id = 0;
-  int attempt = 0;  // the attempt that this ends: Job::attempts + 1
+  int attempt = 0;  // the attempt that this ends: next_attempt(Job::attempts)
   Action action = Action::fail;
   bool delete_job = false;  // remove the row when the job has ended (not with retry, release)
 

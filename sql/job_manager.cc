@@ -1,7 +1,10 @@
 #include "sql/job_manager.h"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "sql/connection.h"
 
@@ -109,23 +112,39 @@ std::string ready_since(const std::string& job_id) {
          " and e.type in ('deferred', 'deferred_for_retry', 'retried'))";
 }
 
+// For how long a job could have been run. Nothing when no event tells, or one says `infinity`: what is only
+// told must not keep a job from being fetched.
+std::string waited_of(const std::string& ready_at) {
+  return "(select case when isfinite(w.ready_at) then extract(epoch from clock_timestamp() - w.ready_at) end"
+         " from (select " +
+         ready_at + " as ready_at) w)::double precision";
+}
+
 Statement fetch_statement(const FetchRequest& request) {
-  static const std::string kFrom = " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int) f";
+  static const std::string kFrom =
+      " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int, $4::bigint[]) f";
   static const std::string kSql = "select " + job_columns("f") + ", f.more" + kFrom;
-  static const std::string kAskingSql =
-      "select " + job_columns("f") +
-      ", f.more, extract(epoch from clock_timestamp() - greatest(f.scheduled_at, " + ready_since("f.id") +
-      "))::double precision" + kFrom;
+  static const std::string kAskingSql = "select " + job_columns("f") + ", f.more, " +
+                                        waited_of("greatest(f.scheduled_at, " + ready_since("f.id") + ")") +
+                                        kFrom;
+  Parameter passed_over;
+  if (!request.passed_over.empty()) passed_over = to_parameter(request.passed_over);
   return {request.ask_waited ? kAskingSql : kSql,
-          {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs)}};
+          {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs),
+           std::move(passed_over)}};
+}
+
+Job leased_job_of(const Row& row, WorkerId worker_id) {
+  Job job = job_of(row);
+  job.status = JobStatus::doing;
+  job.worker_id = worker_id;
+  return job;
 }
 
 Fetched fetched_of(const Result& result, WorkerId worker_id, bool tells_waited) {
   Fetched fetched;
   for (const Row row : result) {
-    Job job = job_of(row);
-    job.status = JobStatus::doing;
-    job.worker_id = worker_id;
+    Job job = leased_job_of(row, worker_id);
     if (tells_waited && !row.is_null(kJobColumns + 1)) job.waited = Seconds(row.get<double>(kJobColumns + 1));
     fetched.jobs.push_back(std::move(job));
     fetched.more = row.get<bool>(kJobColumns);
@@ -432,9 +451,21 @@ void JobManager::unregister_worker(WorkerId id) {
   impl_->connection.query("select procrastinate_unregister_worker_v1($1::bigint)", {to_parameter(id)});
 }
 
-std::vector<WorkerId> JobManager::heartbeat(const std::vector<WorkerId>& ids) {
-  return ids_of(
-      impl_->connection.query("select unnest(postpone_heartbeat($1::bigint[]))", {to_parameter(ids)}));
+Heartbeats JobManager::heartbeat(const std::vector<WorkerId>& ids) {
+  const std::vector<Result> results = impl_->connection.pipeline(
+      {{"select unnest(postpone_heartbeat($1::bigint[]))", {to_parameter(ids)}},
+       {"select id from procrastinate_workers where id = any($1::bigint[]) order by id",
+        {to_parameter(ids)}}});
+  Heartbeats heartbeats;
+  heartbeats.stored = ids_of(results.front());
+  const std::vector<WorkerId> existing = ids_of(results.back());
+  std::vector<WorkerId> asked = ids;
+  std::ranges::sort(asked);
+  std::ranges::set_difference(existing, heartbeats.stored, std::back_inserter(heartbeats.locked));
+  std::vector<WorkerId> heard;
+  std::ranges::set_union(existing, heartbeats.stored, std::back_inserter(heard));
+  std::ranges::set_difference(asked, heard, std::back_inserter(heartbeats.gone));
+  return heartbeats;
 }
 
 FinishedAndFetched JobManager::finish_and_fetch(WorkerId worker_id, const OutcomeTexts& outcomes,
@@ -449,6 +480,24 @@ FinishedAndFetched JobManager::finish_and_fetch(WorkerId worker_id, const Outcom
   if (!outcomes.empty()) done.recorded = each(results.front(), recorded_of);
   if (fetch.max_jobs > 0) done.fetched = fetched_of(results.back(), fetch.worker_id, fetch.ask_waited);
   return done;
+}
+
+FetchedAround JobManager::fetch_around(const FetchRequest& fetch) {
+  static const std::string kSql =
+      "select " + job_columns("f") +
+      ", f.more, f.refused_because from postpone_fetch_around($1::varchar[], $2::bigint, $3::bigint[]) f";
+  const Result result = impl_->connection.query(
+      kSql, {to_parameter(fetch.queues), to_parameter(fetch.worker_id), to_parameter(fetch.passed_over)});
+  FetchedAround around;
+  for (const Row row : result) {
+    if (!row.is_null(kJobColumns + 1)) {
+      around.refused.push_back({job_of(row), row.get<std::string>(kJobColumns + 1)});
+      continue;
+    }
+    around.fetched.jobs.push_back(leased_job_of(row, fetch.worker_id));
+    around.fetched.more = row.get<bool>(kJobColumns);
+  }
+  return around;
 }
 
 // --- housekeeping ---
@@ -570,10 +619,9 @@ QueueDepths JobManager::queue_depths(int most, std::chrono::milliseconds limit) 
       " ranked as (select *, count(*) over () as queues, sum(ready) over () as all_ready,"
       "    sum(scheduled) over () as all_scheduled"
       "  from waiting order by ready + scheduled desc, queue_name limit $1::int)"
-      " select r.queue_name, r.ready, r.scheduled, (select max(extract(epoch from now() - greatest("
-      "    first.scheduled_at, " +
-      ready_since("first.id") +
-      ")))::double precision from ("
+      " select r.queue_name, r.ready, r.scheduled, (select max(" +
+      waited_of("greatest(first.scheduled_at, " + ready_since("first.id") + ")") +
+      ") from ("
       "    select j.id, j.scheduled_at from procrastinate_jobs j"
       "    where j.id in (r.first_new, r.first_again) and j.status = 'todo'"
       "    union all (select j.id, j.scheduled_at from procrastinate_jobs j where j.status = 'todo'"

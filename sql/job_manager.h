@@ -25,13 +25,33 @@ using OutcomeTexts = std::vector<std::string>;
 struct FetchRequest {
   std::vector<std::string> queues = {};  // empty = all
   WorkerId worker_id = 0;
-  int max_jobs = 1;         // 0 = fetch nothing
+  int max_jobs = 0;         // 0 = fetch nothing
   bool ask_waited = false;  // tell Job::waited: one more index probe for each job
+  // Jobs to leave alone: see fetch_around().
+  std::vector<JobId> passed_over = {};
 };
 
 struct Fetched {
   std::vector<Job> jobs;  // doing now, leased to worker_id; in the order in which they are to be run
   bool more = false;      // another job of these queues could probably be run now
+};
+
+// A job that waits and cannot be started: the database refuses its change to `doing`.
+struct RefusedJob {
+  Job job;
+  std::string reason;  // the database's words
+};
+
+struct FetchedAround {
+  Fetched fetched;                  // one job at most
+  std::vector<RefusedJob> refused;  // they wait as before
+};
+
+// What became of the heartbeats of some leases; each by id.
+struct Heartbeats {
+  std::vector<WorkerId> stored;
+  std::vector<WorkerId> locked;  // the lease exists, but another session has locked its row
+  std::vector<WorkerId> gone;    // there is no such lease (any more)
 };
 
 struct FinishedAndFetched {
@@ -186,11 +206,15 @@ class JobManager {
 
   WorkerId register_worker(const WorkerDescription& description);
   void unregister_worker(WorkerId id);
-  // Heartbeats of all these in one statement. Returns those whose rows still exist.
-  std::vector<WorkerId> heartbeat(const std::vector<WorkerId>& ids);
+  // Heartbeats of all these in one statement, which waits for no lock.
+  Heartbeats heartbeat(const std::vector<WorkerId>& ids);
   // finish(previous) + fetch(next): one round trip, one transaction. Either half may be empty.
   FinishedAndFetched finish_and_fetch(WorkerId worker_id, const OutcomeTexts& outcomes,
                                       const FetchRequest& fetch);
+  // The fetch of one job, past those that the database refuses to start. For when finish_and_fetch() has
+  // failed with nothing to finish: it costs a subtransaction for each job that it tries. REQUIRES: max_jobs
+  // is 1.
+  FetchedAround fetch_around(const FetchRequest& fetch);
 
   // --- housekeeping ---
 

@@ -45,7 +45,7 @@ Lease lease_of(const Row& row, int first) {
 
 // What run_of() reads, of the tables of kRunTables.
 std::string run_columns() {
-  return "j.id, j.task_name, j.queue_name, j.lock, j.attempts + 1, " + microseconds_of("started.at") + ", " +
+  return "j.id, j.task_name, j.queue_name, j.lock, postpone_next_attempt(j.attempts), " + microseconds_of("started.at") + ", " +
          seconds("clock_timestamp() - started.at") + ", " + lease_columns();
 }
 constexpr int kRunColumns = 7 + kLeaseColumns;

@@ -8,10 +8,8 @@
 
 namespace postpone::subworker {
 
-Fence::Fence(const board::Board& board, const board::Slot& slot, const config::Supervisor& config,
-             bool exists)
-    : board_(board),
-      slot_(slot),
+Fence::Fence(const board::Slot& slot, const config::Supervisor& config, bool exists)
+    : slot_(slot),
       fence_after_(config.fence_after),
       dead_after_((config.fence_after + config.stalled_after) / 2),
       exists_(exists) {
@@ -53,7 +51,7 @@ void Fence::stand_down() {
 }
 
 std::int64_t Fence::good_ns(std::int64_t leased_since_ns) const {
-  return std::max(board_.header().leases_good_ns.load(), leased_since_ns);
+  return std::max(slot_.good_since(slot_.worker_id.load()), leased_since_ns);
 }
 
 // Never fails: the timer is ours, and the time is one.

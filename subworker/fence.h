@@ -27,7 +27,7 @@ class Fence {
  public:
   // `exists`: false for a sub-worker that was started by hand. It has no housekeeper, and nothing to go by.
   // Throws std::system_error when the kernel has no timer for us.
-  Fence(const board::Board& board, const board::Slot& slot, const config::Supervisor& config, bool exists);
+  Fence(const board::Slot& slot, const config::Supervisor& config, bool exists);
   ~Fence();
   Fence(const Fence&) = delete;
   Fence& operator=(const Fence&) = delete;
@@ -48,7 +48,6 @@ class Fence {
   std::int64_t good_ns(std::int64_t leased_since_ns) const;
   void set_timer(std::chrono::nanoseconds at);
 
-  const board::Board& board_;
   const board::Slot& slot_;
   const std::chrono::nanoseconds fence_after_;
   const std::chrono::nanoseconds dead_after_;

@@ -18,6 +18,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+using Milliseconds = std::chrono::milliseconds;
+
+constexpr Milliseconds kShortestWait{50};
 constexpr auto kSlice = 1s;  // the heartbeat on the board; bounds what a step of the wall clock can cost
 constexpr auto kLateCommit =
     5s;  // a transaction may commit so long after it scheduled a job, and the job is not overlooked
@@ -38,7 +41,25 @@ Housekeeper::Housekeeper(const config::Config& config, const board::Board& board
       rotation_(board),
       teller_(header_, !config.status.socket.empty()),
       rescuer_(config, board, teller_),
-      backoff_(50ms, 400ms) {}
+      backoff_(kShortestWait, 400ms),
+      duties_(duties()),
+      locked_backoff_(std::min<Milliseconds>(config.supervisor.heartbeat_interval / 10, 100ms),
+                      config.supervisor.heartbeat_interval) {}
+
+// Heartbeats first: everybody who works here depends on them, and the others may have to wait for a lock.
+std::vector<Housekeeper::Duty> Housekeeper::duties() {
+  const sys::Pause soon(
+      {kShortestWait, std::max<Milliseconds>(config_.supervisor.heartbeat_interval / 8, kShortestWait)});
+  const sys::Pause later({kShortestWait, 5s});
+  using H = Housekeeper;
+  return {{"heartbeats", &H::keep_heartbeats, &H::heartbeats_due, soon},
+          {"graves", &H::settle_graves, &H::graves_due, later},
+          {"stalled jobs", &H::watch_stalled, &H::watch_due, later},
+          {"scheduled jobs", &H::watch_due_jobs, &H::due_jobs_due, later},
+          {"periodic tasks", &H::defer_periodic, &H::tick_due, later},
+          {"aborts", &H::pass_on_aborts, &H::abort_poll_due, later},
+          {"queue depths", &H::look_at_queues, &H::look_at_queues_due, later}};
+}
 
 board::SubWorkerExit Housekeeper::run() {
   leash_.say(board::LeashWord::started, 0);
@@ -49,11 +70,9 @@ board::SubWorkerExit Housekeeper::run() {
       if (!manager_) connect();
       round();
       learn_schedules();  // after the first heartbeats: it may take a while
-      if (said_faults_.empty()) note_end_of_outage();
+      note_end_of_outage();
       show("waiting");
-      // A duty that could not be done stays due: not again at once.
-      const Clock::duration pause = said_faults_.empty() ? 0ms : backoff_.next(sys::chance());
-      wait(std::max(pause, until_next_round()));
+      wait(until_next_round());
     } catch (const sql::DatabaseError& error) {
       if (error.remedy() != sql::Remedy::retry) {
         manager_.reset();
@@ -122,31 +141,31 @@ void Housekeeper::connect() {
   look_for_due(kLateCommit);  // what was scheduled while we were away
   next_heartbeat_ = Clock::now();
   rescuer_.connected(Clock::now());
+  for (Duty& duty : duties_) duty.pause.succeeded();  // what failed may have been the connection's fault
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, 0);
+}
+
+void Housekeeper::round() {
+  show("keeping house");
+  for (Duty& duty : duties_)
+    if (duty.pause.over(Clock::now())) do_duty(duty);
 }
 
 // A duty that cannot be done whatever we try (a mistake in the data, or ours) does not keep the others from
 // being done.
-void Housekeeper::round() {
-  show("keeping house");
-  // Heartbeats first: everybody who works here depends on them, and the others may have to wait for a lock.
-  const std::pair<const char*, void (Housekeeper::*)()> duties[] = {
-      {"heartbeats", &Housekeeper::keep_heartbeats},    {"graves", &Housekeeper::settle_graves},
-      {"stalled jobs", &Housekeeper::watch_stalled},    {"scheduled jobs", &Housekeeper::watch_due_jobs},
-      {"periodic tasks", &Housekeeper::defer_periodic}, {"aborts", &Housekeeper::pass_on_aborts},
-      {"queue depths", &Housekeeper::look_at_queues}};
-  std::string faults;
-  for (const auto& [name, duty] : duties) {
-    try {
-      (this->*duty)();
-    } catch (const sql::DatabaseError& error) {
-      if (error.remedy() == sql::Remedy::reconnect) throw;
-      faults += fmt::format("{}: {}; ", name, error.what());
-      teller_.failed(fmt::format("{}: {}", name, error.what()));
-    }
+void Housekeeper::do_duty(Duty& duty) {
+  try {
+    (this->*duty.keep)();
+    duty.pause.succeeded();
+    duty.said.clear();
+  } catch (const sql::DatabaseError& error) {
+    if (error.remedy() == sql::Remedy::reconnect) throw;
+    duty.pause.failed(Clock::now(), sys::chance());
+    const std::string fault = fmt::format("{}: {}", duty.name, error.what());
+    teller_.failed(fault);
+    if (fault != duty.said) spdlog::error("cannot do, and will try again: {}", fault);
+    duty.said = fault;
   }
-  if (!faults.empty() && faults != said_faults_) spdlog::error("cannot do, and will try again: {}", faults);
-  said_faults_ = faults;
 }
 
 // --- heartbeats ---
@@ -182,39 +201,65 @@ void Housekeeper::disown_silent() {
 
 void Housekeeper::keep_heartbeats() {
   if (Clock::now() < next_heartbeat_) return;
-  const auto ids = leases();
   const auto begun = board::boot_ns();
-  const auto alive = manager_->heartbeat(ids);
+  const auto heartbeats = manager_->heartbeat(leases());
   sys::crash_point("housekeeper.heartbeat_committed");
   teller_.heartbeat_committed();
-  // In this order: whose lease is gone must not take the heartbeats of the others for good news.
-  for (sql::WorkerId id : ids)
-    if (std::find(alive.begin(), alive.end(), id) == alive.end()) report_lost(id);
-  const auto before = header_.leases_good_ns.exchange(begun);
-  // Who was rung meanwhile may have found itself fenced, and did not look.
-  const std::chrono::nanoseconds unsure(board::boot_ns() - before);
-  if (unsure > config_.supervisor.fence_after) wake_everybody();
+  note_heartbeats(heartbeats, begun);
+  report_locked(heartbeats.locked);
   rescuer_.heartbeat_stored(Clock::now());
-  next_heartbeat_ = Clock::now() + config_.supervisor.heartbeat_interval;
+  // What is locked for a moment only must not cost a whole interval: the lease has to be heard of before
+  // fence_after.
+  Clock::duration pause = config_.supervisor.heartbeat_interval;
+  if (heartbeats.locked.empty())
+    locked_backoff_.reset();
+  else
+    pause = locked_backoff_.next(sys::chance());
+  next_heartbeat_ = Clock::now() + pause;
 }
 
-// A lease that ended well in this moment is no longer on the board.
-void Housekeeper::report_lost(sql::WorkerId lease) {
+// A lease that ended well in this moment is no longer on the board; one that was registered since the
+// statement began was not in it, and is passed over.
+void Housekeeper::note_heartbeats(const sql::Heartbeats& heartbeats, std::int64_t begun_ns) {
   const std::uint32_t slots = header_.slots.load();
   for (std::uint32_t i = 0; i < slots; ++i) {
     board::Slot& slot = board_.slot(i);
-    if (slot.worker_id.load() != lease) continue;
-    slot.lost_lease.store(lease);
-    slot.doorbell.ring(board::kRungForWork);  // to take another
-    spdlog::warn("lease {} of slot {} is gone from the database: somebody held its sub-worker for dead",
-                 lease, i);
+    const auto lease = slot.worker_id.load();
+    if (std::ranges::binary_search(heartbeats.gone, lease)) report_lost(slot, i, lease);
+    if (!std::ranges::binary_search(heartbeats.stored, lease)) continue;
+    // Who was rung meanwhile may have found itself fenced, and did not look.
+    const auto before = slot.good_since(lease);
+    slot.note_good_lease(lease, begun_ns);
+    const std::chrono::nanoseconds unsure(before != 0 ? board::boot_ns() - before
+                                                      : board::now_ns() - slot.since_ns.load());
+    if (unsure > config_.supervisor.fence_after) slot.doorbell.ring(board::kRungForWork);
   }
+}
+
+void Housekeeper::report_lost(board::Slot& slot, std::uint32_t index, sql::WorkerId lease) const {
+  if (slot.lost_lease.exchange(lease) == lease) return;
+  slot.doorbell.ring(board::kRungForWork);  // to take another
+  spdlog::warn("lease {} of slot {} is gone from the database: somebody held its sub-worker for dead", lease,
+               index);
+}
+
+// Each once, for as long as the lock lasts.
+void Housekeeper::report_locked(const std::vector<sql::WorkerId>& leases) {
+  for (const sql::WorkerId lease : leases) {
+    if (std::ranges::find(locked_leases_, lease) != locked_leases_.end()) continue;
+    spdlog::warn(
+        "lease {} gets no heartbeats: another session has locked its row of procrastinate_workers. Its "
+        "sub-worker "
+        "stops its job unless that ends before fence_after; the others go on",
+        lease);
+  }
+  locked_leases_ = leases;
 }
 
 // --- the dead and the silent ---
 
 void Housekeeper::settle_graves() {
-  rescuer_.settle_graves(*manager_);
+  rescuer_.settle_graves(*manager_, Clock::now());
 }
 
 void Housekeeper::watch_stalled() {
@@ -308,15 +353,26 @@ void Housekeeper::look_at_queues() {
 
 // --- waiting ---
 
+Housekeeper::Clock::time_point Housekeeper::due_jobs_due() const {
+  if (look_back_) return {};
+  return next_due_ ? next_due_at_ : Clock::time_point::max();
+}
+
+Housekeeper::Clock::time_point Housekeeper::tick_due() const {
+  if (!ticks_.empty()) return {};
+  const auto tick = periodic_.next_tick();
+  if (!tick) return Clock::time_point::max();
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(*tick - server_now());
+}
+
+// A duty that has failed is due when its pause is over, and not before.
 Housekeeper::Clock::duration Housekeeper::until_next_round() const {
-  const auto now = Clock::now();
-  auto next = std::min({next_heartbeat_, next_abort_poll_, rescuer_.next_watch(), teller_.next_look()});
-  if (next_due_) next = std::min(next, next_due_at_);
-  if (const auto tick = periodic_.next_tick()) {
-    const auto wait = *tick - server_now();
-    next = std::min(next, now + std::chrono::duration_cast<Clock::duration>(wait));
+  auto next = Clock::time_point::max();
+  for (const Duty& duty : duties_) {
+    const bool has_failed = duty.pause.failures() > 0;
+    next = std::min(next, has_failed ? duty.pause.until() : (this->*duty.due)());
   }
-  return std::max(Clock::duration(0), next - now);
+  return std::max(Clock::duration(0), next - Clock::now());
 }
 
 void Housekeeper::wait(Clock::duration limit) {

@@ -30,6 +30,7 @@
 #include "subworker/periodic.h"
 #include "subworker/rescuer.h"
 #include "sys/backoff.h"
+#include "sys/retry.h"
 
 namespace postpone::subworker {
 
@@ -43,12 +44,26 @@ class Housekeeper {
  private:
   using Clock = std::chrono::steady_clock;
 
+  // One of the things that it does again and again. One that fails is tried again after waits of its own,
+  // which grow, and keeps none of the others from being done.
+  struct Duty {
+    const char* name;
+    void (Housekeeper::*keep)();                    // does what is due; throws DatabaseError
+    Clock::time_point (Housekeeper::*due)() const;  // when it is to be called next, at the latest
+    sys::Pause pause;
+    std::string said = {};  // what was last said of its failure
+  };
+
+  std::vector<Duty> duties();
+  void do_duty(Duty& duty);
   void learn_schedules();
   void connect();
   void round();
   void note_end_of_outage();
   void keep_heartbeats();
-  void report_lost(sql::WorkerId lease);
+  void note_heartbeats(const sql::Heartbeats& heartbeats, std::int64_t begun_ns);
+  void report_lost(board::Slot& slot, std::uint32_t index, sql::WorkerId lease) const;
+  void report_locked(const std::vector<sql::WorkerId>& leases);
   void disown_silent();
   void settle_graves();
   void watch_stalled();
@@ -60,6 +75,13 @@ class Housekeeper {
   void pass_on_aborts();
   void look_at_queues();
   std::vector<sql::WorkerId> leases() const;
+  Clock::time_point heartbeats_due() const { return next_heartbeat_; }
+  Clock::time_point graves_due() const { return rescuer_.next_settling(); }
+  Clock::time_point watch_due() const { return rescuer_.next_watch(); }
+  Clock::time_point due_jobs_due() const;
+  Clock::time_point tick_due() const;
+  Clock::time_point abort_poll_due() const { return next_abort_poll_; }
+  Clock::time_point look_at_queues_due() const { return teller_.next_look(); }
   Clock::duration until_next_round() const;
   void wait(Clock::duration limit);
   void tick();
@@ -78,20 +100,22 @@ class Housekeeper {
   Rescuer rescuer_;
 
   std::optional<sql::JobManager> manager_;
-  sys::Backoff backoff_;
+  sys::Backoff backoff_;  // between connections
   sql::Outage outage_;
+  std::vector<Duty> duties_;
   Periodic periodic_;
   std::deque<sql::PeriodicDefer> ticks_;  // taken from periodic_, not yet in the database
   sql::SystemTime server_time_;           // the server's clock …
   Clock::time_point server_time_at_;      // … at this moment, that of the last connect
   std::size_t schedules_known_ = 0;       // of the groups, from the first on
   Clock::time_point next_heartbeat_;
+  sys::Backoff locked_backoff_;               // until the next heartbeat, while a lease's row is locked
+  std::vector<sql::WorkerId> locked_leases_;  // at the last heartbeat
   Clock::time_point next_abort_poll_;
   std::optional<sql::NextDue> next_due_;  // the next scheduled job, to be woken for at next_due_at_
   Clock::time_point next_due_at_;
   std::optional<sql::SystemTime> due_seen_;  // up to here jobs were woken for; nothing = not connected yet
   std::optional<std::chrono::seconds> look_back_;  // ask for due jobs, from so long before due_seen_ on
-  std::string said_faults_;                        // what could not be done in the last round
   bool ready_ = false;
   std::optional<Clock::time_point> leaving_since_;
 };

@@ -19,7 +19,7 @@ constexpr sql::Seconds kLongestWait = std::chrono::hours(24 * 365);
 sql::Outcome begin(const sql::Job& job) {
   sql::Outcome outcome;
   outcome.job_id = job.id;
-  outcome.attempt = job.attempts + 1;
+  outcome.attempt = sql::next_attempt(job.attempts);
   return outcome;
 }
 
@@ -225,7 +225,7 @@ std::optional<sql::Seconds> retry_wait(const RetryStrategy& strategy, int attemp
   if (strategy.max_attempts && attempts >= *strategy.max_attempts) return std::nullopt;
   sql::Seconds wait = strategy.wait + strategy.linear_wait * attempts;
   if (strategy.exponential_wait.count() > 0)
-    wait += sql::Seconds(std::pow(strategy.exponential_wait.count(), attempts + 1));
+    wait += sql::Seconds(std::pow(strategy.exponential_wait.count(), static_cast<double>(attempts) + 1));
   return std::clamp(wait, sql::Seconds(0), kLongestWait);
 }
 

@@ -15,6 +15,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Rescuer::Clock::duration kWatchInterval = 2s;
+constexpr auto kShortestWait = 50ms;
+constexpr auto kLongestWait = 60s;
+// How often a lease is tried to be settled as it should be, before its jobs are left to people.
+constexpr int kPatience = 6;
 
 sql::StalledAction to_sql(config::StalledAction action) {
   switch (action) {
@@ -33,6 +37,12 @@ struct Remains {
   sql::OutcomeTexts outcomes;
   std::vector<sql::JobId> ended;    // those of the outcomes
   std::vector<sql::JobId> running;  // and those whose outcome did not fit on the board
+
+  std::vector<sql::JobId> all() const {
+    std::vector<sql::JobId> ids = ended;
+    ids.insert(ids.end(), running.begin(), running.end());
+    return ids;
+  }
 };
 
 Remains remains_in(const board::Grave& grave) {
@@ -57,12 +67,6 @@ std::string worker_of(const sql::StalledJob& job) {
                      job.silent_for.value_or(0s).count());
 }
 
-// These ids, which are sorted, beginning with the first one that is greater than `last`.
-std::vector<sql::WorkerId> behind(std::vector<sql::WorkerId> ids, sql::WorkerId last) {
-  std::rotate(ids.begin(), std::upper_bound(ids.begin(), ids.end(), last), ids.end());
-  return ids;
-}
-
 // One line that tells people which job waits for them, and what they can do.
 void tell(const sql::StalledJob& job) {
   const sys::LogFields fields({{"job", job.id}, {"task", job.task}});
@@ -79,43 +83,100 @@ void tell(const sql::StalledJob& job) {
 Rescuer::Rescuer(const config::Config& config, const board::Board& board, HouseTeller& teller)
     : config_(config), board_(board), teller_(teller) {}
 
+bool Rescuer::try_one(Cares& cares, std::int64_t id, const std::string& what, Clock::time_point now,
+                      const std::function<void()>& settle) const {
+  const auto known = cares.find(id);
+  if (known != cares.end() && !known->second.pause.over(now)) return false;
+  try {
+    settle();
+    cares.erase(id);
+    return true;
+  } catch (const sql::DatabaseError& error) {
+    if (error.remedy() == sql::Remedy::reconnect) throw;
+    Care& care = cares.try_emplace(id, Care{sys::Pause({kShortestWait, kLongestWait})}).first->second;
+    care.pause.failed(now, sys::chance());
+    if (error.remedy() == sql::Remedy::bug || error.remedy() == sql::Remedy::conflict) ++care.refusals;
+    if (care.said != error.what())
+      spdlog::error("cannot settle {}, and will try again: {}", what, error.what());
+    care.said = error.what();
+    return false;
+  }
+}
+
 // --- graves ---
 
-void Rescuer::settle_graves(sql::JobManager& manager) {
-  for (std::uint32_t behind = 1, last = last_grave_; behind <= board::kMaxGraves; ++behind) {
-    const std::uint32_t index = (last + behind) % board::kMaxGraves;
+void Rescuer::settle_graves(sql::JobManager& manager, Clock::time_point now) {
+  for (std::uint32_t index = 0; index < board::kMaxGraves; ++index) {
     board::Grave& grave = board_.grave(index);
     const auto worker_id = grave.worker_id.load();
     if (worker_id == grave.settled_worker_id.load()) continue;
-    last_grave_ = index;
+    const auto care = graves_.find(worker_id);
+    const int refusals = care != graves_.end() ? care->second.refusals : 0;
     sys::crash_point("housekeeper.grave_found");
-    settle(manager, grave);
+    const bool settled = try_one(graves_, worker_id, fmt::format("lease {} of a dead sub-worker", worker_id),
+                                 now, [&] { settle(manager, grave, refusals); });
+    if (!settled) continue;
     sys::crash_point("housekeeper.rescue_committed");
     grave.settled_worker_id.store(worker_id);
   }
 }
 
-// An outcome that the database refuses must not keep a dead lease, and its lock, alive: its job counts as
-// lost then.
-void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave) {
-  const Remains remains = remains_in(grave);
+Rescuer::Clock::time_point Rescuer::next_settling() const {
+  auto next = Clock::time_point::max();
+  for (const auto& [lease, care] : graves_) next = std::min(next, care.pause.until());
+  return next;
+}
+
+// A lease that cannot be ended as it should be is ended all the same, if the database allows it at all, and
+// its jobs are left to people. If it does not, they stay as they are, without heartbeats, until somebody
+// mends what stands in the way: then they are rescued as those of a silent worker.
+void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave, int refusals) {
+  Remains remains = remains_in(grave);
   sql::RescueRequest rescue;
   rescue.worker_id = grave.worker_id.load();
-  rescue.outcomes = remains.outcomes;
-  rescue.running = remains.running;
   rescue.action = to_sql(config_.stalled.action);
   rescue.max_stalled = config_.stalled.max_stalled;
   rescue.message =
       fmt::format("its sub-worker (slot {}, lease {}) died", grave.slot.load(), rescue.worker_id);
+  if (refusals >= 2 * kPatience) {
+    return spdlog::error(
+        "lease {} of a dead sub-worker cannot be ended: its jobs ({}) stay in doing and keep their locks: "
+        "`postpone stalled list`",
+        rescue.worker_id, fmt::join(remains.all(), ", "));
+  }
+  rescue.running = remains.running;
+  if (refusals >= kPatience) {
+    rescue.action = sql::StalledAction::report;
+    rescue.running = remains.all();
+    rescue.message += ", and the database refuses to decide its jobs: " + graves_.at(rescue.worker_id).said;
+    return report(manager, rescue, manager.rescue_worker(rescue), {});
+  }
+  rescue.outcomes = remains.outcomes;
   try {
     report(manager, rescue, manager.rescue_worker(rescue), remains.ended);
   } catch (const sql::DatabaseError& error) {
     if (error.remedy() != sql::Remedy::bug || rescue.outcomes.empty()) throw;
     spdlog::error("the outcomes that lease {} left are refused: {}", rescue.worker_id, error.what());
-    rescue.outcomes.clear();
-    rescue.running->insert(rescue.running->end(), remains.ended.begin(), remains.ended.end());
-    report(manager, rescue, manager.rescue_worker(rescue), {});
+    settle_apart(manager, std::move(rescue), remains.ended);
   }
+}
+
+// Each outcome by itself. A job whose outcome is refused has ended, and is not to be run again: it is left to
+// people, unless another of the same lease was running.
+void Rescuer::settle_apart(sql::JobManager& manager, sql::RescueRequest rescue,
+                           const std::vector<sql::JobId>& ended) {
+  if (rescue.running->empty()) rescue.action = sql::StalledAction::report;
+  const sql::OutcomeTexts outcomes = std::exchange(rescue.outcomes, {});
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    try {
+      report(manager, rescue, manager.finish_and_fetch(rescue.worker_id, {outcomes[i]}, {}).recorded, ended);
+    } catch (const sql::DatabaseError& error) {
+      if (error.remedy() != sql::Remedy::bug) throw;
+      rescue.running->push_back(ended[i]);
+      rescue.message += fmt::format("; the outcome of job {} is refused: {}", ended[i], error.what());
+    }
+  }
+  report(manager, rescue, manager.rescue_worker(rescue), {});
 }
 
 // What is left to people is told of with all other stalled jobs, at once.
@@ -172,8 +233,9 @@ void Rescuer::listen(sql::JobManager& manager, Clock::time_point now) {
 // Workers of other supervisors that were silent for too long are dead, or have fenced themselves.
 void Rescuer::rescue_silent(sql::JobManager& manager, Clock::time_point now) {
   const auto limit = config_.supervisor.stalled_after;
-  for (const sql::WorkerId silent : behind(manager.stalled_workers(limit, false), last_silent_)) {
-    last_silent_ = silent;
+  const std::vector<sql::WorkerId> workers = manager.stalled_workers(limit, false);
+  std::erase_if(silent_, [&](const auto& care) { return !std::ranges::binary_search(workers, care.first); });
+  for (const sql::WorkerId silent : workers) {
     // Not silent at all, perhaps: the server's clock was set forward, and everybody's last heartbeat is old.
     const auto heard = heard_.find(silent);
     if (heard == heard_.end() || now - heard->second.since < limit) continue;
@@ -184,7 +246,8 @@ void Rescuer::rescue_silent(sql::JobManager& manager, Clock::time_point now) {
     rescue.silent_for = limit;
     rescue.message = fmt::format("its worker (lease {}) was silent for more than {}", silent,
                                  config::format_duration(limit));
-    report(manager, rescue, manager.rescue_worker(rescue), {});
+    try_one(silent_, silent, fmt::format("lease {} of a silent worker", silent), now,
+            [&] { report(manager, rescue, manager.rescue_worker(rescue), {}); });
   }
 }
 
@@ -205,17 +268,16 @@ void Rescuer::look_at_jobs(sql::JobManager& manager, Clock::time_point now) {
       tell(job);
   }
   sightings_ = std::move(sightings);
-  decide_all(manager, std::move(ripe));
+  decide_all(manager, ripe, now);
 }
 
-void Rescuer::decide_all(sql::JobManager& manager, std::vector<sql::StalledJob> jobs) {
-  const auto first = std::find_if(jobs.begin(), jobs.end(),
-                                  [this](const sql::StalledJob& job) { return job.id > last_decided_; });
-  std::rotate(jobs.begin(), first, jobs.end());
-  for (const sql::StalledJob& job : jobs) {
-    last_decided_ = job.id;
-    decide(manager, job);
-  }
+void Rescuer::decide_all(sql::JobManager& manager, const std::vector<sql::StalledJob>& jobs,
+                         Clock::time_point now) {
+  std::erase_if(foreign_, [&](const auto& care) {
+    return std::ranges::find(jobs, care.first, &sql::StalledJob::id) == jobs.end();
+  });
+  for (const sql::StalledJob& job : jobs)
+    try_one(foreign_, job.id, fmt::format("stalled job {}", job.id), now, [&] { decide(manager, job); });
 }
 
 // A foreign job whose worker is gone tells by nothing since when: we must have seen it so ourselves for as

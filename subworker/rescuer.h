@@ -11,7 +11,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,7 @@
 #include "config/config.h"
 #include "sql/job_manager.h"
 #include "subworker/house_teller.h"
+#include "sys/retry.h"
 
 namespace postpone::subworker {
 
@@ -34,8 +37,11 @@ class Rescuer {
   void connected(Clock::time_point now) { good_since_ = heartbeat_at_ = now; }
   void heartbeat_stored(Clock::time_point now);
 
-  // Throws DatabaseError, like the next; what was not done is done at the next call.
-  void settle_graves(sql::JobManager& manager);
+  // Throws DatabaseError, like the next; what was not done is done at the next call. A lease or a job that
+  // cannot be settled is told of, and tried again after waits of its own: it keeps the others from nothing.
+  void settle_graves(sql::JobManager& manager, Clock::time_point now);
+  // When to call it again for a grave that could not be settled; the greatest time when there is none.
+  Clock::time_point next_settling() const;
   // Looks at the workers of others and at foreign jobs when that is due.
   void watch_stalled(sql::JobManager& manager, Clock::time_point now);
   Clock::time_point next_watch() const { return next_watch_; }
@@ -53,16 +59,30 @@ class Rescuer {
     Clock::time_point since;
   };
 
+  // The care for one lease or job that could not be settled.
+  struct Care {
+    sys::Pause pause;
+    std::string said = {};  // why not
+    int refusals = 0;       // how often because of what is to be settled, and not of the server
+  };
+  using Cares = std::map<std::int64_t, Care>;
+
+  // Does `settle` for the one of this id, unless its pause is not over. True when that is done. Throws
+  // DatabaseError of the connection only.
+  bool try_one(Cares& cares, std::int64_t id, const std::string& what, Clock::time_point now,
+               const std::function<void()>& settle) const;
   // May one who has been seen silent since then be judged? Not by somebody who could not be heard himself.
   bool may_judge(Clock::time_point since, Clock::time_point now) const;
   Clock::duration longest_own_silence() const;
-  void settle(sql::JobManager& manager, const board::Grave& grave);
+  void settle(sql::JobManager& manager, const board::Grave& grave, int refusals);
+  void settle_apart(sql::JobManager& manager, sql::RescueRequest rescue,
+                    const std::vector<sql::JobId>& ended);
   void listen(sql::JobManager& manager, Clock::time_point now);
   void rescue_silent(sql::JobManager& manager, Clock::time_point now);
   void look_at_jobs(sql::JobManager& manager, Clock::time_point now);
   bool is_ripe(const sql::StalledJob& job, const Sighting& sighting, Clock::time_point now) const;
   void decide(sql::JobManager& manager, const sql::StalledJob& job) const;
-  void decide_all(sql::JobManager& manager, std::vector<sql::StalledJob> jobs);
+  void decide_all(sql::JobManager& manager, const std::vector<sql::StalledJob>& jobs, Clock::time_point now);
   void report(sql::JobManager& manager, const sql::RescueRequest& rescue,
               const std::vector<sql::Recorded>& recorded, const std::vector<sql::JobId>& known);
 
@@ -74,11 +94,9 @@ class Rescuer {
   Clock::time_point next_watch_;
   std::map<Attempt, Sighting> sightings_;
   std::map<sql::WorkerId, Heard> heard_;
-  // Whom it tried last: the next time it begins behind that one, so that one who cannot be settled (somebody
-  // keeps a lock on his job, say) does not keep the others from it.
-  std::uint32_t last_grave_ = 0;
-  sql::WorkerId last_silent_ = 0;
-  sql::JobId last_decided_ = 0;
+  Cares graves_;   // by lease
+  Cares silent_;   // by lease
+  Cares foreign_;  // by job
 };
 
 }  // namespace postpone::subworker

@@ -21,22 +21,31 @@ constexpr auto kWaitSlice = 200ms;
 constexpr auto kFairWait = 100ms;  // a new connection costs some 5 ms
 constexpr auto kHandOver = 20ms;
 constexpr std::int64_t kAskWaitedEveryNs = 100'000'000;
-constexpr const char* kForeignKeyViolation = "23503";
+// How often an error that does not name the data is met before the row at hand is held to be at fault.
+constexpr int kPatience = 6;
+// How often a conflict with others (a deadlock, a serialization failure) is met before it is taken for
+// another error.
+constexpr int kConflicts = 10;
 
-// Is it the data of the outcome that the server does not take (and not who we are, or what is installed)?
-bool is_refusal(const sql::DatabaseError& error) {
+// Is it the data that the server does not take (and not who we are, or what is installed)?
+bool names_data(const sql::DatabaseError& error) {
   const std::string& state = error.sqlstate();
   return state.starts_with("22") || state.starts_with("23") || state.starts_with("54");
 }
 
 sql::OutcomeTexts texts(const std::vector<KeptOutcome>& outcomes) {
   sql::OutcomeTexts texts;
+  texts.reserve(outcomes.size());
   for (const KeptOutcome& outcome : outcomes) texts.push_back(outcome.text);
   return texts;
 }
 
 bool contains(const std::vector<sql::Recorded>& recorded, sql::JobId job_id) {
   return std::any_of(recorded.begin(), recorded.end(), [&](const auto& r) { return r.job_id == job_id; });
+}
+
+void append(std::vector<sql::Recorded>& recorded, const std::vector<sql::Recorded>& more) {
+  recorded.insert(recorded.end(), more.begin(), more.end());
 }
 
 }  // namespace
@@ -51,64 +60,145 @@ Session::Session(const config::Config& config, const config::Group& group, const
       slot_(board.slot(identity_.slot)),
       backoff_(kShortestWait, longest_reconnect_wait(board.header().slots.load())) {}
 
-std::optional<sql::FinishedAndFetched> Session::visit(const std::vector<KeptOutcome>& outcomes,
-                                                      int max_jobs) {
+std::optional<Visit> Session::visit(const std::vector<KeptOutcome>& outcomes, int max_jobs) {
   be_fair();
-  std::vector<KeptOutcome> left = outcomes;
-  std::vector<sql::Recorded> settled;
-  for (;;) {
-    if (!take_permit(!left.empty())) return std::nullopt;
-    slot_.enter(board::SlotState::looking);
-    // Told to leave while it waited or connected: what is kept is recorded, and nothing more is fetched.
-    int wanted = max_jobs;
-    try {
-      if (!manager_) connect();
-      if (lease_out_of_sight_) renew_lease();
-      if (worker_id_ != 0 && !doubtful_lease_ && slot_.lost_lease.load() == worker_id_) note_lost_lease();
-      if (doubtful_lease_) {
-        settled = settle(left);
-        left.clear();
-      }
-      ensure_lease();
-      // Of short jobs a sample is enough: the question costs planning and an index probe. Without a status
-      // socket nobody would see the answer.
-      if (hooks_.gives_up(false)) wanted = 0;
-      const bool ask_waited = !config_.status.socket.empty() && board::now_ns() >= next_waited_ns_;
-      auto answer = manager_->finish_and_fetch(worker_id_, texts(left),
-                                               {group_.queues, worker_id_, wanted, ask_waited});
-      if (ask_waited && !answer.fetched.jobs.empty()) next_waited_ns_ = board::now_ns() + kAskWaitedEveryNs;
-      sys::crash_point("sub_worker.exchange_committed");
-      answer.recorded.insert(answer.recorded.begin(), settled.begin(), settled.end());
-      note_end_of_outage();
-      return answer;
-    } catch (const sql::DatabaseError& error) {
-      handle(error, !left.empty(), wanted);
-      if (!hooks_.gives_up(!left.empty())) continue;
-      if (settled.empty()) return std::nullopt;
-      return sql::FinishedAndFetched{settled, {}};  // so that they are not sent again, under another lease
-    }
+  Errand errand;
+  errand.left = outcomes;
+  errand.max_jobs = max_jobs;
+  const bool answered = sys::retry(
+      backoff_, [&] { return try_once(errand); },
+      [&](std::chrono::milliseconds limit) { return wait(limit, !errand.left.empty()); });
+  if (answered) {
+    note_end_of_outage();
+    return std::move(errand.answer);
   }
+  // What was settled before it gave up must not be sent again, under another lease.
+  if (errand.answer.recorded.empty() && errand.answer.refused.empty()) return std::nullopt;
+  return std::move(errand.answer);
+}
+
+sys::Tried Session::try_once(Errand& errand) {
+  if (!take_permit(!errand.left.empty())) return sys::Tried::again;
+  slot_.enter(board::SlotState::looking);
+  int wanted = errand.max_jobs;
+  try {
+    prepare(errand);
+    // Told to leave while it waited or connected: what is kept is recorded, and nothing more is fetched.
+    if (hooks_.gives_up(false)) wanted = 0;
+    if (errand.one_by_one) {
+      record_one_by_one(errand);
+      return sys::Tried::done;
+    }
+    if (errand.apart && !errand.left.empty()) exchange(errand, 0);
+    if (errand.around && wanted > 0)
+      fetch_around(errand);
+    else
+      exchange(errand, wanted);
+    return sys::Tried::done;
+  } catch (const sql::DatabaseError& error) {
+    return failed(error, errand, wanted);
+  }
+}
+
+// Permit in hand: a connection, and a lease that is known to be good.
+void Session::prepare(Errand& errand) {
+  if (!manager_) connect();
+  if (lease_out_of_sight_) renew_lease();
+  if (worker_id_ != 0 && !doubtful_lease_) {
+    if (slot_.lost_lease.load() == worker_id_) note_lost_lease();
+    // Nothing else frees the lease of an outcome that cannot be recorded.
+    if (std::ranges::any_of(errand.left, &KeptOutcome::left_to_people)) doubtful_lease_ = worker_id_;
+  }
+  if (doubtful_lease_) settle(errand);
+  ensure_lease();
+}
+
+void Session::exchange(Errand& errand, int max_jobs) {
+  const sql::FetchRequest request = fetch_request(max_jobs);
+  auto done = manager_->finish_and_fetch(worker_id_, texts(errand.left), request);
+  if (request.ask_waited && !done.fetched.jobs.empty()) next_waited_ns_ = board::now_ns() + kAskWaitedEveryNs;
+  sys::crash_point("sub_worker.exchange_committed");
+  if (max_jobs > 0) fetch_outage_.ended(board::Clock::now());
+  append(errand.answer.recorded, done.recorded);
+  errand.answer.fetched = std::move(done.fetched);
+  errand.left.clear();
+}
+
+// Of short jobs a sample is enough to tell how long they have waited: the question costs planning and an
+// index probe. Without a status socket the answer would be told to no reader.
+sql::FetchRequest Session::fetch_request(int max_jobs) {
+  sql::FetchRequest request;
+  request.queues = group_.queues;
+  request.worker_id = worker_id_;
+  request.max_jobs = max_jobs;
+  request.ask_waited = !config_.status.socket.empty() && board::now_ns() >= next_waited_ns_;
+  request.passed_over = passed_over_.list(PassedOver::Clock::now());
+  return request;
+}
+
+// Each outcome in a transaction of its own, so that one that is refused does not keep the others from being
+// stored.
+void Session::record_one_by_one(Errand& errand) {
+  while (!errand.left.empty()) {
+    const KeptOutcome& next = errand.left.front();
+    try {
+      append(errand.answer.recorded, manager_->finish_and_fetch(worker_id_, {next.text}, {}).recorded);
+    } catch (const sql::DatabaseError& error) {
+      if (error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict) throw;
+      if (sql::says_lease_is_gone(error)) throw;
+      errand.answer.refused.push_back({next.job_id, error.what()});
+    }
+    errand.left.erase(errand.left.begin());
+  }
+}
+
+void Session::fetch_around(Errand& errand) {
+  sql::FetchedAround around = manager_->fetch_around(fetch_request(1));
+  for (const sql::RefusedJob& refused : around.refused) {
+    const sql::Job& job = refused.job;
+    if (!passed_over_.add(job.id, PassedOver::Clock::now(), sys::chance())) continue;
+    const sys::LogFields fields({{"job", job.id}, {"task", job.task}, {"queue", job.queue}});
+    sys::log_of(sys::Component::job)
+        .error(
+            "job {} (task {}, queue {}) cannot be started and is passed over for a while: the database "
+            "refuses it: "
+            "{}",
+            job.id, job.task, job.queue, refused.reason);
+  }
+  errand.answer.fetched = std::move(around.fetched);
+  // The fetch as a whole is at fault, then, and no row: without a word it would only be slow.
+  if (!around.refused.empty()) return;
+  const std::string line = fetch_outage_.failed(
+      "the fetch fails, though no single job is at fault: " + errand.fetch_error, board::Clock::now());
+  if (!line.empty()) sys::log_of(sys::Component::database).error("database: {}", line);
 }
 
 // Settles a doubtful lease and the outcomes that belong to it. Safe to be repeated at every point: a rescue
 // that was done before finds no row, and outcomes that were recorded before are recognised.
-std::vector<sql::Recorded> Session::settle(const std::vector<KeptOutcome>& outcomes) {
+void Session::settle(Errand& errand) {
   sql::RescueRequest rescue;
   rescue.worker_id = *doubtful_lease_;
-  rescue.outcomes = texts(outcomes);
   rescue.running = std::vector<sql::JobId>{};  // nothing runs: what we do not know was never started
   rescue.message = "the answer to a fetch was lost";
-  std::vector<sql::Recorded> recorded = manager_->rescue_worker(rescue);
-  sql::OutcomeTexts left;
-  for (const KeptOutcome& outcome : outcomes)
-    if (!contains(recorded, outcome.job_id)) left.push_back(outcome.text);
-  if (!left.empty()) {
-    const auto rest = manager_->finish_and_fetch(*doubtful_lease_, left, {}).recorded;
-    recorded.insert(recorded.end(), rest.begin(), rest.end());
+  sql::OutcomeTexts late;
+  for (const KeptOutcome& outcome : errand.left) {
+    if (!outcome.left_to_people) {
+      rescue.outcomes.push_back(outcome.text);
+      continue;
+    }
+    rescue.running->push_back(outcome.job_id);
+    rescue.action = sql::StalledAction::report;
+    rescue.message = "it has ended, and the database refuses to record how: " + sql::storable(outcome.why);
   }
+  append(errand.answer.recorded, manager_->rescue_worker(rescue));
+  for (const KeptOutcome& outcome : errand.left)
+    if (!outcome.left_to_people && !contains(errand.answer.recorded, outcome.job_id))
+      late.push_back(outcome.text);
+  if (!late.empty())
+    append(errand.answer.recorded, manager_->finish_and_fetch(rescue.worker_id, late, {}).recorded);
+  errand.left.clear();
   doubtful_lease_.reset();
   worker_id_ = 0;
-  return recorded;
 }
 
 void Session::ensure_lease() {
@@ -126,11 +216,11 @@ void Session::ensure_lease() {
 void Session::renew_lease() {
   const auto asked = board::boot_ns();
   if (worker_id_ != 0 && !doubtful_lease_) {
-    if (manager_->heartbeat({worker_id_}).empty()) {
-      note_lost_lease();
-    } else {
+    const sql::Heartbeats heartbeats = manager_->heartbeat({worker_id_});
+    if (!heartbeats.stored.empty())
       leased_since_ns_ = asked;
-    }
+    else if (heartbeats.locked.empty())
+      note_lost_lease();
   }
   lease_out_of_sight_ = false;
 }
@@ -142,52 +232,103 @@ void Session::note_lost_lease() {
   doubtful_lease_ = worker_id_;
 }
 
-void Session::handle(const sql::DatabaseError& error, bool outcomes_sent, int max_jobs) {
+sys::Tried Session::failed(const sql::DatabaseError& error, Errand& errand, int max_jobs) {
+  const bool pending = !errand.left.empty();
   switch (error.remedy()) {
-    case sql::Remedy::reconnect:
-      if (manager_ && worker_id_ != 0 && max_jobs > 0 && error.leaves_doubt()) doubtful_lease_ = worker_id_;
+    case sql::Remedy::reconnect: {
+      // What may still be obeyed when we have gone on: a fetch, and a release, which fits the next run as
+      // well.
+      const bool dangerous = max_jobs > 0 || std::ranges::any_of(errand.left, &KeptOutcome::releases);
+      if (manager_ && worker_id_ != 0 && dangerous && error.leaves_doubt()) doubtful_lease_ = worker_id_;
       lease_out_of_sight_ = true;
       give_up_connection();
       break;
+    }
     case sql::Remedy::wait:
-      lease_out_of_sight_ = true;  // nobody's heartbeats are stored either, most likely
+      lease_out_of_sight_ = true;  // no heartbeats are stored either, most likely
       break;
     case sql::Remedy::retry:
+      if (++errand.conflicts < kConflicts) return sys::Tried::again;
+      if (pending) return refused(error, errand, max_jobs);
       break;
     case sql::Remedy::conflict:
     case sql::Remedy::bug:
-      if (error.sqlstate() == kForeignKeyViolation && worker_id_ != 0) return note_lost_lease();
-      if (outcomes_sent && is_refusal(error)) throw OutcomeRefused(error.what());
-      // Who still has something to store waits for whatever it is to be mended; who has not lets the
-      // supervisor know.
-      if (!outcomes_sent) throw error;
-      break;
+      return refused(error, errand, max_jobs);
   }
-  const std::string kept = outcomes_sent ? "; the outcome is kept" : "";
+  say(error.what(), pending);
+  return sys::Tried::again;
+}
+
+// An error that waiting does not mend by itself: what is it about?
+sys::Tried Session::refused(const sql::DatabaseError& error, Errand& errand, int max_jobs) {
+  if (worker_id_ != 0 && !doubtful_lease_ && sql::says_lease_is_gone(error)) {
+    note_lost_lease();
+    return sys::Tried::again;
+  }
+  if (doubtful_lease_) {
+    say(error.what(), !errand.left.empty());
+    if (++errand.refusals >= kPatience) abandon_lease(errand, error.what());
+    return sys::Tried::again;
+  }
+  if (!errand.left.empty()) {
+    if (max_jobs > 0 && !errand.apart) {
+      errand.apart = true;
+      return sys::Tried::again;
+    }
+    if (!names_data(error) && ++errand.refusals < kPatience) {
+      say(error.what(), true);
+      return sys::Tried::again;
+    }
+    errand.one_by_one = true;
+    return sys::Tried::again;
+  }
+  if (max_jobs == 0 || errand.around) throw error;  // there is nothing to store: the supervisor is to know
+  errand.around = true;
+  errand.fetch_error = error.what();
+  return sys::Tried::again;
+}
+
+// The lease cannot even be given up: the database refuses to let its jobs go. It gets no heartbeats from now
+// on, its jobs stay in `doing` with their locks, and are rescued as those of any silent worker once the
+// database allows it.
+void Session::abandon_lease(Errand& errand, const std::string& why) {
+  spdlog::error("lease {} cannot be given up and is left behind with its jobs: {}", *doubtful_lease_, why);
+  for (const KeptOutcome& outcome : errand.left)
+    errand.answer.recorded.push_back({outcome.job_id, sql::Disposition::reported, {}, sql::JobStatus::doing});
+  errand.left.clear();
+  errand.refusals = 0;
+  doubtful_lease_.reset();
+  worker_id_ = 0;
+}
+
+void Session::say(const std::string& what, bool pending) {
   const std::string line =
-      error.remedy() == sql::Remedy::retry ? "" : outage_.failed(error.what() + kept, board::Clock::now());
+      outage_.failed(what + (pending ? "; the outcome is kept" : ""), board::Clock::now());
   if (!line.empty()) sys::log_of(sys::Component::database).warn("database: {}", line);
-  wait(backoff_.next(sys::chance()), outcomes_sent);
 }
 
 void Session::note_end_of_outage() {
-  backoff_.reset();
   const std::string line = outage_.ended(board::Clock::now());
   if (!line.empty()) sys::log_of(sys::Component::database).info("the database {}", line);
 }
 
-// A ring for work ends it soon: the supervisor's own connection is back, so ours may be too. Whatever else
-// rings is answered by the look for work that follows.
-void Session::wait(std::chrono::milliseconds limit, bool pending) {
+// A ring for work ends it soon: the supervisor's own connection is back, so ours may be too. But only every
+// other wait: however many jobs come in while the database refuses us, the tries stay as far apart as the
+// backoff wants. Whatever else rings is answered by the look for work that follows. False when there is no
+// point in going on.
+bool Session::wait(std::chrono::milliseconds limit, bool pending) {
   auto until = board::Clock::now() + limit;
+  const bool may_be_cut = !std::exchange(wait_was_cut_, false);
   while (board::Clock::now() < until && !hooks_.gives_up(pending)) {
     slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(kWaitSlice, until - board::Clock::now()));
-    if ((slot_.doorbell.answer() & board::kRungForWork) != 0) {
+    if ((slot_.doorbell.answer() & board::kRungForWork) != 0 && may_be_cut && !wait_was_cut_) {
       const auto spread = wait_after_ring(board_.header().slots.load(), sys::chance());
       until = std::min(until, board::Clock::now() + spread);
+      wait_was_cut_ = true;
     }
     hooks_.on_tick();
   }
+  return !hooks_.gives_up(pending);
 }
 
 bool Session::take_permit(bool pending) {

@@ -7,11 +7,21 @@
 // Whatever the database does, visit() tries again, with growing waits, until it was answered; it gives up
 // only when the sub-worker is leaving and has nothing (or no more time) to store.
 //
+// Two answers tell of rows, not of the server, and must cost those rows only:
+//
+//   an outcome is refused     visit() finds out by sending the outcomes without a fetch, then one by one, and
+//                             returns those that are refused. Errors that name the data are believed at once,
+//                             others (a trigger that raises, a function that is missing) after several tries.
+//   a job cannot be started   visit() fetches around it (postpone_fetch_around), says so in the log, and
+//   passes
+//                             it over for a while, longer each time.
+//
 // A lost answer to a fetch is the one dangerous case: a job may be leased to us that we do not know, now or,
 // when the server is slow, later. Looking for it proves nothing. So the lease itself is given up, with the
 // rescue that the housekeeper would use: it waits for the transaction that may be in flight, settles what we
 // know, puts everything else back, and deletes the lease, after which nothing of it can come true any more.
-// Then we take a new one.
+// Then we take a new one. The same holds for a lost answer to a release, which counts no attempt: sent again,
+// its late first copy would fit the next run of the same job under the same lease.
 #pragma once
 
 #include <functional>
@@ -23,21 +33,32 @@
 #include "config/config.h"
 #include "sql/job_manager.h"
 #include "sql/outage.h"
+#include "subworker/passed_over.h"
 #include "sys/backoff.h"
+#include "sys/retry.h"
 
 namespace postpone::subworker {
-
-// The database refused an outcome itself (a deferred job with an impossible queue name, say): trying again
-// will not help.
-class OutcomeRefused : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 // A finished job's outcome, kept until the database has it.
 struct KeptOutcome {
   sql::JobId job_id = 0;
-  std::string text;  // sql::to_json(Outcome)
+  std::string text;       // sql::to_json(Outcome)
+  bool releases = false;  // Action::release
+  // The database refuses it in every form: its lease ends, and the job stays in `doing` for people to decide.
+  bool left_to_people = false;
+  std::string why;  // then: the database's words
+};
+
+// An outcome that the database does not take in this form.
+struct RefusedOutcome {
+  sql::JobId job_id = 0;
+  std::string why;  // the database's words
+};
+
+struct Visit {
+  std::vector<sql::Recorded> recorded;
+  std::vector<RefusedOutcome> refused;  // when there are any, nothing was fetched
+  sql::Fetched fetched;
 };
 
 // Who this incarnation is.
@@ -62,10 +83,10 @@ class Session {
   Session(const config::Config& config, const config::Group& group, const board::Board& board,
           Identity identity, Hooks hooks);
 
-  // Records the outcomes and fetches up to `max_jobs`. Nothing when it gave up. Throws OutcomeRefused, and
-  // DatabaseError only for mistakes that no waiting heals (a missing schema). REQUIRES: every job that this
-  // sub-worker still holds is among `outcomes`.
-  std::optional<sql::FinishedAndFetched> visit(const std::vector<KeptOutcome>& outcomes, int max_jobs);
+  // Records the outcomes and fetches up to `max_jobs`. Nothing when it gave up. Throws DatabaseError only for
+  // mistakes that no waiting heals (a missing schema), when there is nothing to record. REQUIRES: every job
+  // that this sub-worker still holds is among `outcomes`.
+  std::optional<Visit> visit(const std::vector<KeptOutcome>& outcomes, int max_jobs);
 
   // Gives connection and permit away, to whoever waits for one; the next visit() takes them again.
   void give_up_connection();
@@ -80,16 +101,38 @@ class Session {
   bool leave();
 
  private:
+  // One visit() on its way.
+  struct Errand {
+    std::vector<KeptOutcome> left;  // neither recorded nor refused yet
+    int max_jobs = 0;
+    bool apart = false;       // outcomes and fetch were refused together: first the ones, then the other
+    bool one_by_one = false;  // the outcomes were refused by themselves: find out which
+    bool around = false;      // the fetch was refused by itself: pass over the row that is at fault
+    std::string fetch_error;  // with `around`: what it was refused for
+    int conflicts = 0;        // how often the server ended it for the sake of others
+    int refusals = 0;         // how often it was refused by an error that does not name the data
+    Visit answer;
+  };
+
+  sys::Tried try_once(Errand& errand);
+  void prepare(Errand& errand);
+  void exchange(Errand& errand, int max_jobs);
+  void record_one_by_one(Errand& errand);
+  void fetch_around(Errand& errand);
+  sys::Tried failed(const sql::DatabaseError& error, Errand& errand, int max_jobs);
+  sys::Tried refused(const sql::DatabaseError& error, Errand& errand, int max_jobs);
+  sql::FetchRequest fetch_request(int max_jobs);
   bool take_permit(bool pending);
   void be_fair();
   void connect();
   void ensure_lease();
   void renew_lease();
   void note_lost_lease();
-  std::vector<sql::Recorded> settle(const std::vector<KeptOutcome>& outcomes);
-  void handle(const sql::DatabaseError& error, bool outcomes_sent, int max_jobs);
+  void settle(Errand& errand);
+  void abandon_lease(Errand& errand, const std::string& why);
+  void say(const std::string& what, bool pending);
   void note_end_of_outage();
-  void wait(std::chrono::milliseconds limit, bool pending);
+  bool wait(std::chrono::milliseconds limit, bool pending);
 
   const config::Config& config_;
   const config::Group& group_;
@@ -102,12 +145,16 @@ class Session {
   std::optional<sql::JobManager> manager_;
   sql::WorkerId worker_id_ = 0;
   std::int64_t leased_since_ns_ = 0;
-  // A lease that must be settled before anything else is done: an answer was lost, or its row is gone.
+  // A lease that must be settled before anything else is done: an answer was lost, its row is gone, or an
+  // outcome is left to people.
   std::optional<sql::WorkerId> doubtful_lease_;
   std::int64_t next_waited_ns_ = 0;  // when to ask next how long a job has waited
   bool lease_out_of_sight_ = false;  // there was trouble: ask for it before anything is built on it
+  PassedOver passed_over_;
   sys::Backoff backoff_;
+  bool wait_was_cut_ = false;  // the last wait between two tries was ended by a ring
   sql::Outage outage_;
+  sql::Outage fetch_outage_;  // of a fetch that goes well only job by job
 };
 
 }  // namespace postpone::subworker

@@ -58,7 +58,7 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
                {.on_tick = [this] { tick(); },
                 .gives_up = [this](bool pending) { return gives_up(pending); },
                 .on_lease = [this](sql::WorkerId id) { leash_.say(board::LeashWord::leased, id); }}),
-      fence_(board, slot_, config.supervisor, leash_.exists()) {}
+      fence_(slot_, config.supervisor, leash_.exists()) {}
 
 board::SubWorkerExit SubWorker::run() {
   try {
@@ -87,7 +87,7 @@ void SubWorker::work() {
     if (!task_is_fit()) {
       // First what has ended: its lock is free at once, and the next job stays where others can take it
       // meanwhile.
-      if (!kept_.empty()) exchange(0);
+      if (!unrecorded_.empty()) exchange(0);
       replace_task();
       if (leaving()) return;  // it took a while
     }
@@ -140,78 +140,99 @@ bool SubWorker::look_for_work() {
   // Behind the fence there is nothing to look for, until heartbeats are good again. For a lease that is gone
   // they never will be: the visit takes another.
   const bool fenced = fence_.is_up(session_.leased_since_ns()) && !fence_.lease_is_lost();
-  const bool paused = fenced || slot_.command.load() == board::Command::pause;
-  if (paused && kept_.empty() && ready_) return false;
+  const bool paused =
+      fenced || slot_.command.load() == board::Command::pause || !refusals_.over(Clock::now());
+  if (paused && unrecorded_.empty() && ready_) return false;
   const bool freed_lock = std::exchange(freed_lock_, false);
   const auto answer = exchange(paused ? 0 : 1);
   if (!answer) return false;
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, slot_.worker_id.load());
-  slot_.counters.fetched += answer->fetched.jobs.size();
+  slot_.counters.fetched += answer->jobs.size();
   // A job that was deferred behind a lock while we were freeing it may have been seen neither by its own
   // announcement's look nor by ours: both were before our commit. A look after it sees the job.
-  if (freed_lock && answer->fetched.jobs.empty() && !paused) return look_for_work();
-  if (answer->fetched.more || freed_lock) board::wake_sibling(board_, slot_.group.load());
-  for (const sql::Job& job : answer->fetched.jobs) {
+  if (freed_lock && answer->jobs.empty() && !paused) return look_for_work();
+  if (answer->more || freed_lock) board::wake_sibling(board_, slot_.group.load());
+  for (const sql::Job& job : answer->jobs) {
     run_job(job);
     if (left_behind_) throw LeftBehind(job);
   }
-  return !answer->fetched.jobs.empty();
+  return !answer->jobs.empty();
 }
 
-std::optional<sql::FinishedAndFetched> SubWorker::exchange(int max_jobs) {
-  for (bool refused = false;; refused = true) {
-    try {
-      auto answer = session_.visit(kept_, max_jobs);
-      if (answer) report(answer->recorded);
-      return answer;
-    } catch (const OutcomeRefused& error) {
-      if (refused) throw;
-      refuse_kept(error.what());
-    }
+// An outcome that is refused takes its next form, of which there are few, and goes again.
+std::optional<sql::Fetched> SubWorker::exchange(int max_jobs) {
+  for (;;) {
+    auto visit = session_.visit(kept(), max_jobs);
+    if (!visit) return std::nullopt;
+    report(*visit);
+    if (visit->refused.empty()) return std::move(visit->fetched);
   }
 }
 
-// What the database says of the outcomes; whatever it says, they are settled now.
-void SubWorker::report(const std::vector<sql::Recorded>& recorded) {
-  for (const sql::Recorded& r : recorded) {
-    const sys::LogFields fields({{"job", r.job_id}});
-    auto& log = sys::log_of(sys::Component::job);
-    if (r.disposition == sql::Disposition::superseded)
-      log.warn("job {} could not wait again: superseded by job {}, which has the same queueing lock",
-               r.job_id, r.by.value_or(0));
-    if (r.disposition == sql::Disposition::gone)
-      log.warn(
+std::vector<KeptOutcome> SubWorker::kept() const {
+  std::vector<KeptOutcome> kept;
+  kept.reserve(unrecorded_.size());
+  for (const Unrecorded& outcome : unrecorded_) kept.push_back(outcome.kept());
+  return kept;
+}
+
+// What the database says of the outcomes. All but the refused ones are settled now, whatever it says. The
+// refused ones are written to the first entries of the slot before the others are freed: a death in between
+// loses none.
+void SubWorker::report(const Visit& visit) {
+  for (const sql::Recorded& recorded : visit.recorded) {
+    tell_disposition(recorded);
+    if (recorded.disposition == sql::Disposition::reported)
+      refusals_.failed(Clock::now(), sys::chance());
+    else
+      refusals_.succeeded();
+  }
+  const std::size_t entries = unrecorded_.size();
+  std::erase_if(unrecorded_, [&](const Unrecorded& outcome) {
+    return std::ranges::none_of(visit.refused, [&](const RefusedOutcome& refused) {
+      return refused.job_id == outcome.outcome().job_id;
+    });
+  });
+  for (const RefusedOutcome& refused : visit.refused) {
+    const auto outcome = std::ranges::find_if(
+        unrecorded_, [&](const Unrecorded& each) { return each.outcome().job_id == refused.job_id; });
+    const sys::LogFields fields({{"job", refused.job_id}});
+    sys::log_of(sys::Component::job)
+        .error("the database refuses the outcome of job {} ({}): {}", refused.job_id,
+               sql::to_string(outcome->outcome().cause), refused.why);
+    outcome->lower(refused.why);
+  }
+  for (std::size_t i = 0; i < unrecorded_.size(); ++i) write_on_board(i);
+  for (std::size_t i = unrecorded_.size(); i < entries; ++i) slot_.jobs[i].phase.store(board::JobPhase::none);
+}
+
+void SubWorker::tell_disposition(const sql::Recorded& recorded) {
+  const sys::LogFields fields({{"job", recorded.job_id}});
+  auto& log = sys::log_of(sys::Component::job);
+  switch (recorded.disposition) {
+    case sql::Disposition::superseded:
+      return log.warn("job {} could not wait again: superseded by job {}, which has the same queueing lock",
+                      recorded.job_id, recorded.by.value_or(0));
+    case sql::Disposition::gone:
+      return log.warn(
           "job {} was no longer ours when it ended (rescued, finished by hand or deleted): outcome dropped",
-          r.job_id);
-  }
-  for (std::size_t entry = 0; entry < kept_.size(); ++entry)
-    slot_.jobs[entry].phase.store(board::JobPhase::none);
-  kept_.clear();
-  outcomes_.clear();
-}
-
-// What a job asked for (a deferred job, a new queue) was impossible. That is the job's fault: it fails, with
-// the database's words.
-void SubWorker::refuse_kept(const std::string& reason) {
-  spdlog::error("the database refuses an outcome: {}", reason);
-  auto refused = std::exchange(outcomes_, {});
-  kept_.clear();
-  for (const sql::Outcome& outcome : refused) {
-    sql::Outcome failed;
-    failed.job_id = outcome.job_id;
-    failed.attempt = outcome.attempt;
-    failed.action = sql::Action::fail;
-    failed.cause = sql::Cause::exception;
-    failed.message = "the database refused what the job asked for: " + reason;
-    failed.run_time = outcome.run_time;
-    keep(std::move(failed));
+          recorded.job_id);
+    case sql::Disposition::reported:
+      return log.error(
+          "job {} has ended, but the database refuses to record it: it stays in doing and keeps its lock "
+          "until "
+          "somebody decides: `postpone stalled list`, then `postpone jobs finish {} --status succeeded` or "
+          "`postpone stalled rescue {}`",
+          recorded.job_id, recorded.job_id, recorded.job_id);
+    default:
+      return;
   }
 }
 
 // --- running ---
 
 void SubWorker::run_job(const sql::Job& job) {
-  board::JobEntry& entry = slot_.jobs[outcomes_.size()];
+  board::JobEntry& entry = slot_.jobs[unrecorded_.size()];
   entry.job_id.store(job.id);
   entry.phase.store(board::JobPhase::held);
   slot_.enter(board::SlotState::running);
@@ -295,20 +316,20 @@ void SubWorker::lend_connection() {
 }
 
 void SubWorker::keep(sql::Outcome outcome) {
-  kept_.push_back({outcome.job_id, sql::to_json(outcome)});
-  outcomes_.push_back(std::move(outcome));
-  write_on_board(kept_.size() - 1);
+  unrecorded_.emplace_back(std::move(outcome));
+  write_on_board(unrecorded_.size() - 1);
 }
 
 void SubWorker::write_on_board(std::size_t index) {
   board::JobEntry& entry = slot_.jobs[index];
-  const std::string& text = kept_[index].text;
-  const bool fits = text.size() <= sizeof entry.outcome;
+  const KeptOutcome& kept = unrecorded_[index].kept();
+  // One that is left to people tells nothing that the database takes: it counts as running, should we die.
+  const bool fits = kept.text.size() <= sizeof entry.outcome && !kept.left_to_people;
   if (entry.phase.load() == board::JobPhase::ended)  // its text changes
     entry.phase.store(board::JobPhase::running);
-  if (fits) std::memcpy(entry.outcome, text.data(), text.size());
-  entry.job_id.store(kept_[index].job_id);
-  entry.outcome_bytes.store(fits ? static_cast<std::uint32_t>(text.size()) : 0);
+  if (fits) std::memcpy(entry.outcome, kept.text.data(), kept.text.size());
+  entry.job_id.store(kept.job_id);
+  entry.outcome_bytes.store(fits ? static_cast<std::uint32_t>(kept.text.size()) : 0);
   entry.phase.store(board::JobPhase::ended);
   sys::crash_point("sub_worker.outcome_on_board");
 }
@@ -330,7 +351,8 @@ void SubWorker::idle() {
   // them until now.
   lend_connection();
   task_->kill_leftovers();
-  const auto until = Clock::now() + config_.supervisor.polling_interval;
+  auto until = Clock::now() + config_.supervisor.polling_interval;
+  if (!refusals_.over(Clock::now())) until = std::min(until, refusals_.until());
   // Several signs of life within the time after which we would be taken for dead.
   const auto slice = std::min<std::chrono::nanoseconds>(kIdleSlice, config_.supervisor.subworker_timeout / 4);
   while (Clock::now() < until && !leaving()) {
@@ -397,11 +419,12 @@ board::SubWorkerExit SubWorker::leave() {
   slot_.enter(board::SlotState::stopping);
   show("leaving");
   let_a_sibling_look();
-  if (!kept_.empty()) exchange(0);
-  const bool gone = outcomes_.empty() && session_.leave();
+  if (!unrecorded_.empty()) exchange(0);
+  const bool gone = unrecorded_.empty() && session_.leave();
   let_a_sibling_look();  // both may have answered the bell; what rings from now on is the supervisor's
   if (task_) task_->retire(kRetireGrace);
-  for (const sql::Outcome& outcome : outcomes_) {
+  for (const Unrecorded& unrecorded : unrecorded_) {
+    const sql::Outcome& outcome = unrecorded.outcome();
     const sys::LogFields fields({{"job", outcome.job_id}});
     sys::log_of(sys::Component::job)
         .error("job {} ended ({}: {}) and could not be recorded: it will be rescued as a stalled job",

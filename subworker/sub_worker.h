@@ -25,6 +25,8 @@
 #include "subworker/session.h"
 #include "subworker/task_process.h"
 #include "subworker/teller.h"
+#include "subworker/unrecorded.h"
+#include "sys/retry.h"
 
 namespace postpone::subworker {
 
@@ -44,9 +46,10 @@ class SubWorker {
   bool task_is_fit() const;
   void replace_task();
   bool look_for_work();
-  std::optional<sql::FinishedAndFetched> exchange(int max_jobs);
-  void report(const std::vector<sql::Recorded>& recorded);
-  void refuse_kept(const std::string& reason);
+  std::optional<sql::Fetched> exchange(int max_jobs);
+  std::vector<KeptOutcome> kept() const;
+  void report(const Visit& visit);
+  static void tell_disposition(const sql::Recorded& recorded);
   void run_job(const sql::Job& job);
   static void log_end(const sql::Outcome& outcome);
   bool may_start();
@@ -54,7 +57,7 @@ class SubWorker {
   std::optional<RunHooks::Stop> on_run_tick(const sql::Job& job);
   void lend_connection();
   void keep(sql::Outcome outcome);
-  void write_on_board(std::size_t entry);
+  void write_on_board(std::size_t index);
   void count(const sql::Outcome& outcome);
   void idle();
   static void on_output(Output::Stream stream, std::string_view line);
@@ -80,12 +83,14 @@ class SubWorker {
 
   std::optional<TaskProcess> task_;
   int task_max_jobs_ = 0;
-  std::vector<sql::Outcome>
-      outcomes_;  // decided and not known to be recorded; entry i of the slot tells of number i
-  std::vector<KeptOutcome> kept_;  // the same, as texts
+  std::vector<Unrecorded>
+      unrecorded_;  // decided, not known to be recorded; entry i of the slot tells of number i
+  // Until it fetches again, after an outcome that had to be left to people: where each one is refused, it
+  // must not run through the queue and leave all of its jobs in `doing`.
+  sys::Pause refusals_{{std::chrono::milliseconds(500), std::chrono::minutes(1)}};
   bool ready_ = false;
   bool running_ = false;      // a job
-  bool freed_lock_ = false;   // by the outcomes that are kept
+  bool freed_lock_ = false;   // by the outcomes that are not recorded
   bool left_behind_ = false;  // something that the last job had started lives on, whatever we try
   std::optional<Clock::time_point> leaving_since_;
 };

@@ -251,7 +251,7 @@ class TaskProcess::Run {
     owner_.look_at_oom();
     wire::Run run;
     run.job_id = job_.id;
-    run.attempt = job_.attempts + 1;
+    run.attempt = sql::next_attempt(job_.attempts);
     run.task = job_.task;
     run.queue = job_.queue;
     run.priority = job_.priority;

@@ -70,7 +70,7 @@ void Teller::fetched(const sql::Job& job) {
 void Teller::job_started(const sql::Job& job, std::chrono::milliseconds time_limit) {
   board::RunningJob running;
   running.job_id = job.id;
-  running.attempt = job.attempts + 1;
+  running.attempt = sql::next_attempt(job.attempts);
   running.started_ns = board::now_ns();
   running.time_limit_ns = std::chrono::nanoseconds(time_limit).count();
   running.task = board::Text<136>(job.task);

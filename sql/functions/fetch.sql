@@ -24,9 +24,44 @@ BEGIN
 END
 $$;
 
--- The one selection of jobs to run: up to max_jobs that wait in these queues (null or empty: in any), are due, and
--- are not held by others, by priority, then id. Of a lock, at most the first that waits, whatever its queue or
--- schedule, and only while none of that lock is running.
+-- The one selection of jobs to run: up to max_jobs that wait in these queues (null or empty: in any), are due, are not
+-- among passed_over, and are not held by others, by priority, then id. Of a lock, at most the first that waits, whatever
+-- its queue or schedule, and only while none of that lock is running. Their rows are locked. job_ids is null for none.
+CREATE OR REPLACE FUNCTION postpone_find_jobs(
+    target_queue_names varchar[], max_jobs integer, passed_over bigint[],
+    OUT job_ids bigint[], OUT with_lock boolean)
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
+DECLARE
+    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
+BEGIN
+    SELECT array_agg(candidate.id), bool_or(candidate.lock IS NOT NULL) INTO job_ids, with_lock
+    FROM (
+        SELECT job.id, job.lock
+        FROM procrastinate_jobs AS job
+        WHERE job.status = 'todo'
+          -- array_position, not ANY: no index on queue_name may tempt the planner.
+          AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
+          AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+          AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
+          AND CASE WHEN job.lock IS NULL THEN true ELSE
+              -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
+              (SELECT running.id FROM procrastinate_jobs AS running
+               WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
+              AND (SELECT elder.id FROM procrastinate_jobs AS elder
+                   WHERE elder.status = 'todo' AND elder.lock = job.lock
+                   ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
+              END
+        ORDER BY job.priority DESC, job.id
+        LIMIT coalesce(max_jobs, 1)
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS candidate;
+END
+$$;
+
+-- Finds and starts jobs, for Python's workers and for ours.
 --
 -- Fetchers do not wait for each other (SKIP LOCKED), so a snapshot may show a lock free whose elder job came in,
 -- and was started, since. The unique index on running locks finds that out; then we look again. The rows passed
@@ -36,21 +71,22 @@ $$;
 -- A transaction that keeps its snapshot (REPEATABLE READ) may not take a job that changed since: it finds nothing.
 -- Only such a one pays for the subtransaction in which it learns that; `may_fail` tells that it runs in one already.
 CREATE OR REPLACE FUNCTION postpone_take_jobs(
-    target_queue_names varchar[], p_worker_id bigint, max_jobs integer, may_fail boolean DEFAULT false)
+    target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
+    may_fail boolean DEFAULT false)
 RETURNS SETOF procrastinate_jobs
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
-    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
-    job_ids bigint[];
-    with_lock boolean;
+    found_ids bigint[];
+    found_lock boolean;
     violated text;
 BEGIN
     IF NOT may_fail AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         BEGIN
-            RETURN QUERY SELECT * FROM postpone_take_jobs(target_queue_names, p_worker_id, max_jobs, may_fail => true);
+            RETURN QUERY SELECT * FROM postpone_take_jobs(
+                target_queue_names, p_worker_id, max_jobs, passed_over, may_fail => true);
         EXCEPTION WHEN serialization_failure THEN
             NULL;
         END;
@@ -60,36 +96,17 @@ BEGIN
     -- One round, nearly always; under REPEATABLE READ, where a second look sees no more than the first, it must
     -- end.
     FOR round IN 1 .. 10 LOOP
-        SELECT array_agg(candidate.id), bool_or(candidate.lock IS NOT NULL) INTO job_ids, with_lock
-        FROM (
-            SELECT job.id, job.lock
-            FROM procrastinate_jobs AS job
-            WHERE job.status = 'todo'
-              -- array_position, not ANY: no index on queue_name may tempt the planner.
-              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
-              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
-              AND CASE WHEN job.lock IS NULL THEN true ELSE
-                  -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
-                  (SELECT running.id FROM procrastinate_jobs AS running
-                   WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
-                  AND (SELECT elder.id FROM procrastinate_jobs AS elder
-                       WHERE elder.status = 'todo' AND elder.lock = job.lock
-                       ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
-                  END
-            ORDER BY job.priority DESC, job.id
-            LIMIT coalesce(max_jobs, 1)
-            FOR NO KEY UPDATE SKIP LOCKED
-        ) AS candidate;
-
-        IF job_ids IS NULL THEN
+        SELECT job_ids, with_lock INTO found_ids, found_lock
+        FROM postpone_find_jobs(target_queue_names, max_jobs, passed_over);
+        IF found_ids IS NULL THEN
             RETURN;
-        ELSIF NOT with_lock THEN
+        ELSIF NOT found_lock THEN
             -- Nothing can collide: no need to pay for a subtransaction.
-            RETURN QUERY SELECT * FROM postpone_start_jobs(job_ids, p_worker_id);
+            RETURN QUERY SELECT * FROM postpone_start_jobs(found_ids, p_worker_id);
             RETURN;
         END IF;
         BEGIN
-            RETURN QUERY SELECT * FROM postpone_start_jobs(job_ids, p_worker_id);
+            RETURN QUERY SELECT * FROM postpone_start_jobs(found_ids, p_worker_id);
             RETURN;
         EXCEPTION WHEN unique_violation THEN
             GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
@@ -98,7 +115,7 @@ BEGIN
             END IF;
             PERFORM postpone_announce_jobs(queue_name, min(id), count(*), false, false)
             FROM procrastinate_jobs
-            WHERE id = ANY (job_ids) AND lock IS NOT NULL
+            WHERE id = ANY (found_ids) AND lock IS NOT NULL
             GROUP BY queue_name;
         END;
     END LOOP;
@@ -117,13 +134,27 @@ BEGIN
 END
 $$;
 
+-- The worker's row is held before its jobs, against postpone_rescue_worker: whoever ends the lease waits until we commit,
+-- and afterwards nothing is fetched under it. The foreign key does that only for a job that comes to another worker: one
+-- that was retried by hand, or by Python, keeps its worker, and may be fetched by the same one again.
+--
+-- The constraint's name is what tells a lost lease from any other violation of a foreign key.
+CREATE OR REPLACE FUNCTION postpone_hold_worker(p_worker_id bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM procrastinate_workers WHERE id = p_worker_id FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no worker %', p_worker_id
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'procrastinate_jobs_worker_id_fkey';
+    END IF;
+END
+$$;
+
 -- Our fetch. `more` tells, on every row, whether it is worth it to wake somebody: another job is due, and does not
 -- wait for one of these. It may be wrong about locks of others, and looks only so far: to be exact would cost
--- another fetch.
---
--- The fetch holds the row of the worker first. The foreign key does that only for a job that comes to another worker:
--- one that was retried by hand, or by Python, keeps its worker, and may be fetched by the same one again.
-CREATE OR REPLACE FUNCTION postpone_fetch_jobs(target_queue_names varchar[], p_worker_id bigint, max_jobs integer)
+-- another fetch. passed_over: jobs that are left alone (see postpone_fetch_around).
+CREATE OR REPLACE FUNCTION postpone_fetch_jobs(
+    target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
                args jsonb, scheduled_at timestamptz, attempts integer, more boolean)
 LANGUAGE plpgsql
@@ -136,12 +167,9 @@ DECLARE
     taken procrastinate_jobs[];
     is_more boolean := false;
 BEGIN
-    PERFORM FROM procrastinate_workers WHERE id = p_worker_id FOR KEY SHARE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'postpone_fetch_jobs: there is no worker %', p_worker_id
-            USING ERRCODE = 'foreign_key_violation';
-    END IF;
-    taken := ARRAY(SELECT job FROM postpone_take_jobs(target_queue_names, p_worker_id, max_jobs) AS job);
+    PERFORM postpone_hold_worker(p_worker_id);
+    taken := ARRAY(SELECT job
+                   FROM postpone_take_jobs(target_queue_names, p_worker_id, max_jobs, passed_over) AS job);
     -- Fewer than asked for: the walk came to its end.
     IF cardinality(taken) = coalesce(max_jobs, 1) THEN
         is_more := EXISTS (
@@ -160,5 +188,58 @@ BEGIN
     SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
            job.scheduled_at, job.attempts, is_more
     FROM unnest(taken) AS job;
+END
+$$;
+
+-- Is an error of this state one that waiting mends, or that somebody caused on purpose, and no fault of the data? The
+-- connection, a conflict with others, resources, an operator, a lock that was not to be waited for.
+CREATE OR REPLACE FUNCTION postpone_is_passing(state text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(state, 2) IN ('08', '40', '53', '55', '57', '58', 'XX')
+$$;
+
+-- The fetch for whom an error has come into the way: a row that cannot be started (a trigger of the application raises,
+-- a check of its own fails) must not keep all others from being fetched. Jobs are tried one by one, each in a
+-- subtransaction, until one is started. Those that cannot be are told of in rows of their own, with the error as
+-- refused_because; they wait as before, and the caller passes them over from then on.
+CREATE OR REPLACE FUNCTION postpone_fetch_around(
+    target_queue_names varchar[], p_worker_id bigint, passed_over bigint[])
+RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
+               args jsonb, scheduled_at timestamptz, attempts integer, more boolean, refused_because text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    found_ids bigint[];
+    violated text;
+    refusal text;
+BEGIN
+    PERFORM postpone_hold_worker(p_worker_id);
+    FOR round IN 1 .. 200 LOOP
+        found_ids := (SELECT job_ids FROM postpone_find_jobs(target_queue_names, 1, passed_over));
+        EXIT WHEN found_ids IS NULL;
+        passed_over := passed_over || found_ids;
+        BEGIN
+            -- What is checked at the commit only is checked here, where it can be caught.
+            SET CONSTRAINTS ALL IMMEDIATE;
+            RETURN QUERY
+            SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
+                   job.scheduled_at, job.attempts, true, NULL::text
+            FROM postpone_start_jobs(found_ids, p_worker_id) AS job;
+            RETURN;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+            IF postpone_is_passing(sqlstate) THEN
+                RAISE;
+            END IF;
+            refusal := format('%s (SQLSTATE %s)', sqlerrm, sqlstate);
+        END;
+        -- Another fetch has started a job of this lock since: nothing is wrong with this one.
+        CONTINUE WHEN violated = 'procrastinate_jobs_lock_idx_v1';
+        RETURN QUERY
+        SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
+               job.scheduled_at, job.attempts, true, refusal
+        FROM procrastinate_jobs AS job
+        WHERE job.id = ANY (found_ids);
+    END LOOP;
 END
 $$;

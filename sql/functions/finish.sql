@@ -1,6 +1,45 @@
 -- Finish: what becomes of a job that was run. For Python's workers (procrastinate_*) and for ours (postpone_*). Plans are
 -- pinned as in fetch.sql.
 
+-- The number of the attempt that comes after so many; it stays at the greatest that the column holds.
+CREATE OR REPLACE FUNCTION postpone_next_attempt(attempts integer) RETURNS integer
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN attempts < 2147483647 THEN attempts + 1 ELSE attempts END
+$$;
+
+-- Removes the jobs of these outcomes that were to be deleted and have ended by them. One that a foreign key of the
+-- application holds stays, with a warning: that it has ended is recorded all the same.
+CREATE OR REPLACE FUNCTION postpone_delete_ended_jobs(p_worker_id bigint, outcomes jsonb) RETURNS void
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    outcome jsonb;
+BEGIN
+    DELETE FROM procrastinate_jobs AS job
+    USING jsonb_to_recordset(outcomes)
+        AS outcome (job_id bigint, attempt integer, action postpone_action, delete_job boolean),
+        postpone_attempts AS ended
+    WHERE outcome.delete_job AND outcome.action IN ('succeed', 'fail', 'abort')
+      AND ended.job_id = outcome.job_id AND ended.attempt = outcome.attempt AND ended.worker_id = p_worker_id
+      AND job.id = outcome.job_id AND job.attempts = outcome.attempt
+      AND job.status IN ('succeeded', 'failed', 'aborted');
+EXCEPTION WHEN OTHERS THEN
+    IF postpone_is_passing(sqlstate) THEN
+        RAISE;
+    ELSIF jsonb_array_length(outcomes) = 1 THEN
+        RAISE WARNING 'job % has ended, but its row cannot be deleted and stays: %', outcomes -> 0 ->> 'job_id', sqlerrm
+            USING ERRCODE = '01P0J';
+    ELSE
+        FOR outcome IN SELECT value FROM jsonb_array_elements(outcomes) LOOP
+            PERFORM postpone_delete_ended_jobs(p_worker_id, jsonb_build_array(outcome));
+        END LOOP;
+    END IF;
+END
+$$;
+
 -- Applies outcomes (see postpone_finish_jobs) as one set, and says what became of each, in their order. Only jobs
 -- that this worker holds, in the attempt that the outcome speaks of, are touched. A job that goes back to waiting
 -- may violate the queueing lock's unique index: that is for the caller.
@@ -31,7 +70,7 @@ BEGIN
                 WHEN 'retry' THEN CASE WHEN job.abort_requested THEN 'failed' ELSE 'todo' END
                 WHEN 'release' THEN CASE WHEN job.abort_requested THEN 'cancelled' ELSE 'todo' END
             END::procrastinate_job_status,
-            attempts = CASE outcome.action WHEN 'release' THEN job.attempts ELSE job.attempts + 1 END,
+            attempts = CASE outcome.action WHEN 'release' THEN job.attempts ELSE postpone_next_attempt(job.attempts) END,
             scheduled_at = CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested
                 THEN now() + make_interval(secs => coalesce(outcome.retry_in, 0)) ELSE job.scheduled_at END,
             priority = coalesce(
@@ -47,7 +86,7 @@ BEGIN
             -- Cleared, so that the end of the lease finds only what is left to rescue.
             worker_id = NULL
         FROM outcome
-        WHERE job.id = outcome.job_id AND job.attempts = outcome.attempt - 1
+        WHERE job.id = outcome.job_id AND postpone_next_attempt(job.attempts) = outcome.attempt
           -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since
           -- the table was vacuumed, has left an entry.
           AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
@@ -79,7 +118,10 @@ BEGIN
                WHEN outcome.action <> 'release' AND EXISTS (
                    SELECT FROM postpone_attempts AS known
                    WHERE known.job_id = outcome.job_id AND known.attempt = outcome.attempt
-                     AND known.worker_id = p_worker_id) THEN 'already_recorded'
+                     AND known.worker_id = p_worker_id
+                     -- A rescue notes the same lease: what it decided is not what this outcome says.
+                     AND (known.cause NOT IN ('worker_lost', 'poison') OR known.cause = outcome.cause))
+                   THEN 'already_recorded'
                ELSE 'gone'
            END,
            CASE WHEN decided.id IS NOT NULL THEN outcome.superseded_by END,
@@ -88,14 +130,7 @@ BEGIN
     ORDER BY outcome.ordinality;
 
     IF outcomes @? '$[*] ? (@.delete_job == true)' THEN
-        DELETE FROM procrastinate_jobs AS job
-        USING jsonb_to_recordset(outcomes)
-            AS outcome (job_id bigint, attempt integer, action postpone_action, delete_job boolean),
-            postpone_attempts AS ended
-        WHERE outcome.delete_job AND outcome.action IN ('succeed', 'fail', 'abort')
-          AND ended.job_id = outcome.job_id AND ended.attempt = outcome.attempt AND ended.worker_id = p_worker_id
-          AND job.id = outcome.job_id AND job.attempts = outcome.attempt
-          AND job.status IN ('succeeded', 'failed', 'aborted');
+        PERFORM postpone_delete_ended_jobs(p_worker_id, outcomes);
     END IF;
 END
 $$;
@@ -145,22 +180,29 @@ LANGUAGE plpgsql AS $$
 DECLARE
     violated text;
     waiting_id bigint;
+    at_followers boolean := false;  -- what raised: the jobs that it deferred, or the outcome itself?
 BEGIN
     FOR round IN 1 .. 10 LOOP
         BEGIN
             SELECT * INTO job_id, disposition, by_job_id, status
             FROM postpone_apply_outcomes(p_worker_id, jsonb_build_array(outcome));
             IF disposition = 'recorded' AND status = 'succeeded' AND outcome ? 'defers' THEN
+                at_followers := true;
                 PERFORM postpone_defer_followers(outcome -> 'defers');
             END IF;
             RETURN NEXT;
             RETURN;
-        EXCEPTION
-            WHEN unique_violation THEN
-                GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
-                IF violated <> 'procrastinate_jobs_queueing_lock_idx_v1' THEN
-                    RAISE;
-                END IF;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+            IF postpone_is_passing(sqlstate) THEN
+                RAISE;
+            ELSIF at_followers THEN
+                -- A success whose deferred jobs cannot be stored is none.
+                at_followers := false;
+                outcome := outcome - ARRAY['defers', 'delete_job'] || jsonb_build_object(
+                    'action', 'fail', 'cause', 'exception',
+                    'message', format('the jobs it deferred were refused: %s (SQLSTATE %s)', sqlerrm, sqlstate));
+            ELSIF violated = 'procrastinate_jobs_queueing_lock_idx_v1' THEN
                 waiting_id := postpone_waiting_instead_of((outcome ->> 'job_id')::bigint);
                 IF waiting_id IS NOT NULL THEN
                     outcome := outcome - ARRAY['retry_in', 'new_priority', 'new_queue', 'new_lock', 'delete_job']
@@ -168,15 +210,9 @@ BEGIN
                             'action', 'fail', 'cause', 'superseded', 'superseded_by', waiting_id, 'message',
                             concat_ws(': ', 'superseded by job ' || waiting_id, nullif(outcome ->> 'message', '')));
                 END IF;
-            WHEN data_exception OR not_null_violation THEN
-                -- A success whose deferred jobs cannot be stored is none. Without defers the outcome itself is
-                -- wrong.
-                IF NOT outcome ? 'defers' THEN
-                    RAISE;
-                END IF;
-                outcome := outcome - 'defers' || jsonb_build_object(
-                    'action', 'fail', 'cause', 'exception',
-                    'message', 'the jobs it deferred were refused: ' || sqlerrm);
+            ELSE
+                RAISE;
+            END IF;
         END;
     END LOOP;
     PERFORM postpone_refuse_to_wait((outcome ->> 'job_id')::bigint);

@@ -54,7 +54,7 @@ BEGIN
     LEFT JOIN LATERAL (
         SELECT ended.job_id, ended.worker_name
         FROM postpone_attempts AS ended
-        WHERE job.worker_id IS NULL AND ended.job_id = job.id AND ended.attempt = job.attempts + 1
+        WHERE job.worker_id IS NULL AND ended.job_id = job.id AND ended.attempt = postpone_next_attempt(job.attempts)
           AND ended.cause = 'worker_lost'
         LIMIT 1) AS lost ON true
     ORDER BY job.id;
@@ -74,7 +74,7 @@ DECLARE
         SELECT count(*) FROM postpone_attempts AS lost
         WHERE lost.job_id = job.id AND lost.attempt <= job.attempts AND lost.cause = 'worker_lost');
 BEGIN
-    RETURN jsonb_build_object('job_id', job.id, 'attempt', job.attempts + 1, 'message', message)
+    RETURN jsonb_build_object('job_id', job.id, 'attempt', postpone_next_attempt(job.attempts), 'message', message)
         || CASE WHEN is_poison THEN '{"action": "fail", "cause": "poison"}'
                 ELSE jsonb_build_object('action', stalled_action, 'cause', 'worker_lost') END;
 END
@@ -116,7 +116,7 @@ BEGIN
 
     SELECT jsonb_agg(
         CASE WHEN was_running THEN postpone_stalled_outcome(job, stalled_action, max_stalled, message)
-             ELSE jsonb_build_object('job_id', job.id, 'attempt', job.attempts + 1, 'action', 'release')
+             ELSE jsonb_build_object('job_id', job.id, 'attempt', postpone_next_attempt(job.attempts), 'action', 'release')
         END ORDER BY job.id)
     INTO undecided
     FROM procrastinate_jobs AS job
@@ -129,7 +129,7 @@ BEGIN
     WITH reported AS (
         -- Without the lease: an outcome that comes late is `gone`, and not taken for one that was recorded.
         INSERT INTO postpone_attempts AS known (job_id, attempt, cause, message, worker_name)
-        SELECT job.id, job.attempts + 1, 'worker_lost', message,
+        SELECT job.id, postpone_next_attempt(job.attempts), 'worker_lost', message,
                (SELECT name FROM postpone_workers WHERE worker_id = p_worker_id)
         FROM procrastinate_jobs AS job
         WHERE job.worker_id = p_worker_id AND job.status = 'doing'
@@ -193,10 +193,10 @@ DECLARE
 BEGIN
     SELECT * INTO reported
     FROM postpone_attempts AS lost
-    WHERE job.worker_id IS NULL AND lost.job_id = job.id AND lost.attempt = job.attempts + 1
+    WHERE job.worker_id IS NULL AND lost.job_id = job.id AND lost.attempt = postpone_next_attempt(job.attempts)
       AND lost.cause = 'worker_lost';
     RETURN QUERY SELECT * FROM postpone_apply_outcome(job.worker_id, outcome || jsonb_build_object(
-        'job_id', job.id, 'attempt', job.attempts + 1,
+        'job_id', job.id, 'attempt', postpone_next_attempt(job.attempts),
         'message', concat_ws('; ', reported.message, outcome ->> 'message')));
     UPDATE postpone_attempts AS ended
     SET worker_name = reported.worker_name
@@ -296,7 +296,7 @@ BEGIN
         'message', 'finished by hand as ' || end_status
                    || CASE WHEN is_alive THEN ', while its worker showed signs of life' ELSE '' END));
     UPDATE postpone_attempts AS ended SET worker_id = NULL
-    WHERE ended.job_id = job.id AND ended.attempt = job.attempts + 1;
+    WHERE ended.job_id = job.id AND ended.attempt = postpone_next_attempt(job.attempts);
     IF job.worker_id IS NOT NULL THEN
         PERFORM postpone_notify(
             job.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', job.id)::text);

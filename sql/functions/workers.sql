@@ -59,18 +59,23 @@ BEGIN
 END
 $$;
 
--- Heartbeats of all workers of a supervisor. Those whose leases still exist; the others have been rescued.
+-- Heartbeats of all workers of a supervisor; those that got one. A row that somebody has locked is passed over: one lock
+-- must not keep the others from being heard. Of those that are left out, some may exist all the same.
 CREATE OR REPLACE FUNCTION postpone_heartbeat(worker_ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    alive bigint[];
+    stored bigint[];
 BEGIN
-    PERFORM FROM procrastinate_workers WHERE id = ANY (worker_ids) ORDER BY id FOR NO KEY UPDATE;
-    WITH beaten AS (
-        UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = ANY (worker_ids) RETURNING id
+    WITH unlocked AS MATERIALIZED (
+        SELECT id FROM procrastinate_workers WHERE id = ANY (worker_ids) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    ), beaten AS (
+        UPDATE procrastinate_workers AS worker SET last_heartbeat = now()
+        FROM unlocked
+        WHERE worker.id = unlocked.id
+        RETURNING worker.id
     )
-    SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO alive FROM beaten;
-    RETURN alive;
+    SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO stored FROM beaten;
+    RETURN stored;
 END
 $$;
 

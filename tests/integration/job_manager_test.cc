@@ -526,11 +526,30 @@ TEST_F(AJobManager, BeatsForAllItsWorkersAtOnce) {
   EXPECT_NE(second, worker);
   database.execute("update procrastinate_workers set last_heartbeat = now() - interval '1 hour'");
   EXPECT_THAT(manager.stalled_workers(60s, false), ElementsAre(worker, second));
-  EXPECT_THAT(manager.heartbeat({worker, second, 987654321}), UnorderedElementsAre(worker, second));
+  const Heartbeats heartbeats = manager.heartbeat({worker, second, 987654321});
+  EXPECT_THAT(heartbeats.stored, ElementsAre(worker, second));
+  EXPECT_THAT(heartbeats.locked, IsEmpty());
+  EXPECT_THAT(heartbeats.gone, ElementsAre(987654321));
   EXPECT_THAT(manager.stalled_workers(60s, false), IsEmpty());
   manager.unregister_worker(second);
-  EXPECT_THAT(manager.heartbeat({worker, second}), ElementsAre(worker));
-  EXPECT_THAT(manager.heartbeat({}), IsEmpty());
+  EXPECT_THAT(manager.heartbeat({worker, second}).stored, ElementsAre(worker));
+  EXPECT_THAT(manager.heartbeat({}).stored, IsEmpty());
+}
+
+TEST_F(AJobManager, OneLockedLeaseKeepsNoOtherFromItsHeartbeat) {
+  const WorkerId second = manager.register_worker({"s:1:0", "host", "kitchen/2", 4712});
+  JobManager other = JobManager::connect(options_for(database));
+  other.begin();
+  RescueRequest rescue;  // finds nothing to do, and keeps the row locked until it commits
+  rescue.worker_id = second;
+  rescue.silent_for = 0s;
+  other.rescue_worker(rescue);
+  const Heartbeats heartbeats = manager.heartbeat({second, worker});
+  EXPECT_THAT(heartbeats.stored, ElementsAre(worker));
+  EXPECT_THAT(heartbeats.locked, ElementsAre(second));
+  EXPECT_THAT(heartbeats.gone, IsEmpty());
+  other.commit();
+  EXPECT_THAT(manager.heartbeat({second, worker}).gone, ElementsAre(second));
 }
 
 TEST_F(AJobManager, TellsPythonsWorkersFromItsOwn) {
@@ -559,7 +578,7 @@ TEST_F(AJobManager, RescuesADeadWorkersJobs) {
   ASSERT_THAT(lost, SizeIs(1));
   EXPECT_EQ(lost[0].cause, Cause::worker_lost);
   EXPECT_EQ(lost[0].message, "sub-worker kitchen/1: signal 9 \uFFFD");
-  EXPECT_THAT(manager.heartbeat({worker}), IsEmpty());
+  EXPECT_THAT(manager.heartbeat({worker}).gone, ElementsAre(worker));
   EXPECT_THAT(manager.rescue_worker(rescue), IsEmpty()) << "somebody was faster";
 }
 

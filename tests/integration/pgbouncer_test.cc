@@ -158,7 +158,7 @@ TEST_F(ThroughPgBouncer, WorkersDoWhatTheyDo) {
       other.finish_and_fetch(second, {}, {.worker_id = second, .max_jobs = 1}).fetched.jobs.at(0);
   EXPECT_EQ(one.id, ids[0]);
   EXPECT_EQ(two.id, ids[1]);
-  EXPECT_THAT(manager.heartbeat({first, second}), SizeIs(2));
+  EXPECT_THAT(manager.heartbeat({first, second}).stored, SizeIs(2));
   EXPECT_TRUE(manager.cancel(two.id, true, false));
   EXPECT_THAT(other.jobs_to_abort({first, second}), ElementsAre(two.id));
   EXPECT_THAT(manager.stalled_workers(3600s, true), IsEmpty());
@@ -170,7 +170,7 @@ TEST_F(ThroughPgBouncer, WorkersDoWhatTheyDo) {
   rescue.worker_id = second;
   EXPECT_THAT(manager.rescue_worker(rescue), SizeIs(1));
   other.unregister_worker(first);
-  EXPECT_THAT(other.heartbeat({first, second}), IsEmpty());
+  EXPECT_THAT(other.heartbeat({first, second}).stored, IsEmpty());
 }
 
 TEST_F(ThroughPgBouncer, AFailedPipelineLeavesTheSharedSessionInOrder) {

@@ -189,6 +189,8 @@ int main(int argc, char** argv) {
            })
       .retry({.max_attempts = 1, .priority = -7, .queue = "elsewhere", .lock = "narrow"});
   app.task("test.hopeless", [] { throw Flaky("never"); }).retry({.max_attempts = 2});
+  app.task("test.says", [](const std::string& words) { throw Flaky(words); }, {"words"})
+      .retry({.max_attempts = 2});
   app.task("test.later",
            [](libtask::Context& job) {
              if (job.attempt() == 1) throw Flaky("in a second");
