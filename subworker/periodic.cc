@@ -13,15 +13,16 @@ void Periodic::add(const libtask::wire::Description& description) {
     const auto* task = description.find(periodic.task);
     if (!task)
       throw std::runtime_error(
-          fmt::format("periodic \"{}\": there is no task \"{}\"", periodic.cron, periodic.task));
+          fmt::format("schedule \"{}\" of task \"{}\": there is no such task", periodic.cron, periodic.task));
     const bool known = std::any_of(schedules_.begin(), schedules_.end(), [&](const Schedule& schedule) {
       return schedule.description.task == periodic.task && schedule.description.id == periodic.id;
     });
     if (known) continue;
     try {
       schedules_.push_back({Cron::parse(periodic.cron), periodic, *task, std::nullopt});
-    } catch (const std::invalid_argument& error) {
-      throw std::runtime_error(fmt::format("periodic task \"{}\": {}", periodic.task, error.what()));
+    } catch (const libtask::wire::CronError& error) {
+      throw std::runtime_error(
+          fmt::format("schedule \"{}\" of task \"{}\": {}", periodic.cron, periodic.task, error.what()));
     }
   }
 }

@@ -6,11 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "libtask/wire/cron.h"
 #include "libtask/wire/description.h"
 #include "sql/job_manager.h"
-#include "subworker/cron.h"
 
 namespace postpone::subworker {
+
+using libtask::wire::Cron;
 
 // The schedules of all task executables of a configuration. A tick is deferred once in the database however
 // many supervisors keep time (procrastinate_defer_periodic_job_v2); a tick that passed while nobody kept time

@@ -5,7 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "cron_form.h"
+#include "libtask/wire/cron.h"
 
 namespace libtask::detail {
 namespace {
@@ -76,8 +76,11 @@ void check_task(Faults& faults, const TaskEntry& task) {
 
 void check_periodic(Faults& faults, const PeriodicEntry& periodic, const Registry& registry) {
   Checker check(faults, "schedule \"" + periodic.cron + "\" of task \"" + periodic.task + "\"");
-  const std::string cron = cron_fault(periodic.cron);
-  check.require(cron.empty(), cron);
+  try {
+    wire::Cron::parse(periodic.cron);
+  } catch (const wire::CronError& error) {
+    check.require(false, error.what());
+  }
   check.require(registry.find(periodic.task) != nullptr, "no such task is registered");
   if (!periodic.options.id.empty()) check.name("its id", periodic.options.id);
 }

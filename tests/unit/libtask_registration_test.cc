@@ -97,6 +97,7 @@ TEST(Registration, EveryMistakeIsReportedOnALineOfItsOwn) {
   app.task("d", nothing).lock("caf\xe9");
   app.task(std::string(129, 'e'), nothing);
   app.periodic("* * * *", "a");
+  app.periodic("0 0 31 4,6 *", "b");
   app.periodic("0 0 * * *", "z");
   app.periodic("0 1 * * *", "a");
   const Said said = run(app, {"--describe"});
@@ -116,6 +117,7 @@ TEST(Registration, EveryMistakeIsReportedOnALineOfItsOwn) {
           std::string(129, 'e') +
           "\": its name is longer than 128 bytes\n"
           "dishes: schedule \"* * * *\" of task \"a\": it needs five fields (or six, seconds last), not 4\n"
+          "dishes: schedule \"0 0 31 4,6 *\" of task \"b\": the day never comes: \"31\" of month \"4,6\"\n"
           "dishes: schedule \"0 0 * * *\" of task \"z\": no such task is registered\n"
           "dishes: task \"a\": it is registered more than once\n"
           "dishes: schedule \"0 1 * * *\" of task \"a\": another schedule of this task has the same id; give "

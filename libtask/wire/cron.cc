@@ -1,17 +1,14 @@
-#include "subworker/cron.h"
-
-#include <spdlog/fmt/fmt.h>
+#include "libtask/wire/cron.h"
 
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-namespace postpone::subworker {
+namespace libtask::wire {
 namespace {
 
 using namespace std::chrono_literals;
@@ -35,10 +32,9 @@ const Field kDay = {"day of month", 1, 31, {}};
 const Field kMonth = {"month", 1, 12, kMonths};
 const Field kWeekday = {"day of week", 0, 7, kWeekdays};
 
-[[noreturn]] void refuse(const Field& field, string_view text) {
-  throw std::invalid_argument(
-      fmt::format("cron: \"{}\" is no {}: expected {}-{}, *, a range a-b, a step /n, or a list of these",
-                  text, field.name, field.least, field.most));
+[[noreturn]] void refuse(const Field& field, string_view item) {
+  throw CronError("\"" + std::string(item) + "\" cannot be its " + field.name + " (" +
+                  std::to_string(field.least) + " to " + std::to_string(field.most) + ")");
 }
 
 std::vector<string_view> split(string_view text, string_view separators) {
@@ -117,8 +113,7 @@ Cron Cron::parse(string_view expression) {
   auto fields = split(expand_alias(expression), " \t");
   std::erase(fields, string_view());
   if (fields.size() != 5 && fields.size() != 6)
-    throw std::invalid_argument(fmt::format(
-        "cron: \"{}\" has {} fields: expected five, or six with seconds last", expression, fields.size()));
+    throw CronError("it needs five fields (or six, seconds last), not " + std::to_string(fields.size()));
   Cron cron;
   cron.minutes_ = parse_field<60>(fields[0], kMinute);
   cron.hours_ = parse_field<24>(fields[1], kHour);
@@ -127,8 +122,11 @@ Cron Cron::parse(string_view expression) {
   cron.weekdays_ = parse_field<8>(fields[4], kWeekday);
   cron.seconds_ = parse_field<60>(fields.size() == 6 ? fields[5] : "0", kSecond);
   if (cron.weekdays_.test(7)) cron.weekdays_.set(0);
-  cron.any_day_ = fields[2] == "*";
-  cron.any_weekday_ = fields[4] == "*";
+  cron.any_day_ = fields[2].front() == '*' || cron.days_.count() == 31;
+  cron.any_weekday_ = fields[4].front() == '*' || (cron.weekdays_ & std::bitset<8>(0x7F)).count() == 7;
+  if (!cron.some_day_fits())
+    throw CronError("the day never comes: \"" + std::string(fields[2]) + "\" of month \"" +
+                    std::string(fields[3]) + "\"");
   return cron;
 }
 
@@ -137,6 +135,18 @@ bool Cron::day_fits(std::chrono::year_month_day day) const {
   const bool by_day = days_.test(unsigned(day.day()));
   const bool by_weekday = weekdays_.test(std::chrono::weekday(std::chrono::sys_days(day)).c_encoding());
   return any_day_ || any_weekday_ ? by_day && by_weekday : by_day || by_weekday;
+}
+
+// Every weekday comes in any month, and every date of a leap year on any weekday. So only the dates are
+// asked.
+bool Cron::some_day_fits() const {
+  if (!any_day_ && !any_weekday_) return true;
+  for (unsigned month = 1; month <= 12; ++month) {
+    const auto last = std::chrono::year(2000) / std::chrono::month(month) / std::chrono::last;
+    for (unsigned day = 1; months_.test(month) && day <= unsigned(last.day()); ++day)
+      if (days_.test(day)) return true;
+  }
+  return false;
 }
 
 // The first tick of a fitting day at or after `from` (seconds since its midnight).
@@ -160,11 +170,11 @@ std::optional<Cron::Time> Cron::next_after(Time time) const {
   const auto start = time + 1s;
   auto day = std::chrono::floor<std::chrono::days>(start);
   auto from = start - day;
-  for (const auto end = day + std::chrono::years(30); day < end; day += std::chrono::days(1), from = 0s) {
+  for (const auto end = day + std::chrono::years(41); day < end; day += std::chrono::days(1), from = 0s) {
     if (!day_fits(std::chrono::year_month_day(day))) continue;
     if (const auto tick = first_in_day(from)) return day + *tick;
   }
   return std::nullopt;
 }
 
-}  // namespace postpone::subworker
+}  // namespace libtask::wire
