@@ -93,7 +93,7 @@ int run_job(const Registry& registry, std::string_view program, const std::strin
             const std::string& args) {
   const TaskEntry* task = registry.find(name);
   if (task == nullptr) {
-    return usage_error(program, "no task is called \"" + name + "\"; there is " + registry.known_tasks());
+    return usage_error(program, "no task is called \"" + name + "\"; " + registry.nearest(name));
   }
   try {
     object_keys(args);

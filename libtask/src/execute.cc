@@ -74,7 +74,7 @@ void tell_exception(wire::Result& result, const TaskEntry& task, const RunningJo
     result.retry_in_us = wait_us(retry.in);
   } catch (const BadArguments& error) {
     result.status = wire::ResultStatus::bad_arguments;
-    result.message = shortened(error.what());
+    result.message = shortened(what_of(error));
   } catch (...) {
     Thrown thrown = describe_current_exception();
     result.status = wire::ResultStatus::exception;
@@ -109,8 +109,7 @@ wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& g
   const TaskEntry* task = registry.find(run.task);
   if (task == nullptr) {
     result.status = wire::ResultStatus::unknown_task;
-    result.message =
-        "this task executable has no task \"" + run.task + "\"; it has " + registry.known_tasks();
+    result.message = "this task executable has no task \"" + run.task + "\"; " + registry.nearest(run.task);
     return result;
   }
   RunningJob job(run, registry, giver);
@@ -134,6 +133,7 @@ wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& g
 }
 
 void expect_no_arguments(const Context& job) {
+  if (job.args() == "{}") return;
   for (const std::string_view key : object_keys(job.args())) {
     if (key == "timestamp") continue;
     throw BadArguments("unexpected argument \"" + std::string(key) + "\" of " + job.task() +

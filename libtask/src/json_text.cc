@@ -1,10 +1,12 @@
 #include "json_text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <stdexcept>
+#include <utility>
 
 #include "libtask/task.h"
 
@@ -12,7 +14,7 @@ namespace libtask {
 namespace detail {
 namespace {
 
-constexpr int kMaxDepth = 500;
+constexpr int kMaxDepth = 500;  // of what is deferred: the database reads it by recursion
 
 // Bytes of the UTF-8 sequence at `at`, 0 when there is none: overlong forms, surrogates and what lies beyond
 // U+10FFFF are none.
@@ -74,12 +76,15 @@ class Skimmer {
   explicit Skimmer(std::string_view text) : text_(text) {}
 
   std::vector<std::string_view> only_object() {
-    std::vector<std::string_view> keys;
     skip_space();
-    object(0, &keys);
-    skip_space();
+    if (peek() != '{') fail("an object ({…})");
+    do {
+      value();
+      skip_space();
+      while (!open_.empty() && !another_follows()) skip_space();
+    } while (!open_.empty());
     if (at_ != text_.size()) fail("the end");
-    return keys;
+    return std::move(keys_);
   }
 
  private:
@@ -96,14 +101,13 @@ class Skimmer {
     while (peek() == ' ' || peek() == '\t' || peek() == '\n' || peek() == '\r') ++at_;
   }
 
-  // NOLINTBEGIN(misc-no-recursion): bounded by kMaxDepth
-  void value(int depth) {
-    if (depth > kMaxDepth) fail("less depth");
+  // A plain value, or what opens an object or an array up to where its first value begins. Empty ones are
+  // closed again at once.
+  void value() {
     switch (peek()) {
       case '{':
-        return object(depth, nullptr);
       case '[':
-        return array(depth);
+        return open();
       case '"':
         string();
         return;
@@ -117,34 +121,35 @@ class Skimmer {
         return number();
     }
   }
-  void object(int depth, std::vector<std::string_view>* keys) {
-    if (!accept('{')) fail("an object ({…})");
-    skip_space();
-    if (accept('}')) return;
+  void open() {
     do {
+      open_.push_back(text_[at_++]);
       skip_space();
-      const std::string_view key = string();
-      if (keys != nullptr) keys->push_back(key);
-      skip_space();
-      if (!accept(':')) fail("\":\"");
-      skip_space();
-      value(depth + 1);
-      skip_space();
-    } while (accept(','));
-    if (!accept('}')) fail("\",\" or \"}\"");
+      if (peek() == closing()) return;  // for another_follows() to take
+      key();
+    } while (peek() == '{' || peek() == '[');
+    value();
   }
-  void array(int depth) {
-    accept('[');
+  char closing() const { return open_.back() == '{' ? '}' : ']'; }
+  void key() {
+    if (open_.back() != '{') return;
+    const std::string_view name = string();
+    if (open_.size() == 1) keys_.push_back(name);
     skip_space();
-    if (accept(']')) return;
-    do {
-      skip_space();
-      value(depth + 1);
-      skip_space();
-    } while (accept(','));
-    if (!accept(']')) fail("\",\" or \"]\"");
+    if (!accept(':')) fail("\":\"");
+    skip_space();
   }
-  // NOLINTEND(misc-no-recursion)
+  // Behind a value: whether the next one of its object or array begins here. Else the object or array ends.
+  bool another_follows() {
+    if (accept(',')) {
+      skip_space();
+      key();
+      return true;
+    }
+    if (!accept(closing())) fail(open_.back() == '{' ? "\",\" or \"}\"" : "\",\" or \"]\"");
+    open_.pop_back();
+    return false;
+  }
 
   std::string_view string() {
     if (!accept('"')) fail("a string (in double quotes)");
@@ -194,6 +199,8 @@ class Skimmer {
 
   std::string_view text_;
   std::size_t at_ = 0;
+  std::string open_;  // the objects and arrays that we are in, by their brackets
+  std::vector<std::string_view> keys_;
 };
 
 std::string member_list(std::initializer_list<Member> members) {
@@ -236,6 +243,23 @@ std::vector<std::string_view> object_keys(std::string_view text) {
   return Skimmer(text).only_object();
 }
 
+int depth_of(std::string_view text) {
+  int depth = 0;
+  int deepest = 0;
+  bool in_string = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (in_string && text[at] == '\\') {
+      ++at;
+    } else if (text[at] == '"') {
+      in_string = !in_string;
+    } else if (!in_string) {
+      if (text[at] == '{' || text[at] == '[') deepest = std::max(deepest, ++depth);
+      if (text[at] == '}' || text[at] == ']') --depth;
+    }
+  }
+  return deepest;
+}
+
 }  // namespace detail
 
 std::string ToJson<Value>::text(const Value& value) {
@@ -252,6 +276,9 @@ Args::Args(std::initializer_list<Member> members) : text_(detail::member_list(me
 
 Args Args::from_text(std::string json) {
   detail::object_keys(json);
+  if (const int depth = detail::depth_of(json); depth > detail::kMaxDepth)
+    throw std::invalid_argument("nested " + std::to_string(depth) + " deep, more than the " +
+                                std::to_string(detail::kMaxDepth) + " that arguments may be");
   Args args;
   args.text_ = std::move(json);
   return args;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "libtask/wire/cron.h"
+#include "libtask/wire/names.h"
 
 namespace libtask::detail {
 namespace {
@@ -107,13 +108,10 @@ const TaskEntry* Registry::find(std::string_view task) const {
   return found == tasks.end() ? nullptr : &*found;
 }
 
-std::string Registry::known_tasks() const {
-  constexpr std::size_t kShown = 8;
-  std::string list;
-  for (std::size_t i = 0; i < std::min(tasks.size(), kShown); ++i) {
-    list.append(list.empty() ? "" : ", ").append(tasks[i].name);
-  }
-  return tasks.size() > kShown ? list + ", …" : list;
+std::string Registry::nearest(std::string_view task) const {
+  std::vector<std::string_view> names;
+  for (const TaskEntry& entry : tasks) names.push_back(entry.name);
+  return wire::nearest_tasks(task, std::move(names));
 }
 
 std::vector<std::string> faults_of(const Registry& registry) {

@@ -36,8 +36,8 @@ struct Registry {
 
   const TaskEntry* find(std::string_view task) const;
 
-  // "dishes.wash, report.build, …": at most eight names, for error messages.
-  std::string known_tasks() const;
+  // What there is instead of a task that is not there, as nearest_tasks() says it.
+  std::string nearest(std::string_view task) const;
 };
 
 // Every mistake in a registration, one clear line each; none when it is sound.

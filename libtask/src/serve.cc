@@ -10,6 +10,7 @@
 #include "channel.h"
 #include "execute.h"
 #include "stack.h"
+#include "surroundings.h"
 #include "termination.h"
 
 namespace libtask::detail {
@@ -108,12 +109,14 @@ class Server : public JobGiver {
       const StackOfJob told(run.job_id);
       return execute(run, registry_, *this);
     }();
+    surroundings_.restore();
     channel_.send(result);
   }
 
   const Registry& registry_;
   Channel& channel_;
   const std::optional<int> stack_signal_;
+  const Surroundings surroundings_;
 };
 
 }  // namespace

@@ -39,6 +39,11 @@ void append_causes(std::string& message, const std::exception& error) {
 
 }  // namespace
 
+std::string what_of(const std::exception& error) {
+  const char* const what = error.what();
+  return what != nullptr ? what : "";
+}
+
 std::string shortened(std::string message) {
   if (message.size() <= kMaxMessageBytes) return message;
   std::size_t end = kMaxMessageBytes;
@@ -66,7 +71,7 @@ Thrown describe_current_exception() {
   try {
     throw;
   } catch (const std::exception& error) {
-    thrown.message = error.what();
+    thrown.message = what_of(error);
     append_causes(thrown.message, error);
   } catch (const std::string& text) {
     thrown.message = text;

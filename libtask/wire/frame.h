@@ -133,6 +133,8 @@ class Decoder {
  public:
   void append(std::string_view bytes) { buffer_.append(bytes); }
   std::optional<Frame> next();
+  // Bytes of a frame that has begun and has not ended.
+  std::size_t pending() const { return buffer_.size() - offset_; }
 
  private:
   std::string buffer_;

@@ -1,10 +1,13 @@
 // A task executable for libtask_channel_test: handlers that look at the channel from the inside.
 #include <libtask/json.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <stdexcept>
 #include <string>
@@ -44,6 +47,27 @@ void toss(libtask::Context& job, int times) {
   }
 }
 
+void disturb_the_process() {
+  umask(0777);
+  if (chdir("/proc") != 0) throw std::runtime_error("chdir");
+  alarm(100);
+  std::signal(SIGTERM, SIG_DFL);
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, nullptr);
+}
+
+void show_the_process() {
+  const mode_t mask = umask(022);
+  sigset_t blocked;
+  pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+  struct sigaction term {};
+  sigaction(SIGTERM, nullptr, &term);
+  std::cout << std::filesystem::current_path().string() << ' ' << std::oct << mask << ' ' << std::dec
+            << alarm(0) << ' ' << sigismember(&blocked, SIGUSR1) << ' ' << (term.sa_handler == SIG_DFL)
+            << '\n';
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -51,6 +75,8 @@ int main(int argc, char** argv) {
   app.task("channel.shell", run_in_a_shell, {"command"});
   app.task("channel.write", write_without_flushing);
   app.task("channel.fork", let_a_child_return);
+  app.task("channel.disturb", disturb_the_process);
+  app.task("channel.show", show_the_process);
   app.task("channel.count", count_to, {"last"});
   app.task("channel.toss", toss, {"times"});
   return app.run(argc, argv);

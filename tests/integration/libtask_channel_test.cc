@@ -190,6 +190,18 @@ TEST(Channel, OneProcessServesManyJobs) {
   }
 }
 
+TEST(Channel, WhatAJobChangesInItsProcessIsPutBack) {
+  Served served(POSTPONE_CHANNEL_TASKS);
+  served.welcome();
+  EXPECT_EQ(served.run("channel.show").status, ResultStatus::succeeded);
+  const std::string before = served.output_so_far();
+  EXPECT_EQ(served.run("channel.disturb").status, ResultStatus::succeeded);
+  EXPECT_EQ(served.run("channel.show").status, ResultStatus::succeeded);
+  EXPECT_EQ(served.output_so_far(), before + before);
+  served.close_channel();
+  EXPECT_EQ(to_string(served.end()), "exit status 0");
+}
+
 TEST(Channel, FailuresCostTheJobNotTheProcess) {
   Served served(kMisbehave);
   served.welcome();

@@ -137,7 +137,7 @@ TEST(ByHand, RetryIsAnnouncedOnlyForTheExceptionsItIsFor) {
 TEST(ByHand, MistakesOnTheCommandLineEndWithTwo) {
   const ProgramRun unknown = run_program({kLetters, "run", "letters.prepend"});
   EXPECT_EQ(unknown.exit_status, 2);
-  EXPECT_EQ(unknown.errors, "letters: no task is called \"letters.prepend\"; there is letters.append\n");
+  EXPECT_EQ(unknown.errors, "letters: no task is called \"letters.prepend\"; it has: letters.append\n");
 
   const ProgramRun missing =
       run_program({kLetters, "run", "letters.append", R"({"file": "x", "letter": "a"})"});

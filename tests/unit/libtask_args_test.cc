@@ -146,7 +146,15 @@ TEST(ObjectKeys, TellWhereTheTextGoesWrong) {
               ThrowsMessage<std::invalid_argument>("not JSON at byte 6: expected \",\" or \"}\""));
   EXPECT_THAT(keys(R"({"a":"\u0000"})"), ThrowsMessage<std::invalid_argument>(HasSubstr("NUL")));
   EXPECT_THAT(keys("{\"a\":" + std::string(100'000, '[')),
-              ThrowsMessage<std::invalid_argument>(HasSubstr("depth")));
+              ThrowsMessage<std::invalid_argument>("not JSON at byte 100005: expected a value"));
+}
+
+TEST(Args, TooDeepForTheDatabaseIsRefusedWhereItIsDeferred) {
+  const auto nested = [](std::size_t depth) {
+    return [depth] { Args::from_text("{\"a\":" + std::string(depth, '[') + std::string(depth, ']') + "}"); };
+  };
+  EXPECT_NO_THROW(nested(499)());
+  EXPECT_THAT(nested(100'000), ThrowsMessage<std::invalid_argument>(HasSubstr("nested 100001 deep")));
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ TEST(Execute, UnknownTaskIsToldWithThoseThatAreThere) {
   OneTask task([](Context&) {});
   const wire::Result result = task.run(wire::Run{.task = "dishes.dry"});
   EXPECT_EQ(result.status, ResultStatus::unknown_task);
-  EXPECT_EQ(result.message, "this task executable has no task \"dishes.dry\"; it has dishes.wash");
+  EXPECT_EQ(result.message, "this task executable has no task \"dishes.dry\"; it has: dishes.wash");
 }
 
 TEST(Execute, ExceptionIsToldWithTypeAndCauses) {
@@ -94,6 +94,30 @@ TEST(Execute, ThingsThatAreNoStandardExceptionsAreNamedByType) {
   EXPECT_EQ(literal.run().message, "a literal");
   OneTask file([](Context&) { std::filesystem::rename("/nowhere", "/nowhere else"); });
   EXPECT_EQ(file.run().exception_type, "std::filesystem::filesystem_error");
+}
+
+// what() is an author's function, and so may be wrong.
+TEST(Execute, ExceptionWithoutATextIsNamedByTypeWhereverItIs) {
+  struct Mute : std::exception {
+    const char* what() const noexcept override { return nullptr; }
+  };
+  struct MuteRefusal : BadArguments {
+    MuteRefusal() : BadArguments("") {}
+    const char* what() const noexcept override { return nullptr; }
+  };
+  OneTask mute([](Context&) { throw Mute(); });
+  EXPECT_THAT(mute.run().exception_type, EndsWith("Mute"));
+  EXPECT_EQ(mute.run().message, "");
+  OneTask nested([](Context&) {
+    try {
+      throw Mute();
+    } catch (...) {
+      std::throw_with_nested(std::logic_error("cannot wash"));
+    }
+  });
+  EXPECT_THAT(nested.run().message, EndsWith("Mute"));
+  OneTask refusal([](Context&) { throw MuteRefusal(); });
+  EXPECT_EQ(refusal.run().status, ResultStatus::bad_arguments);
 }
 
 TEST(Execute, EndlessMessageIsCutBetweenCharacters) {

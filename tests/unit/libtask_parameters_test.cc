@@ -153,5 +153,36 @@ TEST(Parameters, HandlerWithNoneRefusesArguments) {
   EXPECT_EQ(runs, 2);
 }
 
+TEST(Parameters, NumberBeyondADoubleIsToldWithItsPlace) {
+  OneTask task([](double) {}, {"x"});
+  const wire::Result result = task.run(R"({"x": 1e400})");
+  EXPECT_EQ(result.status, wire::ResultStatus::bad_arguments);
+  EXPECT_EQ(result.message,
+            "the arguments of dishes.wash cannot be read: the number 1e400 at byte 6 is beyond what a double "
+            "holds");
+}
+
+TEST(Parameters, WhatIsNoObjectIsShown) {
+  OneTask task([](double) {}, {"x"});
+  EXPECT_EQ(task.run("[1]").message, "the arguments of dishes.wash are no JSON object, but array [1]");
+  EXPECT_THAT(task.run(R"({"x": )").message, testing::HasSubstr("not JSON at byte"));
+}
+
+std::string nested(int depth) {
+  return R"({"x": )" + std::string(static_cast<std::size_t>(depth), '[') +
+         std::string(static_cast<std::size_t>(depth), ']') + "}";
+}
+
+// Depth and size of what a handler does not take are no reason of their own.
+TEST(Parameters, HandlerThatTakesNothingSaysSoHoweverTheArgumentsLook) {
+  OneTask task([] {});
+  const std::string message = "unexpected argument \"x\" of dishes.wash: it takes none";
+  EXPECT_EQ(task.run(nested(100'000)).message, message);
+  EXPECT_EQ(task.run(R"({"x": 1e400})").message, message);
+  EXPECT_EQ(task.run("{}").status, wire::ResultStatus::succeeded);
+  EXPECT_EQ(task.run(R"( {"timestamp" : [ {"a":[ ]} , { } , "]" ] } )").status,
+            wire::ResultStatus::succeeded);
+}
+
 }  // namespace
 }  // namespace libtask::detail

@@ -144,13 +144,13 @@ TEST(Registration, ListTellsTasksAndTheirArguments) {
   EXPECT_EQ(run(app, {"--list"}).out, "dishes.wash dish times\ncache.sweep\n");
 }
 
-TEST(Registration, KnownTasksAreShownUpToEight) {
+TEST(Registration, OfManyTasksTheNearestAreTold) {
   detail::Registry registry;
-  for (const char* name : {"a", "b", "c", "d", "e", "f", "g", "h"})
-    registry.tasks.push_back({.name = name, .handler = {}});
-  EXPECT_EQ(registry.known_tasks(), "a, b, c, d, e, f, g, h");
-  registry.tasks.push_back({.name = "i", .handler = {}});
-  EXPECT_EQ(registry.known_tasks(), "a, b, c, d, e, f, g, h, …");
+  EXPECT_EQ(registry.nearest("wash"), "it has none");
+  for (const char* name : {"dry", "sort", "wish"}) registry.tasks.push_back({.name = name, .handler = {}});
+  EXPECT_EQ(registry.nearest("wash"), "it has: dry, sort, wish");
+  for (const char* name : {"washes", "ash"}) registry.tasks.push_back({.name = name, .handler = {}});
+  EXPECT_EQ(registry.nearest("wash"), "of its 5 tasks these are the nearest: wish, ash, washes");
 }
 
 TEST(CommandLine, WithoutSenseGetsTheHelpOnStderr) {

@@ -78,8 +78,8 @@ struct Reader {
     try {
       return value.get<T>();
     } catch (const std::exception& error) {  // of the author's from_json too
-      throw BadArguments(where + ": expected " + expected() + ", got " + shown(value) + " (" + error.what() +
-                         ")");
+      throw BadArguments(where + ": expected " + expected() + ", got " + shown(value) + " (" +
+                         what_of(error) + ")");
     }
   }
 };
@@ -184,9 +184,41 @@ T read_argument(const nlohmann::json& args, const std::string& name, const std::
   }
 }
 
+// Takes everything, and keeps what the parser objects to, with its place.
+struct FaultFinder : nlohmann::json_sax<nlohmann::json> {
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(std::size_t end, const std::string& token,
+                   const nlohmann::json::exception& error) override {
+    constexpr int kNumberOverflow = 406;
+    const std::size_t begin = end - (token.size() < end ? token.size() : end);
+    fault = error.id == kNumberOverflow ? "the number " + token + " at byte " + std::to_string(begin) +
+                                              " is beyond what a double holds"
+                                        : "not JSON at byte " + std::to_string(begin);
+    return false;
+  }
+  std::string fault = "not JSON";
+};
+
 inline nlohmann::json parse_args(const Context& job) {
   nlohmann::json args = nlohmann::json::parse(job.args(), nullptr, false);
-  if (!args.is_object()) throw BadArguments("the arguments of " + job.task() + " are no JSON object");
+  if (args.is_discarded()) {
+    FaultFinder finder;
+    nlohmann::json::sax_parse(job.args(), &finder);
+    throw BadArguments("the arguments of " + job.task() + " cannot be read: " + finder.fault);
+  }
+  if (!args.is_object())
+    throw BadArguments("the arguments of " + job.task() + " are no JSON object, but " + shown(args));
   return args;
 }
 

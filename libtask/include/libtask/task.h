@@ -44,6 +44,9 @@ namespace libtask {
 namespace detail {
 std::string json_text(std::string_view text);  // quoted and escaped
 std::string json_number(double number);
+
+// what(), which is an author's to write; empty when it returns no text at all.
+std::string what_of(const std::exception& error);
 }  // namespace detail
 
 // How a C++ value is written as JSON: static std::string text(const T&). To pass a type of your own in Args,
