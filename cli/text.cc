@@ -208,15 +208,4 @@ std::string human_size(std::int64_t bytes) {
   return format("%.1f %s", value, kUnits.at(unit));
 }
 
-std::string human_duration(std::chrono::duration<double> duration) {
-  const double seconds = duration.count();
-  if (seconds < 0.0995) return format("%.1f ms", seconds * 1000);
-  if (seconds < 0.9995) return format("%.0f ms", seconds * 1000);
-  if (seconds < 59.95) return format("%.1f s", seconds);
-  const long long whole = std::llround(seconds);
-  if (whole < 3600) return format("%lld min %02lld s", whole / 60, whole % 60);
-  if (whole < 48LL * 3600) return format("%lld h %02lld min", whole / 3600, whole % 3600 / 60);
-  return format("%lld d %02lld h", whole / 86400, whole % 86400 / 3600);
-}
-
 }  // namespace postpone::cli

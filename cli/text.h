@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/colour.h"
+#include "sys/human.h"
 
 namespace postpone::cli {
 
@@ -43,7 +44,6 @@ std::string render_for_output(const Table& table);
 
 // "1.2 GiB", "850 B".
 std::string human_size(std::int64_t bytes);
-// "12 ms", "3.4 s", "2 h 05 min", "3 d 07 h".
-std::string human_duration(std::chrono::duration<double> duration);
+using sys::human_duration;
 
 }  // namespace postpone::cli

@@ -5,7 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <string_view>
 #include <utility>
+#include <vector>
+
+#include "libtask/wire/names.h"
 
 namespace postpone::subworker {
 namespace {
@@ -243,6 +247,12 @@ sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskD
   return outcome;
 }
 
+std::string explain(const sql::Outcome& outcome) {
+  if (outcome.exception_type.empty() || outcome.message.empty())
+    return outcome.exception_type + outcome.message;
+  return outcome.exception_type + ": " + outcome.message;
+}
+
 sql::Outcome given_back(const sql::Job& job) {
   sql::Outcome outcome = begin(job);
   outcome.action = sql::Action::release;
@@ -251,11 +261,12 @@ sql::Outcome given_back(const sql::Job& job) {
 
 sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
                           const std::string& executable, config::DeleteJobs delete_jobs) {
-  std::string known;
-  for (const TaskDescription& task : description.tasks) known += (known.empty() ? "" : ", ") + task.name;
+  std::vector<std::string_view> names;
+  for (const TaskDescription& task : description.tasks) names.push_back(task.name);
   sql::Outcome outcome = begin(job);
   outcome.cause = sql::Cause::unknown_task;
-  outcome.message = fmt::format("{} has no task \"{}\"; it has: {}", executable, job.task, known);
+  outcome.message = fmt::format("{} has no task \"{}\"; {}", executable, job.task,
+                                libtask::wire::nearest_tasks(job.task, names));
   outcome.delete_job = may_delete(outcome.action, delete_jobs);
   return outcome;
 }

@@ -23,6 +23,9 @@ std::optional<sql::Seconds> retry_wait(const libtask::wire::RetryStrategy& strat
 sql::Outcome decide(const sql::Job& job, const Execution& execution,
                     const libtask::wire::TaskDescription& task, config::DeleteJobs delete_jobs);
 
+// Type and message of what was thrown, or the message alone: "std::runtime_error: no towel", "int".
+std::string explain(const sql::Outcome& outcome);
+
 // The outcome of a job that was fetched and is not begun: it waits again as if nothing had happened.
 sql::Outcome given_back(const sql::Job& job);
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "board/wake.h"
+#include "subworker/ending.h"
 #include "subworker/job_look.h"
 #include "subworker/outcome.h"
 #include "subworker/recycle.h"
@@ -37,10 +38,6 @@ struct LeftBehind : std::runtime_error {
                         "that has ended",
                         job.id)) {}
 };
-
-double to_ms(sql::Seconds seconds) {
-  return seconds.count() * 1000;
-}
 
 }  // namespace
 
@@ -244,23 +241,14 @@ void SubWorker::run_job(const sql::Job& job) {
   running_ = true;
   sql::Outcome outcome = may_start() ? execute(job, entry) : given_back(job);
   running_ = false;
-  log_end(outcome);
+  log_ending(job, outcome);
   count(outcome);
   if (outcome.action != sql::Action::release) teller_.job_ended(job, outcome);
   keep(std::move(outcome));
 }
 
-void SubWorker::log_end(const sql::Outcome& outcome) {
-  auto& log = sys::log_of(sys::Component::job);
-  if (outcome.action == sql::Action::release)
-    return log.warn("given back before it began: the lease is out of sight");
-  log.log(outcome.action == sql::Action::succeed ? spdlog::level::info : spdlog::level::warn,
-          "{} in {:.1f} ms, attempt {}{}{}", sql::to_string(outcome.cause), to_ms(outcome.run_time),
-          outcome.attempt, outcome.message.empty() ? "" : ": ", outcome.message);
-}
-
 // The answer to a fetch may have come late, and somebody else may run the job by now; and the task process
-// may have died while we waited, for which this job is not to blame.
+// may have died or lost its way while we waited, for which this job is not to blame.
 //
 // The fence is asked, set and asked again: whoever is stopped in between is killed by it, or finds it up.
 bool SubWorker::may_start() {

@@ -51,7 +51,6 @@ class SubWorker {
   void report(const Visit& visit);
   static void tell_disposition(const sql::Recorded& recorded);
   void run_job(const sql::Job& job);
-  static void log_end(const sql::Outcome& outcome);
   bool may_start();
   sql::Outcome execute(const sql::Job& job, board::JobEntry& entry);
   std::optional<RunHooks::Stop> on_run_tick(const sql::Job& job);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "subworker/outcome.h"
 #include "sys/process.h"
 
 namespace postpone::subworker {
@@ -107,7 +108,7 @@ void Teller::job_ended(const sql::Job& job, const sql::Outcome& outcome) {
     failed.cause = board::Text<24>(sql::to_string(outcome.cause));
     failed.task = board::Text<136>(job.task);
     failed.queue = board::Text<136>(job.queue);
-    failed.message = board::Text<256>(outcome.message);
+    failed.message = board::Text<256>(explain(outcome));
     telemetry_.failures.push(failed);
   }
   if (header_.news_wanted.load(std::memory_order_relaxed) == 0) return;

@@ -81,6 +81,37 @@ TEST_F(FamilyLog, EachJsonLineHasItsFields) {
   EXPECT_TRUE(spoken && ended) << family.log();
 }
 
+TEST_F(FamilyLog, HowAJobEndedIsToldToPeopleAndToMachines) {
+  Family family(database_.url(), "[log]\nformat = \"json\"\n" + group("t", kTestTasks, 1));
+  family.wait_until_ready(1, false);
+  const auto id = defer("test.later", "t");
+  const auto last = defer("test.other_error", "t");
+  ASSERT_TRUE(becomes(id, "succeeded")) << family.log();
+  ASSERT_TRUE(becomes(last, "failed")) << family.log();
+  ASSERT_EQ(family.stop().code, 0);
+  json retried;
+  json failed;
+  for (const std::string& line : lines_of(family.log())) {
+    const json object = json::parse(line);
+    if (object.value("event", "") != "job_ended") continue;
+    if (object.at("job") == std::stoi(id) && object.at("attempt") == 1) retried = object;
+    if (object.at("job") == std::stoi(last)) failed = object;
+  }
+  ASSERT_FALSE(retried.is_null() || failed.is_null()) << family.log();
+  EXPECT_EQ(retried.at("ending"), "retried");
+  EXPECT_EQ(retried.at("cause"), "exception");
+  EXPECT_THAT(retried.at("exception_type").get<std::string>(), HasSubstr("Flaky"));
+  EXPECT_EQ(retried.at("queue"), "t");
+  EXPECT_GT(retried.at("run_time_s").get<double>(), 0);
+  EXPECT_EQ(retried.at("retry_in_s"), 1.0);
+  EXPECT_GT(retried.at("next_attempt_at").get<std::string>(), retried.at("time").get<std::string>());
+  EXPECT_THAT(retried.at("message").get<std::string>(), HasSubstr(", retry in 1.0 s: "));
+  EXPECT_EQ(failed.at("ending"), "failed");
+  EXPECT_FALSE(failed.contains("next_attempt_at"));
+  EXPECT_THAT(failed.at("message").get<std::string>(),
+              HasSubstr(", failed for good: std::logic_error: not of the kind"));
+}
+
 TEST_F(FamilyLog, WhatIsSaidBetweenTwoJobsBelongsToNone) {
   Family family(database_.url(), "[log]\nformat = \"json\"\n" + group("t", kTestTasks, 1));
   family.wait_until_ready(1, false);
