@@ -6,8 +6,20 @@
 
 namespace postpone::subworker {
 
+namespace {
+
+// More than a tail, so that what stands before one tells whether it begins where a line does; and it is
+// shortened once in a while only.
+constexpr std::size_t kKept = 2 * Output::kTailBytes;
+
+}  // namespace
+
 void Output::append(Stream stream, std::string_view bytes) {
-  bytes_ += static_cast<std::int64_t>(bytes.size());
+  cost_ += static_cast<std::int64_t>(bytes.size());
+  if (stream == Stream::err) {
+    written_.append(bytes.substr(bytes.size() - std::min(bytes.size(), kKept)));
+    if (written_.size() > 2 * kKept) written_.erase(0, written_.size() - kKept);
+  }
   std::string& partial = partial_[static_cast<std::size_t>(stream)];
   while (!bytes.empty()) {
     const std::size_t end = bytes.find('\n');
@@ -25,9 +37,11 @@ void Output::append(Stream stream, std::string_view bytes) {
   }
 }
 
-void Output::start() {
-  tail_.clear();
-  bytes_ = 0;
+void Output::start(std::int64_t limit) {
+  written_.clear();
+  cost_ = 0;
+  dropped_ = 0;
+  limit_ = limit;
 }
 
 void Output::finish() {
@@ -39,14 +53,25 @@ void Output::finish() {
 }
 
 void Output::emit(Stream stream, std::string_view line) {
-  sink_(stream, line);
-  if (stream != Stream::err) return;
-  tail_.append(line).append("\n");
-  if (tail_.size() <= kTailBytes) return;
-  // Cut at the beginning of a line, or inside the one line that is longer than the tail.
-  const std::size_t excess = tail_.size() - kTailBytes;
-  const std::size_t line_end = tail_.find('\n', excess - 1);
-  tail_.erase(0, line_end + 1 < tail_.size() ? line_end + 1 : excess);
+  cost_ += kLineCost;
+  if (cost_ <= limit_)
+    sink_(stream, line);
+  else
+    dropped_ += static_cast<std::int64_t>(line.size()) + 1;
+}
+
+std::string_view Output::stderr_tail() const {
+  const std::string_view written = written_;
+  if (written.size() <= kTailBytes) return written;
+  const std::size_t cut = written.size() - kTailBytes;
+  if (written[cut - 1] == '\n') return written.substr(cut);
+  const std::size_t end_of_line = written.find('\n', cut);
+  if (end_of_line != std::string_view::npos && written.size() - end_of_line - 1 > kTailBytes / 2)
+    return written.substr(end_of_line + 1);
+  const auto is_continued = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; };
+  std::size_t begin = cut;
+  while (begin < cut + 3 && is_continued(written[begin])) ++begin;  // of a character that began before
+  return written.substr(begin);
 }
 
 }  // namespace postpone::subworker

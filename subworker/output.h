@@ -1,10 +1,11 @@
 // What a job writes to stdout and stderr: cut into lines of bounded length, counted against what it may
-// write, and the last lines of stderr kept for the attempts table. Passive: whoever reads the pipes feeds it.
+// write, and the end of stderr kept for the attempts table. Passive: whoever reads the pipes feeds it.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -17,28 +18,38 @@ class Output {
 
   static constexpr std::size_t kMaxLineBytes = 4096;  // a longer line is handed on in pieces
   static constexpr std::size_t kTailBytes = 2048;
+  // What a line costs besides its bytes: its head in the log, and the work for it. A job that writes nothing
+  // but ends of lines would else fill a disk with a hundredth of what it may write.
+  static constexpr std::int64_t kLineCost = 100;
 
   explicit Output(Sink sink) : sink_(std::move(sink)) {}
 
   // Takes what was read from a stream and hands on the lines that it completes.
   void append(Stream stream, std::string_view bytes);
 
-  // A new job: forgets the tail and the count. An unfinished line of the job before was handed on by
-  // finish().
-  void start();
+  // A new job, or the time after one: forgets the tail and the counts. An unfinished line of before was
+  // handed on by finish(). What costs more than `limit` in all is not handed on.
+  void start(std::int64_t limit);
   // The job has ended: hands on lines without an end.
   void finish();
 
-  std::int64_t bytes() const { return bytes_; }  // of this job
-  std::string_view stderr_tail() const { return tail_; }
+  // Bytes, and kLineCost for each line (or piece of one), since start().
+  std::int64_t cost() const { return cost_; }
+  std::int64_t dropped_bytes() const { return dropped_; }  // those that were not handed on
+
+  // The last of what was written to stderr, as it was written: at most kTailBytes, not cut within a
+  // character, and from the beginning of a line on when that leaves more than half.
+  std::string_view stderr_tail() const;
 
  private:
   void emit(Stream stream, std::string_view line);
 
   Sink sink_;
   std::array<std::string, 2> partial_;  // by Stream
-  std::string tail_;
-  std::int64_t bytes_ = 0;
+  std::string written_;                 // to stderr; of much only the end
+  std::int64_t cost_ = 0;
+  std::int64_t dropped_ = 0;
+  std::int64_t limit_ = std::numeric_limits<std::int64_t>::max();
 };
 
 }  // namespace postpone::subworker

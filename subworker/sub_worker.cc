@@ -94,8 +94,8 @@ void SubWorker::work() {
 
 // --- the task process ---
 
-bool SubWorker::task_is_fit() const {
-  if (!task_ || !task_->alive() || task_->has_ended()) return false;
+bool SubWorker::task_is_fit() {
+  if (!task_ || !task_->is_sound()) return false;
   if (task_->jobs_served() == 0) return true;
   const std::int64_t rss = group_.max_rss > 0 ? sys::resident_bytes(task_->pid()) : 0;
   const std::string reason =
@@ -252,7 +252,7 @@ void SubWorker::run_job(const sql::Job& job) {
 //
 // The fence is asked, set and asked again: whoever is stopped in between is killed by it, or finds it up.
 bool SubWorker::may_start() {
-  if (task_->has_ended()) replace_task();
+  if (!task_->is_sound()) replace_task();
   if (fence_.is_up(session_.leased_since_ns())) return false;
   fence_.guard(session_.leased_since_ns());
   if (!fence_.is_up(session_.leased_since_ns())) return true;

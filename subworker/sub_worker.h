@@ -43,7 +43,7 @@ class SubWorker {
   using Clock = std::chrono::steady_clock;
 
   void work();
-  bool task_is_fit() const;
+  bool task_is_fit();
   void replace_task();
   bool look_for_work();
   std::optional<sql::Fetched> exchange(int max_jobs);

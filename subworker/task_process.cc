@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include "subworker/task_environment.h"
 #include "sys/cgroup.h"
 #include "sys/crash_point.h"
+#include "sys/log.h"
 
 namespace postpone::subworker {
 namespace {
@@ -30,8 +32,15 @@ constexpr auto kTick = 50ms;
 constexpr auto kFirstTick =
     10ms;  // so that a connection that others wait for is given up early in a long job
 constexpr std::size_t kReadBytes = 64UL * 1024;
-constexpr std::size_t kMostDrained =
-    1024UL * 1024;  // what a pipe is emptied of between two looks at the channel
+// What is read of a pipe at once, and for how long between two looks at everything else. Bytes are no measure
+// of the work that they make: 4 KiB may be 4096 lines.
+constexpr std::size_t kPieceBytes = 4096;
+constexpr auto kDrainTime = 10ms;
+// Between two bytes of one frame. A process that swaps may be slow; one that has begun a frame and forgotten
+// it never ends it.
+constexpr auto kHalfFrameLimit = 10s;
+constexpr long kFewestDescriptors = 8;  // free ones, without which a job can hardly do anything
+constexpr int kMostDeadChildren = 32;   // each costs a look after each job
 constexpr auto kBurialLimit = 5s;
 constexpr auto kSweepLimit = 1s;   // with what a job has left behind
 constexpr auto kOomInterval = 1s;  // a look costs as much as a short job
@@ -132,7 +141,9 @@ void TaskProcess::accept(const wire::Hello& hello) {
     send(wire::Refuse{error.what()});
     give_up(fmt::format("its description is unreadable: {}", error.what()));
   }
-  leftovers_.emplace(process_.pid());  // before it may do anything in the name of a job
+  // Before it may do anything in the name of a job.
+  leftovers_.emplace(process_.pid());
+  standard_descriptors_.emplace(process_.pid());
   send(wire::Welcome{});
   greeted_ = true;
 }
@@ -156,38 +167,51 @@ bool TaskProcess::read_channel() {
   }
 }
 
-// Reads what a pipe holds, at most `most` bytes. False when there may be more.
-bool TaskProcess::drain(Output::Stream stream, std::size_t most) {
+// Reads what a pipe holds, at most `most` bytes, and for no longer than `until` by much. Returns how much.
+std::size_t TaskProcess::drain(Output::Stream stream, std::size_t most, Clock::time_point until) {
   sys::Fd& pipe = pipes_[static_cast<std::size_t>(stream)];
-  char bytes[kReadBytes];
-  for (std::size_t total = 0; pipe && total < most;) {
+  char bytes[kPieceBytes];
+  std::size_t total = 0;
+  while (pipe && total < most) {
     const ssize_t n = ::read(pipe.get(), bytes, std::min(sizeof bytes, most - total));
     if (n == 0) pipe.reset();
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return true;
+    if (n <= 0) break;
     output_.append(stream, {bytes, static_cast<std::size_t>(n)});
     total += static_cast<std::size_t>(n);
+    if (static_cast<std::size_t>(n) < sizeof bytes || Clock::now() >= until) break;
   }
-  return !pipe;
+  return total;
 }
 
 void TaskProcess::pass_on_output() {
-  drain_output();
+  drain_what_is_there({});
   output_.finish();
 }
 
 void TaskProcess::drain_output() {
-  drain(Output::Stream::out, kMostDrained);
-  drain(Output::Stream::err, kMostDrained);
+  for (const auto stream : {Output::Stream::out, Output::Stream::err})
+    drain(stream, std::numeric_limits<std::size_t>::max(), Clock::now() + kDrainTime);
 }
 
 // What the pipes hold at this moment, and no more: a helper or a thread that writes on does not hold us up.
-void TaskProcess::drain_what_is_there() {
+void TaskProcess::drain_what_is_there(const std::function<void()>& waiting) {
   for (const auto stream : {Output::Stream::out, Output::Stream::err}) {
     const sys::Fd& pipe = pipes_[static_cast<std::size_t>(stream)];
     int bytes = 0;
-    if (pipe && ::ioctl(pipe.get(), FIONREAD, &bytes) == 0) drain(stream, static_cast<std::size_t>(bytes));
+    if (!pipe || ::ioctl(pipe.get(), FIONREAD, &bytes) != 0) continue;
+    for (auto left = static_cast<std::size_t>(bytes); left > 0;) {
+      const std::size_t got = drain(stream, left, Clock::now() + kDrainTime);
+      if (got == 0) break;
+      left -= got;
+      if (left > 0 && waiting) waiting();
+    }
   }
+}
+
+void TaskProcess::tell_dropped_output() {
+  if (output_.dropped_bytes() > 0)
+    spdlog::warn("{} bytes of output are not logged: they are beyond max_output", output_.dropped_bytes());
 }
 
 // A task process that does not read its channel is found out by its deadline; here a full channel only means
@@ -247,7 +271,8 @@ class TaskProcess::Run {
 
  private:
   void start() {
-    owner_.output_.start();
+    owner_.tell_dropped_output();  // of the time since the job before
+    owner_.output_.start(owner_.group_.max_output);
     owner_.look_at_oom();
     wire::Run run;
     run.job_id = job_.id;
@@ -285,10 +310,22 @@ class TaskProcess::Run {
     owner_.drain_output();
     if (end_) return;
     if (!open) return died();
-    if (owner_.output_.bytes() > owner_.group_.max_output) return flooded();
+    expect_whole_frames();
+    if (owner_.output_.cost() > owner_.group_.max_output) return flooded();
     if (Clock::now() >= next_weighing_) weigh();
     if (end_) return;
     watch(elapsed);
+  }
+
+  // The rest of a frame that is begun has to come: what a handler has written into the channel by itself
+  // would else hide the result for ever.
+  void expect_whole_frames() {
+    const std::size_t pending = owner_.decoder_.pending();
+    if (pending != half_frame_) half_frame_since_ = Clock::now();
+    half_frame_ = pending;
+    if (pending > 0 && Clock::now() - half_frame_since_ > kHalfFrameLimit)
+      throw wire::ProtocolError(fmt::format("it has begun a frame, and for {} s no more of it came",
+                                            std::chrono::seconds(kHalfFrameLimit).count()));
   }
 
   void wait() {
@@ -388,8 +425,9 @@ class TaskProcess::Run {
     if (killed_ && owner_.alive()) owner_.kill_all();
     // What it had started has said its last words in the name of this job, and none in that of the next.
     owner_.kill_leftovers();
-    owner_.drain_what_is_there();
+    owner_.drain_what_is_there([this] { hooks_.on_tick(Clock::now() - started_); });
     owner_.output_.finish();
+    if (!std::holds_alternative<Flooded>(*end_)) owner_.tell_dropped_output();
     ++owner_.jobs_served_;
     Execution execution;
     execution.stop = stop_;
@@ -399,8 +437,10 @@ class TaskProcess::Run {
     if (const auto* returned = std::get_if<Returned>(&*end_)) {
       execution.cpu_time = std::chrono::microseconds(returned->result.cpu_us);
       execution.max_rss_bytes = static_cast<std::int64_t>(returned->result.max_rss_bytes);
+      owner_.look_for_damage(returned->result.status == wire::ResultStatus::exception);
     }
     execution.stderr_tail = owner_.output_.stderr_tail();
+    owner_.output_.start(owner_.group_.max_output);  // for what is said until the next job
     execution.end = std::move(*end_);
     return execution;
   }
@@ -419,7 +459,9 @@ class TaskProcess::Run {
   bool killed_ = false;
   bool process_ended_ = false;
   Clock::time_point next_weighing_;
-  bool too_heavy_ = false;  // at the last weighing
+  bool too_heavy_ = false;      // at the last weighing
+  std::size_t half_frame_ = 0;  // bytes of it
+  Clock::time_point half_frame_since_;
   std::chrono::microseconds cpu_of_dead_{0};
   std::int64_t rss_of_dead_ = 0;
 };
@@ -463,7 +505,48 @@ bool TaskProcess::kill_leftovers() {
   if (sweep.killed > 0) spdlog::warn("killed {} process(es) that a job had left behind", sweep.killed);
   // What is never caught one by one goes with its whole cgroup.
   if (!sweep.left.empty()) kill_all();
+  dead_children_ = sweep.dead;
   return !survived_;
+}
+
+// --- its state between two jobs ---
+
+// Looked at from here, where a handler that has broken its own process does not reach. What costs more than a
+// moment is looked at when a job has failed: the next one may fail of the same.
+void TaskProcess::look_for_damage(bool failed) {
+  if (!alive() || !sound_) return;
+  if (const std::string change = standard_descriptors_->change(); !change.empty())
+    return damaged("the job has changed standard descriptors: " + change);
+  if (dead_children_ > kMostDeadChildren)
+    return damaged(fmt::format("it has {} dead children that it does not wait for", dead_children_));
+  if (!failed) return;
+  const auto left = sys::free_descriptors(process_.pid());
+  if (left && *left < kFewestDescriptors)
+    damaged(fmt::format("it has {} descriptors left to open (RLIMIT_NOFILE): its jobs leave some open",
+                        std::max(*left, 0L)));
+}
+
+void TaskProcess::damaged(const std::string& how) {
+  sound_ = false;
+  spdlog::warn("task process {} is replaced before the next job: {}", process_.pid(), how);
+}
+
+bool TaskProcess::is_sound() {
+  if (!alive() || !sound_) return false;
+  pollfd fds[] = {{process_.pidfd(), POLLIN, 0}, {channel_.get(), POLLIN, 0}};
+  if (::poll(fds, std::size(fds), 0) == 0 && decoder_.pending() == 0) return true;
+  if (fds[0].revents != 0) return false;
+  try {
+    if (!read_channel()) return sound_ = false;  // it is about to end
+    while (const auto frame = decoder_.next())
+      if (!std::holds_alternative<wire::Progress>(*frame) && !std::holds_alternative<wire::Stack>(*frame))
+        throw wire::ProtocolError("a frame out of turn");
+    if (decoder_.pending() > 0) throw wire::ProtocolError("a piece of a frame");
+  } catch (const wire::ProtocolError& error) {
+    const sys::OutsideLogContext between_jobs;
+    damaged(fmt::format("what came over its channel after the result of a job: {}", error.what()));
+  }
+  return sound_;
 }
 
 bool TaskProcess::has_ended() const {

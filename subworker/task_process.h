@@ -24,6 +24,7 @@
 #include "sql/job.h"
 #include "subworker/execution.h"
 #include "subworker/output.h"
+#include "sys/descriptors.h"
 #include "sys/leftovers.h"
 #include "sys/oom.h"
 #include "sys/process.h"
@@ -84,6 +85,9 @@ class TaskProcess {
   // False once it was reaped. has_ended(): it has died by itself, in between two jobs.
   bool alive() const { return static_cast<bool>(process_); }
   bool has_ended() const;
+  // Whether the next job may be given to it: it lives, its channel is silent, and no job has left it in a
+  // state that would break what the next one may rely on (why stands in the log). REQUIRES: no job runs.
+  bool is_sound();
   // Something that it had started could not be killed (it hangs in the kernel, say) and lives on.
   bool survived() const { return survived_; }
   pid_t pid() const { return process_.pid(); }
@@ -99,9 +103,12 @@ class TaskProcess {
   void accept(const libtask::wire::Hello& hello);
   [[noreturn]] void give_up(const std::string& problem);
   bool read_channel();
-  bool drain(Output::Stream stream, std::size_t most);
+  std::size_t drain(Output::Stream stream, std::size_t most, Clock::time_point until);
   void drain_output();
-  void drain_what_is_there();
+  void drain_what_is_there(const std::function<void()>& waiting);
+  void tell_dropped_output();
+  void look_for_damage(bool failed);
+  void damaged(const std::string& how);
   void send(const libtask::wire::Frame& frame);
   void look_at_oom();
   sys::ExitReport kill_all();
@@ -117,7 +124,10 @@ class TaskProcess {
   libtask::wire::Decoder decoder_;
   libtask::wire::Description description_;
   std::optional<sys::Leftovers> leftovers_;  // once greeted
+  std::optional<sys::StandardDescriptors> standard_descriptors_;
+  int dead_children_ = 0;
   bool greeted_ = false;
+  bool sound_ = true;
   bool survived_ = false;
   Clock::time_point started_;
   int jobs_served_ = 0;

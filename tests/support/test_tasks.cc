@@ -6,16 +6,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 
 using namespace std::chrono_literals;
@@ -129,6 +132,51 @@ void gone(const std::string& file) {
   if (!stat.empty() && stat.find(") Z ") == std::string::npos) throw std::runtime_error("lives: " + stat);
 }
 
+// Closes stdout and stderr, or puts a file in the place of one.
+void close_output() {
+  close(STDOUT_FILENO);
+  close(STDERR_FILENO);
+}
+void redirect(const std::string& file) {
+  const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0) throw std::runtime_error("cannot redirect to " + file);
+}
+
+// Writes data of its own into a file, and something for the log, each where it belongs.
+void write_both(const std::string& file) {
+  std::ofstream(file) << "my data\n" << std::flush;
+  std::ofstream out(file, std::ios::app);
+  std::cout << "hello" << std::endl;
+  out << "more\n";
+}
+
+// Leaves so many descriptors open that there is no other one, and fails of it, as whoever comes next would.
+void exhaust_descriptors() {
+  while (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0) continue;
+  throw std::system_error(errno, std::generic_category(), "/dev/null");
+}
+
+// Begins a frame in the channel, and says nothing more of it.
+void begin_a_frame() {
+  const std::string_view half("\x40\0\0\0\x06", 5);
+  if (write(3, half.data(), half.size()) < 0) throw std::runtime_error("cannot write to the channel");
+}
+
+// The same, but when FILE is there, in a thread that outlives the job; FILE.done is there then.
+void begin_a_frame_later(const std::string& file) {
+  std::thread([file] {
+    while (!std::filesystem::exists(file)) std::this_thread::sleep_for(2ms);
+    begin_a_frame();
+    std::ofstream(file + ".done");
+  }).detach();
+}
+
+void write_newlines(libtask::Context& job, int kib) {
+  const std::string lines(1024, '\n');
+  for (int i = 0; i < kib && !job.should_abort(); ++i) std::cout << lines;
+  std::cout << std::flush;
+}
+
 // Starts a helper that is there before the first job.
 void start_helper(const std::string& file) {
   if (fork() != 0) return;
@@ -170,6 +218,13 @@ int main(int argc, char** argv) {
   libtask::App app;
   app.task("test.leave", leave, {"way", "file"});
   app.task("test.gone", gone, {"file"});
+  app.task("test.close_output", close_output);
+  app.task("test.redirect", redirect, {"file"});
+  app.task("test.write_both", write_both, {"file"});
+  app.task("test.exhaust_descriptors", exhaust_descriptors);
+  app.task("test.begin_a_frame", begin_a_frame);
+  app.task("test.begin_a_frame_later", begin_a_frame_later, {"file"});
+  app.task("test.write_newlines", write_newlines, {"kib"});
   app.task("test.surroundings", surroundings, {"file"});
   app.task("test.append", append, {"file", "text"});
   app.task("test.until", until, {"file"});

@@ -62,7 +62,7 @@ TEST_F(OutputOfAJob, UnfinishedLinesComeAtTheEndAndOnce) {
   err("none here");
   output_.finish();
   EXPECT_THAT(lines_, ElementsAre("out: no newline", "err: none here"));
-  EXPECT_EQ(output_.stderr_tail(), "none here\n");
+  EXPECT_EQ(output_.stderr_tail(), "none here") << "as it was written";
   output_.finish();
   EXPECT_EQ(lines_.size(), 2U);
 }
@@ -90,18 +90,34 @@ TEST_F(OutputOfAJob, LineThatJustFitsIsOneLineWhereverTheReadsCut) {
   EXPECT_THAT(lines_, ElementsAre("out: " + line, "out: " + line, "out: " + line, "out: " + line));
 }
 
-TEST_F(OutputOfAJob, EveryByteOfBothStreamsCounts) {
+TEST_F(OutputOfAJob, EveryByteOfBothStreamsCountsAndEveryLine) {
   out("four\n");
   err("5678\n");
   out("x");
-  EXPECT_EQ(output_.bytes(), 11);
+  EXPECT_EQ(output_.cost(), 11 + 2 * Output::kLineCost);
+  output_.finish();
+  EXPECT_EQ(output_.cost(), 11 + 3 * Output::kLineCost);
+}
+
+TEST_F(OutputOfAJob, WhatCostsMoreThanTheLimitIsNotHandedOn) {
+  output_.start(2 * Output::kLineCost + 10);
+  out("one\ntwo\n");
+  EXPECT_EQ(output_.dropped_bytes(), 0);
+  out("three\nfour\n");
+  EXPECT_THAT(lines_, ElementsAre("out: one", "out: two"));
+  EXPECT_EQ(output_.dropped_bytes(), 11);
+  err("the end\n");
+  EXPECT_EQ(output_.stderr_tail(), "the end\n") << "is kept all the same";
+  output_.start(1000);
+  out("again\n");
+  EXPECT_EQ(lines_.back(), "out: again");
 }
 
 TEST_F(OutputOfAJob, NextJobStartsWithoutTailAndCount) {
   err("an old error\n");
   output_.finish();
-  output_.start();
-  EXPECT_EQ(output_.bytes(), 0);
+  output_.start(1000);
+  EXPECT_EQ(output_.cost(), 0);
   EXPECT_EQ(output_.stderr_tail(), "");
   err("a new one\n");
   EXPECT_EQ(output_.stderr_tail(), "a new one\n");
@@ -134,6 +150,26 @@ TEST_F(OutputOfAJob, TailOfOneEndlessLineIsItsEnd) {
   const std::string_view tail = output_.stderr_tail();
   EXPECT_LE(tail.size(), Output::kTailBytes);
   EXPECT_TRUE(tail.ends_with("the end\n"));
+}
+
+TEST_F(OutputOfAJob, TailOfALongLineHasNoEndsThatWereNeverWritten) {
+  std::string line = "x";
+  for (int i = 0; i < 1366; ++i) line += "\xe2\x82\xac";
+  err(line);
+  output_.finish();
+  EXPECT_EQ(output_.stderr_tail(), line.substr(line.size() - 2046))
+      << "whole characters, and no more than 2 KiB";
+}
+
+TEST_F(OutputOfAJob, TailIsNotCutAtALineThatLeavesLittle) {
+  const std::string first(2039, 'a');
+  err(first + "\nthe end of it all\n");
+  EXPECT_EQ(output_.stderr_tail(), (first + "\nthe end of it all\n").substr(10));
+}
+
+TEST_F(OutputOfAJob, TailOfWhatIsNoTextIsItsEnd) {
+  err(std::string(5000, '\x80'));
+  EXPECT_EQ(output_.stderr_tail(), std::string(Output::kTailBytes - 3, '\x80'));
 }
 
 TEST_F(OutputOfAJob, TailCutsInsideALineThatAloneIsTooLong) {
