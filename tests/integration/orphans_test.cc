@@ -111,14 +111,33 @@ TEST_F(OfATask, NoneLeftIsNothingToDo) {
   EXPECT_FALSE(task_.try_reap()) << "it is none of those";
 }
 
-TEST_F(OfATask, ALivingChildIsKilledAndItsEndSeen) {
+TEST_F(OfATask, ALivingChildIsKilled) {
   start("echo ready >&5; read x; sleep 1000 & echo ready >&5; read y");
   const Leftovers leftovers(task_.pid());
   go_on();
   EXPECT_EQ(leftovers.sweep(kGenerous).killed, 1);
-  const auto sweep = leftovers.sweep(kGenerous);
-  EXPECT_EQ(sweep.killed, 0);
-  EXPECT_EQ(sweep.dead, 1) << "the shell has not waited for it";
+  EXPECT_EQ(leftovers.sweep(kGenerous).killed, 0);
+}
+
+TEST_F(Orphans, TheDeadOfATaskThatDoesNotWaitForThemAreCounted) {
+  FdPair orders = make_pipe();
+  const pid_t task = ::fork();
+  if (task == 0) {
+    char order = 0;
+    orders.second.reset();
+    if (::read(orders.first.get(), &order, 1) == 1 && ::fork() == 0) ::_exit(0);
+    for (;;) ::pause();
+  }
+  const Leftovers leftovers(task);
+  EXPECT_EQ(leftovers.sweep(kGenerous).dead, 0);
+  ASSERT_EQ(::write(orders.second.get(), "\n", 1), 1);
+  while (children_of(task).empty()) ::sched_yield();
+  while (standing_of(children_of(task).front())->state != 'Z') ::sched_yield();
+  EXPECT_EQ(leftovers.sweep(kGenerous).dead, 1);
+  EXPECT_EQ(leftovers.sweep(kGenerous).killed, 0);
+  ::kill(task, SIGKILL);
+  ::waitpid(task, nullptr, 0);
+  kill_orphans({}, kGenerous);
 }
 
 TEST_F(OfATask, WhatRanBeforeIsKeptWithWhatItStartsAndTheRestIsNot) {

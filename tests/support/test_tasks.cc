@@ -117,8 +117,14 @@ void leave(const std::string& way, const std::string& file) {
     if (child == 0) _exit(0);
     waitpid(child, nullptr, 0);
   }
-  if (way == "chatter" && fork() == 0)
-    for (append(file, std::to_string(getpid()));; usleep(200)) std::puts("chatter"), std::fflush(stdout);
+  if (way == "chatter" && fork() == 0) {
+    for (bool known = false;; known = true) {
+      std::puts("chatter");
+      std::fflush(stdout);
+      if (!known) append(file, std::to_string(getpid()));
+      usleep(200);
+    }
+  }
   while (!std::filesystem::exists(file) || std::filesystem::file_size(file) == 0)
     std::this_thread::sleep_for(1ms);
 }
