@@ -134,8 +134,8 @@ def commands_of(block):
 
 
 # What differs from run to run, and from machine to machine, and what stands in its place: a time, a quantity with its unit,
-# an address in a program, a process, the server's version, an id that stands alone. Nothing else that a document shows may
-# differ.
+# an address in a program, a process, which sub-worker of the group it was, the server's version, an id that stands alone. Nothing
+# else that a document shows may differ.
 DURATION = r"\d+(?:\.\d+)? (?:ms|s|min|h)\b(?: \d+ (?:min|s)\b)?"
 SIZE = r"\d+(?:\.\d+)? (?:B|KiB|MiB|GiB)\b"
 TIME = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::?\d\d)?)?"
@@ -145,6 +145,7 @@ VARIES = [
     (r"(?<![\d.])" + SIZE, SIZE),
     (r"\+0x[0-9a-f]+", r"\+0x[0-9a-f]+"),
     (r"(?<=process )\d+", r"\d+"),
+    (r"(?<=kitchen/)\d+", r"\d+"),
     (r"(?<=PostgreSQL )\d+(?:\.\d+)?", r"\d+(?:\.\d+)?(?: \([^)]*\))?"),
     (r"^\d+$", r"\d+"),
     (r"…", r".*"),

@@ -89,6 +89,7 @@ class Alike(unittest.TestCase):
             "  2026-11-22 09:47:42.302  deferred": "  2031-01-02 00:00:00.000  deferred",
             "f()+0x14 (x+0x8b45)": "f()+0x1 (x+0xfff)",
             "process 25752 runs": "process 7 runs",
+            "by kitchen/1": "by kitchen/0",
             "(PostgreSQL 15.14)": "(PostgreSQL 18.4)",
             "1234": "1",
             "a   b": "a b",
