@@ -202,6 +202,13 @@ std::optional<Milliseconds> parse_duration(std::string_view text);
 // "512MiB" -> bytes; units B, KiB, MiB, GiB, TiB and kB (or KB), MB, GB, TB; without a unit, bytes. Nothing
 // as above.
 std::optional<std::int64_t> parse_size(std::string_view text);
+// "42", "-5", "007" -> the number: decimal digits, at most a '-' before them, whatever a library would make
+// of "0x6f", "010" or "1e3". Nothing when the text is not of that form, or the number is not within these
+// limits. What a command line has of whole numbers goes through this.
+std::optional<std::int64_t> parse_whole_number(std::string_view text, std::int64_t lowest,
+                                               std::int64_t highest);
+// "2", "0.25" -> the number: decimal digits, with at most one point between them. Nothing as above.
+std::optional<double> parse_decimal(std::string_view text, double lowest, double highest);
 // The shortest text that parse_duration() reads back to the same value, such as "90s" or "250ms".
 std::string format_duration(Milliseconds duration);
 

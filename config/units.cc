@@ -95,6 +95,26 @@ std::optional<std::int64_t> parse_size(std::string_view text) {
   return parse_quantity(text, kSizeUnits);
 }
 
+std::optional<std::int64_t> parse_whole_number(std::string_view text, std::int64_t lowest,
+                                               std::int64_t highest) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  if (number < lowest || number > highest) return std::nullopt;
+  return number;
+}
+
+std::optional<double> parse_decimal(std::string_view text, double lowest, double highest) {
+  const bool is_plain = !text.empty() && is_digit(text.front()) && is_digit(text.back()) &&
+                        text.find_first_not_of("0123456789.") == std::string_view::npos;
+  double number = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (!is_plain || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  if (!(number >= lowest && number <= highest)) return std::nullopt;
+  return number;
+}
+
 std::string format_duration(Milliseconds duration) {
   const Unit* best = &kDurationUnits.front();
   for (const Unit& unit : kDurationUnits) {

@@ -16,6 +16,7 @@
 #include "manual/completion.h"
 #include "manual/page.h"
 #include "supervisor/command_line.h"
+#include "sys/standard_streams.h"
 
 namespace {
 
@@ -62,6 +63,7 @@ bool run(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  postpone::sys::open_standard_descriptors();
   try {
     if (run({argv + 1, argv + argc})) return 0;
     std::cerr << "usage: see manual/main.cc\n";

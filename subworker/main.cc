@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -28,6 +31,7 @@
 #include "sys/log.h"
 #include "sys/process.h"
 #include "sys/process_title.h"
+#include "sys/standard_streams.h"
 
 namespace postpone::subworker {
 namespace {
@@ -148,6 +152,17 @@ board::SubWorkerExit run(const Arguments& arguments) {
   return run_sub_worker(arguments, config);
 }
 
+// In decimal digits, as a person reads it; CLI11 alone takes 010 for 8.
+std::function<std::string(std::string)> number_up_to(std::uint32_t highest) {
+  return [highest](const std::string& text) {
+    const auto number = config::parse_whole_number(text, 0, highest);
+    if (!number)
+      throw CLI::ValidationError(
+          fmt::format("\"{}\" is no whole number from 0 to {} in decimal digits", text, highest));
+    return std::to_string(*number);
+  };
+}
+
 Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   Arguments arguments;
   app.add_flag("--housekeeper", arguments.housekeeper, "Keep time for a supervisor");
@@ -159,8 +174,9 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   app.add_option("--group", arguments.group, "The group to belong to");
   app.add_option("--supervisor", arguments.supervisor, "Whose sub-worker this is");
   app.add_option("--slot", arguments.slot, "Its place on the board")
-      ->check(CLI::Range(0U, board::kMaxSlots - 1));
-  app.add_option("--generation", arguments.generation, "Which incarnation of the slot");
+      ->transform(number_up_to(board::kMaxSlots - 1));
+  app.add_option("--generation", arguments.generation, "Which incarnation of the slot")
+      ->transform(number_up_to(std::numeric_limits<std::uint32_t>::max()));
   app.add_option("--cgroup", arguments.cgroup, "The directory of the cgroup for its task processes");
   app.add_option("--log-level", arguments.log_level, "Instead of the configuration's");
   app.footer(
@@ -175,12 +191,24 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   return arguments;
 }
 
+// --help is answered, all else is wrong.
+board::SubWorkerExit answer(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() != 0) {
+    std::fprintf(stderr, "postpone-subworker: %s; see postpone-subworker --help\n", error.what());
+    return board::SubWorkerExit::usage;
+  }
+  sys::StandardOutput output;
+  app.exit(error);
+  return output.flush() == 0 ? board::SubWorkerExit::drained : board::SubWorkerExit::internal_error;
+}
+
 }  // namespace
 }  // namespace postpone::subworker
 
 int main(int argc, char** argv) {
   using postpone::board::SubWorkerExit;
   namespace subworker = postpone::subworker;
+  postpone::sys::open_standard_descriptors();
   CLI::App app("A sub-worker of Postpone; usually started by postpone-supervisor", "postpone-subworker");
   try {
     const auto arguments = subworker::parse_arguments(app, argc, argv);
@@ -189,8 +217,7 @@ int main(int argc, char** argv) {
     ::prctl(PR_SET_NAME, "postpone-subworker");
     return static_cast<int>(subworker::run(arguments));
   } catch (const CLI::ParseError& error) {
-    const int status = app.exit(error);
-    return status == 0 ? 0 : static_cast<int>(SubWorkerExit::usage);
+    return static_cast<int>(subworker::answer(app, error));
   } catch (const subworker::UsageError&) {
     return static_cast<int>(SubWorkerExit::usage);
   } catch (const std::exception& error) {

@@ -67,6 +67,7 @@ void TaskProcess::spawn() {
   sys::FdPair out = sys::make_pipe();
   sys::FdPair err = sys::make_pipe();
   const sys::Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!nothing) sys::throw_errno("cannot open /dev/null, for the task process to read nothing from");
   sys::ProcessSpec spec;
   spec.executable = group_.executable;
   spec.arguments = group_.arguments;

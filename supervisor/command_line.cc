@@ -8,13 +8,19 @@ void define_command_line(CLI::App& app, Arguments& arguments) {
   app.name("postpone-supervisor");
   app.description(
       "Runs the sub-workers of a configuration: the parent process of Postpone, a PostgreSQL task queue");
+  // What is empty is most often a variable that is not set: it must not mean what no option at all means.
+  const auto not_empty = [](const std::string& text) {
+    return std::string(text.empty() ? "is empty; leave the option out, or give it a value" : "");
+  };
   app.add_option("-c,--config", arguments.config_path, "The configuration file (TOML)")
       ->type_name("FILE")
+      ->check(not_empty)
       ->required();
   app.add_option("--database-url", arguments.database_url,
                  "Instead of the configuration's [database] url; better in POSTPONE_DATABASE_URL, which ps "
                  "does not show")
-      ->type_name("URL");
+      ->type_name("URL")
+      ->check(not_empty);
   app.add_option("--log-level", arguments.log_level, "Instead of the configuration's [log] level")
       ->type_name("LEVEL")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}));

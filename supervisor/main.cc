@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "sys/log.h"
 #include "sys/process_title.h"
 #include "sys/service_manager.h"
+#include "sys/standard_streams.h"
 
 namespace {
 
@@ -83,9 +85,26 @@ Exit run(const Arguments& arguments, postpone::sys::ServiceManager service_manag
   return postpone::supervisor::Supervisor(std::move(*config), std::move(options)).run();
 }
 
+// --help and --version are answered, all else is wrong.
+Exit answer(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() != 0) {
+    std::fprintf(stderr, "postpone-supervisor: %s; see postpone-supervisor --help\n", error.what());
+    return Exit::usage;
+  }
+  postpone::sys::StandardOutput output;
+  app.exit(error);
+  if (const int problem = output.flush(); problem != 0) {
+    std::fprintf(stderr, "postpone-supervisor: cannot write to standard output: %s\n",
+                 std::strerror(problem));
+    return Exit::failure;
+  }
+  return Exit::ok;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  postpone::sys::open_standard_descriptors();
   Arguments arguments;
   CLI::App app;
   try {
@@ -96,7 +115,7 @@ int main(int argc, char** argv) {
     prepare_process();
     return static_cast<int>(run(arguments, std::move(service_manager)));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);
+    return static_cast<int>(answer(app, error));
   } catch (const std::exception& error) {
     spdlog::critical("{}", error.what());
     return static_cast<int>(Exit::failure);

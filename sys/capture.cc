@@ -54,6 +54,7 @@ class Capture {
  private:
   void start(ProcessSpec spec) {
     const Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!nothing) throw_errno("cannot open /dev/null, for a program to read nothing from");
     FdPair output = make_pipe();
     FdPair diagnostics = make_pipe();
     std::erase_if(spec.descriptors, [](const InheritedFd& descriptor) {

@@ -24,15 +24,8 @@ void append_in_hex(std::string_view bytes, std::string& text) {
   }
 }
 
-// What a terminal obeys instead of showing it: controls, U+0080 to U+009F among them.
-bool is_control(std::string_view character) {
-  const auto first = static_cast<unsigned char>(character[0]);
-  if (character.size() == 1) return first < 0x20 || first == 0x7f;
-  return character.size() == 2 && first == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0;
-}
-
-// For people: control characters, and what is no UTF-8, are shown and not obeyed, so that no message can fake
-// a line of its own or repaint a terminal.
+// For people: what would be obeyed, and what is no UTF-8, is shown instead, so that no message can fake a
+// line of its own, repaint a terminal, or read as another text.
 std::string for_text(std::string_view message) {
   std::string shown;
   shown.reserve(message.size());
@@ -44,10 +37,14 @@ std::string for_text(std::string_view message) {
       shown += "\\n";
     else if (character == "\t")
       shown += "\\t";
-    else if (length == 0 || is_control(character))
+    else if (length == 0)
+      append_in_hex(character, shown);
+    else if (const char32_t code_point = utf8_code_point(character, 0, length); !is_obeyed(code_point))
+      shown += character;
+    else if (code_point <= 0x9F)
       append_in_hex(character, shown);
     else
-      shown += character;
+      shown += fmt::format("\\u{:04X}", static_cast<unsigned>(code_point));
   }
   return shown;
 }

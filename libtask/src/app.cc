@@ -1,5 +1,9 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,12 +28,12 @@ Task Task::priority(int priority) {
 }
 
 Task Task::lock(std::string lock) {
-  entry_->lock = std::move(lock);
+  entry_->lock = lock.empty() ? std::nullopt : std::optional(std::move(lock));
   return *this;
 }
 
 Task Task::queueing_lock(std::string lock) {
-  entry_->queueing_lock = std::move(lock);
+  entry_->queueing_lock = lock.empty() ? std::nullopt : std::optional(std::move(lock));
   return *this;
 }
 
@@ -55,7 +59,19 @@ void App::periodic(std::string cron, std::string task, PeriodicOptions options) 
   registry_->periodic.push_back({std::move(cron), std::move(task), std::move(options)});
 }
 
+namespace {
+
+// A handler's file or socket must not become what it, and the libraries it uses, take for standard output.
+void open_standard_descriptors() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) != fd) std::_Exit(1);
+  }
+}
+
+}  // namespace
+
 int App::run(int argc, char** argv) {
+  open_standard_descriptors();
   const std::string_view path = argc > 0 ? argv[0] : "task-executable";
   const std::string_view program = path.substr(path.rfind('/') + 1);
   const std::vector<std::string> faults = detail::faults_of(*registry_);

@@ -16,19 +16,13 @@ constexpr int kDone = 0;
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 
-void print_help(std::ostream& out, std::string_view program) {
-  out << "A task executable of Postpone. A supervisor starts it; by hand:\n"
-         "  "
-      << program
-      << " run TASK [JSON]   run one job now, without a database; JSON holds its arguments\n"
-         "  "
-      << program
-      << " --list            the tasks, each with the names of its arguments\n"
-         "  "
-      << program
-      << " --describe        the tasks with all their options, and the schedules, as JSON\n"
-         "  "
-      << program << " --help            this text\n";
+std::string help(std::string_view program) {
+  const std::string line = "  " + std::string(program);
+  return "A task executable of Postpone. A supervisor starts it; by hand:\n" + line +
+         " run TASK [JSON]   run one job now, without a database; JSON holds its arguments\n" + line +
+         " --list            the tasks, each with the names of its arguments\n" + line +
+         " --describe        the tasks with all their options, and the schedules, as JSON\n" + line +
+         " --help            this text\n";
 }
 
 // What the run has to say goes to stderr: stdout is the handler's.
@@ -111,7 +105,10 @@ int run_job(const Registry& registry, std::string_view program, const std::strin
   Terminal terminal;
   const auto begin = std::chrono::steady_clock::now();
   const wire::Result result = execute(run, registry, terminal);
-  return report(*task, result, std::chrono::steady_clock::now() - begin);
+  const int status = report(*task, result, std::chrono::steady_clock::now() - begin);
+  if (std::cout.flush() && std::fflush(stdout) == 0) return status;
+  std::cerr << program << ": what the job wrote to standard output could not be written\n";
+  return status == kDone ? kFailed : status;
 }
 
 // A pipe that closed early must not pass for success: who reads --describe would believe half of it.
@@ -144,12 +141,9 @@ int serve_by_hand(const Registry& registry, std::string_view program,
   if (command == "--describe") return print(describe(registry) + "\n");
   if (arguments.size() == 1) {
     if (command == "--list") return print(list_of(registry));
-    if (command == "--help" || command == "-h") {
-      print_help(std::cout, program);
-      return kDone;
-    }
+    if (command == "--help" || command == "-h") return print(help(program));
   }
-  print_help(std::cerr, program);
+  std::cerr << help(program);
   return kUsage;
 }
 

@@ -52,6 +52,7 @@ void check_retry(Checker& check, const RetryOptions& retry) {
   check.wait("its linear_wait", retry.linear_wait);
   check.wait("its exponential_wait", retry.exponential_wait);
   check.name("the queue of its retries", retry.queue);
+  check.require(!retry.lock || !retry.lock->empty(), "the lock of its retries is empty");
   check.text("the lock of its retries", retry.lock);
 }
 

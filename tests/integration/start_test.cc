@@ -52,5 +52,36 @@ TEST_F(Start, EveryMistakeInTheConfigurationIsReportedWithItsPlace) {
   EXPECT_THAT(ended.errors, HasSubstr("/no/such/file"));
 }
 
+// Whatever is closed: the sub-worker's log went into its end of the channel, and the job that printed a line
+// was lost.
+TEST_F(Start, AStandardDescriptorThatIsClosedTakesNothingIn) {
+  const TestDatabase database;
+  const std::string path = files_.file("kitchen.toml");
+  std::FILE* file = std::fopen(path.c_str(), "w");
+  std::fputs(group("m", kMisbehave, 1).c_str(), file);
+  std::fclose(file);
+  for (const char* closed : {"2>&-", ">&- 2>&-", "<&- >&- 2>&-"}) {
+    const std::string id =
+        database.execute(R"(SELECT postpone_defer('misbehave.wait', queue => 'm', args => '{"ms": 100}'))");
+    const ProgramRun run = run_program(
+        {"bash", "-c",
+         "exec " POSTPONE_SUPERVISOR " --one-shot --log-level debug --config " + path + " " + closed},
+        {.environment = {{"POSTPONE_DATABASE_URL", database.url()}}});
+    EXPECT_EQ(run.exit_status, 0) << closed;
+    EXPECT_EQ(database.execute("SELECT status FROM procrastinate_jobs WHERE id = " + id), "succeeded")
+        << closed;
+  }
+}
+
+TEST_F(Start, WhatIsWrongWithTheCommandLineSaysWhoSaysSo) {
+  const ProgramRun run = run_program({POSTPONE_SUPERVISOR, "x.toml"});
+  EXPECT_EQ(run.exit_status, 2);
+  EXPECT_THAT(run.errors, testing::StartsWith("postpone-supervisor: "));
+  EXPECT_EQ(run_program({POSTPONE_SUPERVISOR, "--config", ""}).exit_status, 2);
+  const ProgramRun help = run_program({"bash", "-c", POSTPONE_SUPERVISOR " --help > /dev/full"});
+  EXPECT_EQ(help.exit_status, 1);
+  EXPECT_THAT(help.errors, HasSubstr("cannot write to standard output"));
+}
+
 }  // namespace
 }  // namespace postpone::tests

@@ -155,6 +155,26 @@ TEST(ByHand, MistakesOnTheCommandLineEndWithTwo) {
   EXPECT_THAT(nothing.errors, StartsWith("A task executable of Postpone."));
 }
 
+TEST(ByHand, WhatCannotBeWrittenIsNoSuccess) {
+  for (const char* word : {"--help", "--list", "--describe"}) {
+    EXPECT_EQ(run_program({"bash", "-c", std::string(kLetters) + " " + word + " > /dev/full"}).exit_status, 1)
+        << word;
+  }
+}
+
+// The file that the handler opens would be descriptor 1.
+TEST(ByHand, AClosedStandardOutputIsNotTheFileOfAHandler) {
+  const Directory directory;
+  const fs::path file = directory.path / "letters";
+  const std::string args = "{\"file\": " + quoted(file) + R"(, "letter": "a", "max_ms": 1})";
+  EXPECT_EQ(run_program({"bash", "-c", std::string(kLetters) + " run letters.append '" + args + "' >&-"})
+                .exit_status,
+            0);
+  std::string text;
+  std::ifstream(file) >> text;
+  EXPECT_EQ(text, "a");
+}
+
 TEST(ByHand, CrashAndExitAreThoseOfTheProcess) {
   EXPECT_EQ(run_program({kMisbehave, "run", "misbehave.segfault"}).exit_status, 128 + SIGSEGV);
   EXPECT_EQ(run_program({kMisbehave, "run", "misbehave.abort"}).exit_status, 128 + SIGABRT);

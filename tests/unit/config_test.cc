@@ -21,6 +21,28 @@ using ::testing::StartsWith;
 
 // ---- Durations and sizes -------------------------------------------------------------------------
 
+TEST(Numbers, AreReadInDecimalDigitsAsAPersonWouldRead) {
+  const auto read = [](std::string_view text) { return parse_whole_number(text, -100, 1000); };
+  EXPECT_EQ(read("42"), 42);
+  EXPECT_EQ(read("-5"), -5);
+  EXPECT_EQ(read("0123"), 123) << "not octal";
+  EXPECT_EQ(read("010"), 10);
+  for (const char* text : {"", "0x6f", "0b1", "1e2", "1.0", "+5", " 5", "5 ", "5s", "--5", "1'000", "nan",
+                           "1001", "-101", "9223372036854775808", "99999999999999999999999"}) {
+    EXPECT_EQ(read(text), std::nullopt) << text;
+  }
+}
+
+TEST(Numbers, MayHaveADecimalPoint) {
+  const auto read = [](std::string_view text) { return parse_decimal(text, 0.1, 100); };
+  EXPECT_EQ(read("2"), 2.0);
+  EXPECT_EQ(read("0.25"), 0.25);
+  EXPECT_EQ(read("010"), 10.0);
+  for (const char* text :
+       {"", ".", ".5", "5.", "1.2.3", "0x10", "1e1", "inf", "nan", "-1", "+1", "0.05", "100.5", "1e400"})
+    EXPECT_EQ(read(text), std::nullopt) << text;
+}
+
 TEST(Durations, AreANumberAndAUnit) {
   EXPECT_EQ(parse_duration("250ms"), 250ms);
   EXPECT_EQ(parse_duration("30s"), 30s);

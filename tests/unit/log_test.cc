@@ -80,6 +80,11 @@ TEST(TextLog, AMessageCannotFakeALine) {
                         "2J\n"));
 }
 
+TEST(TextLog, NothingReadsAsAnotherText) {
+  EXPECT_THAT(logged(supervisor(), text(), "a\u202Etxt.exe \u2066b\u2069 \u200F \u2028 \u061C end"),
+              HasSubstr("] a\\u202Etxt.exe \\u2066b\\u2069 \\u200F \\u2028 \\u061C end\n"));
+}
+
 TEST(TextLog, BytesThatAreNoTextAreShown) {
   EXPECT_THAT(logged(supervisor(), text(),
                      "a\x9b"

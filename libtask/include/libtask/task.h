@@ -304,10 +304,10 @@ class Task {
  public:
   explicit Task(detail::TaskEntry& entry) : entry_(&entry) {}
 
-  Task queue(std::string name);                      // "default" otherwise
-  Task priority(int priority);                       // higher runs first; 0 otherwise
-  Task lock(std::string lock);                       // jobs with the same lock run one at a time, in order
-  Task queueing_lock(std::string lock);              // no two jobs with the same one can be waiting
+  Task queue(std::string name);          // "default" otherwise
+  Task priority(int priority);           // higher runs first; 0 otherwise
+  Task lock(std::string lock);           // jobs with the same lock run one at a time, in order; "" = none
+  Task queueing_lock(std::string lock);  // no two jobs with the same one can be waiting; "" = none
   Task time_limit(std::chrono::milliseconds limit);  // then the job is aborted, and killed after a grace
   Task retry(RetryOptions options);                  // without this a failure is final
 
