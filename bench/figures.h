@@ -38,6 +38,8 @@ void letters(int rounds);  // four jobs append a, b, c, d under one lock, two su
 void throughput(int jobs, int rounds);   // no-op jobs under 8 sub-workers, and that each ran exactly once
 void rest(std::chrono::seconds length);  // processor time and private memory of an idle family
 
+void sets(int jobs);  // `postpone jobs cancel` and `retry` of many jobs, beside the purge of as many
+
 void status(
     int requests);  // supervisor time per /status with 64 busy sub-workers; throughput beside a scraper
 

@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
       {"rest", [] { rest(std::chrono::seconds(30)); }},
       {"throughput", [] { throughput(20'000, 3); }},
       {"soak", [] { throughput(20'000, 20); }},
+      {"sets", [] { sets(10'000); }},
       {"status", [] { status(300); }},
       {"rescue", [] { rescue(500); }},
       {"takeover",
@@ -36,7 +37,7 @@ int main(int argc, char** argv) {
       if (benchmark == benchmarks.end()) {
         std::fprintf(stderr,
                      "postpone_bench: no benchmark \"%s\"; there are latency, locks, letters, rest, "
-                     "throughput, soak, status, rescue, takeover, kills, return\n",
+                     "throughput, soak, sets, status, rescue, takeover, kills, return\n",
                      name.c_str());
         return 2;
       }

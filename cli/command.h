@@ -11,6 +11,7 @@
 #include "cli/exit_code.h"
 #include "config/config.h"
 #include "sql/job_manager.h"
+#include "sql/job_set.h"
 #include "sql/overview.h"
 
 namespace CLI {
@@ -25,8 +26,9 @@ struct Invocation {
   std::function<ExitCode()> run;
 };
 
-// The database that was asked for: --database-url, else POSTPONE_DATABASE_URL, else [database].url of
-// --config, else libpq's own defaults. Throws Failure (configuration) when the file is needed and wrong.
+// The database that was asked for: --database-url, else [database].url of --config, if that file has one,
+// else POSTPONE_DATABASE_URL, else libpq's own defaults: what the line says goes before what surrounds it.
+// Throws Failure (configuration) when the file is needed and wrong.
 sql::ConnectOptions connect_options(const Invocation& invocation);
 
 // Throws Failure (configuration) when that is what the error comes from: libpq does not understand the url.
@@ -35,8 +37,12 @@ void refuse_bad_url(const sql::DatabaseError& error);
 // Connects to it. Throws Failure (configuration) when the url is not valid, DatabaseError when the server
 // cannot be reached.
 sql::JobManager connect(const Invocation& invocation);
-// The same, for looking at all of it.
+// The same, for looking at all of it, and for changing many jobs.
 sql::Overview connect_overview(const Invocation& invocation);
+sql::JobSet connect_job_set(const Invocation& invocation);
+// The same for a command that changes something: tells on a terminal which database that is.
+sql::JobManager connect_to_change(const Invocation& invocation);
+void tell_where(const std::string& database);
 
 // The file that --config names; nothing without that option. Throws Failure (configuration) when it is wrong.
 std::optional<config::Config> configuration(const Invocation& invocation);

@@ -2,12 +2,13 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/command.h"
+#include "cli/values.h"
 
 namespace postpone::cli {
 namespace {
 
 constexpr const char* kFooter =
-    R"(The database is that of --database-url, else of POSTPONE_DATABASE_URL, else of --config,
+    R"(The database is that of --database-url, else of --config, else of POSTPONE_DATABASE_URL,
 else what libpq finds in PG* variables, a service file and .pgpass.
 
 Exit codes: 0 done, 1 not done (no such job, already enqueued, refused), 2 wrong usage,
@@ -20,10 +21,11 @@ void define_command_line(CLI::App& app, Invocation& invocation) {
   app.description("Defer jobs, look at them, and look after their database");
   app.footer("`postpone --help` tells which database is meant, and the exit codes.");  // of each subcommand
   app.set_version_flag("--version", "postpone " POSTPONE_VERSION, "Print the version");
-  app.add_option("--database-url", invocation.database_url, "A libpq connection string or URI")
-      ->type_name("URL");
-  app.add_option("--config", invocation.config_file, "The supervisor's TOML file, which names the database")
-      ->type_name("FILE");
+  nonempty(app.add_option("--database-url", invocation.database_url, "A libpq connection string or URI")
+               ->type_name("URL"));
+  nonempty(app.add_option("--config", invocation.config_file,
+                          "The supervisor's TOML file, which names the database")
+               ->type_name("FILE"));
   app.require_subcommand(1);
   app.fallthrough();
   add_schema_commands(app, invocation);

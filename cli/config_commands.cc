@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/text.h"
+#include "cli/values.h"
 #include "config/config.h"
 
 namespace postpone::cli {
@@ -36,7 +37,7 @@ void add_config_commands(CLI::App& app, Invocation& invocation) {
   CLI::App* check_command = config->add_subcommand(
       "check", "Report every problem of a configuration file as file:line:column; exit code 3");
   const auto path = std::make_shared<std::string>();
-  check_command->add_option("FILE", *path, "The TOML file")->type_name("")->required();
+  nonempty(check_command->add_option("FILE", *path, "The TOML file")->type_name("")->required());
   check_command->final_callback([&invocation, path] { invocation.run = [path] { return check(*path); }; });
 }
 

@@ -1,6 +1,10 @@
+#include <unistd.h>
+
 #include <cstdlib>
+#include <iostream>
 
 #include "cli/command.h"
+#include "cli/text.h"
 
 namespace postpone::cli {
 namespace {
@@ -32,13 +36,10 @@ sql::ConnectOptions connect_options(const Invocation& invocation) {
   sql::ConnectOptions options;
   options.application_name = "postpone";
   const char* environment = std::getenv("POSTPONE_DATABASE_URL");
-  if (!invocation.database_url.empty()) {
-    options.url = invocation.database_url;
-  } else if (environment != nullptr && *environment != '\0') {
-    options.url = environment;
-  } else if (!invocation.config_file.empty()) {
+  options.url = invocation.database_url;
+  if (options.url.empty() && !invocation.config_file.empty())
     options.url = configuration(invocation)->database.url;
-  }
+  if (options.url.empty() && environment != nullptr) options.url = environment;
   return options;
 }
 
@@ -54,6 +55,23 @@ sql::JobManager connect(const Invocation& invocation) {
 
 sql::Overview connect_overview(const Invocation& invocation) {
   return connect_to<sql::Overview>(invocation);
+}
+
+sql::JobSet connect_job_set(const Invocation& invocation) {
+  auto jobs = connect_to<sql::JobSet>(invocation);
+  tell_where(jobs.database());
+  return jobs;
+}
+
+sql::JobManager connect_to_change(const Invocation& invocation) {
+  sql::JobManager jobs = connect(invocation);
+  tell_where(jobs.database());
+  return jobs;
+}
+
+// Scripts know; a person may have another terminal in mind, with another environment.
+void tell_where(const std::string& database) {
+  if (isatty(STDERR_FILENO) == 1) std::cerr << "postpone: database " << printable(database) << '\n';
 }
 
 // The server did not speak to us (08), would not let us in (28), has no such database (3D), is going or

@@ -9,6 +9,7 @@
 #include "cli/defer_lines.h"
 #include "cli/moment.h"
 #include "cli/text.h"
+#include "cli/values.h"
 #include "sql/job_manager.h"
 
 namespace postpone::cli {
@@ -41,7 +42,7 @@ std::string describe_waiting(sql::JobManager& jobs, const std::string& queueing_
 
 ExitCode defer_one(const Invocation& invocation, DeferOptions& options) {
   read_arguments(options.request.args);
-  sql::JobManager jobs = connect(invocation);
+  sql::JobManager jobs = connect_to_change(invocation);
   try {
     std::cout << jobs.defer({options.request}).front() << '\n';
     return ExitCode::done;
@@ -82,20 +83,22 @@ void add_defer_command(CLI::App& app, Invocation& invocation) {
       app.add_subcommand("defer", "Create a job, and print its id; or many, from lines of JSON");
   const auto options = std::make_shared<DeferOptions>();
   sql::DeferRequest& request = options->request;
-  command->add_option("TASK", request.task, "The task's name; - for --stdin")->type_name("");
+  nonempty(command->add_option("TASK", request.task, "The task's name; - for --stdin")->type_name(""));
   command->add_option("JSON", request.args, "Its arguments, a JSON object; - reads standard input")
       ->type_name("")
       ->capture_default_str();
-  command->add_option("--queue", request.queue, "Where the job awaits execution")
-      ->type_name("NAME")
-      ->capture_default_str();
-  command->add_option("--lock", request.lock, "Jobs of one lock run one at a time, in order")
-      ->type_name("NAME");
-  command->add_option("--queueing-lock", request.queueing_lock, "At most one job of a queueing lock waits")
-      ->type_name("NAME");
-  command->add_option("--priority", request.priority, "Higher goes first")
-      ->type_name("NUMBER")
-      ->capture_default_str();
+  nonempty(command->add_option("--queue", request.queue, "Where the job awaits execution")
+               ->type_name("NAME")
+               ->capture_default_str());
+  nonempty(command->add_option("--lock", request.lock, "Jobs of one lock run one at a time, in order")
+               ->type_name("NAME"));
+  nonempty(
+      command
+          ->add_option("--queueing-lock", request.queueing_lock, "At most one job of a queueing lock waits")
+          ->type_name("NAME"));
+  whole_number(command->add_option("--priority", request.priority, "Higher goes first")
+                   ->type_name("NUMBER")
+                   ->capture_default_str());
   add_moment_options(*command, options->moment);
   command->add_flag("--ignore-already-enqueued", options->ignore_already_enqueued,
                     "Succeed, and print no id, when a job with this queueing lock waits already");

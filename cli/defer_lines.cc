@@ -75,6 +75,7 @@ class Deferrer {
           options_.ignore_already_enqueued ? jobs_.defer_unless_enqueued(batch_) : jobs_.defer(batch_);
       deferred_ += ids.size();
       skipped_ += batch_.size() - ids.size();
+      if (!options_.all_or_nothing) stored_lines_ = line_;
       tell(ids);
     } catch (const sql::AlreadyEnqueued& refusal) {
       refuse(line_of(refusal.queueing_lock()), 1,
@@ -86,7 +87,6 @@ class Deferrer {
     batch_.clear();
     batch_lines_.clear();
     batch_bytes_ = 0;
-    if (!options_.all_or_nothing) stored_lines_ = line_;
     const double fraction =
         all_bytes_ == 0 ? -1 : static_cast<double>(lines_.bytes()) / static_cast<double>(all_bytes_);
     progress_.update(fraction, count(deferred_, "job"));
@@ -104,6 +104,11 @@ class Deferrer {
   void print_ids() {
     std::cout << unprinted_ << std::flush;
     unprinted_.clear();
+    if (!std::cout) {
+      throw Failure(
+          ExitCode::not_done,
+          "cannot write to standard output: the ids of the last lines that are stored are lost; " + stored());
+    }
   }
 
   void commit() {
@@ -112,6 +117,7 @@ class Deferrer {
     } catch (const sql::DatabaseError& error) {
       give_up(error);
     }
+    stored_lines_ = line_;
     print_ids();
   }
 
@@ -176,7 +182,7 @@ class Deferrer {
 }  // namespace
 
 ExitCode defer_lines(const Invocation& invocation, const LinesOptions& options) {
-  sql::JobManager jobs = connect(invocation);
+  sql::JobManager jobs = connect_to_change(invocation);
   std::string summary;
   {
     Deferrer deferrer(jobs, options);

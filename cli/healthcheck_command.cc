@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/status_client.h"
 #include "cli/text.h"
+#include "cli/values.h"
 #include "config/config.h"
 #include "sql/schema.h"
 
@@ -39,7 +40,7 @@ std::string check_database(const sql::ConnectOptions& options) {
     const sql::SchemaReport report = sql::check_schema(options);
     const std::string problem = sql::explain(report);
     if (!problem.empty()) throw Failure(ExitCode::schema, problem);
-    return "the database answers (PostgreSQL " + report.server_version +
+    return "the database answers (PostgreSQL " + report.server_version + ", " + printable(report.where) +
            "), its schema is current (version " + std::to_string(report.installed_version) + ")";
   } catch (const sql::DatabaseError& error) {
     refuse_bad_url(error);
@@ -85,10 +86,11 @@ void add_healthcheck_command(CLI::App& app, Invocation& invocation) {
           "--timeout", [options](const std::string& text) { set_timeout(*options, text); },
           "How long to wait for each answer, and for each of the database's hosts [5s]")
       ->type_name("DURATION");
-  command
-      ->add_option("--socket", options->socket,
-                   "The supervisor's status socket; without it that of --config, if the file has one")
-      ->type_name("PATH");
+  nonempty(
+      command
+          ->add_option("--socket", options->socket,
+                       "The supervisor's status socket; without it that of --config, if the file has one")
+          ->type_name("PATH"));
   command->add_flag("--ready", options->must_be_ready,
                     "The supervisor must be ready too: a job that is deferred now would be run");
   command->final_callback([&invocation, options] {

@@ -1,5 +1,6 @@
 #include "cli/job_json.h"
 
+#include <cmath>
 #include <iostream>
 
 #include "cli/timestamp.h"
@@ -45,13 +46,13 @@ Json to_json(const sql::Job& job) {
           {"lock", or_null(job.lock)},
           {"queueing_lock", or_null(job.queueing_lock)},
           {"args", verbatim(job.args)},
-          {"scheduled_at", job.scheduled_at ? Json(to_iso(*job.scheduled_at)) : Json(nullptr)},
+          {"scheduled_at", or_null(job.scheduled_at)},
           {"abort_requested", job.abort_requested},
           {"worker_id", or_null(job.worker_id)}};
 }
 
 Json to_json(const sql::Event& event) {
-  return {{"type", event.type}, {"at", to_iso(event.at)}};
+  return {{"type", or_null(event.type)}, {"at", or_null(event.at)}};
 }
 
 Json to_json(const sql::Attempt& attempt) {
@@ -62,20 +63,20 @@ Json to_json(const sql::Attempt& attempt) {
           {"signal", or_null(attempt.signal)},
           {"exit_status", or_null(attempt.exit_status)},
           {"stderr_tail", or_null(attempt.stderr_tail)},
-          {"run_time_s", attempt.run_time.count()},
-          {"cpu_time_s", attempt.cpu_time.count()},
-          {"max_rss_bytes", attempt.max_rss_bytes},
+          {"run_time_s", or_null(attempt.run_time)},
+          {"cpu_time_s", or_null(attempt.cpu_time)},
+          {"max_rss_bytes", or_null(attempt.max_rss_bytes)},
           {"worker_id", or_null(attempt.worker_id)},
           {"worker_name", or_null(attempt.worker_name)},
           {"ended_at", to_iso(attempt.ended_at)}};
 }
 
-Json or_null(const std::optional<sql::SystemTime>& time) {
+Json or_null(const std::optional<sql::DatabaseTime>& time) {
   return time ? Json(to_iso(*time)) : Json(nullptr);
 }
 
 Json or_null(const std::optional<sql::Seconds>& duration) {
-  return duration ? Json(duration->count()) : Json(nullptr);
+  return duration && std::isfinite(duration->count()) ? Json(duration->count()) : Json(nullptr);
 }
 
 Json to_json(const sql::Lease& lease) {
@@ -87,7 +88,7 @@ Json to_json(const sql::Lease& lease) {
           {"pid", lease.foreign ? Json(nullptr) : Json(lease.pid)},
           {"registered_at", or_null(lease.registered_at)},
           {"last_heartbeat", to_iso(lease.last_heartbeat)},
-          {"silent_s", lease.silent_for.count()}};
+          {"silent_s", or_null(std::optional(lease.silent_for))}};
 }
 
 Json to_json(const sql::Run& run) {

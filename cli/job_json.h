@@ -22,8 +22,8 @@ Json to_json(const sql::Run& run);
 // null for an empty text.
 Json or_null(const std::string& text);
 // What may be missing, and then is null.
-Json or_null(const std::optional<sql::SystemTime>& time);
-Json or_null(const std::optional<sql::Seconds>& duration);
+Json or_null(const std::optional<sql::DatabaseTime>& time);
+Json or_null(const std::optional<sql::Seconds>& duration);  // null also for an infinite one
 
 // One text, with a newline at its end. What is not valid UTF-8 is made so; a job's arguments are the
 // database's own text, number by number.

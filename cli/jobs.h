@@ -1,12 +1,14 @@
 // What the `postpone jobs` commands share: choosing jobs, and telling what became of them.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/command.h"
 #include "sql/job_manager.h"
+#include "sql/job_set.h"
 
 namespace postpone::cli {
 
@@ -29,9 +31,16 @@ struct Selection {
 // Adds IDs and filter options, of which one kind must be used, and only one. `selection` must outlive the
 // parser.
 void add_selection(CLI::App& command, Selection& selection);
-// The ids that are meant; with a filter that asks for no status, only jobs of these statuses.
-std::vector<sql::JobId> find(sql::JobManager& jobs, const Selection& selection,
-                             const std::vector<sql::JobStatus>& statuses);
+
+// How such a command goes about it.
+struct SetOptions {
+  Selection selection;
+  bool dry_run = false;
+  bool yes = false;
+  bool as_json = false;
+};
+// Adds IDs and filter options, --dry-run, --yes and --json. `options` must outlive the parser.
+void add_set_options(CLI::App& command, SetOptions& options);
 
 std::optional<sql::Job> find(sql::JobManager& jobs, sql::JobId id);
 
@@ -41,6 +50,18 @@ struct Change {
   std::string result;   // a word of the closed sets in docs/cli.md
   std::string problem;  // why it was not done, for people; empty when it was
 };
+// What is to be done to a set of jobs.
+struct SetWork {
+  std::string verb;                      // "cancel", for the question
+  std::string result;                    // "cancelled", what it is called when all goes well
+  std::vector<sql::JobStatus> statuses;  // those that a filter means which asks for none
+  std::function<std::vector<Change>(sql::JobSet& jobs, const std::vector<sql::JobId>& ids)> batch;
+};
+// Does it, batch by batch, and reports: of jobs named one by one a line each, if they are not too many; of a
+// filter's how many there were; the first problems; or all of it as JSON. Asks on a terminal before more than
+// a hundred jobs are changed: throws Failure (not_done) when the answer is no.
+ExitCode change_set(const Invocation& invocation, const SetOptions& options, const SetWork& work);
+
 // Prints the changes, as lines or as JSON; `not_done` when one of them has a problem.
 ExitCode report(const std::vector<Change>& changes, bool as_json);
 

@@ -7,40 +7,49 @@
 namespace postpone::cli {
 namespace {
 
+using What = sql::SetChange::What;
+
 struct CancelOptions {
-  Selection selection;
+  SetOptions set;
   bool abort = false;
   bool delete_jobs = false;
-  bool as_json = false;
 };
 
-Change refusal(sql::JobId id, const std::optional<sql::Job>& job) {
-  const std::string name = "job " + std::to_string(id);
-  if (!job) return {id, "not_found", "there is no " + name};
-  const std::string status(sql::to_string(job->status));
-  if (job->status == sql::JobStatus::doing) {
-    return {id, status, name + " is running; --abort asks it to stop"};
+Change told(const sql::SetChange& change) {
+  const std::string name = "job " + std::to_string(change.id);
+  const std::string status(sql::to_string(change.status));
+  switch (change.what) {
+    case What::cancelled:
+      return {change.id, "cancelled", ""};
+    case What::deleted:
+      return {change.id, "deleted", ""};
+    case What::abort_requested:
+      return {change.id, "abort_requested", ""};
+    case What::failed:
+      return {change.id, "database_error", name + ": " + change.problem};
+    case What::not_found:
+      return {change.id, "not_found", "there is no " + name};
+    default:
+      break;
   }
-  return {id, status, name + " has ended (" + status + "); only jobs that wait or run can be stopped"};
-}
-
-Change cancel(sql::JobManager& jobs, sql::JobId id, const CancelOptions& options) {
-  const bool stopped = jobs.cancel(id, options.abort, options.delete_jobs);
-  const std::optional<sql::Job> job = find(jobs, id);
-  if (!stopped) return refusal(id, job);
-  if (!job) return {id, "deleted", ""};
-  return {id, job->status == sql::JobStatus::cancelled ? "cancelled" : "abort_requested", ""};
+  if (change.status == sql::JobStatus::doing)
+    return {change.id, status, name + " is running; --abort asks it to stop"};
+  return {change.id, status, name + " has ended (" + status + "); only jobs that wait or run can be stopped"};
 }
 
 ExitCode cancel(const Invocation& invocation, const CancelOptions& options) {
-  sql::JobManager jobs = connect(invocation);
-  std::vector<sql::JobStatus> statuses = {sql::JobStatus::todo};
-  if (options.abort) statuses.push_back(sql::JobStatus::doing);
-  std::vector<Change> changes;
-  for (const sql::JobId id : find(jobs, options.selection, statuses)) {
-    changes.push_back(cancel(jobs, id, options));
-  }
-  return report(changes, options.as_json);
+  SetWork work{options.delete_jobs ? "delete" : "cancel",
+               options.delete_jobs ? "deleted" : "cancelled",
+               {sql::JobStatus::todo},
+               {}};
+  if (options.abort) work.statuses.push_back(sql::JobStatus::doing);
+  work.batch = [&options](sql::JobSet& jobs, const std::vector<sql::JobId>& ids) {
+    std::vector<Change> changes;
+    for (const auto& change : jobs.cancel(ids, options.abort, options.delete_jobs, options.set.dry_run))
+      changes.push_back(told(change));
+    return changes;
+  };
+  return change_set(invocation, options.set, work);
 }
 
 }  // namespace
@@ -49,11 +58,10 @@ void add_jobs_cancel(CLI::App& jobs, Invocation& invocation) {
   CLI::App* command =
       jobs.add_subcommand("cancel", "Cancel jobs that wait; with --abort, ask running ones to stop");
   const auto options = std::make_shared<CancelOptions>();
-  add_selection(*command, options->selection);
+  add_set_options(*command, options->set);
   command->add_flag("--abort", options->abort, "Ask jobs that run to stop");
   command->add_flag("--delete", options->delete_jobs,
                     "Delete the jobs that wait instead of keeping them as cancelled");
-  command->add_flag("--json", options->as_json, "Print JSON");
   command->final_callback([&invocation, options] {
     invocation.run = [&invocation, options] { return cancel(invocation, *options); };
   });

@@ -6,6 +6,7 @@
 #include "cli/job_json.h"
 #include "cli/jobs.h"
 #include "cli/text.h"
+#include "cli/values.h"
 
 namespace postpone::cli {
 namespace {
@@ -38,11 +39,11 @@ void add_jobs_commands(CLI::App& app, Invocation& invocation) {
 }
 
 void add_filter_options(CLI::App& command, sql::JobFilter& filter) {
-  command.add_option("--queue", filter.queue, "Jobs of this queue")->type_name("NAME");
-  command.add_option("--task", filter.task, "Jobs of this task")->type_name("NAME");
-  command.add_option("--lock", filter.lock, "Jobs of this lock")->type_name("NAME");
-  command.add_option("--queueing-lock", filter.queueing_lock, "Jobs of this queueing lock")
-      ->type_name("NAME");
+  nonempty(command.add_option("--queue", filter.queue, "Jobs of this queue")->type_name("NAME"));
+  nonempty(command.add_option("--task", filter.task, "Jobs of this task")->type_name("NAME"));
+  nonempty(command.add_option("--lock", filter.lock, "Jobs of this lock")->type_name("NAME"));
+  nonempty(command.add_option("--queueing-lock", filter.queueing_lock, "Jobs of this queueing lock")
+               ->type_name("NAME"));
   command
       .add_option_function<std::vector<std::string>>(
           "--status",
@@ -55,7 +56,7 @@ void add_filter_options(CLI::App& command, sql::JobFilter& filter) {
 }
 
 void add_selection(CLI::App& command, Selection& selection) {
-  command.add_option("ID", selection.ids, "Jobs by their id")->type_name("");
+  job_id(command.add_option("ID", selection.ids, "Jobs by their id")->type_name(""));
   add_filter_options(command, selection.filter);
   command.parse_complete_callback([&command] {
     const bool by_id = command.count("ID") > 0;
@@ -68,16 +69,6 @@ void add_selection(CLI::App& command, Selection& selection) {
                                        : "name the jobs: by their ids, or by a filter such as --queue");
     }
   });
-}
-
-std::vector<sql::JobId> find(sql::JobManager& jobs, const Selection& selection,
-                             const std::vector<sql::JobStatus>& statuses) {
-  if (!selection.ids.empty()) return selection.ids;
-  sql::JobFilter filter = selection.filter;
-  if (filter.statuses.empty()) filter.statuses = statuses;
-  std::vector<sql::JobId> ids;
-  for (const sql::Job& job : jobs.list(filter)) ids.push_back(job.id);
-  return ids;
 }
 
 std::optional<sql::Job> find(sql::JobManager& jobs, sql::JobId id) {

@@ -5,6 +5,7 @@
 
 #include "cli/jobs.h"
 #include "cli/stalled.h"
+#include "cli/values.h"
 
 namespace postpone::cli {
 namespace {
@@ -59,7 +60,7 @@ Change finish(sql::JobManager& jobs, sql::JobId id, const FinishOptions& options
 }
 
 ExitCode finish(const Invocation& invocation, const FinishOptions& options) {
-  sql::JobManager jobs = connect(invocation);
+  sql::JobManager jobs = connect_to_change(invocation);
   std::vector<Change> changes;
   for (const sql::JobId id : options.ids) changes.push_back(finish(jobs, id, options));
   return report(changes, options.as_json);
@@ -71,7 +72,7 @@ void add_jobs_finish(CLI::App& jobs, Invocation& invocation) {
   CLI::App* command =
       jobs.add_subcommand("finish", "End jobs that nobody runs any more, and release their locks");
   const auto options = std::make_shared<FinishOptions>();
-  command->add_option("ID", options->ids, "Jobs by their id")->type_name("")->required();
+  job_id(command->add_option("ID", options->ids, "Jobs by their id")->type_name("")->required());
   command
       ->add_option_function<std::string>(
           "--status", [options](const std::string& label) { set_status(options->status, label); },

@@ -9,6 +9,7 @@
 #include "cli/jobs.h"
 #include "cli/text.h"
 #include "cli/timestamp.h"
+#include "cli/values.h"
 #include "cli/watch.h"
 
 namespace postpone::cli {
@@ -52,15 +53,16 @@ std::string status_of(const sql::Job& job) {
 
 Table table_of(const std::vector<sql::Job>& jobs) {
   using Align = Table::Align;
+  using Fit = Table::Fit;
   Table table{{{"ID", Align::right},
-               {"STATUS", Align::left, style_of_status},
+               {"STATUS", Align::left, style_of_status, Fit::whole},
                {"TASK"},
                {"QUEUE"},
-               {"PRIO", Align::right},
-               {"TRIES", Align::right},
-               {"LOCK"},
-               {"SCHEDULED"},
-               {"ARGUMENTS"}},
+               {"PRIO", Align::right, nullptr, Fit::spare},
+               {"TRIES", Align::right, nullptr, Fit::spare},
+               {"LOCK", Align::left, nullptr, Fit::first},
+               {"SCHEDULED", Align::left, nullptr, Fit::whole},
+               {"ARGUMENTS", Align::left, nullptr, Fit::first}},
               {}};
   for (const sql::Job& job : jobs) {
     table.rows.push_back({std::to_string(job.id), status_of(job), printable(job.task), printable(job.queue),
@@ -80,7 +82,7 @@ std::string draw_list(const Invocation& invocation, const ListOptions& options) 
     return to_text({{"jobs", std::move(jobs)}, {"more", listing.more}});
   }
   if (listing.jobs.empty()) return "no such jobs\n";
-  return render_for_output(table_of(listing.jobs)) + (listing.more ? "(more exist: --limit)\n" : "");
+  return render_for_output(table_of(listing.jobs)) + note_of_more(listing.more);
 }
 
 // ---- count ---------------------------------------------------------------------------------------
@@ -121,10 +123,10 @@ void add_jobs_list(CLI::App& jobs, Invocation& invocation) {
   CLI::App* command = jobs.add_subcommand("list", "List jobs, the newest first");
   const auto options = std::make_shared<ListOptions>();
   add_filter_options(*command, options->filter);
-  command->add_option("--limit", options->limit, "Most jobs to list; 0 = all")
-      ->type_name("NUMBER")
-      ->check(CLI::Range(0, 1'000'000))
-      ->capture_default_str();
+  whole_number(command->add_option("--limit", options->limit, "Most jobs to list; 0 = all")
+                   ->type_name("NUMBER")
+                   ->capture_default_str(),
+               0, kMostListed);
   command->add_flag("--oldest-first", options->oldest_first, "The oldest first");
   command->add_flag("--json", options->as_json, "Print JSON");
   add_watch_option(*command, options->watch);

@@ -6,6 +6,7 @@
 #include "cli/job_json.h"
 #include "cli/jobs.h"
 #include "cli/progress.h"
+#include "cli/values.h"
 #include "config/config.h"
 #include "sql/purge.h"
 
@@ -84,6 +85,7 @@ sql::Purge begin(const Invocation& invocation, const Options& options) {
 
 ExitCode purge(const Invocation& invocation, const Options& options) {
   sql::Purge purge = begin(invocation, options);
+  if (!options.purge.dry_run) tell_where(purge.database());
   {
     Progress progress;
     while (purge.step()) progress.update(purge.done(), std::to_string(sum(purge.deleted())) + " jobs");
@@ -117,8 +119,8 @@ void add_jobs_purge(CLI::App& jobs, Invocation& invocation) {
       ->allow_extra_args(false)
       ->take_all()
       ->required();
-  command->add_option("--queue", purge_options.queue, "Only jobs of this queue")->type_name("NAME");
-  command->add_option("--task", purge_options.task, "Only jobs of this task")->type_name("NAME");
+  nonempty(command->add_option("--queue", purge_options.queue, "Only jobs of this queue")->type_name("NAME"));
+  nonempty(command->add_option("--task", purge_options.task, "Only jobs of this task")->type_name("NAME"));
   command->add_flag("--dry-run", purge_options.dry_run, "Only count what would be deleted");
   command->add_flag("--json", options->as_json, "Print JSON");
   command->final_callback([&invocation, options] {

@@ -4,64 +4,63 @@
 
 #include "cli/jobs.h"
 #include "cli/moment.h"
+#include "cli/values.h"
 
 namespace postpone::cli {
 namespace {
 
+using What = sql::SetChange::What;
+
 struct RetryCommandOptions {
-  Selection selection;
+  SetOptions set;
   sql::JobManager::RetryOptions changes;
   Moment moment;
   bool even_running = false;
-  bool as_json = false;
 };
 
-// Why the job is not to be retried; empty when it may be.
-std::string objection(const sql::Job& job, bool even_running) {
-  const std::string name = "job " + std::to_string(job.id);
-  switch (job.status) {
+// Why a job of this status is not retried.
+std::string objection(sql::JobId id, sql::JobStatus status, bool even_running) {
+  const std::string name = "job " + std::to_string(id);
+  switch (status) {
     case sql::JobStatus::todo:
       return name + " waits already";
     case sql::JobStatus::succeeded:
       return name + " has succeeded; defer a new one to do it again";
     case sql::JobStatus::doing:
-      if (even_running) return "";
-      return name + " is running; if its worker is gone, `postpone stalled rescue " + std::to_string(job.id) +
+      return name + " is running; if its worker is gone, `postpone stalled rescue " + std::to_string(id) +
              "` lets another run it";
     default:
-      return "";
+      return even_running
+                 ? name + " was to be aborted, and is " + std::string(sql::to_string(status)) + " now"
+                 : name + " is " + std::string(sql::to_string(status)) + ", and cannot be retried";
   }
 }
 
-Change retry(sql::JobManager& jobs, sql::JobId id, const RetryCommandOptions& options) {
-  const std::optional<sql::Job> job = find(jobs, id);
-  if (!job) return {id, "not_found", "there is no job " + std::to_string(id)};
-  const std::string problem = objection(*job, options.even_running);
-  if (!problem.empty()) return {id, std::string(sql::to_string(job->status)), problem};
-
-  const sql::Recorded recorded = jobs.retry(id, options.changes);
-  if (recorded.disposition == sql::Disposition::superseded) {
-    const std::string by = recorded.by ? "job " + std::to_string(*recorded.by) : "another job";
-    return {id, "superseded",
-            "job " + std::to_string(id) + " stays as it is: " + by +
-                " with the same queueing lock waits already"};
+Change told(const sql::SetChange& change, bool even_running) {
+  if (change.what == What::retried) return {change.id, "retried", ""};
+  const std::string name = "job " + std::to_string(change.id);
+  if (change.what == What::failed) return {change.id, "database_error", name + ": " + change.problem};
+  if (change.what == What::not_found) return {change.id, "not_found", "there is no " + name};
+  if (change.what == What::superseded) {
+    const std::string by = change.by ? "job " + std::to_string(*change.by) : "another job";
+    return {change.id, "superseded",
+            name + " stays as it is: " + by + " with the same queueing lock waits already"};
   }
-  if (recorded.status != sql::JobStatus::todo) {
-    const std::string status(sql::to_string(recorded.status));
-    return {id, status, "job " + std::to_string(id) + " was to be aborted, and is " + status + " now"};
-  }
-  return {id, "retried", ""};
+  return {change.id, std::string(sql::to_string(change.status)),
+          objection(change.id, change.status, even_running)};
 }
 
 ExitCode retry(const Invocation& invocation, RetryCommandOptions& options) {
-  sql::JobManager jobs = connect(invocation);
   options.changes.at = options.moment.at;
   options.changes.in = options.moment.in;
-  std::vector<Change> changes;
-  for (const sql::JobId id : find(jobs, options.selection, {sql::JobStatus::failed})) {
-    changes.push_back(retry(jobs, id, options));
-  }
-  return report(changes, options.as_json);
+  SetWork work{"retry", "retried", {sql::JobStatus::failed}, {}};
+  work.batch = [&options](sql::JobSet& jobs, const std::vector<sql::JobId>& ids) {
+    std::vector<Change> changes;
+    for (const auto& change : jobs.retry(ids, options.changes, options.even_running, options.set.dry_run))
+      changes.push_back(told(change, options.even_running));
+    return changes;
+  };
+  return change_set(invocation, options.set, work);
 }
 
 }  // namespace
@@ -71,14 +70,13 @@ void add_jobs_retry(CLI::App& jobs, Invocation& invocation) {
                                           "Let jobs that failed, were cancelled or aborted run again; a "
                                           "filter means failed ones unless it says more");
   const auto options = std::make_shared<RetryCommandOptions>();
-  add_selection(*command, options->selection);
+  add_set_options(*command, options->set);
   add_moment_options(*command, options->moment);
-  command->add_option("--new-priority", options->changes.priority, "With another priority")
-      ->type_name("NUMBER");
-  command->add_option("--new-queue", options->changes.queue, "In another queue")->type_name("NAME");
-  command->add_option("--new-lock", options->changes.lock, "With another lock")->type_name("NAME");
+  whole_number(command->add_option("--new-priority", options->changes.priority, "With another priority")
+                   ->type_name("NUMBER"));
+  nonempty(command->add_option("--new-queue", options->changes.queue, "In another queue")->type_name("NAME"));
+  nonempty(command->add_option("--new-lock", options->changes.lock, "With another lock")->type_name("NAME"));
   command->add_flag("--even-running", options->even_running, "Jobs that run, too: their worker must be gone");
-  command->add_flag("--json", options->as_json, "Print JSON");
   command->final_callback([&invocation, options] {
     invocation.run = [&invocation, options] { return retry(invocation, *options); };
   });

@@ -2,10 +2,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstring>
 #include <iostream>
 #include <memory>
 #include <sstream>
+#include <string_view>
 
 #include "cli/job_json.h"
 #include "cli/jobs.h"
@@ -13,6 +15,7 @@
 #include "cli/standing.h"
 #include "cli/text.h"
 #include "cli/timestamp.h"
+#include "cli/values.h"
 
 namespace postpone::cli {
 namespace {
@@ -60,10 +63,14 @@ void print_job(const sql::Job& job) {
   if (job.abort_requested) print_field("abort", "requested");
 }
 
+constexpr std::size_t kTimeWidth = std::string_view("2025-03-30 14:05:09.250").size();
+
 void print_events(const std::vector<sql::Event>& events) {
   std::cout << "\nevents\n";
   for (const sql::Event& event : events) {
-    std::cout << "  " << to_local(event.at) << "  " << printable(event.type) << '\n';
+    const std::string at = event.at ? to_local(*event.at) : "at a time not known";
+    std::cout << "  " << at << std::string(kTimeWidth - std::min(at.size(), kTimeWidth), ' ') << "  "
+              << printable(event.type.value_or("(an event without a type)")) << '\n';
   }
 }
 
@@ -81,11 +88,20 @@ std::string end_of(const sql::Attempt& attempt) {
   return "";
 }
 
+// " after 1.5 s, CPU 250 ms, memory 12.0 MiB", as far as it is known: not where the worker was lost.
+std::string cost_of(const sql::Attempt& attempt) {
+  if (!attempt.run_time && !attempt.cpu_time && !attempt.max_rss_bytes)
+    return ", its run time, CPU and memory not known";
+  const auto duration = [](const std::optional<sql::Seconds>& seconds) {
+    return seconds ? human_duration(*seconds) : "?";
+  };
+  return " after " + duration(attempt.run_time) + ", CPU " + duration(attempt.cpu_time) + ", memory " +
+         (attempt.max_rss_bytes ? human_size(*attempt.max_rss_bytes) : "?");
+}
+
 void print_attempt(const sql::Attempt& attempt) {
   std::cout << "  " << attempt.attempt << "  " << sql::to_string(attempt.cause) << end_of(attempt)
-            << "\n     ended " << to_local(attempt.ended_at) << " after " << human_duration(attempt.run_time)
-            << ", CPU " << human_duration(attempt.cpu_time) << ", memory "
-            << human_size(attempt.max_rss_bytes);
+            << "\n     ended " << to_local(attempt.ended_at) << cost_of(attempt);
   if (!attempt.worker_name.empty()) std::cout << ", by " << printable(attempt.worker_name);
   std::cout << '\n';
   if (!attempt.exception_type.empty()) std::cout << "     " << printable(attempt.exception_type) << '\n';
@@ -175,7 +191,7 @@ void add_jobs_show(CLI::App& jobs, Invocation& invocation) {
       "Show a job: who runs it or what it waits for, its events, and how each of its attempts ended: cause, "
       "message, last lines of stderr");
   const auto options = std::make_shared<ShowOptions>();
-  command->add_option("ID", options->id, "The job's id")->type_name("")->required();
+  job_id(command->add_option("ID", options->id, "The job's id")->type_name("")->required());
   command->add_flag("--json", options->as_json, "Print JSON");
   command->final_callback([&invocation, options] {
     invocation.run = [&invocation, options] { return show(invocation, *options); };

@@ -7,6 +7,7 @@
 #include "cli/overview_text.h"
 #include "cli/text.h"
 #include "cli/timestamp.h"
+#include "cli/values.h"
 #include "cli/watch.h"
 
 namespace postpone::cli {
@@ -46,9 +47,9 @@ Table table_of(const std::vector<sql::LockState>& locks) {
                {"HELD BY", kRight},
                {"TASK"},
                {"WORKER"},
-               {"HOST"},
+               {"HOST", Table::Align::left, nullptr, Table::Fit::first},
                {"FOR", kRight},
-               {"NEXT"}},
+               {"NEXT", Table::Align::left, nullptr, Table::Fit::whole}},
               {}};
   for (const sql::LockState& state : locks) table.rows.push_back(row_of(state));
   return table;
@@ -77,6 +78,13 @@ Json lock_json(const sql::LockState& state) {
           {"next", next_json(state)}};
 }
 
+// What "no such locks" would leave open.
+std::string nothing_found(const sql::LockFilter& filter) {
+  const std::string which = filter.lock ? "lock " + printable(*filter.lock) + " is " : "no lock is ";
+  if (filter.held) return which + (filter.lock ? "not held\n" : "held\n");
+  return which + (filter.lock ? "neither held nor waited for\n" : "held or waited for\n");
+}
+
 std::string draw(const Invocation& invocation, const LocksOptions& options) {
   sql::LockFilter filter = options.filter;
   if (options.limit > 0) filter.limit = options.limit + 1;
@@ -88,8 +96,8 @@ std::string draw(const Invocation& invocation, const LocksOptions& options) {
     for (const sql::LockState& state : locks) list.push_back(lock_json(state));
     return to_text({{"locks", std::move(list)}, {"more", more}});
   }
-  if (locks.empty()) return "no such locks\n";
-  return render_for_output(table_of(locks)) + (more ? "(more exist: --limit)\n" : "");
+  if (locks.empty()) return nothing_found(options.filter);
+  return render_for_output(table_of(locks)) + note_of_more(more);
 }
 
 }  // namespace
@@ -98,12 +106,12 @@ void add_locks_command(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand(
       "locks", "List locks that are held or waited for: who holds them, how many jobs wait, which is next");
   const auto options = std::make_shared<LocksOptions>();
-  command->add_option("--lock", options->filter.lock, "Only this lock")->type_name("NAME");
+  nonempty(command->add_option("--lock", options->filter.lock, "Only this lock")->type_name("NAME"));
   command->add_flag("--held", options->filter.held, "Only locks that a running job holds");
-  command->add_option("--limit", options->limit, "Most locks to list, held ones first; 0 = all")
-      ->type_name("NUMBER")
-      ->check(CLI::Range(0, 1'000'000))
-      ->capture_default_str();
+  whole_number(command->add_option("--limit", options->limit, "Most locks to list, held ones first; 0 = all")
+                   ->type_name("NUMBER")
+                   ->capture_default_str(),
+               0, kMostListed);
   command->add_flag("--json", options->as_json, "Print JSON");
   add_watch_option(*command, options->watch);
   command->final_callback([&invocation, options] {

@@ -6,13 +6,20 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <iostream>
+#include <string_view>
+#include <vector>
 
 #include "cli/colour.h"
 #include "cli/command.h"
 #include "cli/text.h"
+#include "config/nearest.h"
 #include "sql/error.h"
 #include "sql/schema.h"
+#include "sys/standard_streams.h"
 
 namespace postpone::cli {
 namespace {
@@ -22,6 +29,16 @@ int fail(ExitCode code, const std::string& message) {
   std::cerr << (is_coloured(STDERR_FILENO) ? styled("postpone:", Style::bad) : "postpone:") << ' '
             << printable(message) << '\n';
   return static_cast<int>(code);
+}
+
+// For `--queue=$UNSET '{}'` the parser would take what follows for the queue.
+void refuse_empty_values(int argc, char** argv) {
+  for (int i = 1; i < argc && std::strcmp(argv[i], "--") != 0; ++i) {
+    const std::string_view word = argv[i];
+    if (word.starts_with("--") && word.find('=') == word.size() - 1)
+      throw CLI::ValidationError(std::string(word.substr(0, word.size() - 1)),
+                                 "is empty; leave the option out, or give it a value");
+  }
 }
 
 // "postpone jobs list", as far as the line named a command that exists.
@@ -34,8 +51,56 @@ std::string command_of(const CLI::App& app) {
   return name;
 }
 
-int refuse(const CLI::App& app, const CLI::ParseError& error) {
+// The last command that the line names, as far as there are such, and the first word behind it that is none.
+struct Unknown {
+  const CLI::App* command;
+  std::string word;
+};
+std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+Unknown unknown_of(const CLI::App& app, const std::vector<std::string>& words) {
+  Unknown unknown{&app, ""};
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i].starts_with("-")) {
+      const CLI::Option* option = app.get_option_no_throw(words[i]);
+      if (option != nullptr && option->get_items_expected_max() > 0) ++i;  // its value
+      continue;
+    }
+    const auto commands = commands_of(*unknown.command);
+    const auto next = std::find_if(commands.begin(), commands.end(),
+                                   [&](const CLI::App* command) { return command->get_name() == words[i]; });
+    if (next == commands.end()) {
+      unknown.word = words[i];
+      break;
+    }
+    unknown.command = *next;
+  }
+  return unknown;
+}
+
+// `postpone dfer`: the word that is no command, and what may have been meant. Empty when that is not what is
+// wrong.
+std::string no_such_command(const CLI::App& app, const std::vector<std::string>& words) {
+  const Unknown unknown = unknown_of(app, words);
+  const auto commands = commands_of(*unknown.command);
+  if (unknown.word.empty() || commands.empty()) return "";
+  std::vector<std::string> names;
+  std::string known;
+  for (const CLI::App* command : commands) {
+    names.push_back(command->get_name());
+    known += (known.empty() ? "" : ", ") + names.back();
+  }
+  const auto meant = config::nearest(unknown.word, {names.begin(), names.end()});
+  return "\"" + unknown.word + "\" is no command" +
+         (meant ? "; did you mean \"" + std::string(*meant) + "\"?" : "; they are " + known);
+}
+
+int refuse(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  if (const std::string problem = no_such_command(app, words); !problem.empty())
+    return fail(ExitCode::usage, problem + "; see " + command_of(app) + " --help");
   return fail(ExitCode::usage, std::string(error.what()) + "; see " + command_of(app) + " --help");
 }
 
@@ -52,10 +117,7 @@ int report_database_error(const Invocation& invocation, const sql::DatabaseError
 
 int run_command(const Invocation& invocation) {
   try {
-    const ExitCode code = invocation.run();
-    std::cout.flush();
-    if (!std::cout) return fail(ExitCode::not_done, "cannot write to standard output");
-    return static_cast<int>(code);
+    return static_cast<int>(invocation.run());
   } catch (const Failure& failure) {
     return fail(failure.code(), failure.what());
   } catch (const sql::DatabaseError& error) {
@@ -63,20 +125,36 @@ int run_command(const Invocation& invocation) {
   }
 }
 
-}  // namespace
-}  // namespace postpone::cli
-
-int main(int argc, char** argv) {
-  using namespace postpone::cli;
+int run(int argc, char** argv) {
   Invocation invocation;
   CLI::App app;
   try {
     define_command_line(app, invocation);
+    refuse_empty_values(argc, argv);
     app.parse(argc, argv);
     return run_command(invocation);
   } catch (const CLI::ParseError& error) {
-    return refuse(app, error);
+    return refuse(app, error, {argv + 1, argv + argc});
   } catch (const std::exception& error) {
     return fail(ExitCode::not_done, error.what());
   }
+}
+
+// Nothing is done that whoever asked does not get to see. A reader that has had enough, `head` for instance,
+// is told nothing; it knows.
+int status_of_output(int error) {
+  if (error == 0) return 0;
+  if (error == EPIPE) return static_cast<int>(ExitCode::not_done);
+  return fail(ExitCode::not_done, std::string("cannot write to standard output: ") + std::strerror(error));
+}
+
+}  // namespace
+}  // namespace postpone::cli
+
+int main(int argc, char** argv) {
+  postpone::sys::open_standard_descriptors();
+  postpone::sys::StandardOutput output;
+  const int status = postpone::cli::run(argc, argv);
+  const int error = output.flush();
+  return status != 0 ? status : postpone::cli::status_of_output(error);
 }

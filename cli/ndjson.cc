@@ -88,13 +88,11 @@ using Complaint = std::optional<std::string>;
 Complaint read_text(const json& value, std::string& target) {
   if (!value.is_string()) return "must be a string";
   target = value.get<std::string>();
-  return std::nullopt;
+  return target.empty() ? Complaint("must not be empty; leave it out, or say null") : std::nullopt;
 }
 
 Complaint read_optional_text(const json& value, std::optional<std::string>& target) {
-  if (!value.is_string()) return "must be a string";
-  target = value.get<std::string>();
-  return std::nullopt;
+  return read_text(value, target.emplace());
 }
 
 Complaint read_priority(const json& value, int& target) {
@@ -153,7 +151,9 @@ Complaint read(const Member& member, sql::DeferRequest& request) {
 
 std::variant<sql::DeferRequest, LineProblem> parse_job_line(std::string_view line,
                                                             const sql::DeferRequest& defaults) {
-  if (const auto problem = problem_with_object(line)) return LineProblem{problem->byte, problem->message};
+  // The arguments are one level within the line.
+  if (const auto problem = problem_with_object(line, kDeepest + 1))
+    return LineProblem{problem->byte, problem->message};
   sql::DeferRequest request = defaults;
   std::vector<std::string> seen;
   Members members(line);

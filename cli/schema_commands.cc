@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/text.h"
 #include "sql/schema.h"
 
 namespace postpone::cli {
@@ -30,10 +31,9 @@ ExitCode apply(const Invocation& invocation) {
   const sql::ConnectOptions options = reachable(invocation);
   const std::vector<std::string> applied = as_schema_failure([&] { return sql::apply_schema(options); });
   for (const std::string& migration : applied) std::cout << "applied " << migration << '\n';
-  if (applied.empty()) {
-    std::cout << "nothing to do: version " << sql::check_schema(options).installed_version
-              << " is installed\n";
-  }
+  const sql::SchemaReport report = sql::check_schema(options);
+  if (applied.empty()) std::cout << "nothing to do: version " << report.installed_version << " is installed\n";
+  std::cout << "database " << printable(report.where) << ", schema " << printable(report.schema) << '\n';
   return ExitCode::done;
 }
 
@@ -63,7 +63,8 @@ ExitCode check(const Invocation& invocation) {
   const sql::SchemaReport report = as_schema_failure([&] { return sql::check_schema(options); });
   std::cout << "state      " << describe(report.state) << '\n'
             << "installed  version " << report.installed_version << " of " << report.current_version
-            << " in schema " << report.schema << ", PostgreSQL " << report.server_version << '\n';
+            << " in schema " << report.schema << ", PostgreSQL " << report.server_version << '\n'
+            << "database   " << printable(report.where) << '\n';
   for (const std::string& object : report.missing) std::cout << "missing    " << object << '\n';
   if (report.state == sql::SchemaReport::State::current) return ExitCode::done;
   throw Failure(ExitCode::schema, sql::explain(report));
@@ -80,7 +81,8 @@ ExitCode make_roles(const Invocation& invocation, bool print_only) {
     throw Failure(ExitCode::schema, sql::explain(report));
   as_schema_failure([&] { sql::apply_roles(options); });
   std::cout << "postpone_worker, postpone_client and postpone_monitor have what they need in schema "
-            << report.schema << "; grant them to those who log in\n";
+            << report.schema << " of database " << printable(report.where)
+            << "; grant them to those who log in\n";
   return ExitCode::done;
 }
 

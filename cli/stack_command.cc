@@ -20,6 +20,7 @@
 #include "cli/jobs.h"
 #include "cli/stalled.h"
 #include "cli/text.h"
+#include "cli/values.h"
 #include "sys/doing.h"
 #include "sys/fd.h"
 #include "sys/host.h"
@@ -124,7 +125,7 @@ void add_stack_command(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand(
       "stack", "Show what a job that runs on this host is doing, and where its handler is");
   const auto id = std::make_shared<sql::JobId>(0);
-  command->add_option("ID", *id, "The job")->required()->type_name("");
+  job_id(command->add_option("ID", *id, "The job")->required()->type_name(""));
   command->final_callback(
       [&invocation, id] { invocation.run = [&invocation, id] { return stack(invocation, *id); }; });
 }

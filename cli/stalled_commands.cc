@@ -10,6 +10,7 @@
 #include "cli/stalled.h"
 #include "cli/text.h"
 #include "cli/timestamp.h"
+#include "cli/values.h"
 #include "cli/watch.h"
 
 namespace postpone::cli {
@@ -38,13 +39,13 @@ Table table_of(const std::vector<sql::StalledJob>& jobs) {
   Table table{{{"ID", Align::right},
                {"TASK"},
                {"QUEUE"},
-               {"LOCK"},
-               {"TRIES", Align::right},
-               {"STARTED"},
+               {"LOCK", Align::left, nullptr, Table::Fit::first},
+               {"TRIES", Align::right, nullptr, Table::Fit::spare},
+               {"STARTED", Align::left, nullptr, Table::Fit::whole},
                {"WORKER"},
                {"HOST"},
                {"SILENT", Align::right},
-               {"STATE"}},
+               {"STATE", Align::left, nullptr, Table::Fit::whole}},
               {}};
   for (const sql::StalledJob& job : jobs) {
     table.rows.push_back({std::to_string(job.id), printable(job.task), printable(job.queue),
@@ -57,23 +58,20 @@ Table table_of(const std::vector<sql::StalledJob>& jobs) {
 }
 
 Json to_json(const sql::StalledJob& job) {
-  const auto time = [](const std::optional<sql::SystemTime>& at) {
-    return at ? Json(to_iso(*at)) : Json(nullptr);
-  };
   return {{"id", job.id},
           {"task", job.task},
           {"queue", job.queue},
           {"lock", job.lock ? Json(*job.lock) : Json(nullptr)},
           {"attempts", job.attempts},
-          {"started_at", time(job.started_at)},
+          {"started_at", or_null(job.started_at)},
           {"state", state_of(job)},
           {"foreign", job.foreign},
           {"worker_id", job.worker_id ? Json(*job.worker_id) : Json(nullptr)},
           {"worker_name", or_null(job.worker_name)},
           {"host", or_null(job.host)},
           {"supervisor", or_null(job.supervisor)},
-          {"last_heartbeat", time(job.last_heartbeat)},
-          {"silent_s", job.silent_for ? Json(job.silent_for->count()) : Json(nullptr)}};
+          {"last_heartbeat", or_null(job.last_heartbeat)},
+          {"silent_s", or_null(job.silent_for)}};
 }
 
 std::string draw(const Invocation& invocation, const ListOptions& options) {
@@ -174,7 +172,7 @@ class Rescue {
 };
 
 ExitCode rescue(const Invocation& invocation, const RescueOptions& options) {
-  sql::JobManager jobs = connect(invocation);
+  sql::JobManager jobs = connect_to_change(invocation);
   Rescue rescue(jobs, options);
   for (const sql::JobId id : options.ids) rescue.rescue(id, true);
   if (options.all) {
@@ -187,7 +185,7 @@ void add_rescue(CLI::App& stalled, Invocation& invocation) {
   CLI::App* command = stalled.add_subcommand(
       "rescue", "Let stalled jobs wait again, or fail them; all jobs of a worker at once");
   const auto options = std::make_shared<RescueOptions>();
-  command->add_option("ID", options->ids, "Jobs by their id")->type_name("");
+  job_id(command->add_option("ID", options->ids, "Jobs by their id")->type_name(""));
   command->add_flag("--all", options->all, "Every stalled job");
   command
       ->add_option_function<std::string>(

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "cli/overview_text.h"
 #include "cli/text.h"
@@ -121,8 +122,12 @@ std::vector<WaitsFor> what_it_waits_for(const sql::Job& job, const sql::Standing
     if (reason) reasons.push_back(std::move(*reason));
   };
   if (standing.due_in) {
-    add(WaitsFor{Reason::scheduled, "scheduled in " + human_duration(*standing.due_in), std::nullopt,
-                 standing.due_in});
+    const bool comes = std::isfinite(standing.due_in->count());
+    add(WaitsFor{Reason::scheduled,
+                 comes
+                     ? "scheduled in " + human_duration(*standing.due_in)
+                     : "scheduled at infinity: it waits until somebody cancels it, or gives it another time",
+                 std::nullopt, standing.due_in});
   }
   add(lock_ahead(job, standing));
   const bool is_next = reasons.empty();

@@ -15,6 +15,7 @@
 #include "cli/status_client.h"
 #include "cli/status_view.h"
 #include "cli/terminal.h"
+#include "cli/values.h"
 #include "config/config.h"
 
 namespace postpone::cli {
@@ -167,8 +168,9 @@ void add_status(CLI::App& app, Invocation& invocation) {
   CLI::App* command =
       app.add_subcommand("status", "How the supervisor of --config stands: its jobs, queues, troubles");
   const auto options = std::make_shared<StatusOptions>();
-  command->add_option("--socket", options->socket, "The supervisor's status socket, instead of --config")
-      ->type_name("PATH");
+  nonempty(
+      command->add_option("--socket", options->socket, "The supervisor's status socket, instead of --config")
+          ->type_name("PATH"));
   command->add_flag("--json", options->as_json, "Print the JSON of docs/status.md");
   command->final_callback([&invocation, options] {
     invocation.run = [&invocation, options] { return status(invocation, *options); };
@@ -179,16 +181,17 @@ void add_top(CLI::App& app, Invocation& invocation) {
   CLI::App* command =
       app.add_subcommand("top", "The sub-workers of a supervisor, live; a listing when it is piped");
   const auto options = std::make_shared<TopCommand>();
-  command->add_option("--socket", options->socket, "The supervisor's status socket, instead of --config")
-      ->type_name("PATH");
+  nonempty(
+      command->add_option("--socket", options->socket, "The supervisor's status socket, instead of --config")
+          ->type_name("PATH"));
   command
       ->add_option_function<std::string>(
           "--interval", [options](const std::string& text) { set_interval(options->interval, text); },
           "How often to look [1s]")
       ->type_name("DURATION");
-  command->add_option("--count", options->count, "End after so many pages; 0: never [0]")
-      ->check(CLI::Range(0, 1'000'000'000))
-      ->type_name("NUMBER");
+  whole_number(command->add_option("--count", options->count, "End after so many pages; 0: never [0]")
+                   ->type_name("NUMBER"),
+               0, 1'000'000'000);
   command
       ->add_option_function<std::string>(
           "--sort", [options](const std::string& key) { options->sort = *top_sort_of(key.front()); },

@@ -214,8 +214,9 @@ void add_database(Lines& lines, const Json& status) {
   const std::string version = text_of(d.at("server_version"));
   lines.fact("database",
              database_state(status, lines.paint) + (version.empty() ? "" : ", PostgreSQL " + version) + ", " +
-                 text_of(d.at("reconnects")) + " reconnects; listen: " + text_of(listen.at("state")) + ", " +
-                 text_of(listen.at("notifications")) + " heard");
+                 text_of(d.at("reconnects")) + (d.at("reconnects") == 1 ? " reconnect" : " reconnects") +
+                 "; listen: " + text_of(listen.at("state")) + ", " + text_of(listen.at("notifications")) +
+                 " heard");
   const Json& pool = d.at("pool");
   const auto waiting = pool.at("waiting").get<int>();
   lines.fact("pool", text_of(pool.at("held")) + " of " + text_of(pool.at("size")) + " connections held, " +
@@ -298,7 +299,7 @@ Table failures(const Json& status) {
   Table table{{{"FAILED", Align::right},
                {"JOB", Align::right},
                {"TASK", Align::left},
-               {"", Align::left, style_of_ending},
+               {"", Align::left, style_of_ending, Table::Fit::whole},
                {"CAUSE", Align::left},
                {"MESSAGE", Align::left}},
               {}};
@@ -328,8 +329,8 @@ struct Shares {
   std::size_t workers = 0, queues = 0, failed = 0;
 };
 
-// Failures get a third, two lines at least, since one may take as much; what one list does not need is the
-// next one's.
+// Failures get a third, two lines at least, since one may take as much, and queues a third of the rest. What
+// a list does not need is the others'.
 Shares share(std::size_t room, std::size_t workers, std::size_t queues, std::size_t failed) {
   const auto clamp = [](std::size_t wanted, std::size_t most) {
     return std::min(wanted, std::max<std::size_t>(1, most));
@@ -338,8 +339,21 @@ Shares share(std::size_t room, std::size_t workers, std::size_t queues, std::siz
   const std::size_t for_failed = clamp(failed, room >= 6 ? std::max<std::size_t>(2, room / 3) : 1);
   shares.queues = clamp(queues, (room - for_failed) / 3);
   shares.workers = clamp(workers, room - for_failed - shares.queues);
-  shares.failed = room - shares.workers - shares.queues;
+  shares.failed = clamp(failed, room - std::min(room, shares.workers + shares.queues));
+  const std::size_t used = shares.workers + shares.queues + shares.failed;
+  const std::size_t more = std::min(queues - shares.queues, room - std::min(room, used));
+  shares.queues += more;
   return shares;
+}
+
+// A list that is cut has one more line, which tells so.
+Shares share_out(std::size_t room, std::size_t workers, std::size_t queues, std::size_t failed) {
+  for (std::size_t told = 0;; ++told) {
+    const Shares shares = share(std::max<std::size_t>(room, told + 3) - told, workers, queues, failed);
+    const std::size_t cut = (shares.workers < workers ? 1U : 0U) + (shares.queues < queues ? 1U : 0U) +
+                            (shares.failed < failed ? 1U : 0U);
+    if (cut <= told || told == 3) return shares;
+  }
 }
 
 }  // namespace
@@ -356,12 +370,11 @@ std::string status_page(const Json& status, ScreenSize size, bool coloured) {
   bool is_message_below = !fits(failed, size.width);
   Shares shares;
   if (size.height > 0) {
-    // Each list has a blank line, titles, and perhaps a line about the rest; the prompt follows.
+    // Each list has a blank line and titles; the prompt follows.
     std::size_t used = lines.count() + 1;
-    for (const Table* table : {&workers, &queues, &failed}) used += table->rows.empty() ? 0 : 3;
-    const std::size_t room = std::max<std::size_t>(size.height, used + 3) - used;
-    shares =
-        share(room, workers.rows.size(), queues.rows.size(), failed.rows.size() * (is_message_below ? 2 : 1));
+    for (const Table* table : {&workers, &queues, &failed}) used += table->rows.empty() ? 0 : 2;
+    shares = share_out(std::max<std::size_t>(size.height, used + 3) - used, workers.rows.size(),
+                       queues.rows.size(), failed.rows.size() * (is_message_below ? 2 : 1));
     is_message_below = is_message_below && shares.failed >= 2;
     if (is_message_below) shares.failed /= 2;
   }
@@ -475,7 +488,7 @@ std::string percent(double share) {
 
 Table top_table(const std::vector<TopRow>& rows) {
   Table table{{{"SLOT", Align::left},
-               {"STATE", Align::left, style_of_sub_worker},
+               {"STATE", Align::left, style_of_sub_worker, Table::Fit::whole},
                {"JOB", Align::right},
                {"TASK", Align::left},
                {"FOR", Align::right},
@@ -544,12 +557,12 @@ std::string top_page(const Json& status, const Json& before, const TopOptions& o
   page += "\n";
   Table table = top_table(top_rows(status, before, options.sort));
   const std::size_t used = head.size() + 2 + (options.with_keys ? 1 : 0);  // the blank line, and the titles
-  if (size.height > 0 && table.rows.size() + used > size.height) {
+  const std::size_t room =
+      size.height > used + 1 ? size.height - used - 1 : 1;  // the last line is about the rest
+  if (size.height > 0 && table.rows.size() > room && table.rows.size() + used > size.height) {
     const std::size_t all = table.rows.size();
-    const std::size_t room = size.height > used + 1 ? size.height - used - 1 : 1;
-    table.rows.resize(std::min(all, room));
-    page += render(table, size.width, options.coloured) + "... and " +
-            std::to_string(all - table.rows.size()) + " more\n";
+    table.rows.resize(room);
+    page += render(table, size.width, options.coloured) + "... and " + std::to_string(all - room) + " more\n";
   } else {
     page += render(table, size.width, options.coloured);
   }

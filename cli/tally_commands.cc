@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/job_json.h"
 #include "cli/text.h"
+#include "cli/values.h"
 #include "cli/watch.h"
 
 namespace postpone::cli {
@@ -68,7 +69,7 @@ Json tally_json(const sql::Tally& tally, By by) {
   json["cancelled"] = ended(&sql::Tally::Ended::cancelled);
   json["aborted"] = ended(&sql::Tally::Ended::aborted);
   json["oldest_job_id"] = tally.oldest ? Json(tally.oldest->id) : Json(nullptr);
-  json["oldest_waiting_s"] = tally.oldest ? Json(tally.oldest->waiting.count()) : Json(nullptr);
+  json["oldest_waiting_s"] = tally.oldest ? or_null(std::optional(tally.oldest->waiting)) : Json(nullptr);
   return json;
 }
 
@@ -91,8 +92,9 @@ void add_tally_command(CLI::App& app, Invocation& invocation, By by) {
           : app.add_subcommand("tasks", "Count the jobs of each task by status; what has waited longest");
   const auto options = std::make_shared<TallyOptions>();
   options->by = by;
-  command->add_option("--queue", options->filter.queue, "Only jobs of this queue")->type_name("NAME");
-  command->add_option("--task", options->filter.task, "Only jobs of this task")->type_name("NAME");
+  nonempty(
+      command->add_option("--queue", options->filter.queue, "Only jobs of this queue")->type_name("NAME"));
+  nonempty(command->add_option("--task", options->filter.task, "Only jobs of this task")->type_name("NAME"));
   command->add_flag("--live", options->live,
                     "Count only jobs that wait or run: cheap, however many have ended");
   command->add_flag("--json", options->as_json, "Print JSON");

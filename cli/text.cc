@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <iostream>
 
 #include "cli/terminal.h"
 #include "sys/utf8.h"
@@ -35,17 +36,7 @@ struct Character {
 Character character_at(std::string_view text, std::size_t at) {
   const std::size_t bytes = sys::utf8_character_at(text, at);
   if (bytes == 0) return {1, static_cast<unsigned char>(text[at]), false};
-  constexpr std::array<unsigned, 5> kLeadBits = {0, 0x7F, 0x1F, 0x0F, 0x07};
-  char32_t code_point = static_cast<unsigned char>(text[at]) & kLeadBits.at(bytes);
-  for (std::size_t i = 1; i < bytes; ++i)
-    code_point = code_point << 6U | (static_cast<unsigned char>(text[at + i]) & 0x3FU);
-  return {bytes, code_point, true};
-}
-
-// What a terminal obeys, or what changes the direction of writing, or breaks a line.
-bool is_disguise(char32_t c) {
-  return (c >= 0x80 && c <= 0x9F) || c == 0x61C || c == 0x200E || c == 0x200F ||
-         (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+  return {bytes, sys::utf8_code_point(text, at, bytes), true};
 }
 
 // As the C library knows it, whatever locale the environment names. What it does not know is taken for one
@@ -89,20 +80,33 @@ std::size_t line_width(const std::vector<std::size_t>& widths) {
   return sum;
 }
 
-// Takes what is too much from the widest column, one by one; nothing from numbers, nothing below a title's
-// width.
-void shrink(std::vector<std::size_t>& widths, const Table& table, std::size_t limit) {
+// Takes what is too much from the widest column that has this fit, one by one; nothing from numbers, nothing
+// below a title's width.
+void cut_widest(std::vector<std::size_t>& widths, const Table& table, std::size_t limit, Table::Fit fit) {
   while (line_width(widths) > limit) {
     std::size_t* widest = nullptr;
     for (std::size_t column = 0; column < widths.size(); ++column) {
       const Table::Column& heading = table.columns[column];
-      const bool may_shrink =
-          heading.align == Table::Align::left && widths[column] > display_width(heading.title);
+      const bool may_shrink = heading.fit == fit && heading.align == Table::Align::left &&
+                              widths[column] > display_width(heading.title);
       if (may_shrink && (widest == nullptr || widths[column] > *widest)) widest = &widths[column];
     }
     if (widest == nullptr) return;
     --*widest;
   }
+}
+
+void leave_out(std::vector<std::size_t>& widths, const Table& table, std::size_t limit, Table::Fit fit) {
+  for (std::size_t column = widths.size(); column-- > 0 && line_width(widths) > limit;) {
+    if (table.columns[column].fit == fit) widths[column] = 0;
+  }
+}
+
+void shrink(std::vector<std::size_t>& widths, const Table& table, std::size_t limit) {
+  cut_widest(widths, table, limit, Table::Fit::first);
+  leave_out(widths, table, limit, Table::Fit::first);
+  cut_widest(widths, table, limit, Table::Fit::cut);
+  leave_out(widths, table, limit, Table::Fit::spare);
 }
 
 enum class Row { title, plain, coloured };
@@ -137,7 +141,7 @@ std::string printable(std::string_view text) {
         safe += "\\t";
       else
         safe += format("\\x%02X", static_cast<unsigned>(c.code_point));
-    } else if (is_disguise(c.code_point)) {
+    } else if (sys::is_obeyed(c.code_point)) {
       safe += format("\\u%04X", static_cast<unsigned>(c.code_point));
     } else {
       safe += text.substr(at, c.bytes);
@@ -197,6 +201,13 @@ std::string render(const Table& table, std::size_t width, bool coloured) {
 
 std::string render_for_output(const Table& table) {
   return render(table, terminal_size().value_or(ScreenSize()).width, is_coloured(STDOUT_FILENO));
+}
+
+std::string note_of_more(bool more) {
+  if (!more) return "";
+  if (isatty(STDOUT_FILENO) == 1) return "(more exist: --limit)\n";
+  std::cerr << "postpone: more exist: --limit\n";
+  return "";
 }
 
 std::string human_size(std::int64_t bytes) {

@@ -25,22 +25,34 @@ std::string cut(const std::string& text, std::size_t width);
 
 struct Table {
   enum class Align { left, right };
+  // What a column loses where the table is too wide. Numbers, which are aligned to the right, are never cut.
+  enum class Fit {
+    cut,    // its cells are cut
+    whole,  // nothing: a status, a time
+    first,  // its cells are cut before those of others, and then it is left out, the last such column first
+    spare,  // it is left out, whole, if that was not enough
+  };
   struct Column {
     std::string title;
     Align align = Align::left;
     Style (*style)(std::string_view cell) = nullptr;  // of its cells, where there is colour
+    Fit fit = Fit::cut;
   };
   std::vector<Column> columns;
   std::vector<std::vector<std::string>> rows;  // each as long as `columns`; printable() already
 };
 
 // The table in plain ASCII, without the columns that are empty in every row. Lines are kept within `width` (0
-// = no limit) as far as titles and right-aligned columns, numbers, fit whole: of the others the widest is cut
-// first, and what was cut ends in "...". Pure.
+// = no limit) as far as what is never cut, titles among it, allows: of what may be cut the widest is first,
+// and what was cut ends in "...". Pure.
 std::string render(const Table& table, std::size_t width, bool coloured = false);
 
 // On standard output, as wide as its terminal, with colour where that is wanted.
 std::string render_for_output(const Table& table);
+
+// "(more exist: --limit)": behind a list on a terminal; on standard error where a program reads the list.
+// What is left to be printed on standard output.
+std::string note_of_more(bool more);
 
 // "1.2 GiB", "850 B".
 std::string human_size(std::int64_t bytes);

@@ -1,5 +1,6 @@
 #include "cli/timestamp.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <ctime>
@@ -35,17 +36,17 @@ class Scanner {
     return value;
   }
 
-  // Takes one to six digits that follow a decimal point.
+  // Takes one to nine digits that follow a decimal point: nanoseconds, as `date -Ins` and Go write them.
   std::optional<Microseconds> fraction() {
-    int value = 0;
-    int unit = 100'000;
+    std::chrono::nanoseconds::rep value = 0;
+    int unit = 100'000'000;
     while (const std::optional<char> digit = take("0123456789")) {
       if (unit == 0) return std::nullopt;
       value += (*digit - '0') * unit;
       unit /= 10;
     }
-    if (unit == 100'000) return std::nullopt;
-    return Microseconds(value);
+    if (unit == 100'000'000) return std::nullopt;
+    return std::chrono::floor<Microseconds>(std::chrono::nanoseconds(value));
   }
 
  private:
@@ -118,16 +119,25 @@ std::optional<Timestamp> from_local(std::chrono::year_month_day date, Microsecon
   return std::chrono::system_clock::from_time_t(moment) + time.subseconds();
 }
 
-std::string print(const char* pattern, const std::tm& fields) {
-  std::array<char, 64> text{};
-  std::strftime(text.data(), text.size(), pattern, &fields);
-  return text.data();
-}
-
-// A number of `digits` digits, with zeros in front.
+// A number of at least `digits` digits, with zeros in front.
 std::string pad(long long number, std::size_t digits) {
   std::string text = std::to_string(number);
-  return std::string(digits - text.size(), '0') + text;
+  return std::string(digits - std::min(text.size(), digits), '0') + text;
+}
+
+// Of an infinity.
+std::string infinite(sql::DatabaseTime time) {
+  return time == sql::DatabaseTime::infinity() ? "infinity" : "-infinity";
+}
+
+// "2025-03-30" and "14:05:09" with what stands between, and behind, them. There is no year 0: 1 BC
+// precedes 1.
+std::string print(const std::tm& fields, const char* between, const std::string& behind) {
+  const long long year = fields.tm_year + 1900LL;
+  std::array<char, 64> clock{};
+  std::strftime(clock.data(), clock.size(), "%T", &fields);
+  return pad(year > 0 ? year : 1 - year, 4) + "-" + pad(fields.tm_mon + 1, 2) + "-" + pad(fields.tm_mday, 2) +
+         between + clock.data() + behind + (year > 0 ? "" : " BC");
 }
 
 }  // namespace
@@ -146,22 +156,20 @@ std::optional<Timestamp> parse_timestamp(std::string_view text) {
   return std::chrono::sys_days(*date) + *time_of_day - *offset;
 }
 
-std::string to_local(Timestamp time) {
-  const auto second = std::chrono::floor<std::chrono::seconds>(time);
-  const std::time_t moment = std::chrono::system_clock::to_time_t(second);
+std::string to_local(sql::DatabaseTime time) {
+  if (!time.is_finite()) return infinite(time);
+  const std::time_t moment = time.seconds();
   std::tm fields{};
   localtime_r(&moment, &fields);
-  const auto milliseconds = std::chrono::floor<std::chrono::milliseconds>(time - second);
-  return print("%F %T", fields) + "." + pad(milliseconds.count(), 3);
+  return print(fields, " ", "." + pad(time.microseconds() / 1000, 3));
 }
 
-std::string to_iso(Timestamp time) {
-  const auto second = std::chrono::floor<std::chrono::seconds>(time);
-  const std::time_t moment = std::chrono::system_clock::to_time_t(second);
+std::string to_iso(sql::DatabaseTime time) {
+  if (!time.is_finite()) return infinite(time);
+  const std::time_t moment = time.seconds();
   std::tm fields{};
   gmtime_r(&moment, &fields);
-  const auto microseconds = std::chrono::floor<Microseconds>(time - second);
-  return print("%FT%T", fields) + "." + pad(microseconds.count(), 6) + "Z";
+  return print(fields, "T", "." + pad(time.microseconds(), 6) + "Z");
 }
 
 }  // namespace postpone::cli

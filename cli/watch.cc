@@ -10,6 +10,7 @@
 #include "cli/frame.h"
 #include "cli/terminal.h"
 #include "cli/text.h"
+#include "cli/values.h"
 
 namespace postpone::cli {
 namespace {
@@ -28,7 +29,7 @@ std::string look(const std::function<std::string()>& draw, bool first) {
 }
 
 void watch_on_terminal(std::chrono::duration<double> interval, const std::function<std::string()>& draw) {
-  for (std::size_t lines = 0, round = 0;; ++round) {
+  for (std::size_t lines = 0, round = 0; std::cout; ++round) {
     const Frame frame = frame_over(lines, look(draw, round == 0), terminal_size().value_or(ScreenSize()));
     lines = frame.lines;
     std::cout << frame.text << std::flush;
@@ -39,14 +40,15 @@ void watch_on_terminal(std::chrono::duration<double> interval, const std::functi
 }  // namespace
 
 void add_watch_option(CLI::App& command, Watch& watch) {
-  command
-      .add_option_function<double>(
-          "--watch", [&watch](double seconds) { watch.interval = std::chrono::duration<double>(seconds); },
-          "Show it again and again, every so many seconds [2]; Ctrl-C ends it")
-      ->type_name("[SECONDS]")
-      ->expected(0, 1)
-      ->default_str("2")
-      ->check(CLI::Range(kShortest, kLongest));
+  decimal(command
+              .add_option_function<double>(
+                  "--watch",
+                  [&watch](double seconds) { watch.interval = std::chrono::duration<double>(seconds); },
+                  "Show it again and again, every so many seconds [2]; Ctrl-C ends it")
+              ->type_name("[SECONDS]")
+              ->expected(0, 1)
+              ->default_str("2"),
+          kShortest, kLongest);
 }
 
 ExitCode show(const Watch& watch, const std::function<std::string()>& draw) {
@@ -54,12 +56,15 @@ ExitCode show(const Watch& watch, const std::function<std::string()>& draw) {
     std::cout << draw();
     return ExitCode::done;
   }
-  if (isatty(STDOUT_FILENO) == 1) watch_on_terminal(*watch.interval, draw);
+  if (isatty(STDOUT_FILENO) == 1) {
+    watch_on_terminal(*watch.interval, draw);
+    return ExitCode::done;  // the terminal is gone: main() finds that out
+  }
   for (bool first = true; std::cout; first = false) {
     std::cout << (first ? "" : "\n") << look(draw, first) << std::flush;
     std::this_thread::sleep_for(*watch.interval);
   }
-  return ExitCode::not_done;  // nobody reads any more
+  return ExitCode::done;  // standard output failed: main() finds that out
 }
 
 }  // namespace postpone::cli

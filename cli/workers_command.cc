@@ -7,6 +7,7 @@
 #include "cli/overview_text.h"
 #include "cli/stalled.h"
 #include "cli/text.h"
+#include "cli/values.h"
 #include "cli/watch.h"
 
 namespace postpone::cli {
@@ -72,7 +73,7 @@ Table table_of(const std::vector<sql::WorkerState>& workers, const WorkersOption
                {"NAME"},
                {"HOST"},
                {"PID", Align::right},
-               {"STATE", Align::left, style_of_state},
+               {"STATE", Align::left, style_of_state, Table::Fit::whole},
                {"HEARD", Align::right},
                {"JOB", Align::right},
                {"FOR", Align::right},
@@ -109,8 +110,9 @@ void add_workers_command(CLI::App& app, Invocation& invocation) {
       "workers",
       "List the workers of the database, Python's too: where they are, when heard of, what they run");
   const auto options = std::make_shared<WorkersOptions>();
-  command->add_option("--host", options->host, "Only workers on this host")->type_name("NAME");
-  command->add_option("--group", options->group, "Only workers of groups with this name")->type_name("NAME");
+  nonempty(command->add_option("--host", options->host, "Only workers on this host")->type_name("NAME"));
+  nonempty(command->add_option("--group", options->group, "Only workers of groups with this name")
+               ->type_name("NAME"));
   CLI::Option* busy = command->add_flag("--busy", options->busy, "Only workers that run a job");
   command->add_flag("--idle", options->idle, "Only workers that run none")->excludes(busy);
   command->add_flag("--silent", options->silent, "Only workers that are silent");

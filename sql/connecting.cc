@@ -48,6 +48,35 @@ std::string without(const std::string& list, std::size_t index) {
   return rest;
 }
 
+bool is_uri(std::string_view url) {
+  return url.starts_with("postgresql://") || url.starts_with("postgres://");
+}
+
+// Whether a word that libpq took for the name of an option may be shown. It cannot be a piece of a password
+// where none precedes it in a connection string, nor, in a URI, an '@' comes behind it.
+bool may_be_shown(std::string_view word, std::string_view url) {
+  const std::size_t at = url.find(word);
+  if (word.empty() || at == std::string_view::npos || url.find(word, at + 1) != std::string_view::npos)
+    return false;
+  if (word.find_first_not_of("abcdefghijklmnopqrstuvwxyz_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") !=
+      std::string_view::npos)
+    return false;
+  return is_uri(url) ? url.find('@', at) == std::string_view::npos
+                     : url.substr(0, at).find("pass") == std::string_view::npos;
+}
+
+// `invalid connection option "hots"`: the word that matters; empty when libpq says something else.
+std::string unknown_option(std::string_view message, std::string_view url) {
+  for (const std::string_view beginning : {std::string_view("invalid connection option \""),
+                                           std::string_view("invalid URI query parameter: \"")}) {
+    if (!message.starts_with(beginning)) continue;
+    const std::string_view word =
+        message.substr(beginning.size(), message.find('"', beginning.size()) - beginning.size());
+    if (may_be_shown(word, url)) return std::string(message.substr(0, message.find('\n')));
+  }
+  return "";
+}
+
 // libpq quotes the place where it stopped to understand; that may be a piece of the password.
 std::string without_quoted_text(std::string_view message) {
   std::string text;
@@ -61,10 +90,6 @@ std::string without_quoted_text(std::string_view message) {
     }
   }
   return text;
-}
-
-bool is_uri(std::string_view url) {
-  return url.starts_with("postgresql://") || url.starts_with("postgres://");
 }
 
 // "postgresql+psycopg://…", "me:secret@localhost/kitchen": libpq takes it for the name of a database, and the
@@ -91,8 +116,10 @@ void refuse_bad_url(const std::string& url) {
   const ConnInfo options(PQconninfoParse(url.c_str(), &error), &PQconninfoFree);
   if (!options) {
     const std::unique_ptr<char, decltype(&PQfreemem)> text(error, &PQfreemem);
+    const std::string_view message = text ? text.get() : "out of memory";
+    const std::string known = unknown_option(message, url);
     throw DatabaseError(Remedy::bug, "the database url is not valid: " +
-                                         without_quoted_text(text ? text.get() : "out of memory"));
+                                         (known.empty() ? without_quoted_text(message) : known));
   }
   const bool at_sign_in_host = value_of(options.get(), "host").find('@') != std::string::npos;
   const bool odd_port = value_of(options.get(), "port").find_first_not_of("0123456789,") != std::string::npos;

@@ -158,8 +158,18 @@ std::string to_parameter(const std::vector<Parameter>& values) {
 
 std::string microseconds_of(std::string_view expression) {
   const std::string e(expression);
-  return "case when isfinite(" + e + ") then (extract(epoch from " + e + ") * 1000000)::bigint when " + e +
+  // Counted from 2000, as the server does itself: from 1970 its last years would not fit. As a difference,
+  // because extract() rounds the epoch of those years.
+  return "case when isfinite(" + e + ") then (extract(epoch from " + e +
+         " - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint when " + e +
          " = 'infinity' then 9223372036854775807 when " + e + " = '-infinity' then -9223372036854775807 end";
+}
+
+std::string seconds_since(std::string_view expression) {
+  const std::string e(expression);
+  return "case when isfinite(" + e + ") then extract(epoch from clock_timestamp() - " + e +
+         ")::double precision when " + e + " = 'infinity' then '-infinity'::double precision when " + e +
+         " = '-infinity' then 'infinity'::double precision end";
 }
 
 // --- rows ---
@@ -192,16 +202,23 @@ void Row::read(int column, std::string& value) const {
   value = text(column);
 }
 
+void Row::read(int column, DatabaseTime& value) const {
+  std::int64_t count = 0;
+  read_number(text(column), count);
+  value = DatabaseTime::from_count(count);
+}
+
 void Row::read(int column, SystemTime& value) const {
-  std::int64_t since_epoch = 0;
-  read_number(text(column), since_epoch);
-  constexpr auto kLast = std::chrono::duration_cast<microseconds>(SystemTime::duration::max()).count();
-  if (since_epoch >= kLast) {
+  std::int64_t count = 0;
+  read_number(text(column), count);
+  constexpr microseconds kEpoch = std::chrono::seconds(DatabaseTime::kEpoch);
+  constexpr auto kLast = std::chrono::duration_cast<microseconds>(SystemTime::duration::max());
+  if (count >= (kLast - kEpoch).count()) {
     value = SystemTime::max();
-  } else if (since_epoch <= -kLast) {
+  } else if (count <= (-kLast - kEpoch).count()) {
     value = SystemTime::min();
   } else {
-    value = SystemTime(microseconds(since_epoch));
+    value = SystemTime(microseconds(count) + kEpoch);
   }
 }
 
@@ -391,6 +408,13 @@ void Connection::script(const std::string& sql) {
 
 int Connection::server_version() const {
   return PQserverVersion(handle_.get());
+}
+
+std::string Connection::database() const {
+  const auto text = [](const char* value) { return std::string(value != nullptr ? value : ""); };
+  const pg_conn* connection = handle_.get();
+  return text(PQdb(connection)) + " on host " + text(PQhost(connection)) + ", port " +
+         text(PQport(connection));
 }
 
 }  // namespace postpone::sql

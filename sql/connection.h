@@ -71,8 +71,8 @@ struct Statement {
 };
 
 // One row of a Result, valid as long as that lives. Columns count from 0. get<T>() knows bool, int,
-// std::int64_t, double, std::string, SystemTime (of a column that microseconds_of() wrote) and std::optional
-// of these; a NULL where T is not optional, or text that is no T, is a DatabaseError (bug).
+// std::int64_t, double, std::string, DatabaseTime and SystemTime (of a column that microseconds_of() wrote)
+// and std::optional of these; a NULL where T is not optional, or text that is no T, is a DatabaseError (bug).
 class Row {
  public:
   Row(const pg_result* result, int row) : result_(result), row_(row) {}
@@ -103,15 +103,19 @@ class Row {
   void read(int column, std::int64_t& value) const;
   void read(int column, double& value) const;
   void read(int column, std::string& value) const;
-  void read(int column, SystemTime& value) const;
+  void read(int column, DatabaseTime& value) const;
+  void read(int column, SystemTime& value) const;  // at its end for what lies beyond
 
   const pg_result* result_;
   int row_;
 };
 
-// The SQL that reads a timestamptz expression as get<SystemTime>() wants it: microseconds since 1970,
-// infinity kept.
+// The SQL that reads a timestamptz expression as get<DatabaseTime>() wants it, whatever moment it is: no row
+// may make a statement fail for the time that stands in it.
 std::string microseconds_of(std::string_view expression);
+// The SQL that tells how many seconds ago a timestamptz expression was, as a double: negative for the future,
+// infinite for the infinities, which a subtraction of PostgreSQL's would refuse.
+std::string seconds_since(std::string_view expression);
 
 class Result {
  public:
@@ -163,6 +167,9 @@ class Connection {
 
   // As the server calls itself: 150006 is 15.6.
   int server_version() const;
+  // Which one was reached, of all that the url, a service file and the environment name: "kitchen on host
+  // db1, port 5432".
+  std::string database() const;
 
  private:
   using Clock = std::chrono::steady_clock;

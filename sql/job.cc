@@ -50,6 +50,11 @@ bool is_too_long_a_lock(const std::optional<std::string>& lock) {
   return lock && lock->size() > kMaxLockBytes;
 }
 
+// Empty is not absent: all jobs of the lock "" would wait for each other.
+bool is_empty(const std::optional<std::string>& lock) {
+  return lock && lock->empty();
+}
+
 // JSON text with U+FFFD for each escaped NUL. A backslash and what follows it are one: \\u0000 is no NUL.
 std::string without_escaped_nul(const std::string& text) {
   constexpr std::string_view kNul = "\\u0000";
@@ -97,6 +102,9 @@ std::string to_json(const DeferRequest& request) {
 void add_retry(json& object, const Outcome& outcome) {
   if (outcome.new_queue && is_too_long_a_name(*outcome.new_queue)) {
     throw std::invalid_argument("the queue name for a retry is longer than 128 characters");
+  }
+  if ((outcome.new_queue && outcome.new_queue->empty()) || is_empty(outcome.new_lock)) {
+    throw std::invalid_argument("the queue name or the lock for a retry is empty");
   }
   if (is_too_long_a_lock(outcome.new_lock)) {
     throw std::invalid_argument("the lock for a retry is longer than 2000 bytes");
@@ -147,6 +155,9 @@ std::string fault_of(const DeferRequest& request) {
   if (request.task.empty()) return "a job without a task name";
   const std::string job = "job of task \"" + storable(request.task.substr(0, 200)) + "\": ";
   if (is_too_long_a_name(request.task)) return job + "its name is longer than 128 characters";
+  if (request.queue.empty()) return job + "the queue name is empty";
+  if (is_empty(request.lock)) return job + "the lock is empty; leave it out for none";
+  if (is_empty(request.queueing_lock)) return job + "the queueing lock is empty; leave it out for none";
   if (is_too_long_a_name(request.queue)) return job + "the queue name is longer than 128 characters";
   if (is_too_long_a_lock(request.lock)) return job + "the lock is longer than 2000 bytes";
   if (is_too_long_a_lock(request.queueing_lock)) return job + "the queueing lock is longer than 2000 bytes";

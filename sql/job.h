@@ -2,8 +2,10 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +18,43 @@ using JobId = std::int64_t;
 using WorkerId = std::int64_t;
 using Seconds = std::chrono::duration<double>;
 using SystemTime = std::chrono::system_clock::time_point;  // microseconds matter, as in PostgreSQL
+
+// A moment as PostgreSQL keeps it: from 4713 BC to the year 294276, and both infinities. SystemTime reaches
+// from 1678 to 2261 only, so what a program shows of the database is read as this.
+class DatabaseTime {
+ public:
+  constexpr DatabaseTime() = default;
+  // The ends of SystemTime stand for the infinities.
+  constexpr DatabaseTime(SystemTime time)  // NOLINT(google-explicit-constructor): each one is a moment, too
+      : count_(time == SystemTime::max() ? kInfinity
+               : time == SystemTime::min()
+                   ? -kInfinity
+                   : std::chrono::floor<std::chrono::microseconds>(time).time_since_epoch().count() -
+                         kEpoch * 1'000'000) {}
+  // Microseconds since 2000, as the server counts: so each of its moments has a number here.
+  static constexpr DatabaseTime from_count(std::int64_t count) {
+    DatabaseTime time;
+    time.count_ = count;
+    return time;
+  }
+  static constexpr DatabaseTime infinity() { return from_count(kInfinity); }
+  static constexpr DatabaseTime minus_infinity() { return from_count(-kInfinity); }
+
+  constexpr bool is_finite() const { return count_ != kInfinity && count_ != -kInfinity; }
+  // Of a finite one: whole seconds since 1970, and the microseconds after them.
+  constexpr std::int64_t seconds() const { return second() + kEpoch; }
+  constexpr int microseconds() const { return static_cast<int>(count_ - second() * 1'000'000); }
+
+  friend constexpr auto operator<=>(DatabaseTime, DatabaseTime) = default;
+
+  static constexpr std::int64_t kEpoch = 946'684'800;  // 2000-01-01, in seconds since 1970
+  static constexpr std::int64_t kInfinity = std::numeric_limits<std::int64_t>::max();
+
+ private:
+  constexpr std::int64_t second() const { return count_ / 1'000'000 - (count_ % 1'000'000 < 0 ? 1 : 0); }
+
+  std::int64_t count_ = -kEpoch * 1'000'000;  // 1970, as of SystemTime
+};
 
 // procrastinate_job_status.
 enum class JobStatus { todo, doing, succeeded, failed, cancelled, aborting, aborted };
@@ -53,7 +92,7 @@ struct Job {
   std::optional<std::string> queueing_lock;
   std::string args;  // JSON text, an object
   JobStatus status = JobStatus::todo;
-  std::optional<SystemTime> scheduled_at;
+  std::optional<DatabaseTime> scheduled_at;
   int attempts = 0;  // how many attempts came before
   bool abort_requested = false;
   std::optional<WorkerId> worker_id;
@@ -112,14 +151,14 @@ struct Outcome {
   std::vector<DeferRequest> defers;
 };
 
-// What the database would refuse in it: a name too long, args that are no JSON object. Empty when nothing.
-// One such job spoils the whole statement it stands in, so check what comes from a handler as soon as it
-// comes. Pure.
+// What the database would refuse in it, a name too long, args that are no JSON object, or what could not be
+// meant, an empty name: no configuration can serve the queue "". Empty when nothing. One such job spoils the
+// whole statement it stands in, so check what comes from a handler as soon as it comes. Pure.
 std::string fault_of(const DeferRequest& request);
 
 // The JSON object. Text that is not valid UTF-8, or that holds a NUL (in args: \u0000), gets U+FFFD in its
 // place: PostgreSQL stores neither. Waits are limited to a hundred years. REQUIRES: fault_of() is empty for
-// each of `defers`, and new_queue and new_lock keep the same limits; throws std::invalid_argument otherwise.
+// each of `defers`, and new_queue and new_lock keep to the same; throws std::invalid_argument otherwise.
 std::string to_json(const Outcome& outcome);
 
 // The text as PostgreSQL can store it: each NUL byte and each piece that is not UTF-8 replaced by U+FFFD.
@@ -143,7 +182,7 @@ struct Recorded {
       JobStatus::todo;  // the job's status afterwards; of no meaning with `gone` or a deleted job
 };
 
-// One row of postpone_attempts.
+// One row of postpone_attempts. What an attempt cost is not known where its worker was lost.
 struct Attempt {
   JobId job_id = 0;
   int attempt = 0;
@@ -153,17 +192,18 @@ struct Attempt {
   std::optional<int> signal;
   std::optional<int> exit_status;
   std::string stderr_tail;
-  Seconds run_time{0};
-  Seconds cpu_time{0};
-  std::int64_t max_rss_bytes = 0;
+  std::optional<Seconds> run_time;
+  std::optional<Seconds> cpu_time;
+  std::optional<std::int64_t> max_rss_bytes;
   std::optional<WorkerId> worker_id;
   std::string worker_name;  // "supervisor/slot" as registered; stays when the lease is gone
-  SystemTime ended_at;
+  DatabaseTime ended_at;
 };
 
+// One row of procrastinate_events, whose columns other programs may leave empty.
 struct Event {
-  std::string type;
-  SystemTime at;
+  std::optional<std::string> type;
+  std::optional<DatabaseTime> at;
 };
 
 // All conditions that are set must hold.

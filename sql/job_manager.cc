@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sql/connection.h"
+#include "sql/filter.h"
 
 namespace postpone::sql {
 namespace {
@@ -33,7 +34,7 @@ Job job_of(const Row& row) {
   job.lock = row.get<std::optional<std::string>>(4);
   job.queueing_lock = row.get<std::optional<std::string>>(5);
   job.args = row.get<std::string>(6);
-  job.scheduled_at = row.get<std::optional<SystemTime>>(7);
+  job.scheduled_at = row.get<std::optional<DatabaseTime>>(7);
   job.attempts = row.get<int>(8);
   return job;
 }
@@ -215,46 +216,6 @@ std::string only_queueing_lock_of(const std::vector<DeferRequest>& requests) {
   return only;
 }
 
-// Conditions of a filter and their parameters.
-class Where {
- public:
-  template <class T>
-  void equals(const std::string& column, const std::optional<T>& value) {
-    if (!value) return;
-    parameters_.emplace_back(to_parameter(*value));
-    add(column + " = $" + std::to_string(parameters_.size()));
-  }
-  // As literals: a plan for known labels may use the partial indexes.
-  void is_any_of(const std::string& column, const std::vector<JobStatus>& statuses) {
-    if (statuses.empty()) return;
-    std::string labels;
-    for (const JobStatus status : statuses) {
-      labels += (labels.empty() ? "'" : ", '") + std::string(to_string(status)) + "'";
-    }
-    add(column + " in (" + labels + ")");
-  }
-  std::string take_sql() { return std::move(sql_); }
-  std::vector<Parameter> take_parameters() { return std::move(parameters_); }
-
- private:
-  void add(const std::string& condition) { sql_ += (sql_.empty() ? " where " : " and ") + condition; }
-
-  std::string sql_;
-  std::vector<Parameter> parameters_;
-};
-
-Where where_of(const JobFilter& filter) {
-  Where where;
-  where.equals("j.id", filter.id);
-  where.equals("j.queue_name", filter.queue);
-  where.equals("j.task_name", filter.task);
-  where.equals("j.lock", filter.lock);
-  where.equals("j.queueing_lock", filter.queueing_lock);
-  where.equals("j.worker_id", filter.worker_id);
-  where.is_any_of("j.status", filter.statuses);
-  return where;
-}
-
 Attempt attempt_of(const Row& row) {
   Attempt attempt;
   attempt.job_id = row.get<JobId>(0);
@@ -265,18 +226,13 @@ Attempt attempt_of(const Row& row) {
   attempt.signal = row.get<std::optional<int>>(5);
   attempt.exit_status = row.get<std::optional<int>>(6);
   attempt.stderr_tail = row.get<std::string>(7);
-  attempt.run_time = Seconds(row.get<double>(8));
-  attempt.cpu_time = Seconds(row.get<double>(9));
-  attempt.max_rss_bytes = row.get<std::int64_t>(10);
+  if (!row.is_null(8)) attempt.run_time = Seconds(row.get<double>(8));
+  if (!row.is_null(9)) attempt.cpu_time = Seconds(row.get<double>(9));
+  attempt.max_rss_bytes = row.get<std::optional<std::int64_t>>(10);
   attempt.worker_id = row.get<std::optional<WorkerId>>(11);
   attempt.worker_name = row.get<std::string>(12);
-  attempt.ended_at = row.get<SystemTime>(13);
+  attempt.ended_at = row.get<DatabaseTime>(13);
   return attempt;
-}
-
-// Seconds since a moment of the database's clock.
-std::string seconds_since(const std::string& moment) {
-  return "extract(epoch from clock_timestamp() - " + moment + ")::double precision";
 }
 
 StalledJob stalled_job_of(const Row& row) {
@@ -286,12 +242,12 @@ StalledJob stalled_job_of(const Row& row) {
   job.queue = row.get<std::string>(2);
   job.lock = row.get<std::optional<std::string>>(3);
   job.attempts = row.get<int>(4);
-  job.started_at = row.get<std::optional<SystemTime>>(5);
+  job.started_at = row.get<std::optional<DatabaseTime>>(5);
   job.worker_id = row.get<std::optional<WorkerId>>(6);
   job.worker_name = row.get<std::string>(7);
   job.host = row.get<std::string>(8);
   job.supervisor = row.get<std::string>(9);
-  job.last_heartbeat = row.get<std::optional<SystemTime>>(10);
+  job.last_heartbeat = row.get<std::optional<DatabaseTime>>(10);
   if (!row.is_null(11)) job.silent_for = Seconds(row.get<double>(11));
   job.foreign = row.get<bool>(12);
   job.reported = row.get<bool>(13);
@@ -418,20 +374,21 @@ std::optional<Recorded> JobManager::finish_by_hand(JobId id, JobStatus status, S
 }
 
 std::vector<Event> JobManager::events(JobId id) {
-  const Result result =
-      impl_->connection.query("select e.type, " + microseconds_of("e.at") +
-                                  " from procrastinate_events e"
-                                  " where e.job_id = $1::bigint and e.at is not null order by e.id",
-                              {to_parameter(id)});
-  return each(result, [](const Row& row) { return Event{row.get<std::string>(0), row.get<SystemTime>(1)}; });
+  const Result result = impl_->connection.query("select e.type, " + microseconds_of("e.at") +
+                                                    " from procrastinate_events e"
+                                                    " where e.job_id = $1::bigint order by e.id",
+                                                {to_parameter(id)});
+  return each(result, [](const Row& row) {
+    return Event{row.get<std::optional<std::string>>(0), row.get<std::optional<DatabaseTime>>(1)};
+  });
 }
 
 std::vector<Attempt> JobManager::attempts(JobId id) {
   const Result result = impl_->connection.query(
       "select a.job_id, a.attempt, a.cause, coalesce(a.exception_type, ''), coalesce(a.message, ''), "
       "a.signal,"
-      " a.exit_status, coalesce(a.stderr_tail, ''), coalesce(a.run_time, 0), coalesce(a.cpu_time, 0),"
-      " coalesce(a.max_rss, 0), a.worker_id, coalesce(a.worker_name, ''), " +
+      " a.exit_status, coalesce(a.stderr_tail, ''), a.run_time, a.cpu_time,"
+      " a.max_rss, a.worker_id, coalesce(a.worker_name, ''), " +
           microseconds_of("a.ended_at") +
           " from postpone_attempts a where a.job_id = $1::bigint order by a.attempt",
       {to_parameter(id)});
@@ -521,8 +478,8 @@ std::vector<WorkerId> JobManager::stalled_workers(Seconds silent_for, bool inclu
 
 std::map<WorkerId, std::int64_t> JobManager::last_heartbeats() {
   const Result result = impl_->connection.query(
-      "select w.id, (extract(epoch from w.last_heartbeat) * 1000000)::bigint"
-      " from procrastinate_workers w join postpone_workers o on o.worker_id = w.id",
+      "select w.id, " + microseconds_of("w.last_heartbeat") +
+          " from procrastinate_workers w join postpone_workers o on o.worker_id = w.id",
       {});
   std::map<WorkerId, std::int64_t> heartbeats;
   for (std::size_t i = 0; i < static_cast<std::size_t>(result.rows()); ++i) {
@@ -652,6 +609,10 @@ QueueDepths JobManager::queue_depths(int most, std::chrono::milliseconds limit) 
 
 int JobManager::server_version() const {
   return impl_->connection.server_version();
+}
+
+std::string JobManager::database() const {
+  return impl_->connection.database();
 }
 
 }  // namespace postpone::sql

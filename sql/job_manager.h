@@ -68,7 +68,7 @@ struct WorkerDescription {
 
 // The earliest jobs that become due after some moment.
 struct NextDue {
-  SystemTime due_at;  // by the database's clock
+  SystemTime due_at;  // by the database's clock; at the end of its range for what lies beyond
   Seconds due_in{0};  // from now; negative when it is past
   std::vector<std::string> queues;
 };
@@ -95,14 +95,14 @@ struct StalledJob {
   std::string task;
   std::string queue;
   std::optional<std::string> lock;
-  int attempts = 0;                      // how many attempts came before
-  std::optional<SystemTime> started_at;  // nothing when no event tells
-  std::optional<WorkerId> worker_id;     // nothing = the worker is gone
+  int attempts = 0;                        // how many attempts came before
+  std::optional<DatabaseTime> started_at;  // nothing when no event tells
+  std::optional<WorkerId> worker_id;       // nothing = the worker is gone
   // Of one of ours; else empty. Of a reported job, the name is still known.
   std::string worker_name;
   std::string host;
   std::string supervisor;
-  std::optional<SystemTime> last_heartbeat;
+  std::optional<DatabaseTime> last_heartbeat;
   std::optional<Seconds> silent_for;
   bool foreign = false;   // run by a worker that is not one of ours (Python's), or nobody knows by whom
   bool reported = false;  // a rescue has left it to people
@@ -225,7 +225,7 @@ class JobManager {
   std::vector<WorkerId> stalled_workers(Seconds silent_for, bool include_foreign);
   // When each of our workers was last heard of, by the server's clock: to be compared with what it was
   // before.
-  std::map<WorkerId, std::int64_t> last_heartbeats();  // microseconds since the epoch
+  std::map<WorkerId, std::int64_t> last_heartbeats();  // microseconds, as DatabaseTime counts
   std::optional<Worker> worker(WorkerId id);
   // Jobs whose worker is gone, or was silent for so long; by id.
   std::vector<StalledJob> stalled_jobs(Seconds silent_for);
@@ -245,6 +245,8 @@ class JobManager {
   QueueDepths queue_depths(int most, std::chrono::milliseconds limit);
   // As the server calls itself: 150006 is 15.6.
   int server_version() const;
+  // Which one was reached: "kitchen on host db1, port 5432".
+  std::string database() const;
 
  private:
   struct Impl;

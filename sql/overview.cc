@@ -8,10 +8,6 @@
 namespace postpone::sql {
 namespace {
 
-std::string seconds(const std::string& interval) {
-  return "extract(epoch from " + interval + ")::double precision";
-}
-
 std::optional<Seconds> seconds_at(const Row& row, int column) {
   const auto value = row.get<std::optional<double>>(column);
   if (!value) return std::nullopt;
@@ -25,7 +21,7 @@ std::string lease_columns() {
   return "w.id, o.worker_id is null, coalesce(o.name, ''), coalesce(o.host, ''), coalesce(o.supervisor, ''),"
          " coalesce(o.pid, 0), " +
          microseconds_of("o.registered_at") + ", " + microseconds_of("w.last_heartbeat") + ", " +
-         seconds("clock_timestamp() - w.last_heartbeat");
+         seconds_since("w.last_heartbeat");
 }
 constexpr int kLeaseColumns = 9;
 
@@ -37,16 +33,16 @@ Lease lease_of(const Row& row, int first) {
   lease.host = row.get<std::string>(first + 3);
   lease.supervisor = row.get<std::string>(first + 4);
   lease.pid = row.get<int>(first + 5);
-  lease.registered_at = row.get<std::optional<SystemTime>>(first + 6);
-  lease.last_heartbeat = row.get<SystemTime>(first + 7);
+  lease.registered_at = row.get<std::optional<DatabaseTime>>(first + 6);
+  lease.last_heartbeat = row.get<DatabaseTime>(first + 7);
   lease.silent_for = Seconds(row.get<double>(first + 8));
   return lease;
 }
 
 // What run_of() reads, of the tables of kRunTables.
 std::string run_columns() {
-  return "j.id, j.task_name, j.queue_name, j.lock, postpone_next_attempt(j.attempts), " + microseconds_of("started.at") + ", " +
-         seconds("clock_timestamp() - started.at") + ", " + lease_columns();
+  return "j.id, j.task_name, j.queue_name, j.lock, postpone_next_attempt(j.attempts), " +
+         microseconds_of("started.at") + ", " + seconds_since("started.at") + ", " + lease_columns();
 }
 constexpr int kRunColumns = 7 + kLeaseColumns;
 
@@ -64,7 +60,7 @@ Run run_of(const Row& row, int first = 0) {
   run.queue = row.get<std::string>(first + 2);
   run.lock = row.get<std::optional<std::string>>(first + 3);
   run.attempt = row.get<int>(first + 4);
-  run.started_at = row.get<std::optional<SystemTime>>(first + 5);
+  run.started_at = row.get<std::optional<DatabaseTime>>(first + 5);
   run.running_for = seconds_at(row, first + 6);
   if (!row.is_null(first + 7)) run.lease = lease_of(row, first + 7);
   return run;
@@ -121,7 +117,7 @@ Statement live_statement(const std::string& column, const Condition& condition) 
       " select live.name, live.todo, live.scheduled, live.doing, oldest.id, oldest.waiting"
       " from live left join lateral ("
       "  select c.id, " +
-      seconds("clock_timestamp() - greatest(c.scheduled_at, since.at)") +
+      seconds_since("greatest(c.scheduled_at, since.at)") +
       " as waiting from ("
       "   select j.id, j.scheduled_at from procrastinate_jobs j where j.id in (live.first_new, live.again)"
       "   union all ("
@@ -203,7 +199,7 @@ LockState lock_of(const Row& row) {
     state.next = row.get<JobId>(2);
     state.next_task = row.get<std::string>(3);
     state.next_queue = row.get<std::string>(4);
-    state.next_scheduled_at = row.get<std::optional<SystemTime>>(5);
+    state.next_scheduled_at = row.get<std::optional<DatabaseTime>>(5);
     state.next_due = row.get<bool>(6);
   }
   if (!row.is_null(7)) state.holder = run_of(row, 7);
@@ -221,8 +217,8 @@ std::string count_up_to_many(const std::string& condition) {
 }
 
 std::string standing_sql() {
-  return "select j.status, case when j.scheduled_at > now() then " +
-         seconds("j.scheduled_at - clock_timestamp()") + " end, ahead.id, ahead.queue_name, " +
+  return "select j.status, case when j.scheduled_at > now() then -(" + seconds_since("j.scheduled_at") +
+         ") end, ahead.id, ahead.queue_name, " +
          microseconds_of("case when ahead.scheduled_at > now() then ahead.scheduled_at end") + ", " +
          count_up_to_many("b.lock = j.lock") + ", " +
          count_up_to_many(
@@ -247,7 +243,8 @@ Standing standing_of(const Row& row) {
   if (*status != JobStatus::todo) return standing;
   standing.due_in = seconds_at(row, 1);
   if (!row.is_null(2)) {
-    standing.ahead = Ahead{row.get<JobId>(2), row.get<std::string>(3), row.get<std::optional<SystemTime>>(4)};
+    standing.ahead =
+        Ahead{row.get<JobId>(2), row.get<std::string>(3), row.get<std::optional<DatabaseTime>>(4)};
   }
   standing.ahead_in_lock = row.get<std::int64_t>(5);
   standing.ahead_in_queue = row.get<std::int64_t>(6);

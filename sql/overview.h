@@ -27,9 +27,9 @@ struct Lease {
   std::string host;
   std::string supervisor;
   int pid = 0;
-  std::optional<SystemTime> registered_at;
-  SystemTime last_heartbeat;
-  Seconds silent_for{0};  // since then
+  std::optional<DatabaseTime> registered_at;
+  DatabaseTime last_heartbeat;
+  Seconds silent_for{0};  // since then; infinite for a heartbeat at -infinity
 };
 
 // A job in `doing`.
@@ -38,8 +38,8 @@ struct Run {
   std::string task;
   std::string queue;
   std::optional<std::string> lock;
-  int attempt = 0;                       // from 1
-  std::optional<SystemTime> started_at;  // nothing when no event tells
+  int attempt = 0;                         // from 1
+  std::optional<DatabaseTime> started_at;  // nothing when no event tells
   std::optional<Seconds> running_for;
   std::optional<Lease> lease;  // nothing = its worker is gone
 };
@@ -80,7 +80,7 @@ struct LockState {
   std::optional<JobId> next;
   std::string next_task;
   std::string next_queue;
-  std::optional<SystemTime> next_scheduled_at;
+  std::optional<DatabaseTime> next_scheduled_at;
   bool next_due = false;
 };
 
@@ -99,14 +99,14 @@ struct WorkerState {
 struct Ahead {
   JobId id = 0;
   std::string queue;
-  std::optional<SystemTime> scheduled_at;  // in the future; nothing = it is due
+  std::optional<DatabaseTime> scheduled_at;  // in the future; nothing = it is due
 };
 
 // Where a job stands: who runs it, or what comes before it.
 struct Standing {
   JobStatus status = JobStatus::todo;
   std::optional<Run> run;         // of a job in doing
-  std::optional<Seconds> due_in;  // of a waiting job that is scheduled for later
+  std::optional<Seconds> due_in;  // of a waiting job that is scheduled for later; may be infinite
   std::optional<Run> holder;      // who holds the lock of a waiting job
   std::optional<Ahead> ahead;     // the first that waits for the same lock before it
   // How many jobs of the lock, or due ones of the queue, come before a waiting job, counted up to kMany.

@@ -124,4 +124,8 @@ const std::map<JobStatus, std::int64_t>& Purge::deleted() const {
   return impl_->deleted;
 }
 
+std::string Purge::database() const {
+  return impl_->connection.database();
+}
+
 }  // namespace postpone::sql

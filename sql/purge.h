@@ -45,6 +45,9 @@ class Purge {
   double done() const;  // from 0 to 1: of the ids
   const std::map<JobStatus, std::int64_t>& deleted() const;
 
+  // "kitchen on host db1, port 5432"
+  std::string database() const;
+
  private:
   struct Impl;
   explicit Purge(std::unique_ptr<Impl> impl);

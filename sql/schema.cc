@@ -267,6 +267,7 @@ SchemaReport check_schema(const ConnectOptions& options) {
   connection.query("BEGIN");
   SchemaReport report = report_on(connection);
   connection.query("COMMIT");
+  report.where = connection.database();
   return report;
 }
 

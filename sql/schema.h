@@ -34,6 +34,7 @@ struct SchemaReport {
   std::string encoding;  // of the database, as the server calls it
   std::string schema;    // the PostgreSQL schema that search_path leads to
   std::string server_version;
+  std::string where;                 // it was found: "kitchen on host db1, port 5432"
   int installed_version = 0;         // 0 = none
   int current_version = 0;           // of this program
   std::vector<std::string> missing;  // objects or migrations, for people

@@ -9,6 +9,9 @@ namespace postpone::sys {
 // Each limit is where the number before it would be rounded up to the next unit.
 std::string human_duration(std::chrono::duration<double> duration) {
   const double seconds = duration.count();
+  if (std::isnan(seconds)) return "?";
+  if (std::isinf(seconds)) return seconds > 0 ? "infinity" : "-infinity";
+  if (seconds < 0) return "-" + human_duration(-duration);
   if (seconds < 0.0995) return fmt::format("{:.1f} ms", seconds * 1000);
   if (seconds < 0.9995) return fmt::format("{:.0f} ms", seconds * 1000);
   if (seconds < 59.95) return fmt::format("{:.1f} s", seconds);

@@ -147,7 +147,7 @@ TEST_F(CliOverview, TheOldestJobIsTheOneThatHasWaitedLongestSinceItWasDue) {
 // --- locks ---
 
 TEST_F(CliOverview, LocksShowWhoHoldsThemAndWhoWaits) {
-  EXPECT_EQ(run({"locks"}).output, "no such locks\n");
+  EXPECT_EQ(run({"locks"}).output, "no lock is held or waited for\n");
   const std::string held = running(1, ", lock => 'sink'");
   const std::string next = defer(", lock => 'sink', priority => 5");
   defer(", lock => 'sink'");
@@ -189,7 +189,7 @@ TEST_F(CliOverview, TheLimitOfLocksKeepsThoseThatAreHeldAndTellsOfTheRest) {
   EXPECT_EQ(one["more"], true);
   EXPECT_EQ(json({"locks", "--limit", "2"})["locks"].at(1)["lock"], "b");
   EXPECT_EQ(json({"locks", "--limit", "3"})["more"], false);
-  EXPECT_THAT(run({"locks", "--limit", "1"}).output, HasSubstr("--limit"));
+  EXPECT_THAT(run({"locks", "--limit", "1"}).errors, HasSubstr("--limit"));
 }
 
 // --- workers ---

@@ -86,6 +86,24 @@ TEST_F(AConnection, KeepsInfinity) {
             std::nullopt);
 }
 
+TEST_F(AConnection, ReadsEveryMomentThatTheDatabaseHolds) {
+  const auto read = [this](const std::string& at) {
+    return connection.query(
+        "select " + microseconds_of("$1::timestamptz") + ", " + seconds_since("$1::timestamptz"), {at});
+  };
+  const auto last = read("294276-12-31 23:59:59.999999+00").only().get<DatabaseTime>(0);
+  EXPECT_EQ(last.seconds(), 9'224'318'015'999);
+  EXPECT_EQ(last.microseconds(), 999'999);
+  EXPECT_EQ(read("4714-11-24 00:00:00.25+00 BC").only().get<DatabaseTime>(0).seconds(), -210'866'803'200);
+  EXPECT_EQ(read("4714-11-24 00:00:00.25+00 BC").only().get<DatabaseTime>(0).microseconds(), 250'000);
+  EXPECT_EQ(read("3000-01-01+00").only().get<DatabaseTime>(0).seconds(), 32'503'680'000);
+  EXPECT_LT(read("294276-12-31+00").only().get<double>(1), -9e12);
+  EXPECT_EQ(read("294276-12-31+00").only().get<SystemTime>(0), SystemTime::max()) << "as near as it gets";
+  EXPECT_EQ(read("infinity").only().get<DatabaseTime>(0), DatabaseTime::infinity());
+  EXPECT_EQ(read("infinity").only().get<double>(1), -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(read("-infinity").only().get<double>(1), std::numeric_limits<double>::infinity());
+}
+
 TEST_F(AConnection, ArraysKeepAnyText) {
   const std::vector<std::string> texts = {"a", "", "b,c", "{x}", "say \"y\"", "\\", "NULL", " "};
   const Result result = connection.query("select unnest($1::text[])", {to_parameter(texts)});

@@ -151,13 +151,11 @@ TEST_F(AJobManager, KeepsOddTextsAsTheyAre) {
   DeferRequest request = request_of(odd);
   request.queue = odd;
   request.lock = odd;
-  request.queueing_lock = "";
   request.args = json{{"odd", odd}}.dump();
   const Job stored = job(defer(request));
   EXPECT_EQ(stored.task, odd);
   EXPECT_EQ(stored.queue, odd);
   EXPECT_EQ(stored.lock, odd);
-  EXPECT_EQ(stored.queueing_lock, "");
   EXPECT_EQ(json::parse(stored.args)["odd"], odd);
 }
 
@@ -175,6 +173,18 @@ TEST_F(AJobManager, ReadsAJobThatIsScheduledForNever) {
   const JobId id = defer(request_of("t"));
   database.execute("update procrastinate_jobs set scheduled_at = 'infinity'");
   EXPECT_EQ(job(id).scheduled_at, SystemTime::max());
+}
+
+TEST_F(AJobManager, LooksPastTimesThatItsClockCannotHold) {
+  database.execute(
+      "select postpone_defer('t', scheduled_at => at::timestamptz)"
+      " from unnest('{294276-12-31,infinity,-infinity,3000-01-01}'::text[]) at");
+  EXPECT_EQ(manager.list({}).size(), 4U);
+  const auto next = manager.next_due(std::nullopt);
+  ASSERT_TRUE(next.has_value());
+  EXPECT_EQ(next->due_at, SystemTime::max());
+  EXPECT_GT(next->due_in, 23h * 24);
+  EXPECT_EQ(manager.next_due(next->due_at), std::nullopt);
 }
 
 TEST_F(AJobManager, RefusesASecondWaitingJobOfAQueueingLock) {

@@ -16,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 sql::DeferRequest job_of(std::string_view line, const sql::DeferRequest& defaults = {}) {
   const auto parsed = parse_job_line(line, defaults);
@@ -79,6 +80,41 @@ TEST(JobLines, AreRefusedWithThePlaceAndTheKey) {
   EXPECT_THAT(problem_of(R"({"task": "a", "scheduled_at": "soon"})"), HasSubstr("must be a time"));
   EXPECT_THAT(problem_of(R"({"task": "a", "task": "b"})"),
               HasSubstr("15: \"task\" stands here for the second"));
+}
+
+TEST(JobLines, HoldNothingThatTheDatabaseWouldRefuseOfAllLinesAtOnce) {
+  EXPECT_THAT(problem_of(R"({"task":"a","args":{"x":"\u0000"}})"), StartsWith("26: a NUL"));
+  EXPECT_THAT(problem_of(R"({"task":"a\u0000"})"), StartsWith("11: a NUL"));
+  EXPECT_THAT(problem_of(R"({"task":"a","args":{"\u0000":1}})"), StartsWith("22: a NUL"));
+  EXPECT_EQ(problem_of(R"({"task":"a","args":{"x":"\\u0000 \""}})"), "none")
+      << "a backslash, and then letters";
+  const auto nested = [](std::size_t levels) {
+    return R"({"task":"a","args":{"x":)" + std::string(levels, '[') + std::string(levels, ']') + "}}";
+  };
+  EXPECT_EQ(problem_of(nested(499)), "none") << "with the object itself, 500";
+  EXPECT_THAT(problem_of(nested(500)), StartsWith("524: nested too deep"));
+  EXPECT_THAT(problem_of(nested(100'000)), StartsWith("524: nested too deep"));
+  EXPECT_EQ(problem_of(R"({"task":"a","args":{"x":")" + std::string(600, '[') + "\"}}"), "none");
+}
+
+TEST(JobLines, HoldNoNumberThatTheDatabaseCannotStore) {
+  const auto with = [](const std::string& number) {
+    return problem_of(R"({"task":"a","args":{"x":)" + number + "}}");
+  };
+  for (const char* number : {"0", "-12.5", "1e-16383", "1.5e300", "0.5E+10", "0.1e-16382", "1e0000001"})
+    EXPECT_EQ(with(number), "none") << number;
+  for (const char* number :
+       {"1e-16384", "1e-20000", "0.1e-16383", "0e-99999999999", "0e99999999999", "-1e-999999"})
+    EXPECT_THAT(with(number), HasSubstr("a number with more digits than the database can store")) << number;
+  EXPECT_THAT(with("0." + std::string(16'384, '0')), HasSubstr("more digits"));
+  EXPECT_EQ(with("\"1e-20000\""), "none") << "a string";
+}
+
+TEST(JobLines, HaveNoEmptyNames) {
+  for (const char* key : {"task", "queue", "lock", "queueing_lock"}) {
+    EXPECT_THAT(problem_of(std::string(R"({"args":{},")") + key + R"(":""})"), HasSubstr("must not be empty"))
+        << key;
+  }
 }
 
 TEST(JobLines, TakePrioritiesThatTheColumnHolds) {

@@ -105,6 +105,11 @@ TEST_F(Standings, TellWhenAJobIsDueAndWhatElseIsInItsWay) {
   EXPECT_THAT(texts(), ElementsAre("scheduled: scheduled in 3 min 00 s", HasSubstr("lock: behind job 17")));
 }
 
+TEST_F(Standings, TellOfAJobThatIsScheduledForNever) {
+  standing.due_in = sql::Seconds(std::numeric_limits<double>::infinity());
+  EXPECT_THAT(texts(), ElementsAre(testing::StartsWith("scheduled: scheduled at infinity: ")));
+}
+
 TEST_F(Standings, AdmitWhatOnlyAConfigurationKnows) {
   EXPECT_THAT(texts(),
               ElementsAre("unknown: for a worker that serves queue mail: whether one of the 1 that live "

@@ -53,6 +53,29 @@ TEST(StatusPage, FitsTheUsualTerminalHoweverMuchThereIsToTell) {
   EXPECT_THAT(page, HasSubstr("1,234,567"));
 }
 
+TEST(StatusPage, LeavesNoRowFreeThatAListCouldUse) {
+  json few = answer(1);
+  few["sub_workers"][0]["state"] = "idle";
+  few["sub_workers"][0]["job"] = nullptr;
+  few["recent_failures"] = json::array();
+  json& queues = few["waiting"]["queues"];
+  const json queue = queues.at(0);
+  queues = json::array();
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g"}) {
+    queues.push_back(queue);
+    queues.back()["name"] = name;
+  }
+  const std::string page = status_page(few, kUsual);
+  expect_fits(page, {80, 23});
+  EXPECT_THAT(page, HasSubstr("\ng "));
+  EXPECT_THAT(page, Not(HasSubstr(" more")));
+}
+
+TEST(TopPage, OfOneRowSaysNothingOfZeroMore) {
+  EXPECT_THAT(top_page(answer(1), json(), {}, {80, 1}), Not(HasSubstr("and 0 more")));
+  EXPECT_THAT(top_page(answer(3), json(), {}, {80, 1}), HasSubstr("... and 2 more"));
+}
+
 TEST(StatusPage, PipedItIsWhole) {
   const std::string page = status_page(answer(64), {});
   EXPECT_EQ(slots_of(page).size(), 64U);

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <limits>
 
 #include "cli/arguments.h"
 #include "cli/frame.h"
@@ -74,7 +75,7 @@ TEST_F(Timestamps, ThatNameNoMomentAreRefused) {
                            "2025-01-01T12:60",
                            "2025-01-01T12:00:60",
                            "2025-01-01T12:00:00.",
-                           "2025-01-01T12:00:00.1234567",
+                           "2025-01-01T12:00:00.1234567890",
                            "2025-01-01T12",
                            "2025-01-01T12:00+",
                            "2025-01-01T12:00+2",
@@ -88,6 +89,37 @@ TEST_F(Timestamps, ThatNameNoMomentAreRefused) {
                            "2025-01-01T-1:00"}) {
     EXPECT_EQ(parse_timestamp(text), std::nullopt) << text;
   }
+}
+
+TEST_F(Timestamps, MayHaveNanosecondsOfWhichTheDatabaseHoldsTheMicroseconds) {
+  EXPECT_EQ(utc("2025-07-15T10:00:30.123456789Z"), "2025-07-15T10:00:30.123456Z");
+  EXPECT_EQ(utc("2025-07-15T10:00:30.999999999+02:00"), "2025-07-15T08:00:30.999999Z")
+      << "dropped, not rounded up";
+  EXPECT_EQ(utc("2025-07-15T10:00:30.1234567Z"), "2025-07-15T10:00:30.123456Z");
+}
+
+// Microseconds since 2000, as the server has them.
+sql::DatabaseTime moment(std::int64_t seconds_since_1970, int microseconds = 0) {
+  return sql::DatabaseTime::from_count((seconds_since_1970 - sql::DatabaseTime::kEpoch) * 1'000'000 +
+                                       microseconds);
+}
+
+TEST_F(Timestamps, AreShownAsFarAsTheDatabaseReaches) {
+  use("UTC");
+  EXPECT_EQ(to_local(moment(32'503'680'000)), "3000-01-01 00:00:00.000");
+  EXPECT_EQ(to_iso(moment(32'503'680'000, 5)), "3000-01-01T00:00:00.000005Z");
+  EXPECT_EQ(to_iso(moment(9'224'318'015'999, 999'999)), "294276-12-31T23:59:59.999999Z");
+  EXPECT_EQ(to_local(moment(-9'223'372'037)), "1677-09-21 00:12:43.000");
+  EXPECT_EQ(to_iso(moment(-62'167'219'201)), "0002-12-31T23:59:59.000000Z BC");
+  EXPECT_EQ(to_local(moment(-210'866'803'200)), "4714-11-24 00:00:00.000 BC");
+  EXPECT_EQ(to_iso(sql::DatabaseTime()), "1970-01-01T00:00:00.000000Z");
+}
+
+TEST_F(Timestamps, AtTheEndsOfTimeAreInfinite) {
+  EXPECT_EQ(to_local(sql::DatabaseTime::infinity()), "infinity");
+  EXPECT_EQ(to_iso(sql::DatabaseTime::minus_infinity()), "-infinity");
+  EXPECT_EQ(to_iso(Timestamp::max()), "infinity");
+  EXPECT_EQ(to_iso(Timestamp::min()), "-infinity");
 }
 
 TEST_F(Timestamps, ForPeopleAreLocalToTheMillisecond) {
@@ -205,6 +237,33 @@ TEST(Durations, AreShownInTheUnitThatFits) {
   EXPECT_EQ(human_duration(125min), "2 h 05 min");
   EXPECT_EQ(human_duration(47h + 59min), "47 h 59 min");
   EXPECT_EQ(human_duration(79h), "3 d 07 h");
+  EXPECT_EQ(human_duration(-125min), "-2 h 05 min");
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(human_duration(std::chrono::duration<double>(kInfinity)), "infinity");
+  EXPECT_EQ(human_duration(std::chrono::duration<double>(-kInfinity)), "-infinity");
+}
+
+TEST(Tables, GiveUpWhatMattersLeastAndNeverCutAStatusOrATime) {
+  using Align = Table::Align;
+  using Fit = Table::Fit;
+  const Table table{
+      {{"ID", Align::right},
+       {"STATUS", Align::left, nullptr, Fit::whole},
+       {"TASK"},
+       {"TRIES", Align::right, nullptr, Fit::spare},
+       {"LOCK", Align::left, nullptr, Fit::first},
+       {"AT", Align::left, nullptr, Fit::whole},
+       {"ARGUMENTS", Align::left, nullptr, Fit::first}},
+      {{"1234567", "succeeded", "dishes.wash", "3", "kitchen-sink", "2025-12-24 18:00", "{\"dish\": 1}"}}};
+  EXPECT_EQ(render(table, 86),
+            "     ID  STATUS     TASK         TRIES  LOCK          AT                ARGUMENTS\n"
+            "1234567  succeeded  dishes.wash      3  kitchen-sink  2025-12-24 18:00  {\"dish\": 1}\n");
+  EXPECT_EQ(render(table, 60),
+            "     ID  STATUS     TASK         TRIES  AT\n"
+            "1234567  succeeded  dishes.wash      3  2025-12-24 18:00\n");
+  EXPECT_EQ(render(table, 44),
+            "     ID  STATUS     TASK  AT\n"
+            "1234567  succeeded  d...  2025-12-24 18:00\n");
 }
 
 TEST(Tables, ColourTheirCellsAndNothingElse) {

@@ -192,6 +192,24 @@ TEST(Faults, AreNamed) {
   EXPECT_EQ(fault_of(request), "job of task \"t\": the queueing lock is longer than 2000 bytes");
 }
 
+TEST(Faults, EmptyIsNotAbsent) {
+  DeferRequest request;
+  request.task = "wash";
+  EXPECT_EQ(fault_of(request), "");
+  request.queue = "";
+  EXPECT_THAT(fault_of(request), HasSubstr("the queue name is empty"));
+  request.queue = "kitchen";
+  request.lock = "";
+  EXPECT_THAT(fault_of(request), HasSubstr("the lock is empty"));
+  request.lock.reset();
+  request.queueing_lock = "";
+  EXPECT_THAT(fault_of(request), HasSubstr("the queueing lock is empty"));
+  Outcome outcome;
+  outcome.action = Action::retry;
+  outcome.new_lock = "";
+  EXPECT_THROW(to_json(outcome), std::invalid_argument);
+}
+
 TEST(Faults, ArgumentsMustBeAnObject) {
   for (const char* args : {"", " ", "[]", "1", "null", "{", "{}}", "{\"a\": }", R"({"a": "\ud800"})"}) {
     DeferRequest request = request_of("t");
