@@ -54,6 +54,11 @@ void copy_entries(const Slot& slot, Grave& grave) {
   }
 }
 
+// Runs are counted from 1, so that 0 stands for no wish.
+constexpr std::uint64_t stop_code(std::uint64_t run, StopWish why) {
+  return 2 * run + static_cast<std::uint64_t>(why);
+}
+
 bool is_free(const Grave& grave) {
   return grave.worker_id.load(std::memory_order_relaxed) ==
          grave.settled_worker_id.load(std::memory_order_acquire);
@@ -75,6 +80,19 @@ std::int64_t boot_ns() {
 void Slot::enter(SlotState next) noexcept {
   since_ns.store(now_ns(), std::memory_order_relaxed);
   state.store(next, std::memory_order_seq_cst);
+}
+
+void Slot::begin_run(JobEntry& entry) noexcept {
+  runs.store(runs.load(std::memory_order_relaxed) + 1);
+  entry.phase.store(JobPhase::running);
+}
+
+std::optional<StopWish> Slot::stop_wish() const noexcept {
+  const std::uint64_t run = runs.load(std::memory_order_relaxed);
+  const std::uint64_t wish = stop.load();
+  for (const StopWish why : {StopWish::abort, StopWish::taken})
+    if (wish == stop_code(run, why)) return why;
+  return std::nullopt;
 }
 
 Board Board::create(std::uint32_t slots, std::uint32_t permits) {
@@ -142,7 +160,7 @@ std::uint32_t Board::reset_slot(std::uint32_t index, std::uint32_t group) {
   }
   used.group.store(group, std::memory_order_relaxed);
   used.command.store(Command::run, std::memory_order_relaxed);
-  used.abort_job_id.store(0, std::memory_order_relaxed);
+  used.stop.store(0, std::memory_order_relaxed);
   used.worker_id.store(0, std::memory_order_relaxed);
   used.lost_lease.store(0, std::memory_order_relaxed);
   used.good_lease.store(0, std::memory_order_relaxed);
@@ -190,19 +208,25 @@ bool Board::bury(std::uint32_t index, std::int64_t worker_id) {
   return false;
 }
 
-bool request_abort(const Board& board, std::int64_t job_id) {
-  const std::uint32_t slots = board.header().slots.load();
-  for (std::uint32_t i = 0; i < slots; ++i) {
-    Slot& slot = board.slot(i);
+// Run, job, phase, run again. While the first and the last are the same no other run began, and an entry that
+// was `running` in between is the one of that run: the owner names the job before it raises the number, and
+// another job only after it has left `running`.
+std::vector<RunningJobView> running_jobs(const Board& board) {
+  std::vector<RunningJobView> running;
+  for (std::uint32_t i = 0; i < slots_in_use(board); ++i) {
+    const Slot& slot = board.slot(i);
     for (const JobEntry& entry : slot.jobs) {
+      RunningJobView view{i, slot.runs.load(), entry.job_id.load(), slot.worker_id.load()};
       const JobPhase phase = entry.phase.load();
       if (phase == JobPhase::none) break;  // entries are used from the first on
-      if (phase != JobPhase::running || entry.job_id.load() != job_id) continue;
-      slot.abort_job_id.store(job_id);
-      return true;
+      if (phase == JobPhase::running && slot.runs.load() == view.run) running.push_back(view);
     }
   }
-  return false;
+  return running;
+}
+
+void request_stop(const Board& board, const RunningJobView& job, StopWish why) {
+  board.slot(job.slot).stop.store(stop_code(job.run, why));
 }
 
 bool has_open_grave(const Board& board) {

@@ -8,11 +8,10 @@
 //
 //   supervisor          Header; of each slot: generation, group, command, doorbell; and, while nobody owns
 //                       the slot, all of it
-//   owner of a slot     state, since_ns, heartbeat_ns, worker_id, holds_permit, task_pid, counters,
+//   owner of a slot     state, since_ns, heartbeat_ns, worker_id, holds_permit, task_pid, runs, counters,
 //                       telemetry, jobs
-//   housekeeper         Header::housekeeper; of each slot: lost_lease, good_lease, good_ns
-//   anyone              a doorbell is rung by anyone, a permit taken and freed by compare-exchange;
-//                       abort_job_id is a latch that supervisor and housekeeper set and the owner clears
+//   housekeeper         Header::housekeeper; of each slot: lost_lease, good_lease, good_ns, stop
+//   anyone              a doorbell is rung by anyone, a permit taken and freed by compare-exchange
 //
 // The supervisor never decides from the board who exists: that it knows from its own children. It reads the
 // board to choose whom to wake, and to tell.
@@ -36,6 +35,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "board/telemetry.h"
 #include "sys/fd.h"
@@ -62,6 +62,7 @@ inline constexpr std::uint32_t kRungForWork = 1;  // there may be a job
 inline constexpr std::uint32_t kRungForPermit =
     2;  // a permit is free, or (to an idle holder) somebody wants one
 inline constexpr std::uint32_t kRungForCommand = 4;  // read `command`, or a signal came
+inline constexpr std::uint32_t kRungForAborts = 8;   // (the housekeeper) a running job may have to stop
 
 // A semaphore used as a latch: rung any number of times before it is answered, it counts once. What it keeps
 // are the reasons. Safe for any number of ringers and one waiter, in different processes, each of which may
@@ -156,6 +157,12 @@ struct Counters {
   std::atomic<std::uint64_t> crashed;
 };
 
+// Why a job that runs is to be stopped: the housekeeper has asked the database.
+enum class StopWish : std::uint64_t {
+  abort,  // somebody asked to abort it
+  taken,  // its row is gone, has ended, waits again or is another's: whatever holds its lock now may run
+};
+
 struct Slot {
   // Written by the supervisor.
   std::atomic<std::uint32_t> generation;  // counts the incarnations of this slot; 0 = never used
@@ -163,8 +170,9 @@ struct Slot {
   std::atomic<Command> command;
   Doorbell doorbell;
 
-  // A latch: which running job is to be aborted; 0 = none.
-  std::atomic<std::int64_t> abort_job_id;
+  // Written by the housekeeper: which run is to be stopped, and why, as stop_code() packs it. It names the
+  // run and not the job, which may have ended, and may have been started again, since the question was asked.
+  std::atomic<std::uint64_t> stop;
 
   // Written by the housekeeper: a lease of this slot whose row is gone from the database, or that gets no
   // heartbeats any more. Somebody holds its owner for dead, and may be running its job by now.
@@ -182,6 +190,7 @@ struct Slot {
   std::atomic<std::int64_t> worker_id;     // its lease: the row of procrastinate_workers; 0 = none yet
   std::atomic<std::uint32_t> holds_permit;
   std::atomic<std::int32_t> task_pid;
+  std::atomic<std::uint64_t> runs;  // jobs that were started on this slot, over all incarnations
   Counters counters;
   Telemetry telemetry;
   JobEntry jobs[kJobsPerSlot];
@@ -193,6 +202,10 @@ struct Slot {
   void note_good_lease(std::int64_t lease, std::int64_t begun_ns) noexcept;
   // When the last stored heartbeat of this lease was begun; 0 = none is known of.
   std::int64_t good_since(std::int64_t lease) const noexcept;
+  // By the owner, whose `entry` names the job already: this run begins. A wish from here on means this run.
+  void begin_run(JobEntry& entry) noexcept;
+  // By the owner: is the run to be stopped that began last?
+  std::optional<StopWish> stop_wish() const noexcept;
 };
 
 // What a dead sub-worker left behind, for the housekeeper to rescue. The supervisor fills a grave (the slot
@@ -294,9 +307,19 @@ class Permit {
   std::uint64_t owner_;
 };
 
-// Sets the latch of the sub-worker that runs this job, by the supervisor or the housekeeper. False when
-// nobody here runs it.
-bool request_abort(const Board& board, std::int64_t job_id);
+// A job that runs, and under which lease, as the board tells.
+struct RunningJobView {
+  std::uint32_t slot = 0;
+  std::uint64_t run = 0;
+  std::int64_t job_id = 0;
+  std::int64_t worker_id = 0;
+};
+
+// All that run. One whose run ends or begins in this moment may be missing.
+std::vector<RunningJobView> running_jobs(const Board& board);
+
+// By the housekeeper: that run is to be stopped. Of no effect when it has ended.
+void request_stop(const Board& board, const RunningJobView& job, StopWish why);
 
 // Is there a grave that the housekeeper has not settled yet?
 bool has_open_grave(const Board& board);

@@ -536,11 +536,19 @@ std::vector<LastAttempt> JobManager::last_attempts(const std::vector<JobId>& ids
   });
 }
 
-std::vector<JobId> JobManager::jobs_to_abort(const std::vector<WorkerId>& ids) {
-  return ids_of(impl_->connection.query(
-      "select id from procrastinate_jobs"
-      " where status = 'doing' and abort_requested and worker_id = any($1::bigint[]) order by id",
-      {to_parameter(ids)}));
+std::vector<JobToStop> JobManager::jobs_to_stop(const std::vector<RunningJob>& running) {
+  std::vector<WorkerId> workers;
+  std::vector<JobId> jobs;
+  for (const RunningJob& job : running) {
+    workers.push_back(job.worker_id);
+    jobs.push_back(job.job_id);
+  }
+  const Result result = impl_->connection.query(
+      "select worker_id, job_id, is_held from postpone_jobs_to_stop($1::bigint[], $2::bigint[])",
+      {to_parameter(workers), to_parameter(jobs)});
+  return each(result, [](const Row& row) {
+    return JobToStop{{row.get<WorkerId>(0), row.get<JobId>(1)}, row.get<bool>(2)};
+  });
 }
 
 std::optional<NextDue> JobManager::next_due(std::optional<SystemTime> after) {

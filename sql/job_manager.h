@@ -66,6 +66,19 @@ struct WorkerDescription {
   int pid = 0;
 };
 
+// A job that runs, as its runner knows it.
+struct RunningJob {
+  WorkerId worker_id = 0;  // the lease
+  JobId job_id = 0;
+};
+
+struct JobToStop {
+  RunningJob job;
+  // An abort was asked for. Else the lease does not hold the job any more: its row was deleted, finished,
+  // sent back to wait or given to another.
+  bool is_held = false;
+};
+
 // The earliest jobs that become due after some moment.
 struct NextDue {
   SystemTime due_at;  // by the database's clock; at the end of its range for what lies beyond
@@ -234,8 +247,8 @@ class JobManager {
   std::vector<Recorded> rescue_job(const JobRescue& rescue);
   // Of those of these jobs that there are and that were tried; by id.
   std::vector<LastAttempt> last_attempts(const std::vector<JobId>& ids);
-  // Running jobs that are to be aborted and are leased to one of these workers.
-  std::vector<JobId> jobs_to_abort(const std::vector<WorkerId>& ids);
+  // Of these jobs, which run: those that have to stop.
+  std::vector<JobToStop> jobs_to_stop(const std::vector<RunningJob>& running);
   // The earliest due time after `after` (nothing = after now) among jobs that wait for their time.
   std::optional<NextDue> next_due(std::optional<SystemTime> after);
   SystemTime server_time();

@@ -28,6 +28,13 @@ constexpr std::string_view kQueueChannelPrefix = "procrastinate_queue_v1#";
 constexpr std::size_t kMaxChannelBytes = 63;
 constexpr std::size_t kMaxQueueBytes = kMaxChannelBytes - kQueueChannelPrefix.size();
 
+// What may be sent by strangers, in any number, costs no more than this.
+constexpr std::size_t kMaxPayloadBytes = 2048;  // the name of a queue has 128 characters, of 6 bytes at most
+constexpr int kMaxWordsAtOnce = 1000;
+constexpr std::size_t kMaxNotificationsAtOnce = 64;  // after folding
+constexpr std::string_view kJobInserted = "job_inserted";
+constexpr std::string_view kAbortRequested = "abort_job_requested";
+
 // What `key` says, `fallback` when it is absent, nothing when it is of another type.
 template <class T>
 std::optional<T> member(const json& object, const char* key, bool (json::*is_type)() const noexcept,
@@ -40,8 +47,8 @@ std::optional<T> member(const json& object, const char* key, bool (json::*is_typ
 
 std::optional<Notification::Type> type_of(const json& object) {
   const auto label = member<std::string>(object, "type", &json::is_string, "");
-  if (label == "job_inserted") return Notification::Type::job_inserted;
-  if (label == "abort_job_requested") return Notification::Type::abort_job_requested;
+  if (label == kJobInserted) return Notification::Type::job_inserted;
+  if (label == kAbortRequested) return Notification::Type::abort_job_requested;
   return std::nullopt;
 }
 
@@ -64,6 +71,7 @@ std::string quoted(pg_conn* connection, const std::string& identifier) {
 std::optional<Notification> parse_notification(std::string_view channel, std::string_view payload) {
   const bool any_queue = channel == kAnyQueueChannel;
   if (!any_queue && !channel.starts_with(kQueueChannelPrefix)) return std::nullopt;
+  if (payload.size() > kMaxPayloadBytes) return std::nullopt;
   const json object = json::parse(payload, nullptr, false);
   if (!object.is_object()) return std::nullopt;
 
@@ -76,6 +84,19 @@ std::optional<Notification> parse_notification(std::string_view channel, std::st
   if (!type || !job_id || *job_id <= 0 || !queue || !count || *count < 0 || !scheduled) return std::nullopt;
   return Notification{*type, *job_id, *queue, static_cast<int>(std::min<std::int64_t>(*count, INT_MAX)),
                       *scheduled};
+}
+
+void fold(Notification notification, std::vector<Notification>& others) {
+  for (Notification& other : others) {
+    if (other.type != notification.type) continue;
+    if (notification.type == Notification::Type::abort_job_requested) return;
+    if (other.queue != notification.queue) continue;
+    other.count =
+        static_cast<int>(std::min<std::int64_t>(std::int64_t{other.count} + notification.count, INT_MAX));
+    other.scheduled = other.scheduled || notification.scheduled;
+    return;
+  }
+  others.push_back(std::move(notification));
 }
 
 std::vector<std::string> channels_for(const std::vector<std::string>& queues) {
@@ -164,6 +185,15 @@ std::optional<Session::Word> Session::next_word() {
   return Word{notify->relname, notify->extra};
 }
 
+// Another job has to stop: said already, and not worth being parsed a hundred thousand times.
+bool says_nothing_new(const std::string& payload, const std::vector<Notification>& notifications) {
+  if (payload.find(kAbortRequested) == std::string::npos || payload.find(kJobInserted) != std::string::npos)
+    return false;
+  return std::any_of(notifications.begin(), notifications.end(), [](const Notification& notification) {
+    return notification.type == Notification::Type::abort_job_requested;
+  });
+}
+
 }  // namespace
 
 struct Listener::Impl {
@@ -194,6 +224,8 @@ struct Listener::Impl {
   std::optional<Session> session;         // subscribing, listening
   bool probe_is_out = false;
   std::optional<Clock::time_point> probed_at;
+  bool has_more = false;  // libpq holds words that were not taken yet
+  std::uint64_t heard = 0;
 
   bool established = false;            // not taken yet
   int connections = 0;                 // how often LISTEN was confirmed
@@ -256,13 +288,22 @@ void Listener::Impl::become_listening(Clock::time_point now) {
 }
 
 void Listener::Impl::take_words(Clock::time_point now, std::vector<Notification>& notifications) {
-  while (const auto word = session->next_word()) {
+  has_more = true;
+  for (int words = 0; words < kMaxWordsAtOnce && notifications.size() < kMaxNotificationsAtOnce; ++words) {
+    const auto word = session->next_word();
+    if (!word) {
+      has_more = false;
+      return;
+    }
     if (word->channel == probe_channel) {
       probe_is_out = false;
       probed_at = now;
       deadline = now + options.probe_interval;
+    } else if (says_nothing_new(word->payload, notifications)) {
+      ++heard;
     } else if (auto notification = parse_notification(word->channel, word->payload)) {
-      notifications.push_back(*std::move(notification));
+      ++heard;
+      fold(*std::move(notification), notifications);
     }
   }
 }
@@ -281,6 +322,7 @@ void Listener::Impl::probe(Clock::time_point now) {
 void Listener::Impl::fail(const std::string& error, Clock::time_point now) {
   attempt.reset();
   session.reset();
+  has_more = false;
   phase = Phase::waiting;
   deadline = now + backoff.next(sys::chance());
   failure = error;
@@ -317,6 +359,7 @@ Listener::Wants Listener::wants() const {
 }
 
 Listener::Clock::time_point Listener::deadline() const {
+  if (impl_->has_more) return Clock::time_point();  // at once
   return impl_->attempt ? impl_->attempt->deadline() : impl_->deadline;
 }
 
@@ -339,6 +382,9 @@ std::optional<std::string> Listener::take_failure() {
 }
 int Listener::reconnects() const {
   return std::max(impl_->connections - 1, 0);
+}
+std::uint64_t Listener::heard() const {
+  return impl_->heard;
 }
 std::optional<Listener::Clock::time_point> Listener::probed_at() const {
   return impl_->probed_at;

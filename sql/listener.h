@@ -22,6 +22,8 @@
 namespace postpone::sql {
 
 // A word from the database, as the payload says it. Payloads that are not of the contract's form are ignored.
+// Whoever may connect to the database may send any of them, so that each is a hint to look there, and no
+// more.
 struct Notification {
   enum class Type { job_inserted, abort_job_requested };
   Type type = Type::job_inserted;
@@ -33,6 +35,10 @@ struct Notification {
 
 // The channel and payload of one notification, parsed; nothing when it is none of ours. Pure.
 std::optional<Notification> parse_notification(std::string_view channel, std::string_view payload);
+
+// Adds a notification to others that are handled together with it: what says the same becomes one. Of a queue
+// the jobs are added up; that some job has to stop is said once, with the number of the first. Pure.
+void fold(Notification notification, std::vector<Notification>& others);
 
 // The channels to listen on for these queues (empty = all): one for each queue, or the any-queue channel when
 // all are served or a name is too long for a channel (40 bytes). Pure.
@@ -71,7 +77,8 @@ class Listener {
   // When advance() is to be called even though the socket is silent.
   Clock::time_point deadline() const;
 
-  // Goes on as far as it can without blocking, and returns what has come in.
+  // Goes on as far as it can without blocking, and returns what has come in, folded. When very much has, it
+  // returns a part, and deadline() is due at once: others of the event loop are served in between.
   std::vector<Notification> advance(Clock::time_point now);
 
   // True once after each time that LISTEN was confirmed.
@@ -79,6 +86,7 @@ class Listener {
   // Once after each attempt or connection that failed: why.
   std::optional<std::string> take_failure();
   int reconnects() const;
+  std::uint64_t heard() const;  // notifications, before they were folded
   // When a probe last came back: the connection was good then. Nothing = none has yet.
   std::optional<Clock::time_point> probed_at() const;
 

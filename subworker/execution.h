@@ -18,6 +18,7 @@ enum class StopReason {
   requested,   // somebody asked to abort the job
   time_limit,  // it outlasted its time limit
   shutdown,    // this sub-worker has to go, and its grace is over
+  taken,       // the database says that the job is not ours any more: its lock may be another's by now
   fenced,      // our lease is lost, or nobody can tell: another host may take the job
 };
 

@@ -27,6 +27,8 @@ constexpr auto kLateCommit =
 constexpr auto kLeavingSlice = 100ms;
 constexpr auto kLastDuties = 2s;     // told to leave: to settle what the last ones left, whatever the grace
 constexpr auto kOrphanSilence = 5s;  // a living sub-worker shows itself every second at least
+// Between two looks for jobs that have to stop, however often somebody rings for that.
+constexpr auto kStopPause = 20ms;
 
 // Thrown out of a task executable's answer that is waited for.
 struct Leaves {};
@@ -44,7 +46,8 @@ Housekeeper::Housekeeper(const config::Config& config, const board::Board& board
       backoff_(kShortestWait, 400ms),
       duties_(duties()),
       locked_backoff_(std::min<Milliseconds>(config.supervisor.heartbeat_interval / 10, 100ms),
-                      config.supervisor.heartbeat_interval) {}
+                      config.supervisor.heartbeat_interval),
+      stop_pause_(kStopPause, std::max(kStopPause, config.supervisor.polling_interval)) {}
 
 // Heartbeats first: everybody who works here depends on them, and the others may have to wait for a lock.
 std::vector<Housekeeper::Duty> Housekeeper::duties() {
@@ -53,19 +56,18 @@ std::vector<Housekeeper::Duty> Housekeeper::duties() {
   const sys::Pause later({kShortestWait, 5s});
   using H = Housekeeper;
   return {{"heartbeats", &H::keep_heartbeats, &H::heartbeats_due, soon},
+          {"jobs to stop", &H::stop_jobs, &H::stop_look_due, soon},
           {"graves", &H::settle_graves, &H::graves_due, later},
           {"stalled jobs", &H::watch_stalled, &H::watch_due, later},
           {"scheduled jobs", &H::watch_due_jobs, &H::due_jobs_due, later},
           {"periodic tasks", &H::defer_periodic, &H::tick_due, later},
-          {"aborts", &H::pass_on_aborts, &H::abort_poll_due, later},
           {"queue depths", &H::look_at_queues, &H::look_at_queues_due, later}};
 }
 
 board::SubWorkerExit Housekeeper::run() {
   leash_.say(board::LeashWord::started, 0);
   while (!replaced() && !may_leave()) {
-    // Answer first: whatever is rung for from here on is looked after in the next round.
-    if ((header_.housekeeper_doorbell.answer() & board::kRungForWork) != 0) look_for_due(kLateCommit);
+    answer_bell();  // first: whatever is rung for from here on is looked after in the next round
     try {
       if (!manager_) connect();
       round();
@@ -85,6 +87,12 @@ board::SubWorkerExit Housekeeper::run() {
     }
   }
   return board::SubWorkerExit::drained;
+}
+
+void Housekeeper::answer_bell() {
+  const std::uint32_t reasons = header_.housekeeper_doorbell.answer();
+  if ((reasons & board::kRungForWork) != 0) look_for_due(kLateCommit);
+  if ((reasons & board::kRungForAborts) != 0) look_for_stops();
 }
 
 // What is left undone stands on the board and in the database, for the one that follows.
@@ -107,7 +115,8 @@ void Housekeeper::learn_schedules() {
     const auto keep_house = [this] {
       tick();
       if (replaced() || may_leave()) throw Leaves();
-      if (until_next_round() == 0ns || header_.housekeeper_doorbell.is_rung()) round();
+      answer_bell();
+      if (until_next_round() == 0ns || look_back_) round();
     };
     try {
       periodic_.add(describe(config_.groups[schedules_known_], keep_house));
@@ -139,6 +148,7 @@ void Housekeeper::connect() {
   // Another server (after a failover) may have another idea of the time.
   due_seen_ = due_seen_ ? std::min(*due_seen_, server_now()) : server_now();
   look_for_due(kLateCommit);  // what was scheduled while we were away
+  look_for_stops();
   next_heartbeat_ = Clock::now();
   rescuer_.connected(Clock::now());
   for (Duty& duty : duties_) duty.pause.succeeded();  // what failed may have been the connection's fault
@@ -335,14 +345,29 @@ void Housekeeper::defer_periodic() {
   }
 }
 
-// --- aborts ---
+// --- jobs that have to stop ---
 
-void Housekeeper::pass_on_aborts() {
-  if (Clock::now() < next_abort_poll_) return;
-  next_abort_poll_ = Clock::now() + config_.supervisor.polling_interval;
-  const auto ids = leases();
-  if (ids.empty()) return;
-  for (sql::JobId job_id : manager_->jobs_to_abort(ids)) board::request_abort(board_, job_id);
+// A notification hints that some job has to stop. Anybody can send one, and it may come before the runner has
+// read the answer to its fetch and written the job on the board. So the database is asked at once, and again
+// with growing waits, up to the polling interval, which also heals hints that were lost.
+void Housekeeper::look_for_stops() {
+  stop_pause_.reset();
+  next_stop_look_ = std::min(next_stop_look_, std::max(Clock::now(), stops_looked_at_ + kStopPause));
+}
+
+void Housekeeper::stop_jobs() {
+  const auto now = Clock::now();
+  if (now < next_stop_look_) return;
+  stops_looked_at_ = now;
+  next_stop_look_ = now + stop_pause_.next(sys::chance());
+  const std::vector<board::RunningJobView> views = board::running_jobs(board_);
+  if (views.empty()) return;
+  std::vector<sql::RunningJob> running;
+  for (const board::RunningJobView& view : views) running.push_back({view.worker_id, view.job_id});
+  for (const sql::JobToStop& stop : manager_->jobs_to_stop(running))
+    for (const board::RunningJobView& view : views)
+      if (view.job_id == stop.job.job_id && view.worker_id == stop.job.worker_id)
+        board::request_stop(board_, view, stop.is_held ? board::StopWish::abort : board::StopWish::taken);
 }
 
 // --- telling ---

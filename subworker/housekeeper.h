@@ -6,7 +6,8 @@
 //                jobs that are left to people are told of (subworker/rescuer.h)
 //   due jobs     rings sub-workers at the moment when a scheduled job becomes due
 //   periodic     defers the jobs of periodic tasks at their ticks
-//   aborts       passes on abort requests whose notification did not come (or is not listened to)
+//   stops        asks which of the jobs that run have to stop, when a notification hints at one, and now and
+//   then
 //
 // One connection of its own, one thread. Each duty is level-triggered: it looks what is to be done and does
 // it; a duty that failed is done at the next round. Errors of the database cost time, never the process.
@@ -72,7 +73,9 @@ class Housekeeper {
   void wake_everybody();
   void wake_for(const std::vector<std::string>& queues);
   void defer_periodic();
-  void pass_on_aborts();
+  void answer_bell();
+  void look_for_stops();
+  void stop_jobs();
   void look_at_queues();
   std::vector<sql::WorkerId> leases() const;
   Clock::time_point heartbeats_due() const { return next_heartbeat_; }
@@ -80,7 +83,7 @@ class Housekeeper {
   Clock::time_point watch_due() const { return rescuer_.next_watch(); }
   Clock::time_point due_jobs_due() const;
   Clock::time_point tick_due() const;
-  Clock::time_point abort_poll_due() const { return next_abort_poll_; }
+  Clock::time_point stop_look_due() const { return next_stop_look_; }
   Clock::time_point look_at_queues_due() const { return teller_.next_look(); }
   Clock::duration until_next_round() const;
   void wait(Clock::duration limit);
@@ -111,7 +114,9 @@ class Housekeeper {
   Clock::time_point next_heartbeat_;
   sys::Backoff locked_backoff_;               // until the next heartbeat, while a lease's row is locked
   std::vector<sql::WorkerId> locked_leases_;  // at the last heartbeat
-  Clock::time_point next_abort_poll_;
+  sys::Backoff stop_pause_;
+  Clock::time_point stops_looked_at_;
+  Clock::time_point next_stop_look_;
   std::optional<sql::NextDue> next_due_;  // the next scheduled job, to be woken for at next_due_at_
   Clock::time_point next_due_at_;
   std::optional<sql::SystemTime> due_seen_;  // up to here jobs were woken for; nothing = not connected yet

@@ -76,6 +76,9 @@ void stopped(sql::Outcome& outcome, StopReason reason, const TaskDescription& ta
     case StopReason::fenced:
       interrupted(outcome, "its sub-worker could not keep its lease");
       return;
+    case StopReason::taken:  // has no outcome, see taken_away()
+      interrupted(outcome, "the job is no longer its sub-worker's");
+      return;
   }
 }
 
@@ -251,6 +254,19 @@ std::string explain(const sql::Outcome& outcome) {
   if (outcome.exception_type.empty() || outcome.message.empty())
     return outcome.exception_type + outcome.message;
   return outcome.exception_type + ": " + outcome.message;
+}
+
+sql::Outcome taken_away(const sql::Job& job, const Execution& execution) {
+  sql::Outcome outcome = begin(job);
+  outcome.action = sql::Action::abort;
+  outcome.cause = sql::Cause::aborted;
+  outcome.message =
+      "stopped, and no outcome is recorded: the job was deleted, finished or sent back by somebody else "
+      "while "
+      "it ran";
+  outcome.run_time = execution.run_time;
+  outcome.cpu_time = execution.cpu_time;
+  return outcome;
 }
 
 sql::Outcome given_back(const sql::Job& job) {

@@ -29,6 +29,9 @@ std::string explain(const sql::Outcome& outcome);
 // The outcome of a job that was fetched and is not begun: it waits again as if nothing had happened.
 sql::Outcome given_back(const sql::Job& job);
 
+// What is told of a run that was stopped because the job is not ours any more. It is not recorded.
+sql::Outcome taken_away(const sql::Job& job, const Execution& execution);
+
 // The outcome of a job whose task this executable does not have: failed, without a run.
 sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
                           const std::string& executable, config::DeleteJobs delete_jobs);

@@ -244,6 +244,7 @@ void SubWorker::run_job(const sql::Job& job) {
   log_ending(job, outcome);
   count(outcome);
   if (outcome.action != sql::Action::release) teller_.job_ended(job, outcome);
+  if (std::exchange(taken_, false)) return entry.phase.store(board::JobPhase::none);
   keep(std::move(outcome));
 }
 
@@ -268,28 +269,31 @@ sql::Outcome SubWorker::execute(const sql::Job& job, board::JobEntry& entry) {
   }
   const auto time_limit = task->time_limit.count() > 0 ? task->time_limit : group_.time_limit;
   RunHooks hooks;
-  hooks.on_tick = [&](std::chrono::nanoseconds) { return on_run_tick(job); };
+  hooks.on_tick = [&](std::chrono::nanoseconds) { return on_run_tick(); };
   hooks.on_progress = [&](std::uint64_t done, std::uint64_t total) {
     teller_.progressed(job, done, total);
     show(fmt::format("running {} (job {}), {}/{}", job.task, job.id, done, total));
   };
-  slot_.abort_job_id.store(0);  // what is set from now on is meant for this job
-  entry.phase.store(board::JobPhase::running);
+  slot_.begin_run(entry);
   sys::crash_point("sub_worker.job_on_board");
   teller_.job_started(job, time_limit);
   const Execution execution = task_->run(job, time_limit, hooks);
   left_behind_ = task_->survived();  // before the lock of the job can be free
   fence_.stand_down();
+  taken_ = execution.stop == StopReason::taken;
+  if (taken_) return taken_away(job, execution);
   return decide(job, execution, *task, group_.delete_jobs);
 }
 
-std::optional<RunHooks::Stop> SubWorker::on_run_tick(const sql::Job& job) {
+std::optional<RunHooks::Stop> SubWorker::on_run_tick() {
   tick();
   teller_.weigh_task(task_->jobs_served(), false);
   lend_connection();
   if (fence_.is_up(session_.leased_since_ns())) return RunHooks::Stop{StopReason::fenced, true};
   fence_.guard(session_.leased_since_ns());
-  if (slot_.abort_job_id.load() == job.id) return RunHooks::Stop{StopReason::requested};
+  if (const auto wish = slot_.stop_wish())
+    return *wish == board::StopWish::taken ? RunHooks::Stop{StopReason::taken, true}
+                                           : RunHooks::Stop{StopReason::requested};
   if (!leaving() || !leaving_since_) return std::nullopt;
   if (leaving_now()) return RunHooks::Stop{StopReason::shutdown, true};
   if (Clock::now() - *leaving_since_ > config_.supervisor.shutdown_grace)

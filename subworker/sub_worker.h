@@ -53,7 +53,7 @@ class SubWorker {
   void run_job(const sql::Job& job);
   bool may_start();
   sql::Outcome execute(const sql::Job& job, board::JobEntry& entry);
-  std::optional<RunHooks::Stop> on_run_tick(const sql::Job& job);
+  std::optional<RunHooks::Stop> on_run_tick();
   void lend_connection();
   void keep(sql::Outcome outcome);
   void write_on_board(std::size_t index);
@@ -88,6 +88,7 @@ class SubWorker {
   // must not run through the queue and leave all of its jobs in `doing`.
   sys::Pause refusals_{{std::chrono::milliseconds(500), std::chrono::minutes(1)}};
   bool ready_ = false;
+  bool taken_ = false;        // the job that ran last is no longer ours, and has no outcome
   bool running_ = false;      // a job
   bool freed_lock_ = false;   // by the outcomes that are not recorded
   bool left_behind_ = false;  // something that the last job had started lives on, whatever we try

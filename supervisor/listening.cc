@@ -19,7 +19,6 @@ void Listening::advance() {
   if (listener_.state() != sql::Listener::State::listening) handlers_.on_connecting();
   const auto notifications = listener_.advance(now);
   if (std::exchange(facts_.state, listener_.state()) != facts_.state) facts_.since = now;
-  facts_.notifications += notifications.size();
   if (!notifications.empty()) facts_.last_notification = now;
   const bool established = listener_.take_established();
   say_what_changed(established);
@@ -31,6 +30,7 @@ void Listening::advance() {
 Listening::Facts Listening::facts() const {
   Facts facts = facts_;
   facts.reconnects = listener_.reconnects();
+  facts.notifications = listener_.heard();
   facts.last_probe = listener_.probed_at();
   return facts;
 }

@@ -24,8 +24,6 @@ using namespace std::chrono_literals;
 constexpr auto kUpkeepInterval = 1s;           // heartbeats on the board are looked at so often
 constexpr auto kFrozen = 3 * kUpkeepInterval;  // no upkeep for so long: we were not running
 constexpr auto kBurialRetry = 5ms;             // SIGKILL takes a moment; nobody waits for it here
-constexpr auto kAbortRetry = 10ms;
-constexpr auto kAbortMemory = 2s;
 constexpr auto kOneShotInterval = 20ms;
 constexpr auto kKillMargin = 5s;  // beyond what the sub-workers grant themselves when draining
 
@@ -307,7 +305,6 @@ void Supervisor::upkeep() {
     replace_outdated();
     spawn_missing();
     kill_overdue();
-    pass_on_aborts();
     check_one_shot();
   }
   check_drained();
@@ -443,7 +440,6 @@ void Supervisor::set_timer() {
   auto at = Clock::now() + kUpkeepInterval;
   if (const auto deadline = roster_.next_deadline()) at = std::min(at, *deadline);
   if (one_shot_ && phase_ == Phase::working) at = std::min(at, Clock::now() + kOneShotInterval);
-  if (!aborts_.empty()) at = std::min(at, Clock::now() + kAbortRetry);
   if (!burials_.empty() || leftovers_) at = std::min(at, Clock::now() + kBurialRetry);
   if (const auto next = service_.next()) at = std::min(at, *next);
   timer_.set(std::max(at, Clock::now() + 1ms), [this] { upkeep(); });
@@ -484,22 +480,13 @@ void Supervisor::listen() {
 }
 
 void Supervisor::on_notification(const sql::Notification& notification) {
-  if (notification.type == sql::Notification::Type::abort_job_requested) {
-    aborts_.push_back({notification.job_id, Clock::now() + kAbortMemory});
-    return upkeep();
-  }
+  // A hint, which anybody may give: the housekeeper asks the database which jobs have to stop.
+  if (notification.type == sql::Notification::Type::abort_job_requested)
+    return board_.header().housekeeper_doorbell.ring(board::kRungForAborts);
   if (notification.scheduled) board_.header().housekeeper_doorbell.ring(board::kRungForWork);
   sys::crash_point("supervisor.notification_heard");
   if (notification.count > 0)
     board::wake(board_, config_.groups_serving(notification.queue), notification.count);
-}
-
-// An abort may be heard of before the sub-worker has read the answer to its fetch and written the job on the
-// board, so it is tried again for a while; the job of another host never shows up.
-void Supervisor::pass_on_aborts() {
-  std::erase_if(aborts_, [this](const AbortRequest& request) {
-    return board::request_abort(board_, request.job_id) || Clock::now() >= request.forget_at;
-  });
 }
 
 void Supervisor::ring_everybody(std::uint32_t reasons) {

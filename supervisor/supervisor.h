@@ -81,10 +81,6 @@ class Supervisor {
     std::uint32_t generation;
     bool forgiven;  // it ended without being ready, perhaps, and that is no failure
   };
-  struct AbortRequest {
-    std::int64_t job_id;
-    Clock::time_point forget_at;
-  };
   // What is known of who sits in a slot, besides what the roster knows.
   struct Tenure {
     std::string group;      // its name, for people: the group may be gone
@@ -152,7 +148,6 @@ class Supervisor {
   void start_working();
   void listen();
   void on_notification(const sql::Notification& notification);
-  void pass_on_aborts();
   void ring_everybody(std::uint32_t reasons);
   bool everybody_idle() const;
 
@@ -194,10 +189,9 @@ class Supervisor {
   std::vector<Tenure> tenures_;                   // by slot
   int waiting_posts_ = 0;                         // sub-workers for which there is no slot yet
   std::vector<std::unique_ptr<Child>> children_;  // by member; the preflight last
-  std::vector<pid_t> strangers_;      // children of whoever was this process before its exec: none of ours
-  bool leftovers_ = false;            // of a check that ended badly, what it was asking, may live on
-  std::vector<Burial> burials_;       // reaped, what they left behind is not dead yet or not buried
-  std::vector<AbortRequest> aborts_;  // heard of, and the job was not seen running yet
+  std::vector<pid_t> strangers_;  // children of whoever was this process before its exec: none of ours
+  bool leftovers_ = false;        // of a check that ended badly, what it was asking, may live on
+  std::vector<Burial> burials_;   // reaped, what they left behind is not dead yet or not buried
   std::optional<Listening> listening_;
   std::map<std::string, sys::FileStamp> stamps_;  // of the task executables that are known to be good
   std::optional<Pending> pending_;

@@ -9,8 +9,10 @@
 --   {"type": "job_inserted", "job_id": N, "queue": Q, "count": K}   K jobs of Q can be looked for now, N is the first
 --       and "scheduled": true                                       (also) jobs of Q that wait for a time to come
 --       and "freed_lock": true                                      among them one whose lock has become free
---   {"type": "abort_job_requested", "job_id": N}                    N is running and ought to stop
--- Python's workers look at type, and at job_id of the second; they ignore the rest.
+--   {"type": "abort_job_requested", "job_id": N}                    N is running and ought to stop, or was running and
+--       has been deleted, finished or sent back by somebody else than the worker that runs it
+-- Python's workers look at type, and at job_id of the second; they ignore the rest. Anybody may send these words, so
+-- who hears one asks the database (postpone_jobs_to_stop) before acting on it.
 
 -- Procrastinate's own triggers, whatever their version called them.
 DO $$
@@ -88,6 +90,14 @@ BEGIN
 END
 $$;
 
+-- Is this lease, or was it a moment ago, that of a worker of Postpone?
+CREATE OR REPLACE FUNCTION postpone_is_ours(p_worker_id bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM postpone_workers WHERE worker_id = p_worker_id);
+END
+$$;
+
 CREATE OR REPLACE FUNCTION postpone_jobs_inserted() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -116,6 +126,7 @@ DECLARE
     ready_ids bigint[];
     freed_locks text[];
     aborts boolean;
+    taken_ids bigint[];
 BEGIN
     -- Most statements start or finish a job without a lock: for them this one query is all.
     WITH change AS MATERIALIZED (
@@ -125,6 +136,13 @@ BEGIN
                    AND (before.status, before.scheduled_at) IS DISTINCT FROM (after.status, after.scheduled_at)
                    AS is_scheduled,
                after.abort_requested AND NOT before.abort_requested AS is_to_abort,
+               -- Not as the worker of Postpone that runs the job ends it. Python's workers keep worker_id.
+               before.status = 'doing' AND before.worker_id IS NOT NULL
+                   AND (after.status <> 'doing' OR after.worker_id IS DISTINCT FROM before.worker_id)
+                   AND NOT (after.status <> 'doing' AND after.worker_id IS NULL
+                            AND after.attempts = before.attempts + 1)
+                   AND (after.status = 'doing' OR postpone_is_ours(before.worker_id))
+                   AS is_taken,
                after.status = 'todo'
                    AND (before.status, before.queue_name, before.priority, before.lock, before.scheduled_at)
                    IS DISTINCT FROM (after.status, after.queue_name, after.priority, after.lock, after.scheduled_at)
@@ -147,8 +165,8 @@ BEGIN
         WHERE event.type IS NOT NULL
     )
     SELECT array_agg(id) FILTER (WHERE is_ready), array_agg(DISTINCT lock) FILTER (WHERE frees_lock),
-           bool_or(is_to_abort)
-    INTO ready_ids, freed_locks, aborts
+           bool_or(is_to_abort), array_agg(id) FILTER (WHERE is_taken)
+    INTO ready_ids, freed_locks, aborts, taken_ids
     FROM change;
 
     IF ready_ids IS NOT NULL OR freed_locks IS NOT NULL THEN
@@ -168,6 +186,11 @@ BEGIN
             after.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', id)::text)
         FROM before JOIN after USING (id)
         WHERE after.status = 'doing' AND after.abort_requested AND NOT before.abort_requested;
+    END IF;
+    IF taken_ids IS NOT NULL THEN
+        PERFORM postpone_notify(
+            before.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', id)::text)
+        FROM before JOIN unnest(taken_ids) AS taken (id) USING (id);
     END IF;
     RETURN NULL;
 END
@@ -189,6 +212,10 @@ BEGIN
         FROM postpone_successors(freed_locks)
         GROUP BY queue_name;
     END IF;
+    PERFORM postpone_notify(
+        deleted.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', deleted.id)::text)
+    FROM deleted
+    WHERE deleted.status = 'doing' AND postpone_is_ours(deleted.worker_id);
     RETURN NULL;
 END
 $$;

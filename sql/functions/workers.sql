@@ -113,3 +113,23 @@ BEGIN
     END IF;
 END
 $$;
+
+-- Of jobs that run (number n under lease n, as their runner knows them): those that have to stop. Either an abort was
+-- asked for, or the lease does not hold the job any more: its row was deleted, finished, sent back or given to another.
+CREATE OR REPLACE FUNCTION postpone_jobs_to_stop(p_worker_ids bigint[], p_job_ids bigint[])
+RETURNS TABLE (worker_id bigint, job_id bigint, is_held boolean)
+LANGUAGE plpgsql STABLE
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT running.worker_id, running.job_id, job.id IS NOT NULL
+    FROM unnest(p_worker_ids, p_job_ids) AS running (worker_id, job_id)
+    LEFT JOIN procrastinate_jobs AS job
+        ON job.id = running.job_id AND job.status::text = 'doing'
+            AND job.worker_id IS NOT DISTINCT FROM running.worker_id
+    WHERE job.id IS NULL OR job.abort_requested;
+END
+$$;

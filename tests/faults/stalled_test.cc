@@ -99,7 +99,7 @@ TEST_F(Stalled, AJobThatIsFinishedByForceIsStoppedWhereItRuns) {
   EXPECT_EQ(postpone({"jobs", "finish", id, "--status", "succeeded", "--force"}).exit_status, 0);
   EXPECT_TRUE(eventually([&] { return runner_of(family, "test.until") == 0; })) << family.log();
   EXPECT_TRUE(eventually([&] {
-    return family.log().find("no longer ours when it ended") != std::string::npos;
+    return family.log().find("no outcome is recorded") != std::string::npos;
   })) << family.log();
   EXPECT_EQ(status(id), "succeeded");
   EXPECT_EQ(causes(id), "finished_by_hand");

@@ -88,7 +88,7 @@ TEST(BoardSlot, EachIncarnationStartsAfresh) {
 
   slot.enter(SlotState::running);
   slot.command = Command::drain;
-  slot.abort_job_id = 7;
+  slot.stop = 7;
   slot.worker_id = 8;
   slot.task_pid = 9;
   slot.holds_permit = 1;
@@ -99,7 +99,7 @@ TEST(BoardSlot, EachIncarnationStartsAfresh) {
   EXPECT_EQ(slot.group, 4U);
   EXPECT_EQ(slot.state, SlotState::vacant);
   EXPECT_EQ(slot.command, Command::run);
-  EXPECT_EQ(slot.abort_job_id, 0);
+  EXPECT_EQ(slot.stop, 0);
   EXPECT_EQ(slot.worker_id, 0);
   EXPECT_EQ(slot.task_pid, 0);
   EXPECT_EQ(slot.holds_permit, 0U);

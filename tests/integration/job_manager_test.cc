@@ -258,12 +258,40 @@ TEST_F(AJobManager, AsksARunningJobToStop) {
   const JobId id = defer(request_of("t"));
   fetch_one();
   EXPECT_FALSE(manager.cancel(id, false, false));
-  EXPECT_THAT(manager.jobs_to_abort({worker}), IsEmpty());
+  EXPECT_THAT(manager.jobs_to_stop({{worker, id}}), IsEmpty());
   EXPECT_TRUE(manager.cancel(id, true, false));
   EXPECT_TRUE(job(id).abort_requested);
-  EXPECT_THAT(manager.jobs_to_abort({worker, worker + 1}), ElementsAre(id));
-  EXPECT_THAT(manager.jobs_to_abort({worker + 1}), IsEmpty());
-  EXPECT_THAT(manager.jobs_to_abort({}), IsEmpty());
+  const auto stops = manager.jobs_to_stop({{worker, id}});
+  ASSERT_THAT(stops, SizeIs(1));
+  EXPECT_EQ(stops[0].job.job_id, id);
+  EXPECT_TRUE(stops[0].is_held);
+  EXPECT_THAT(manager.jobs_to_stop({}), IsEmpty());
+}
+
+TEST_F(AJobManager, KnowsWhichJobsAreTheirRunnersNoMore) {
+  const auto other = manager.register_worker({"s", "h", "other", 1});
+  std::vector<RunningJob> running;
+  for (int i = 0; i < 6; ++i) {
+    const JobId id = defer(request_of("t"));
+    fetch_one();
+    running.push_back({worker, id});
+  }
+  EXPECT_THAT(manager.jobs_to_stop(running), IsEmpty());
+  const auto id = [&](std::size_t i) { return std::to_string(running[i].job_id); };
+  database.execute("DELETE FROM procrastinate_jobs WHERE id = " + id(0));
+  database.execute("UPDATE procrastinate_jobs SET status = 'todo' WHERE id = " + id(1));
+  database.execute("UPDATE procrastinate_jobs SET status = 'succeeded' WHERE id = " + id(2));
+  database.execute("UPDATE procrastinate_jobs SET worker_id = " + std::to_string(other) +
+                   " WHERE id = " + id(3));
+  database.execute("UPDATE procrastinate_jobs SET worker_id = NULL WHERE id = " + id(4));
+  std::vector<JobId> taken;
+  for (const JobToStop& stop : manager.jobs_to_stop(running)) {
+    EXPECT_FALSE(stop.is_held);
+    EXPECT_EQ(stop.job.worker_id, worker);
+    taken.push_back(stop.job.job_id);
+  }
+  EXPECT_THAT(taken, testing::UnorderedElementsAre(running[0].job_id, running[1].job_id, running[2].job_id,
+                                                   running[3].job_id, running[4].job_id));
 }
 
 TEST_F(AJobManager, LetsAFailedJobWaitAgain) {

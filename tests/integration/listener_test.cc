@@ -154,6 +154,68 @@ TEST_F(AListener, HearsThatAJobIsToStop) {
   EXPECT_TRUE(loop.until_heard(Notification::Type::abort_job_requested, id));
 }
 
+TEST_F(AListener, HearsNothingOfAStopWhenARunnerItselfEndsItsJob) {
+  Loop loop(options_for(database.url()));
+  ASSERT_TRUE(loop.until_established()) << loop.failure;
+  const WorkerId worker = manager.register_worker({"s", "h", "n", 1});
+  for (const auto& [action, deleted] : {std::pair(Action::succeed, false),
+                                        {Action::succeed, true},
+                                        {Action::fail, false},
+                                        {Action::retry, false},
+                                        {Action::abort, false}}) {
+    defer("kitchen");
+    const Job job =
+        manager.finish_and_fetch(worker, {}, {.worker_id = worker, .max_jobs = 1}).fetched.jobs.at(0);
+    Outcome outcome;
+    outcome.job_id = job.id;
+    outcome.attempt = job.attempts + 1;
+    outcome.action = action;
+    outcome.delete_job = deleted;
+    if (action == Action::retry) outcome.retry_in = 24h;
+    const auto recorded =
+        manager.finish_and_fetch(worker, {to_json(outcome)}, {.worker_id = worker, .max_jobs = 0});
+    EXPECT_EQ(recorded.recorded.at(0).disposition, Disposition::recorded);
+  }
+  // A worker of Procrastinate ends two of its own.
+  const std::string python = database.execute("select worker_id from procrastinate_register_worker_v1()");
+  for (const char* deleted : {"false", "true"}) {
+    const std::string id = std::to_string(defer("kitchen"));
+    database.execute("select * from procrastinate_fetch_job_v2(null, " + python + ")");
+    database.execute("select procrastinate_finish_job_v1(" + id + ", 'succeeded', " + deleted + ")");
+  }
+  ASSERT_TRUE(loop.until_heard(Notification::Type::job_inserted, defer("garden")));
+  for (const Notification& word : loop.heard) EXPECT_EQ(word.type, Notification::Type::job_inserted);
+}
+
+TEST_F(AListener, HearsThatAJobWasTakenFromItsRunner) {
+  Loop loop(options_for(database.url()));
+  ASSERT_TRUE(loop.until_established()) << loop.failure;
+  for (const std::string statement :
+       {"update procrastinate_jobs set status = 'failed'", "update procrastinate_jobs set worker_id = null",
+        "delete from procrastinate_workers", "delete from procrastinate_jobs"}) {
+    const JobId id = defer("kitchen");
+    const WorkerId lease = manager.register_worker({"s", "h", "n", 1});
+    ASSERT_EQ(manager.finish_and_fetch(lease, {}, {.worker_id = lease, .max_jobs = 1}).fetched.jobs.size(),
+              1U);
+    database.execute(statement + (statement.ends_with("workers") ? " where id = " + std::to_string(lease)
+                                                                 : " where id = " + std::to_string(id)));
+    EXPECT_TRUE(loop.until_heard(Notification::Type::abort_job_requested, id)) << statement;
+    loop.heard.clear();
+  }
+}
+
+TEST_F(AListener, HearsAHundredThousandWordsAsAFew) {
+  Loop loop(options_for(database.url()));
+  ASSERT_TRUE(loop.until_established()) << loop.failure;
+  database.execute(
+      "select pg_notify('procrastinate_any_queue_v1', "
+      "format('{\"type\":\"abort_job_requested\",\"job_id\":%s}', n)) from generate_series(1, 100000) as n");
+  const JobId id = defer("kitchen");
+  ASSERT_TRUE(loop.until_heard(Notification::Type::job_inserted, id));
+  EXPECT_EQ(loop.listener.heard(), 100'001U);
+  EXPECT_LT(loop.heard.size(), 10'000U);
+}
+
 TEST_F(AListener, ConnectsAgainWhenItsSessionIsEnded) {
   Loop loop(options_for(database.url()));
   ASSERT_TRUE(loop.until_established()) << loop.failure;

@@ -57,6 +57,32 @@ TEST(Notifications, ACountMayBeZeroOrHuge) {
             INT_MAX);
 }
 
+TEST(Notifications, WhatSaysTheSameBecomesOne) {
+  using Type = Notification::Type;
+  std::vector<Notification> heard;
+  for (const Notification& word : {Notification{Type::job_inserted, 1, "a", 2, false},
+                                   Notification{Type::abort_job_requested, 7, "", 1, false},
+                                   Notification{Type::job_inserted, 2, "b", 1, false},
+                                   Notification{Type::abort_job_requested, 8, "a", 1, false},
+                                   Notification{Type::job_inserted, 3, "a", INT_MAX, true}})
+    fold(word, heard);
+  ASSERT_EQ(heard.size(), 3U);
+  EXPECT_EQ(heard[0].count, INT_MAX);
+  EXPECT_TRUE(heard[0].scheduled);
+  EXPECT_EQ(heard[1].job_id, 7);
+  EXPECT_EQ(heard[2].queue, "b");
+  EXPECT_EQ(heard[2].count, 1);
+}
+
+TEST(Notifications, AWordLongerThanAnyOfOursIsNotRead) {
+  const std::string queue(128, 'q');
+  const auto with = [&](const std::string& more) {
+    return R"({"type": "job_inserted", "job_id": 1, "queue": ")" + queue + R"(", "more": ")" + more + "\"}";
+  };
+  EXPECT_TRUE(parse_notification(kAny, with("")));
+  EXPECT_FALSE(parse_notification(kAny, with(std::string(7000, 'x'))));
+}
+
 TEST(Notifications, WhatIsNotOfTheContractsFormIsIgnored) {
   for (const char* payload : {
            "",
