@@ -23,6 +23,13 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kTickInterval{500};
 
+// A connection that is kept for the next job idles on purpose, whatever the role or the database has as a
+// limit. It travels with the first work. Behind a pooler the session may be another's the next time: it is
+// left as it is where there is no limit.
+constexpr std::string_view kMayIdle =
+    "select set_config('idle_session_timeout', '0', false)"
+    " where current_setting('idle_session_timeout') <> '0'";
+
 std::string field_of(const PGresult* result, int field) {
   const char* text = PQresultErrorField(result, field);
   return text != nullptr ? text : "";
@@ -378,14 +385,17 @@ Result Connection::query(std::string sql, std::vector<Parameter> parameters) {
 std::vector<Result> Connection::pipeline(const std::vector<Statement>& statements) {
   refuse_nul(statements);
   pg_conn* connection = begin_work();
-  const std::optional<Statement> limit = limit_of_the_server();
+  std::vector<Statement> first;
+  if (auto limit = limit_of_the_server()) first.push_back(*std::move(limit));
+  if (!may_idle_) first.push_back(Statement{std::string(kMayIdle), {}});
   if (PQenterPipelineMode(connection) == 0) throw_lost(handle_.get());
-  if (limit) send(*limit);
+  for (const Statement& statement : first) send(statement);
   for (const Statement& statement : statements) send(statement);
   if (PQpipelineSync(connection) == 0) throw_lost(handle_.get());
   sys::crash_point("database.statements_sent");
   std::vector<Result> results = results_until_sync();
-  if (limit) results.erase(results.begin());
+  may_idle_ = true;
+  results.erase(results.begin(), results.begin() + static_cast<std::ptrdiff_t>(first.size()));
   return results;
 }
 

@@ -188,6 +188,7 @@ class Connection {
   ConnectionHandle handle_;
   Clock::time_point next_tick_;
   Clock::time_point heard_at_;  // when the last byte came, or the work began
+  bool may_idle_ = false;       // said so to the server
   bool working_ = false;        // still set when work begins: the work before it was broken off half-way
 };
 

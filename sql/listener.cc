@@ -207,13 +207,14 @@ struct Listener::Impl {
   void become_listening(Clock::time_point now);
   void take_words(Clock::time_point now, std::vector<Notification>& notifications);
   void probe(Clock::time_point now);
-  void fail(const std::string& error, Clock::time_point now);
+  void fail(const DatabaseError& error, Clock::time_point now);
 
   enum class Phase { waiting, connecting, subscribing, listening };
 
   const ListenOptions options;
   const std::string probe_channel;
   sys::Backoff backoff;
+  sys::Backoff refused{std::chrono::milliseconds(500), std::chrono::seconds(30)};
   Phase phase = Phase::waiting;
 
   // waiting: when the next attempt is due (the first one at once). subscribing: by when LISTEN must be
@@ -273,6 +274,11 @@ void Listener::Impl::subscribe(ConnectionHandle connection, Clock::time_point no
   for (const std::string& channel : channels_for(options.queues)) {
     commands += "; listen " + quoted(session->handle(), channel);
   }
+  // While this process is stopped nobody reads what the server sends, and its backend, waiting for that,
+  // would hold back vacuum for the whole database: the server gives such a connection up. (Not one by a Unix
+  // socket.)
+  commands += "; set tcp_user_timeout = " + std::to_string(options.unread_timeout.count());
+  commands += "; set idle_session_timeout = 0";
   session->send(commands);
   deadline = now + options.connect_timeout;
   phase = Phase::subscribing;
@@ -283,6 +289,7 @@ void Listener::Impl::become_listening(Clock::time_point now) {
   established = true;
   ++connections;
   backoff.reset();
+  refused.reset();
   probe_is_out = false;
   deadline = now + options.probe_interval;
 }
@@ -319,13 +326,15 @@ void Listener::Impl::probe(Clock::time_point now) {
   deadline = now + options.probe_timeout;
 }
 
-void Listener::Impl::fail(const std::string& error, Clock::time_point now) {
+// Who is refused (a wrong password, no such database) is so until a person mends it: waits grow longer then, and
+// do not keep the server busy with us.
+void Listener::Impl::fail(const DatabaseError& error, Clock::time_point now) {
   attempt.reset();
   session.reset();
   has_more = false;
   phase = Phase::waiting;
-  deadline = now + backoff.next(sys::chance());
-  failure = error;
+  deadline = now + (error.remedy() == Remedy::bug ? refused : backoff).next(sys::chance());
+  failure = error.what();
 }
 
 Listener::Listener(ListenOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -369,7 +378,7 @@ std::vector<Notification> Listener::advance(Clock::time_point now) {
     while (impl_->step(now, notifications)) {
     }
   } catch (const DatabaseError& error) {
-    impl_->fail(error.what(), now);
+    impl_->fail(error, now);
   }
   return notifications;
 }

@@ -52,6 +52,8 @@ struct ListenOptions {
   std::chrono::milliseconds probe_interval{5'000};  // a notification to ourselves so often …
   std::chrono::milliseconds probe_timeout{
       10'000};  // … and a new connection when it has not come back by then
+  // The server drops the connection, where it is by TCP, when we have read nothing for so long.
+  std::chrono::milliseconds unread_timeout{60'000};
   std::chrono::milliseconds backoff_first{50};
   // Short, as it is one connection for a whole family, and the family hears from it that the server is back.
   std::chrono::milliseconds backoff_most{200};

@@ -98,9 +98,8 @@ TEST_F(Stalled, AJobThatIsFinishedByForceIsStoppedWhereItRuns) {
   EXPECT_EQ(postpone({"jobs", "finish", id, "--status", "succeeded"}).exit_status, 1) << "its worker is well";
   EXPECT_EQ(postpone({"jobs", "finish", id, "--status", "succeeded", "--force"}).exit_status, 0);
   EXPECT_TRUE(eventually([&] { return runner_of(family, "test.until") == 0; })) << family.log();
-  EXPECT_TRUE(eventually([&] {
-    return family.log().find("no outcome is recorded") != std::string::npos;
-  })) << family.log();
+  EXPECT_TRUE(eventually([&] { return family.log().find("no outcome is recorded") != std::string::npos; }))
+      << family.log();
   EXPECT_EQ(status(id), "succeeded");
   EXPECT_EQ(causes(id), "finished_by_hand");
 }

@@ -171,6 +171,20 @@ TEST_F(AConnection, LeavesNothingInTheSession) {
   connection.script("do $$ begin assert current_setting('statement_timeout') = '0'; end $$");
 }
 
+// A connection that waits for the next job idles on purpose.
+TEST_F(AConnection, MayIdleWhateverTheDatabaseSays) {
+  database.execute("alter database " + database.name() + " set idle_session_timeout = '50ms'");
+  Connection patient(options_for(database.url()));
+  patient.query("select 1");
+  EXPECT_EQ(patient.query("show idle_session_timeout").only().get<std::string>(0), "0");
+  const auto sessions =
+      "select count(*) from pg_stat_activity where state_change < now() - interval '150ms'"
+      " and state = 'idle' and pid = " +
+      patient.query("select pg_backend_pid()").only().get<std::string>(0);
+  EXPECT_TRUE(tests::eventually([&] { return database.execute(sessions) == "1"; }));
+  EXPECT_EQ(patient.query("select 7").only().get<int>(0), 7);
+}
+
 TEST_F(AConnection, SaysItsNameUnlessTheUrlSaysAnother) {
   const auto name = [](Connection& one) {
     return one.query("select application_name from pg_stat_activity where pid = pg_backend_pid()")

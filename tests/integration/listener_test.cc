@@ -3,12 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <functional>
 
 #include "sql/job_manager.h"
 #include "tests/support/database.h"
+#include "tests/support/eventually.h"
+#include "tests/support/private_server.h"
 #include "tests/support/silence.h"
 
 namespace postpone::sql {
@@ -214,6 +217,30 @@ TEST_F(AListener, HearsAHundredThousandWordsAsAFew) {
   ASSERT_TRUE(loop.until_heard(Notification::Type::job_inserted, id));
   EXPECT_EQ(loop.listener.heard(), 100'001U);
   EXPECT_LT(loop.heard.size(), 10'000U);
+}
+
+// Of a process that is stopped. Its backend would hold back vacuum.
+TEST(Listening, TheServerDropsAConnectionThatNobodyReads) {
+  // An address of its own, as others may listen on this port.
+  const auto byte = [](int number) { return std::to_string(number % 250 + 1); };
+  const std::string address = "127.77." + byte(::getpid() / 250) + "." + byte(::getpid());
+  const tests::PrivateServer server(address);
+  ListenOptions options =
+      options_for("host=" + address + " user=postgres dbname=postgres port=" + server.execute("show port"));
+  options.unread_timeout = 1s;
+  Loop loop(options);
+  ASSERT_TRUE(loop.until_established()) << loop.failure;
+  const auto sessions = [&] {
+    return server.execute("select count(*) from pg_stat_activity where application_name = 'listener test'");
+  };
+  ASSERT_EQ(sessions(), "1");
+  // From here on nobody drives the loop.
+  EXPECT_TRUE(tests::eventually([&] {
+    server.execute(
+        "select pg_notify('procrastinate_any_queue_v1', repeat('x', 7000) || n || random())"
+        " from generate_series(1, 500) as n");
+    return sessions() == "0";
+  }));
 }
 
 TEST_F(AListener, ConnectsAgainWhenItsSessionIsEnded) {
