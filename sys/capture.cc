@@ -47,6 +47,7 @@ class Capture {
     for (Stream& stream : streams_) drain(stream);
     if (captured_.problem.empty() && (report.signalled || report.code != 0)) {
       captured_.problem = "ended with " + to_string(report);
+      if (report.signalled) captured_.end = Captured::End::killed;
     }
     return std::move(captured_);
   }
@@ -81,6 +82,7 @@ class Capture {
     if (!poll_until(descriptors, std::min(slice, deadline))) {
       if (slice < deadline) return false;
       captured_.problem = "did not end within " + std::to_string(limit.count()) + " ms";
+      captured_.end = Captured::End::late;
       return false;
     }
     for (Stream& stream : streams_) drain(stream);
@@ -114,12 +116,17 @@ class Capture {
 
 }  // namespace
 
+bool is_passing(int error_number) {
+  constexpr std::array kPassing{EAGAIN, ENOMEM, EMFILE, ENFILE, ETXTBSY, EINTR, EIO};
+  return std::find(kPassing.begin(), kPassing.end(), error_number) != kPassing.end();
+}
+
 Captured run_and_capture(const ProcessSpec& spec, std::chrono::milliseconds limit, std::size_t max_bytes,
                          const std::function<void()>& waiting) {
   try {
     return Capture(spec, max_bytes).run(limit, waiting);
   } catch (const SpawnError& error) {
-    return {{}, {}, error.what()};
+    return {{}, {}, error.what(), Captured::End::not_started, error.error_number()};
   }
 }
 

@@ -231,6 +231,9 @@ std::uint64_t levels_in_a_word(const LogOptions& options) {
 
 void apply_levels(std::uint64_t word) {
   Log& log = the_log();
+  std::uint64_t rest = word;
+  for (std::size_t i = 0; i < kComponents.size(); ++i, rest >>= 8U)
+    if ((rest & 0xFFU) == 0 || (rest & 0xFFU) > spdlog::level::n_levels) return;  // none of ours
   for (std::size_t i = kComponents.size(); i-- > 0; word >>= 8U)
     log.loggers.at(i)->set_level(static_cast<spdlog::level::level_enum>((word & 0xFFU) - 1));
 }

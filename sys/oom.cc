@@ -69,13 +69,25 @@ int oom_score_adj() {
   return std::atoi(read_whole_file(kScoreFile).c_str());
 }
 
-bool set_oom_score_adj(int score) {
+namespace {
+
+bool write_score(const std::string& path, int score) {
   try {
-    write_file(kScoreFile, std::to_string(score));
+    write_file(path, std::to_string(score));
     return true;
   } catch (const std::system_error&) {
     return false;
   }
+}
+
+}  // namespace
+
+bool set_oom_score_adj(int score) {
+  return write_score(kScoreFile, score);
+}
+
+bool set_oom_score_adj_of(pid_t process, int score) {
+  return write_score("/proc/" + std::to_string(process) + "/oom_score_adj", score);
 }
 
 }  // namespace postpone::sys

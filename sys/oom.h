@@ -2,6 +2,8 @@
 // counters do.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,6 +49,7 @@ class OomWitness {
 // CAP_SYS_RESOURCE; false when that was refused, and nothing has changed.
 int oom_score_adj();
 bool set_oom_score_adj(int score);
+bool set_oom_score_adj_of(pid_t process, int score);
 inline constexpr int kHighestOomScoreAdj = 1000;
 
 }  // namespace postpone::sys

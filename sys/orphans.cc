@@ -66,4 +66,16 @@ ReapedOrphans kill_orphans(const std::vector<pid_t>& known, std::chrono::millise
   }
 }
 
+// The kernel names one dead child at a time, and the same again until it is reaped: one of `known` is left to
+// whoever knows it, and what is dead behind it is looked for one by one.
+void reap_dead(const std::vector<pid_t>& known) {
+  for (;;) {
+    siginfo_t dead{};
+    if (::waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) != 0 || dead.si_pid == 0) return;
+    if (std::find(known.begin(), known.end(), dead.si_pid) != known.end()) break;
+    ::waitpid(dead.si_pid, nullptr, WNOHANG);
+  }
+  for (const pid_t child : unknown_children(known)) ::waitpid(child, nullptr, WNOHANG);
+}
+
 }  // namespace postpone::sys

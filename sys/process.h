@@ -18,6 +18,21 @@
 
 namespace postpone::sys {
 
+// Who a process runs as.
+struct User {
+  std::string name;
+  std::string home;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups = {};  // all, with the first
+};
+// Nothing when the host knows none of that name.
+std::optional<User> find_user(const std::string& name);
+// Whether this process, and what it starts, may start processes as that user: it is the same, or root, or has
+// the capabilities to change users and to signal those of others (ambient ones, so that children have them
+// too).
+bool may_start_as(const User& user);
+
 // `source` in the parent becomes descriptor `target` in the child.
 struct InheritedFd {
   int source;
@@ -37,6 +52,7 @@ struct ProcessSpec {
   std::optional<int> oom_score_adj =
       {};                   // who the kernel's OOM killer takes first; a refusal (EACCES) is ignored
   std::string cgroup = {};  // the directory of a cgroup to be born into; one that does not take it is ignored
+  std::optional<User> user = {};  // to run as; see may_start_as()
 };
 
 // Thrown when a process could not be started. what() reads "cannot start <executable>: <step>: <strerror>".
@@ -102,6 +118,12 @@ class Process {
   Fd pidfd_;
 };
 
+// From now on processes of the same user cannot look into this one: its memory, descriptors and environment
+// under /proc belong to root, no debugger of theirs attaches, and it leaves no core. Its own score for the
+// OOM killer cannot be changed any more, unless by root. Not with POSTPONE_DUMPABLE=1 in the environment, for
+// who wants to debug it.
+void forbid_inspection();
+
 // Makes this process the one to which orphaned descendants are handed (PR_SET_CHILD_SUBREAPER), so that a
 // daemon that a task forked away stays within reach. Throws std::system_error.
 void become_subreaper();
@@ -119,16 +141,30 @@ struct ReapedOrphans {
 };
 ReapedOrphans kill_orphans(const std::vector<pid_t>& known, std::chrono::milliseconds limit);
 
+// Reaps every child that is dead and not in `known`, without waiting.
+void reap_dead(const std::vector<pid_t>& known);
+
 // Runs a program to its end, in a process group of its own that is killed with it, and returns what it wrote
 // to stdout and stderr. Its stdin is empty unless named in the spec. One that writes more than `max_bytes` to
 // either, or has not ended after `limit`, is killed; `problem` then says so, as it does for a program that
 // cannot be started (this does not throw SpawnError) and for any end but exit status 0. `waiting` is called
 // every 100 ms at least while the program runs; what it throws ends the program, and is passed on.
 struct Captured {
+  enum class End {
+    status,       // it ended by itself, well or not
+    not_started,  // see error_number
+    late,
+    killed,  // a signal ended it, which may have been the kernel's for want of memory
+  };
   std::string output;
   std::string diagnostics;
   std::string problem;  // empty when the program ended with status 0 in time
+  End end = End::status;
+  int error_number = 0;
 };
+// Whether a process that could not be started may be a moment later: processes, memory or descriptors have
+// run out, or the file is being written.
+bool is_passing(int error_number);
 Captured run_and_capture(const ProcessSpec& spec, std::chrono::milliseconds limit, std::size_t max_bytes,
                          const std::function<void()>& waiting = {});
 

@@ -35,13 +35,23 @@
 #include <csignal>
 #include <cstring>
 
+#include "sys/oom.h"
 #include "sys/process.h"
 
 namespace postpone::sys {
 
 namespace {
 
-enum class Step : int { fork, process_group, parent_death_signal, oom_score, descriptors, execve, pidfd };
+enum class Step : int {
+  fork,
+  process_group,
+  user,
+  parent_death_signal,
+  oom_score,
+  descriptors,
+  execve,
+  pidfd
+};
 
 const char* name_of(Step step) {
   switch (step) {
@@ -49,6 +59,8 @@ const char* name_of(Step step) {
       return "fork";
     case Step::process_group:
       return "setpgid";
+    case Step::user:
+      return "changing the user";
     case Step::parent_death_signal:
       return "prctl(PR_SET_PDEATHSIG)";
     case Step::oom_score:
@@ -156,6 +168,18 @@ void enter_cgroup(const Plan& plan) {
   ::close(fd);
 }
 
+// By system calls: the C library's own functions would change the user of each thread, and the child borrows
+// the parent's memory.
+void become_user(const Plan& plan) {
+  if (!plan.spec.user) return;
+  const User& user = *plan.spec.user;
+  if (user.uid == ::geteuid() && user.gid == ::getegid()) return;
+  if (::syscall(SYS_setgroups, user.groups.size(), user.groups.data()) != 0 ||
+      ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) != 0 ||
+      ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) != 0)
+    give_up(plan, Step::user);
+}
+
 // For kernels and sandboxes that refuse close_range().
 bool mark_close_on_exec_one_by_one() {
   const int directory = ::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -215,9 +239,10 @@ class ChildSetup : public boost::process::extend::handler {
   void on_exec_setup(Executor& executor) const {
     lift(*plan_, plan_->report_fd);
     join_process_group(*plan_);
-    bind_to_parent(*plan_);
     adjust_oom_score(*plan_);
     enter_cgroup(*plan_);
+    become_user(*plan_);
+    bind_to_parent(*plan_);  // not before: who changes users is bound no more
     pass_descriptors(*plan_);
     reset_signals();
     executor.exe = plan_->spec.executable.c_str();
@@ -309,6 +334,8 @@ Process Process::spawn(const ProcessSpec& spec) {
     bury(pid);
     throw failure(spec, *report);
   }
+  // The child of a process that nobody may look into could not do it itself before it was a program.
+  if (spec.oom_score_adj && ::prctl(PR_GET_DUMPABLE) == 0) set_oom_score_adj_of(pid, *spec.oom_score_adj);
   return {pid, std::move(pidfd)};
 }
 

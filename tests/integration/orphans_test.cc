@@ -53,6 +53,24 @@ TEST_F(Orphans, AWholeLineageIsFound) {
   EXPECT_EQ(errno, ECHILD);
 }
 
+TEST_F(Orphans, DeadStrangersAreReapedAndTheLivingAndTheKnownAreNot) {
+  Process known = Process::spawn(shell("exit 7"));
+  Process living = Process::spawn(shell("sleep 1000"));
+  const pid_t stranger = ::fork();
+  if (stranger == 0) ::_exit(0);
+  const pid_t second = ::fork();
+  if (second == 0) ::_exit(0);
+  for (const pid_t pid : {known.pid(), stranger, second}) {
+    siginfo_t dead{};
+    ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &dead, WEXITED | WNOWAIT), 0);
+  }
+  reap_dead({known.pid(), living.pid()});
+  EXPECT_THAT(children_of(::getpid()), UnorderedElementsAre(known.pid(), living.pid()));
+  EXPECT_EQ(known.reap().code, 7);
+  living.signal(SIGKILL);
+  living.reap();
+}
+
 TEST_F(Orphans, TheDeadAreReapedToo) {
   const pid_t pid = ::fork();
   if (pid == 0) ::_exit(0);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -72,6 +73,11 @@ Family::Family(const std::string& database_url, const std::string& config, const
   spec.environment.emplace_back("POSTPONE_DATABASE_URL", database_url);
   spec.environment.emplace_back(kMarkName, mark_);
   spec.environment.insert(spec.environment.end(), options.environment.begin(), options.environment.end());
+  // Who is not root finds the processes of the family by their environment only where that may be read.
+  const bool decided =
+      std::any_of(options.environment.begin(), options.environment.end(),
+                  [](const auto& variable) { return variable.first == "POSTPONE_DUMPABLE"; });
+  if (::geteuid() != 0 && !decided) spec.environment.emplace_back("POSTPONE_DUMPABLE", "1");
   spec.descriptors = {{log.get(), STDOUT_FILENO}, {log.get(), STDERR_FILENO}};
   spec.parent_death_signal = SIGKILL;
   supervisor_ = sys::Process::spawn(spec);
