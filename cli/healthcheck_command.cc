@@ -12,6 +12,7 @@
 #include "cli/text.h"
 #include "cli/values.h"
 #include "config/config.h"
+#include "sql/privileges.h"
 #include "sql/schema.h"
 
 namespace postpone::cli {
@@ -34,12 +35,17 @@ void set_timeout(Options& options, const std::string& text) {
   options.timeout = *timeout;
 }
 
-// It answers, lets us in, and has this program's schema.
-std::string check_database(const sql::ConnectOptions& options) {
+// It answers, lets us in, and has this program's schema; with a supervisor's configuration, the role may run
+// jobs.
+std::string check_database(const sql::ConnectOptions& options, bool runs_jobs) {
   try {
     const sql::SchemaReport report = sql::check_schema(options);
     const std::string problem = sql::explain(report);
     if (!problem.empty()) throw Failure(ExitCode::schema, problem);
+    if (runs_jobs) {
+      const std::string lacking = sql::lacking_privileges(options);
+      if (!lacking.empty()) throw Failure(ExitCode::schema, lacking);
+    }
     return "the database answers (PostgreSQL " + report.server_version + ", " + printable(report.where) +
            "), its schema is current (version " + std::to_string(report.installed_version) + ")";
   } catch (const sql::DatabaseError& error) {
@@ -65,7 +71,7 @@ ExitCode healthcheck(const Invocation& invocation, const Options& options) {
   database.statement_timeout = options.timeout;
   const auto socket = find_status_socket(options.socket, invocation.config_file);
   if (options.must_be_ready && !socket) status_socket(options.socket, invocation.config_file);
-  std::vector<Check> checks = {[&database] { return check_database(database); }};
+  std::vector<Check> checks = {[&] { return check_database(database, !invocation.config_file.empty()); }};
   if (socket) checks.emplace_back([&] { return check_supervisor(*socket, options); });
   std::string healthy;
   for (const Check& check : checks) healthy += (healthy.empty() ? "healthy: " : "; ") + check();

@@ -116,6 +116,7 @@ struct Group {
   // stay, so that "current/tasks" may point to something newer tomorrow.
   std::string executable;
   std::vector<std::string> arguments;
+  std::string user;  // that task processes run as; empty = the supervisor's own
   // Environment of the task processes, on top of the supervisor's own without its database secrets.
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<std::string> queues;  // empty = all queues

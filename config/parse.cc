@@ -62,7 +62,41 @@ std::string syntax_error(const toml::parse_error& error) {
   return message;
 }
 
+// The parser calls itself for each part of a dotted key, and would use up the stack: looked for before it
+// begins. The line with too many dots outside of quotes and comments; 0 = there is none.
+int line_of_too_many_dots(std::string_view text) {
+  constexpr int kMost = 64;
+  int line = 1;
+  int dots = 0;
+  char quote = 0;
+  bool comment = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n') {
+      ++line;
+      dots = 0;
+      quote = 0;
+      comment = false;
+    } else if (comment) {
+      continue;
+    } else if (quote != 0) {
+      if (c == '\\' && quote == '"') ++i;
+      if (c == quote) quote = 0;
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+    } else if (c == '#') {
+      comment = true;
+    } else if (c == '.' && ++dots > kMost) {
+      return line;
+    }
+  }
+  return 0;
+}
+
 ParseResult Parser::parse(std::string_view text) {
+  if (const int line = line_of_too_many_dots(text); line != 0)
+    return {std::nullopt,
+            {Problem{line, 1, "not valid: a key of so many parts, which no configuration has"}}};
   try {
     read_document(toml::parse(text));
   } catch (const toml::parse_error& error) {

@@ -1,6 +1,7 @@
 #include "config/sections.h"
 
 #include <grp.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -111,6 +112,32 @@ std::optional<std::vector<std::string>> queue_names(const Value& value) {
   return names;
 }
 
+// The path, without "/./". ("a/.." stays: a may be a symbolic link.)
+std::string beneath(const std::string& directory, const std::string& name) {
+  std::filesystem::path path;
+  for (const auto& part : std::filesystem::path(directory) / name)
+    if (part != ".") path /= part;
+  return path;
+}
+
+// What of a file's directory keeps the file from being made; empty = nothing that can be seen from here.
+// Below /run a service manager makes directories when it starts what needs them.
+std::string why_no_directory(const std::string& path) {
+  const std::string directory = std::filesystem::path(path).parent_path();
+  if (directory.starts_with("/run/") || directory.starts_with("/var/run/")) return {};
+  struct stat status {};
+  if (::stat(directory.c_str(), &status) != 0)
+    return errno == ENOENT || errno == ENOTDIR ? "there is no directory " + directory : "";
+  return S_ISDIR(status.st_mode) ? "" : directory + " is no directory";
+}
+
+bool has_directory(const Value& value, const std::string& path) {
+  if (value.files == Files::trust) return true;
+  const std::string why = why_no_directory(path);
+  if (!why.empty()) value.reject(why);
+  return why.empty();
+}
+
 // What keeps a file from being started as a program; empty = nothing.
 std::string why_not_executable(const std::string& path) {
   struct stat status {};
@@ -128,7 +155,7 @@ std::optional<std::string> executable(const Value& value) {
     value.reject("must not be empty");
     return std::nullopt;
   }
-  std::string path = std::filesystem::path(value.directory) / *name;
+  std::string path = beneath(value.directory, *name);
   if (value.files == Files::trust) return path;
   if (const std::string why = why_not_executable(path); !why.empty()) {
     value.reject(path + ": " + why);
@@ -141,9 +168,9 @@ std::optional<std::string> executable(const Value& value) {
 std::optional<std::string> socket_path(const Value& value) {
   const auto name = text(value);
   if (!name || name->empty()) return name;
-  std::string path = std::filesystem::path(value.directory) / *name;
+  std::string path = beneath(value.directory, *name);
   constexpr std::size_t kLongestPath = sizeof(sockaddr_un::sun_path) - 1;
-  if (path.size() <= kLongestPath) return path;
+  if (path.size() <= kLongestPath) return has_directory(value, path) ? std::optional(path) : std::nullopt;
   value.reject(path + " is too long for a Unix socket, which has at most " + std::to_string(kLongestPath) +
                " bytes");
   return std::nullopt;
@@ -169,11 +196,22 @@ std::optional<std::string> system_group(const Value& value) {
   return std::nullopt;
 }
 
+std::optional<std::string> system_user(const Value& value) {
+  auto name = text(value);
+  if (!name || name->empty() || value.files == Files::trust) return name;
+  if (::getpwnam(name->c_str()) != nullptr) return name;
+  value.reject("there is no user " + in_quotes(*name) + " on this host");
+  return std::nullopt;
+}
+
 // Whether it can be written is for whoever opens it to find out: that is another user, as a rule.
 std::optional<std::string> log_file(const Value& value) {
   auto name = text(value);
   if (!name || name->empty()) return name;
-  if (name->back() != '/') return std::filesystem::path(value.directory) / *name;
+  if (name->back() != '/') {
+    std::string path = beneath(value.directory, *name);
+    return has_directory(value, path) ? std::optional(std::move(path)) : std::nullopt;
+  }
   value.reject(in_quotes(*name) + " is a directory, not a file");
   return std::nullopt;
 }
@@ -290,6 +328,7 @@ const Schema<Group>& group_schema() {
               required(key("name", &Group::name, group_name)),
               required(key("executable", &Group::executable, executable)),
               key("arguments", &Group::arguments, list(text)),
+              key("user", &Group::user, system_user),
               key("environment", &Group::environment, environment),
               key("queues", &Group::queues, queue_names),
               key("count", &Group::count, integer(1, kMaxSubworkersPerGroup)),

@@ -103,34 +103,6 @@ bool is_conninfo(std::string_view url) {
   return is_uri(url) || url.find('=') != std::string_view::npos;
 }
 
-// What libpq would say of these mistakes quotes the url.
-void refuse_bad_url(const std::string& url) {
-  if (is_foreign_uri(url)) {
-    throw DatabaseError(
-        Remedy::bug,
-        "the database url is not valid: it must begin with postgresql:// or postgres://, or be "
-        "a connection string such as \"host=localhost dbname=kitchen\"");
-  }
-  if (!is_conninfo(url)) return;  // the name of a database
-  char* error = nullptr;
-  const ConnInfo options(PQconninfoParse(url.c_str(), &error), &PQconninfoFree);
-  if (!options) {
-    const std::unique_ptr<char, decltype(&PQfreemem)> text(error, &PQfreemem);
-    const std::string_view message = text ? text.get() : "out of memory";
-    const std::string known = unknown_option(message, url);
-    throw DatabaseError(Remedy::bug, "the database url is not valid: " +
-                                         (known.empty() ? without_quoted_text(message) : known));
-  }
-  const bool at_sign_in_host = value_of(options.get(), "host").find('@') != std::string::npos;
-  const bool odd_port = value_of(options.get(), "port").find_first_not_of("0123456789,") != std::string::npos;
-  if (at_sign_in_host || odd_port) {
-    throw DatabaseError(
-        Remedy::bug,
-        "the database url is not valid: its host or port is none; write '@', ':' and '/' in a "
-        "password as %40, %3A and %2F");
-  }
-}
-
 constexpr std::string_view kOurWarning = "01P0J";  // of postpone_delete_ended_jobs()
 
 void log_notice(void*, const PGresult* notice) {
@@ -150,10 +122,33 @@ void CloseConnection::operator()(pg_conn* connection) const noexcept {
   PQfinish(connection);
 }
 
+// What libpq would say of these mistakes quotes the url.
+std::string fault_of_url(const std::string& url) {
+  constexpr const char* kNotValid = "the database url is not valid: ";
+  if (is_foreign_uri(url))
+    return std::string(kNotValid) +
+           "it must begin with postgresql:// or postgres://, or be a connection string such as "
+           "\"host=localhost dbname=kitchen\"";
+  if (!is_conninfo(url)) return "";  // the name of a database
+  char* error = nullptr;
+  const ConnInfo options(PQconninfoParse(url.c_str(), &error), &PQconninfoFree);
+  if (!options) {
+    const std::unique_ptr<char, decltype(&PQfreemem)> text(error, &PQfreemem);
+    const std::string_view message = text ? text.get() : "out of memory";
+    const std::string known = unknown_option(message, url);
+    return kNotValid + (known.empty() ? without_quoted_text(message) : known);
+  }
+  const bool at_sign_in_host = value_of(options.get(), "host").find('@') != std::string::npos;
+  const bool odd_port = value_of(options.get(), "port").find_first_not_of("0123456789,") != std::string::npos;
+  if (!at_sign_in_host && !odd_port) return "";
+  return std::string(kNotValid) +
+         "its host or port is none; write '@', ':' and '/' in a password as %40, %3A and %2F";
+}
+
 ConnectAttempt::ConnectAttempt(std::string url, std::string application_name,
                                std::chrono::milliseconds time_per_host, Clock::time_point now)
     : url_(std::move(url)), application_name_(std::move(application_name)), time_per_host_(time_per_host) {
-  refuse_bad_url(url_);
+  if (const std::string fault = fault_of_url(url_); !fault.empty()) throw DatabaseError(Remedy::bug, fault);
   start({}, now);
 }
 

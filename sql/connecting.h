@@ -18,6 +18,10 @@ struct CloseConnection {
 };
 using ConnectionHandle = std::unique_ptr<pg_conn, CloseConnection>;
 
+// What is wrong with a connection string as far as that can be seen without a server; empty = nothing. The
+// url is never part of it.
+std::string fault_of_url(const std::string& url);
+
 class ConnectAttempt {
  public:
   using Clock = std::chrono::steady_clock;

@@ -27,6 +27,10 @@ std::string describe(const ServerError& error) {
   if (!error.detail.empty()) text += ": " + one_line(error.detail);
   if (error.line > 0) text += ", line " + std::to_string(error.line);
   if (schema_is_missing(error)) text += "; run: postpone schema apply";
+  if (error.sqlstate == "42501")
+    text +=
+        "; GRANT one of postpone_worker, postpone_client, postpone_monitor to this role (made by: postpone "
+        "schema roles)";
   return text;
 }
 

@@ -157,6 +157,38 @@ TEST_F(ConfigTest, TheStatusSocketIsOneThatTheKernelTakes) {
               ElementsAre("5:9: \"group\" in [status]: there is no group \"no such group\" on this host"));
 }
 
+TEST_F(ConfigTest, DirectoriesOfSocketAndLogAreThere) {
+  EXPECT_THAT(problems_of("[status]\nsocket = \"no/s\"\n[log]\nfile = \"tasks/l\"\n"),
+              ElementsAre("5:10: \"socket\" in [status]: there is no directory " + directory_.path("no"),
+                          "7:8: \"file\" in [log]: " + directory_.path("tasks") + " is no directory"));
+  // A service manager makes them when it starts what needs them.
+  EXPECT_THAT(problems_of("[status]\nsocket = \"/run/no/such/s\"\n"), IsEmpty());
+}
+
+TEST_F(ConfigTest, AUserIsOneOfThisHost) {
+  EXPECT_THAT(lines(parse_text("[[group]]\nname = \"k\"\nexecutable = \"tasks\"\nuser = \"root\"\n")),
+              IsEmpty());
+  EXPECT_THAT(lines(parse_text("[[group]]\nname = \"k\"\nexecutable = \"tasks\"\nuser = \"no such user\"\n")),
+              ElementsAre("4:8: \"user\" in [[group]]: there is no user \"no such user\" on this host"));
+}
+
+TEST_F(ConfigTest, PathsHaveNoDotsThatSayNothing) {
+  const auto result = parse("[[group]]\nname = \"k\"\nexecutable = \"./tasks\"\n", directory_.path() + "/.");
+  ASSERT_THAT(lines(result), IsEmpty());
+  EXPECT_EQ(result.config->groups[0].executable, directory_.path("tasks"));
+}
+
+// Each would take a call of its own in the parser, until the stack is used up.
+TEST_F(ConfigTest, AKeyOfTooManyPartsIsRefusedBeforeItIsRead) {
+  std::string dots = "a";
+  for (int i = 0; i < 50'000; ++i) dots += ".a";
+  for (const std::string& text : {"\n[" + dots + "]\n", "\n" + dots + " = 1\n", "\nx = {" + dots + " = 1}\n"})
+    EXPECT_THAT(lines(parse_text(text)), ElementsAre(HasSubstr("2:1: not valid: a key of so many parts")));
+  EXPECT_THAT(problems_of("environment = { A = \"" + std::string(500, '.') + "\" } # " +
+                          std::string(500, '.') + "\n"),
+              IsEmpty());
+}
+
 TEST_F(ConfigTest, AFileModeIsOctalDigitsInQuotes) {
   for (const char* mode : {"660", "0660", "0777", "000"})
     EXPECT_THAT(
@@ -175,6 +207,8 @@ TEST_F(ConfigTest, AFileModeIsOctalDigitsInQuotes) {
 }
 
 TEST_F(ConfigTest, ReadsEveryKindOfValue) {
+  directory_.write("log/here", "");
+  directory_.write("run/here", "");
   const ParseResult result = parse_text(R"(
     database = { url = "dbname=shop", listen = false, pool_size = 3 }
     [supervisor]
