@@ -149,10 +149,32 @@ PermitCell& Board::permit(std::uint32_t index) const {
   return layout_->permits[index];
 }
 
+std::uint32_t Board::slots() const {
+  return slots_in_use(*this);
+}
+
+void Board::check() const {
+  const Header& head = header();
+  if (head.magic != kMagic || head.layout_version != kLayoutVersion || head.bytes != sizeof(Layout))
+    throw Damaged("its head");
+  if (head.slots.load() == 0 || head.slots.load() > kMaxSlots || head.permits.load() == 0 ||
+      head.permits.load() > kMaxSlots || head.housekeeper_command.load() > Command::stop_now)
+    throw Damaged("its counts");
+}
+
+void Board::check_slot(std::uint32_t index, std::uint32_t generation) const {
+  check();
+  const Slot& own = slot(index);
+  const std::uint32_t group = own.group.load();
+  if (own.generation.load() != generation || own.command.load() > Command::stop_now ||
+      own.state.load() > SlotState::stopping || (group >= kMaxSlots && group != kNoGroup))
+    throw Damaged("slot " + std::to_string(index));
+}
+
 std::uint32_t Board::reset_slot(std::uint32_t index, std::uint32_t group) {
   Slot& used = slot(index);
   const std::uint32_t generation = used.generation.load(std::memory_order_relaxed) + 1;
-  if (generation == 1) {
+  if (generation <= 1) {
     used.doorbell.init();
   } else {
     used.doorbell.answer();

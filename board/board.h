@@ -34,6 +34,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -93,6 +95,8 @@ class Doorbell {
   }
 
  private:
+  void start_afresh() noexcept;
+
   std::atomic<std::int64_t> rung_ns_;
   std::atomic<std::uint32_t> rung_;      // the reasons; the ringer that makes it non-zero posts the semaphore
   alignas(16) std::byte semaphore_[48];  // an interprocess_semaphore
@@ -244,6 +248,15 @@ struct Header {
 
 struct Layout;  // Header, permits, graves, slots
 
+// Somebody has written over the board. Whoever finds that out ends, with this line. No std::runtime_error,
+// which many take for a passing trouble of what they were about.
+class Damaged : public std::logic_error {
+ public:
+  explicit Damaged(const std::string& what)
+      : std::logic_error("the shared memory of this family was written over (" + what +
+                         "), perhaps by a task: it cannot be relied on any more") {}
+};
+
 // A mapping of the board. Move-only; unmapped at the end, the memory itself lives as long as any process maps
 // it.
 class Board {
@@ -263,6 +276,14 @@ class Board {
   Slot& slot(std::uint32_t index) const;    // REQUIRES: index < kMaxSlots
   Grave& grave(std::uint32_t index) const;  // REQUIRES: index < kMaxGraves
   PermitCell& permit(std::uint32_t index) const;
+  // How many slots there are to look through, whatever the header says.
+  std::uint32_t slots() const;
+
+  // Whether it is what it was made as, as far as can be seen in a few words; what is read besides is bounded
+  // wherever it is used. Throws Damaged.
+  void check() const;
+  // By the owner: that, and whether its slot is its own.
+  void check_slot(std::uint32_t index, std::uint32_t generation) const;
 
   // By the supervisor, before the incarnation is started: raises the generation, frees every entry, command =
   // run. Returns the new generation. REQUIRES: no process owns the slot.

@@ -41,6 +41,9 @@ namespace {
 
 using Semaphore = boost::interprocess::interprocess_semaphore;
 
+// At one time there is one for each ringer that is slow between raising and posting, and one more.
+constexpr int kMostTokens = 10'000;
+
 // Boost's semaphore is a sem_t and nothing else, so that a pointer to one is a pointer to the other.
 static_assert(sizeof(Semaphore) == sizeof(sem_t));
 static_assert(std::is_standard_layout_v<Semaphore>);
@@ -85,10 +88,15 @@ void Doorbell::ring(std::uint32_t reasons) noexcept {
   }
 }
 
+// More tokens than can be: somebody has written over it. They would be taken one by one for minutes.
+void Doorbell::start_afresh() noexcept {
+  new (semaphore_) Semaphore(0);
+}
+
 std::uint32_t Doorbell::answer() noexcept {
   try {
-    while (semaphore_at(semaphore_).try_wait()) {
-    }
+    for (int tokens = 0; semaphore_at(semaphore_).try_wait(); ++tokens)
+      if (tokens == kMostTokens) start_afresh();
   } catch (const boost::interprocess::interprocess_exception&) {
     // Interrupted: a token may be left over, which point 3 above allows.
   }
@@ -97,8 +105,9 @@ std::uint32_t Doorbell::answer() noexcept {
 
 bool Doorbell::wait(std::chrono::nanoseconds limit) noexcept {
   const auto deadline = deadline_after(limit);
-  while (!is_rung()) {
+  for (int tokens = 0; !is_rung(); ++tokens) {
     if (!take_token(semaphore_at(semaphore_), deadline)) return is_rung();
+    if (tokens == kMostTokens) start_afresh();
   }
   return true;
 }

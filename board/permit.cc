@@ -140,7 +140,7 @@ void ask_idle_holder_for_permit(const Board& board) {
 // Who takes a surplus one in this moment, by the number as it was, looks at it when it lies down to idle.
 void ring_for_changed_permits(const Board& board) {
   for (std::uint32_t i = permits_in_use(board); i < kMaxSlots; ++i)
-    if (const std::uint64_t owner = board.permit(i).owner.load(); owner != 0)
+    if (const std::uint64_t owner = board.permit(i).owner.load(); owner != 0 && slot_of(owner) < kMaxSlots)
       board.slot(slot_of(owner)).doorbell.ring(kRungForPermit);
   for (std::uint32_t i = 0; i < slots_in_use(board); ++i)
     if (waits_for_permit(board.slot(i))) board.slot(i).doorbell.ring(kRungForPermit);

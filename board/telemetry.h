@@ -170,6 +170,11 @@ struct DatabaseFacts {
   Text<256> last_error;
 };
 
+struct SchedulesFacts {
+  std::int64_t trouble_ns = 0;  // since when; 0 = all schedules tick
+  Text<256> trouble;            // why some do not
+};
+
 // Counts an attempt.
 void count(Tally& tally, Ending ending, std::int64_t run_ns) noexcept;
 
@@ -178,10 +183,12 @@ struct HousekeeperTelemetry {
   // Counted over all incarnations.
   std::atomic<std::uint64_t> rescued;  // jobs
   std::atomic<std::uint64_t> connections;
+  std::atomic<std::uint64_t> reconnects;  // of them those that followed a loss, and no replaced housekeeper
   // Of attempts that a rescue has ended: nobody else counts those.
   Tallies ended_tasks;
   Tallies ended_queues;
   Guarded<DatabaseFacts> database;
+  Guarded<SchedulesFacts> schedules;
   Guarded<QueueFacts> queues;
   Ring<FailedJob, kFailuresKept> failures;  // jobs of dead workers
 };

@@ -24,7 +24,7 @@ std::vector<SlotView> idle_by_recency(std::span<const SlotView> slots,
 
 std::vector<SlotView> view(const Board& board) {
   std::vector<SlotView> views;
-  const std::uint32_t slots = board.header().slots.load();
+  const std::uint32_t slots = board.slots();
   for (std::uint32_t i = 0; i < slots; ++i) {
     const Slot& slot = board.slot(i);
     if (slot.generation.load() == 0) continue;

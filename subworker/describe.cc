@@ -30,11 +30,16 @@ libtask::wire::Description describe(const config::Group& group, const std::funct
   spec.arguments.insert(spec.arguments.end(), group.arguments.begin(), group.arguments.end());
   spec.environment = task_environment(group);
   spec.own_process_group = true;
+  spec.user = task_user(group);
   spec.parent_death_signal = SIGKILL;
   const auto captured = sys::run_and_capture(spec, kLimit, kMostBytes, waiting);
-  if (!captured.problem.empty())
-    throw BadTask(fmt::format("task executable {} --describe: {}{}{}", group.executable, captured.problem,
-                              captured.diagnostics.empty() ? "" : ": ", first_line(captured.diagnostics)));
+  if (!captured.problem.empty()) {
+    const std::string what =
+        fmt::format("task executable {} --describe: {}{}{}", group.executable, captured.problem,
+                    captured.diagnostics.empty() ? "" : ": ", first_line(captured.diagnostics));
+    if (captured.end == sys::Captured::End::status) throw BadTask(what);
+    throw TaskNotAsked(what, sys::is_passing(captured.error_number));
+  }
   try {
     auto description = libtask::wire::parse_description(captured.output);
     if (description.protocol_version == libtask::wire::kProtocolVersion) return description;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <utility>
 
 namespace postpone::subworker {
 namespace {
@@ -50,21 +51,31 @@ HouseTeller::HouseTeller(board::Header& header, bool wanted)
       wanted_(wanted),
       next_look_(wanted ? Clock::time_point() : Clock::time_point::max()) {
   facts_ = telemetry_.database.read().value_or(board::DatabaseFacts());
-  disconnected();
+  was_lost_ = facts_.connected_ns == 0 && facts_.lost_ns != 0;
+  if (facts_.connected_ns != 0) facts_.lost_ns = board::now_ns();
+  facts_.connected_ns = 0;
+  telemetry_.database.write(facts_);
+  schedules_trouble("");
 }
 
 void HouseTeller::connected(int server_version) {
   facts_.connected_ns = board::now_ns();
   facts_.lost_ns = 0;
   board::add(telemetry_.connections);
+  if (std::exchange(was_lost_, false)) board::add(telemetry_.reconnects);
   facts_.server_version = server_version;
   telemetry_.database.write(facts_);
 }
 
 void HouseTeller::disconnected() {
   if (facts_.connected_ns != 0) facts_.lost_ns = board::now_ns();
+  was_lost_ = was_lost_ || facts_.connected_ns != 0;
   facts_.connected_ns = 0;
   telemetry_.database.write(facts_);
+}
+
+void HouseTeller::schedules_trouble(const std::string& why) {
+  telemetry_.schedules.write({why.empty() ? 0 : board::now_ns(), board::Text<256>(why)});
 }
 
 void HouseTeller::failed(const std::string& error) {

@@ -23,6 +23,8 @@ class HouseTeller {
   void disconnected();
   void failed(const std::string& error);
   void heartbeat_committed();
+  // Why some schedules do not tick; empty = all do.
+  void schedules_trouble(const std::string& why);
 
   // Asks what waits, when that is due: every few seconds, and never for more than a hundredth of the time.
   // Throws DatabaseError.
@@ -41,6 +43,7 @@ class HouseTeller {
 
   board::HousekeeperTelemetry& telemetry_;
   board::DatabaseFacts facts_;
+  bool was_lost_;  // it was connected, and is no more: the next connection is another one
   const bool wanted_;
   Clock::time_point next_look_;
 };

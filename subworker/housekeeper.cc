@@ -4,11 +4,13 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "board/wake.h"
 #include "subworker/describe.h"
 #include "subworker/signals.h"
+#include "subworker/task_process.h"
 #include "sys/crash_point.h"
 #include "sys/log.h"
 #include "sys/process_title.h"
@@ -44,10 +46,15 @@ Housekeeper::Housekeeper(const config::Config& config, const board::Board& board
       teller_(header_, !config.status.socket.empty()),
       rescuer_(config, board, teller_),
       backoff_(kShortestWait, 400ms),
+      refused_(500ms, 10s),
       duties_(duties()),
+      asking_pause_(500ms, 60s),
       locked_backoff_(std::min<Milliseconds>(config.supervisor.heartbeat_interval / 10, 100ms),
                       config.supervisor.heartbeat_interval),
-      stop_pause_(kStopPause, std::max(kStopPause, config.supervisor.polling_interval)) {}
+      stop_pause_(kStopPause, std::max(kStopPause, config.supervisor.polling_interval)) {
+  unasked_.resize(config.groups.size());
+  std::iota(unasked_.begin(), unasked_.end(), 0);
+}
 
 // Heartbeats first: everybody who works here depends on them, and the others may have to wait for a lock.
 std::vector<Housekeeper::Duty> Housekeeper::duties() {
@@ -83,7 +90,8 @@ board::SubWorkerExit Housekeeper::run() {
       teller_.failed(error.what());
       if (const auto line = outage_.failed(error.what(), Clock::now()); !line.empty())
         sys::log_of(sys::Component::database).warn("database: {}", line);
-      wait(backoff_.next(sys::chance()));
+      const bool refused = !manager_ && error.remedy() == sql::Remedy::bug;
+      wait((refused ? refused_ : backoff_).next(sys::chance()));
     }
   }
   return board::SubWorkerExit::drained;
@@ -102,33 +110,64 @@ bool Housekeeper::replaced() const {
 
 void Housekeeper::note_end_of_outage() {
   backoff_.reset();
+  refused_.reset();
   if (const auto line = outage_.ended(Clock::now()); !line.empty())
     sys::log_of(sys::Component::database).info("the database {}", line);
 }
 
-// The supervisor has checked the task executables before anything was started; what goes wrong now costs the
-// schedules of that executable, and is said. An executable may take its time to answer, and the house is kept
+// The supervisor has checked the task executables before anything was started. One that cannot be asked now
+// (no process to be had, a file that is being replaced, an answer that takes too long) is asked again, with
+// growing waits; one that gives a wrong answer gives it again. Meanwhile, and then, its schedules do not
+// tick, which the status socket tells. An executable may take its time to answer, and the house is kept
 // meanwhile.
 void Housekeeper::learn_schedules() {
-  if (schedules_known_ == config_.groups.size()) return;
-  for (; schedules_known_ < config_.groups.size(); ++schedules_known_) {
-    const auto keep_house = [this] {
-      tick();
-      if (replaced() || may_leave()) throw Leaves();
-      answer_bell();
-      if (until_next_round() == 0ns || look_back_) round();
-    };
-    try {
-      periodic_.add(describe(config_.groups[schedules_known_], keep_house));
-    } catch (const Leaves&) {
-      return;
-    } catch (const sql::DatabaseError&) {
-      throw;  // of the house that was kept meanwhile
-    } catch (const std::runtime_error& error) {
-      spdlog::error("{}: its periodic tasks are not deferred", error.what());
+  if (unasked_.empty() || Clock::now() < next_asking_) return;
+  std::string trouble;
+  try {
+    for (std::size_t i = 0; i < unasked_.size();) {
+      const config::Group& group = config_.groups[unasked_[i]];
+      try {
+        periodic_.add(ask(group));
+      } catch (const sql::DatabaseError&) {
+        throw;  // of the house that was kept meanwhile
+      } catch (const TaskNotAsked& error) {
+        trouble = fmt::format("group {}: {}", group.name, error.what());
+        ++i;
+        continue;
+      } catch (const sys::SpawnError& error) {  // a user that is not there
+        trouble = fmt::format("group {}: {}", group.name, error.what());
+        ++i;
+        continue;
+      } catch (const std::runtime_error& error) {
+        wrong_schedules_ = fmt::format("group {}: {}", group.name, error.what());
+      }
+      unasked_.erase(unasked_.begin() + static_cast<std::ptrdiff_t>(i));
     }
+  } catch (const Leaves&) {
+    return;
   }
   periodic_.start(std::chrono::floor<std::chrono::seconds>(server_now()));
+  next_asking_ = Clock::now() + asking_pause_.next(sys::chance());
+  tell_of_schedules(trouble);
+}
+
+// Throws Leaves, and what goes wrong in the house meanwhile.
+libtask::wire::Description Housekeeper::ask(const config::Group& group) {
+  return describe(group, [this] {
+    tick();
+    if (replaced() || may_leave()) throw Leaves();
+    answer_bell();
+    if (until_next_round() == 0ns || look_back_) round();
+  });
+}
+
+void Housekeeper::tell_of_schedules(const std::string& passing) {
+  const std::string& trouble = passing.empty() ? wrong_schedules_ : passing;
+  teller_.schedules_trouble(trouble);
+  if (std::exchange(asking_trouble_, trouble) == trouble) return;
+  if (trouble.empty()) return spdlog::info("all periodic tasks are deferred again");
+  spdlog::error("{}: its periodic tasks are not deferred{}", trouble,
+                passing.empty() ? "" : "; asking again until it answers");
 }
 
 void Housekeeper::connect() {
@@ -183,7 +222,7 @@ void Housekeeper::do_duty(Duty& duty) {
 // Those of the living; whoever has lost his is told so, and takes another.
 std::vector<sql::WorkerId> Housekeeper::leases() const {
   std::vector<sql::WorkerId> ids;
-  const std::uint32_t slots = header_.slots.load();
+  const std::uint32_t slots = board_.slots();
   for (std::uint32_t i = 0; i < slots; ++i) {
     const board::Slot& slot = board_.slot(i);
     const auto id = slot.worker_id.load();
@@ -196,7 +235,7 @@ std::vector<sql::WorkerId> Housekeeper::leases() const {
 // alive. Who is silent on the board gets none any more. Whoever lives after all is fenced by the same word,
 // before others take the job.
 void Housekeeper::disown_silent() {
-  const std::uint32_t slots = header_.slots.load();
+  const std::uint32_t slots = board_.slots();
   for (std::uint32_t i = 0; i < slots; ++i) {
     board::Slot& slot = board_.slot(i);
     const auto lease = slot.worker_id.load();
@@ -231,7 +270,7 @@ void Housekeeper::keep_heartbeats() {
 // A lease that ended well in this moment is no longer on the board; one that was registered since the
 // statement began was not in it, and is passed over.
 void Housekeeper::note_heartbeats(const sql::Heartbeats& heartbeats, std::int64_t begun_ns) {
-  const std::uint32_t slots = header_.slots.load();
+  const std::uint32_t slots = board_.slots();
   for (std::uint32_t i = 0; i < slots; ++i) {
     board::Slot& slot = board_.slot(i);
     const auto lease = slot.worker_id.load();
@@ -397,6 +436,7 @@ Housekeeper::Clock::duration Housekeeper::until_next_round() const {
     const bool has_failed = duty.pause.failures() > 0;
     next = std::min(next, has_failed ? duty.pause.until() : (this->*duty.due)());
   }
+  if (!unasked_.empty()) next = std::min(next, next_asking_);
   return std::max(Clock::duration(0), next - Clock::now());
 }
 
@@ -412,6 +452,7 @@ void Housekeeper::wait(Clock::duration limit) {
 }
 
 void Housekeeper::tick() {
+  board_.check();
   header_.housekeeper_heartbeat_ns.store(board::now_ns());
   rotation_.look();
 }

@@ -58,6 +58,8 @@ class Housekeeper {
   std::vector<Duty> duties();
   void do_duty(Duty& duty);
   void learn_schedules();
+  libtask::wire::Description ask(const config::Group& group);
+  void tell_of_schedules(const std::string& passing);
   void connect();
   void round();
   void note_end_of_outage();
@@ -104,13 +106,18 @@ class Housekeeper {
 
   std::optional<sql::JobManager> manager_;
   sys::Backoff backoff_;  // between connections
+  sys::Backoff refused_;  // by the server, until a person mends that
   sql::Outage outage_;
   std::vector<Duty> duties_;
   Periodic periodic_;
   std::deque<sql::PeriodicDefer> ticks_;  // taken from periodic_, not yet in the database
   sql::SystemTime server_time_;           // the server's clock …
   Clock::time_point server_time_at_;      // … at this moment, that of the last connect
-  std::size_t schedules_known_ = 0;       // of the groups, from the first on
+  std::vector<std::size_t> unasked_;      // groups whose schedules are not known yet
+  Clock::time_point next_asking_;
+  sys::Backoff asking_pause_;
+  std::string wrong_schedules_;  // of an executable that answered, and cannot mend itself
+  std::string asking_trouble_;   // why some schedules do not tick, as the log has it
   Clock::time_point next_heartbeat_;
   sys::Backoff locked_backoff_;               // until the next heartbeat, while a lease's row is locked
   std::vector<sql::WorkerId> locked_leases_;  // at the last heartbeat

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -29,6 +30,7 @@
 #include "sys/host.h"
 #include "sys/inquiry.h"
 #include "sys/log.h"
+#include "sys/oom.h"
 #include "sys/process.h"
 #include "sys/process_title.h"
 #include "sys/standard_streams.h"
@@ -45,6 +47,7 @@ struct Arguments {
   std::string group;
   std::string supervisor;
   std::string log_level;
+  std::optional<int> oom_score;
   std::string cgroup;
   std::uint32_t slot = 0;
   std::uint32_t generation = 1;
@@ -178,6 +181,7 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   app.add_option("--generation", arguments.generation, "Which incarnation of the slot")
       ->transform(number_up_to(std::numeric_limits<std::uint32_t>::max()));
   app.add_option("--cgroup", arguments.cgroup, "The directory of the cgroup for its task processes");
+  app.add_option("--oom-score", arguments.oom_score, "Its oom_score_adj");
   app.add_option("--log-level", arguments.log_level, "Instead of the configuration's");
   app.footer(
       "Exit status: 0 drained, 1 failure, 2 usage or configuration, 3 task executable, 4 schema.\n"
@@ -212,7 +216,10 @@ int main(int argc, char** argv) {
   CLI::App app("A sub-worker of Postpone; usually started by postpone-supervisor", "postpone-subworker");
   try {
     const auto arguments = subworker::parse_arguments(app, argc, argv);
+    if (arguments.oom_score) postpone::sys::set_oom_score_adj(*arguments.oom_score);
+    postpone::sys::forbid_inspection();
     postpone::sys::init_process_title(argc, argv);
+    ::signal(SIGXFSZ, SIG_IGN);  // a log that may not grow is lines that cannot be written
     // The supervisor starts us by a descriptor, whose number would be our name.
     ::prctl(PR_SET_NAME, "postpone-subworker");
     return static_cast<int>(subworker::run(arguments));

@@ -28,7 +28,8 @@ void Periodic::add(const libtask::wire::Description& description) {
 }
 
 void Periodic::start(Cron::Time now) {
-  for (Schedule& schedule : schedules_) schedule.next = schedule.cron.next_after(now - kMostLate);
+  for (Schedule& schedule : schedules_)
+    if (!schedule.next) schedule.next = schedule.cron.next_after(now - kMostLate);
 }
 
 std::optional<Cron::Time> Periodic::next_tick() const {

@@ -25,7 +25,8 @@ class Periodic {
   // std::runtime_error that names the schedule when its cron expression or its task is wrong.
   void add(const libtask::wire::Description& description);
 
-  // Sets the time from which ticks count. Called once the database's clock is known, and not again.
+  // Sets the time from which ticks count, for schedules that have none yet. Called once the database's clock
+  // is known, and again when schedules were added.
   void start(Cron::Time now);
 
   // The next tick of any schedule; nothing when there is none to come.

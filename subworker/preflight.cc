@@ -9,10 +9,12 @@
 #include <thread>
 
 #include "sql/outage.h"
+#include "sql/privileges.h"
 #include "sql/schema.h"
 #include "subworker/describe.h"
 #include "subworker/periodic.h"
 #include "subworker/signals.h"
+#include "subworker/task_process.h"
 #include "sys/backoff.h"
 #include "sys/log.h"
 
@@ -33,7 +35,8 @@ class Preflight {
 
   board::SubWorkerExit run() {
     if (!tasks_are_good()) return board::SubWorkerExit::bad_task;
-    return schema_is_good() ? board::SubWorkerExit::drained : board::SubWorkerExit::bad_schema;
+    if (!schema_is_good() || !may_listen()) return board::SubWorkerExit::bad_schema;
+    return board::SubWorkerExit::drained;
   }
 
  private:
@@ -52,13 +55,28 @@ class Preflight {
     Periodic periodic;
     for (const config::Group& group : config_.groups) {
       try {
-        periodic.add(describe(group, [this] { tick(); }));
+        periodic.add(describe_in_time(group));
       } catch (const std::runtime_error& error) {
         refuse(fmt::format("[[group]] \"{}\": {}", group.name, error.what()));
         good = false;
       }
     }
     return good;
+  }
+
+  // A host that has no process or memory to spare at the moment is no reason not to start.
+  libtask::wire::Description describe_in_time(const config::Group& group) {
+    sys::Backoff backoff(100ms, 5s);
+    for (;;) {
+      try {
+        return describe(group, [this] { tick(); });
+      } catch (const TaskNotAsked& error) {
+        if (!error.for_want) throw;
+        if (backoff.failures() == 0) spdlog::warn("{}; trying again until it goes well", error.what());
+        if (occasion_ == Occasion::start) leash_.say_why(error.what());
+      }
+      wait(backoff.next(sys::chance()));
+    }
   }
 
   bool schema_is_good() {
@@ -73,15 +91,35 @@ class Preflight {
     }
   }
 
-  // What is wrong with it; empty = nothing. Nothing when the server cannot be reached.
-  std::optional<std::string> look_at_schema() {
+  // Polling does what listening does, so the server behind listen_url may be away. But one that refuses us
+  // for good would do so for ever.
+  bool may_listen() {
+    if (!config_.database.listen || config_.database.listen_url.empty()) return true;
+    try {
+      sql::try_connection(options_for(config_.database.listen_url));
+    } catch (const sql::DatabaseError& error) {
+      const bool for_good = error.remedy() == sql::Remedy::bug;
+      if (for_good) refuse(fmt::format("\"listen_url\" in [database]: {}", error.what()));
+      return !for_good;
+    }
+    return true;
+  }
+
+  sql::ConnectOptions options_for(const std::string& url) {
     sql::ConnectOptions options;
-    options.url = config_.database.url;
+    options.url = url;
     options.application_name = "postpone preflight";
     options.connect_timeout = config_.database.connect_timeout;
     options.statement_timeout = config_.database.statement_timeout;
     options.on_tick = [this] { tick(); };
+    return options;
+  }
+
+  // What is wrong with it; empty = nothing. Nothing when the server cannot be reached.
+  std::optional<std::string> look_at_schema() {
+    const sql::ConnectOptions options = options_for(config_.database.url);
     try {
+      if (std::string lacking = sql::lacking_privileges(options); !lacking.empty()) return lacking;
       const auto report = sql::check_schema(options);
       const bool only_newer = report.state == sql::SchemaReport::State::newer;
       return only_newer && occasion_ == Occasion::reload ? "" : sql::explain(report);

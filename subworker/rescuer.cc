@@ -49,7 +49,7 @@ Remains remains_in(const board::Grave& grave) {
   Remains remains;
   for (const board::JobEntry& entry : grave.jobs) {
     const auto phase = entry.phase.load();
-    const auto bytes = entry.outcome_bytes.load();
+    const auto bytes = entry.outcome_bytes.load() <= sizeof entry.outcome ? entry.outcome_bytes.load() : 0;
     if (phase == board::JobPhase::ended && bytes > 0) {
       remains.outcomes.emplace_back(entry.outcome, bytes);
       remains.ended.push_back(entry.job_id.load());

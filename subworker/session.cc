@@ -58,7 +58,7 @@ Session::Session(const config::Config& config, const config::Group& group, const
       identity_(std::move(identity)),
       hooks_(std::move(hooks)),
       slot_(board.slot(identity_.slot)),
-      backoff_(kShortestWait, longest_reconnect_wait(board.header().slots.load())) {}
+      backoff_(kShortestWait, longest_reconnect_wait(board.slots())) {}
 
 std::optional<Visit> Session::visit(const std::vector<KeptOutcome>& outcomes, int max_jobs) {
   be_fair();
@@ -322,7 +322,7 @@ bool Session::wait(std::chrono::milliseconds limit, bool pending) {
   while (board::Clock::now() < until && !hooks_.gives_up(pending)) {
     slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(kWaitSlice, until - board::Clock::now()));
     if ((slot_.doorbell.answer() & board::kRungForWork) != 0 && may_be_cut && !wait_was_cut_) {
-      const auto spread = wait_after_ring(board_.header().slots.load(), sys::chance());
+      const auto spread = wait_after_ring(board_.slots(), sys::chance());
       until = std::min(until, board::Clock::now() + spread);
       wait_was_cut_ = true;
     }

@@ -372,6 +372,7 @@ void SubWorker::idle() {
 }
 
 void SubWorker::tick() {
+  board_.check_slot(identity_.slot, identity_.generation);
   slot_.beat();
   rotation_.look();
   if (!running_) refuse_questions();

@@ -2,14 +2,20 @@
 // database and without what is meant for the supervisor alone, and with what the group's configuration adds.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "config/config.h"
+#include "sys/process.h"
 
 namespace postpone::subworker {
 
 std::vector<std::pair<std::string, std::string>> task_environment(const config::Group& group);
+
+// Who task processes of this group run as; nothing = as we do. Throws sys::SpawnError when there is no such
+// user.
+std::optional<sys::User> task_user(const config::Group& group);
 
 }  // namespace postpone::subworker

@@ -82,6 +82,7 @@ void TaskProcess::spawn() {
   // A job may be repeated; a sub-worker, and the server beside it, should live.
   spec.oom_score_adj = std::min(std::max(500, sys::oom_score_adj() + 100), sys::kHighestOomScoreAdj);
   spec.cgroup = cgroup_;
+  spec.user = task_user(group_);
   process_ = sys::Process::spawn(spec);
   channel_ = std::move(channel.first);
   pipes_[0] = std::move(out.first);

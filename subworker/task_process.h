@@ -37,6 +37,15 @@ class BadTask : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The task executable has not answered, which says nothing of what is in it: it could not be started, took
+// too long or was killed.
+class TaskNotAsked : public BadTask {
+ public:
+  TaskNotAsked(const std::string& what, bool for_want_of_means)
+      : BadTask(what), for_want(for_want_of_means) {}
+  const bool for_want;  // of processes, memory or descriptors
+};
+
 // What a run may ask while it waits.
 struct RunHooks {
   // Called whenever the run has waited for at most 50 ms, at least once every 10 ms in its first moments. The

@@ -234,6 +234,9 @@ Snapshot collect(const board::Board& board, const config::Config& config, const 
   if (const auto facts = house.database.read()) history.database = *facts;
   s.database = read_database(history.database, s.housekeeper.member);
   s.database.connections = house.connections.load();
+  s.database.reconnects = house.reconnects.load();
+  if (const auto facts = house.schedules.read(); facts && facts->trouble_ns != 0)
+    s.housekeeper.schedules_trouble = facts->trouble.view();
   if (known.preflight_trouble) {
     s.database.state = DatabaseState::down;
     s.database.last_error = known.preflight_trouble;

@@ -113,7 +113,7 @@ void write_database(Page& page, const Snapshot& s) {
   page.field("state", kDatabaseStateNames.at(static_cast<std::size_t>(database.state)));
   page.at("since", database.since_ns);
   page.text_or_null("server_version", version_text(database.server_version));
-  page.field("reconnects", database.connections > 0 ? database.connections - 1 : 0);
+  page.field("reconnects", database.reconnects);
   page.trouble("last_error", database.last_error);
   page.key("listen");
   page.object([&] { write_listen(page, s.listen); });

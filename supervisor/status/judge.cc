@@ -51,6 +51,8 @@ std::vector<std::string> troubles(const Snapshot& s) {
                                   housekeeper.last_end->how));
   if (s.database.state == DatabaseState::down)
     reasons.push_back("the database cannot be reached" + because(s.database.last_error));
+  if (!s.housekeeper.schedules_trouble.empty())
+    reasons.push_back("periodic tasks are not deferred: " + s.housekeeper.schedules_trouble);
   const bool listens = s.listen.connection == "listening";
   if (s.listen.wanted && !listens && s.listen.last_error)
     reasons.push_back("new jobs are not heard of, only polled for" + because(s.listen.last_error));

@@ -24,6 +24,7 @@
 #include <sstream>
 
 #include "supervisor/asio.h"
+#include "sys/backoff.h"
 #include "sys/fd.h"
 
 namespace postpone::supervisor::status {
@@ -46,6 +47,7 @@ constexpr auto kAnswerTime = 10s;
 constexpr auto kLingerTime = 1s;
 constexpr std::size_t kMostLingering = std::size_t{1024} * 1024;
 constexpr auto kAcceptPause = 100ms;
+constexpr auto kLongestAcceptPause = 5s;
 constexpr auto kCancelAgain = 50ms;
 constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 35\r\n"
@@ -104,6 +106,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   asio::io_context& context;
   Protocol::acceptor acceptor;
   asio::steady_timer pause;
+  sys::Backoff accept_pause{kAcceptPause, kLongestAcceptPause};
   const Answer answer;
   const Followers followers_are;
   std::list<std::shared_ptr<Connection>> connections;  // the oldest first
@@ -343,11 +346,12 @@ void Server::Impl::accept() {
   acceptor.async_accept([self = shared_from_this()](const Error& error, Protocol::socket socket) {
     if (self->closed || error == asio::error::operation_aborted) return;
     if (!error) {
+      self->accept_pause.reset();
       self->admit(std::move(socket));
       return self->accept();
     }
     // Out of descriptors, most likely: whoever knocks waits.
-    self->pause.expires_after(kAcceptPause);
+    self->pause.expires_after(self->accept_pause.next(sys::chance()));
     self->pause.async_wait([self](const Error& stopped) {
       if (!stopped && !self->closed) self->accept();
     });

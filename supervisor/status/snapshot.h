@@ -66,6 +66,7 @@ struct Database {
   std::int64_t since_ns = 0;
   int server_version = 0;  // 150006 is 15.6; 0 = not known
   std::uint64_t connections = 0;
+  std::uint64_t reconnects = 0;
   std::int64_t heartbeat_ns = 0;  // when heartbeats last reached it
   std::optional<Trouble> last_error;
 };
@@ -111,6 +112,7 @@ struct Member {
 struct Housekeeper {
   Member member;
   std::uint64_t rescued = 0;
+  std::string schedules_trouble;  // why some periodic tasks are not deferred; empty = all are
 };
 
 struct Job {

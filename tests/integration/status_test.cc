@@ -752,13 +752,13 @@ TEST_F(Status, ASecondSupervisorDoesNotStartAndTheFirstGoesOn) {
 }
 
 TEST_F(Status, WhatIsNotOursIsLeftAlone) {
-  const auto refusal = [&] {
+  const auto refusal = [&](int code = 1) {
     Family family(database_.url(), section() + group("m", kMisbehave, 1));
-    EXPECT_EQ(family.wait().code, 1);
+    EXPECT_EQ(family.wait().code, code);
     return family.log();
   };
   std::ofstream(path()) << "precious";
-  EXPECT_THAT(refusal(), HasSubstr("a file that is no socket lies there; remove it or choose another path"));
+  EXPECT_THAT(refusal(3), HasSubstr("a file that is no socket lies there; remove it or choose another path"));
   EXPECT_EQ(read_file(path()), "precious");
   ::unlink(path().c_str());
   const sys::Fd other(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -776,17 +776,68 @@ TEST_F(Status, WhatIsNotOursIsLeftAlone) {
   EXPECT_EQ(::access(path().c_str(), F_OK), 0);
   ::unlink(path().c_str());
   std::ofstream(path() + ".lock") << "[[package]]\nname = \"precious\"\n";
-  EXPECT_THAT(refusal(), HasSubstr(".lock is no lock file of a supervisor's"));
+  EXPECT_THAT(refusal(3), HasSubstr(".lock is no lock file of a supervisor's"));
   EXPECT_THAT(read_file(path() + ".lock"), HasSubstr("precious"));
 }
 
 TEST_F(Status, ADirectoryThatIsNotThereIsNamed) {
   Family family(database_.url(),
                 "[status]\nsocket = \"" + files_.file("no/status.sock") + "\"\n" + group("m", kMisbehave, 1));
-  EXPECT_EQ(family.wait().code, 1);
-  EXPECT_THAT(family.log(),
-              HasSubstr("cannot open " + files_.file("no/status.sock.lock") +
-                        " (is the directory there, and may this user write to it?): No such file"));
+  EXPECT_EQ(family.wait().code, 3);
+  EXPECT_THAT(family.log(), HasSubstr("\"socket\" in [status]: there is no directory " + files_.file("no")));
+}
+
+// Starts, lets its task executable be a script that a test changes, and then replaces the housekeeper.
+TEST_F(Status, SchedulesThatCannotBeAskedForAreToldAndTickWhenTheyCan) {
+  const std::string tasks = files_.file("tasks");
+  std::ofstream(tasks) << "#!/bin/sh\n[ \"$1\" = --describe ] && [ -e " + files_.file("killed") +
+                              " ] && kill -9 $$\n[ \"$1\" = --describe ] && [ -e " + files_.file("wrong") +
+                              " ] && exit 1\nexec " + kTestTasks + " \"$@\"\n";
+  ASSERT_EQ(::chmod(tasks.c_str(), 0755), 0);
+  Family family(database_.url(), section() + group("t", tasks, 1));
+  family.wait_until_ready(1);
+  ASSERT_TRUE(becomes("running"));
+  const auto ticks = [&] { return sql("SELECT count(*) FROM procrastinate_periodic_defers"); };
+  const auto reasons = [&] { return status()["supervisor"]["reasons"].dump(); };
+  const auto replace_housekeeper = [&] {
+    const auto old = family.processes("postpone: housekeeper").at(0);
+    ::kill(old, SIGKILL);
+    return eventually([&] {
+      const auto now = family.processes("postpone: housekeeper");
+      return now.size() == 1 && now[0] != old;
+    });
+  };
+  let_go("killed");
+  ASSERT_TRUE(replace_housekeeper());
+  ASSERT_TRUE(becomes("degraded")) << family.log();
+  EXPECT_THAT(reasons(), HasSubstr("periodic tasks are not deferred: group t: task executable"));
+  EXPECT_THAT(violations(status(), schema()), IsEmpty());
+  ::unlink(files_.file("killed").c_str());
+  ASSERT_TRUE(becomes("running")) << family.log();
+  const auto before = ticks();
+  EXPECT_TRUE(eventually([&] { return ticks() != before; })) << family.log();
+  EXPECT_THAT(family.log(), HasSubstr("all periodic tasks are deferred again"));
+  // Nor is a wrong answer forgotten.
+  let_go("wrong");
+  ASSERT_TRUE(replace_housekeeper());
+  ASSERT_TRUE(becomes("degraded")) << family.log();
+  EXPECT_THAT(reasons(), HasSubstr("ended with exit status 1"));
+}
+
+TEST_F(Status, AReloadIsNoReconnect) {
+  Family family(database_.url(), config());
+  family.wait_until_ready(3);
+  const auto housekeeper = family.processes("postpone: housekeeper");
+  family.rewrite(config("polling_interval = \"4s\"\n"));
+  family.signal(SIGHUP);
+  ASSERT_TRUE(eventually([&] { return status()["supervisor"]["last_reload"].is_object(); }));
+  ASSERT_TRUE(eventually([&] { return family.processes("postpone: housekeeper") != housekeeper; }));
+  ASSERT_TRUE(eventually([&] { return status()["database"]["state"] == "up"; }));
+  EXPECT_EQ(status()["database"]["reconnects"], 0);
+  // One that died does not count for one either; one that has lost its connection does.
+  sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND "
+      "application_name = 'postpone housekeeper'");
+  EXPECT_TRUE(eventually([&] { return status()["database"]["reconnects"] == 1; })) << status().dump(1);
 }
 
 }  // namespace
