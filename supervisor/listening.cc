@@ -45,9 +45,10 @@ void Listening::arm() {
     socket_.emplace(loop_, listener_.socket());
     if (listener_.wants().read) socket_->when_readable([this] { advance(); });
     if (listener_.wants().write) socket_->when_writable([this] { advance(); });
+    watch_pause_.reset();
   } catch (const std::system_error& error) {  // out of descriptors: the timer tries again
     sys::log_of(sys::Component::database).error("LISTEN connection: {}", error.what());
-    timer_.set(sql::Listener::Clock::now() + std::chrono::seconds(1), [this] { advance(); });
+    timer_.set(sql::Listener::Clock::now() + watch_pause_.next(sys::chance()), [this] { advance(); });
   }
 }
 

@@ -9,6 +9,7 @@
 #include "sql/listener.h"
 #include "sql/outage.h"
 #include "supervisor/loop.h"
+#include "sys/backoff.h"
 
 namespace postpone::supervisor {
 
@@ -49,6 +50,7 @@ class Listening {
   Handlers handlers_;
   std::optional<Watch> socket_;
   Timer timer_;
+  sys::Backoff watch_pause_{std::chrono::milliseconds(100), std::chrono::seconds(10)};
   sql::Outage outage_;
   Facts facts_;  // what the listener does not keep itself
 };

@@ -40,6 +40,7 @@ config::Overrides overrides_of(const Arguments& arguments) {
 // descriptors, of which the usual soft limit knows only 1024.
 void prepare_process() {
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // a log that may not grow is lines that cannot be written
   ::signal(SIGUSR1, SIG_IGN);  // until there is a log file to open again …
   ::signal(SIGHUP, SIG_IGN);   // … and a configuration that was read
   rlimit limit{};
@@ -65,6 +66,10 @@ std::optional<config::Config> begin(const Arguments& arguments, postpone::superv
   if (!result.config) return std::nullopt;
   config::Config config = *result.config;
   config::apply(options.overrides, config);
+  const auto faults = postpone::supervisor::faults_of(config);
+  for (const std::string& fault : faults)
+    std::fprintf(stderr, "%s: %s\n", arguments.config_path.c_str(), fault.c_str());
+  if (!faults.empty()) return std::nullopt;
   postpone::sys::init_log({.role = "supervisor", .may_wait = false},
                           postpone::supervisor::log_options(config.log));
   return config;

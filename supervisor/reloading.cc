@@ -74,6 +74,9 @@ void Supervisor::begin_reload() {
       return end_reload(false, config::to_string(parsed.problems.front(), options_.config_path));
     config::Config next = *parsed.config;
     config::apply(options_.overrides, next);
+    const std::vector<std::string> faults = faults_of(next);
+    for (const std::string& fault : faults) spdlog::error("{}: {}", options_.config_path, fault);
+    if (!faults.empty()) return end_reload(false, faults.front());
     prepare(std::move(next), std::move(text));
   } catch (const std::exception& error) {  // no such file, no memory, no process to be had
     pending_.reset();

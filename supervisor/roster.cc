@@ -67,9 +67,11 @@ void Roster::ready(Member member) {
   seat.backoff.reset();
 }
 
-void Roster::ended(Member member, Clock::time_point now, double chance, bool forgiven) {
+void Roster::ended(Member member, Clock::time_point now, double chance, End end) {
+  constexpr int kFailuresOfRefused = 5;  // 100 ms, doubled so often
   Seat& seat = seats_[member];
-  const bool at_once = forgiven || seat.state == State::serving;
+  const bool at_once = end == End::forgiven || (end == End::failed && seat.state == State::serving);
+  while (end == End::refused && seat.backoff.failures() < kFailuresOfRefused) seat.backoff.next(chance);
   seat.state = State::absent;
   seat.killed = false;
   seat.started = false;

@@ -72,7 +72,10 @@ class Roster {
   void thawed(Clock::time_point now) { judge_from_ = now; }
   // The spawn failed, or the member has ended and is buried. `chance` lies in [0, 1). `forgiven`: that is no
   // failure even if it was not ready yet, and the next one follows at once (a reload has to do with it).
-  void ended(Member member, Clock::time_point now, double chance, bool forgiven = false);
+  // `refused`: the database has refused it for a reason that stays until a person mends it, so that the next
+  // one waits for some seconds even if this one had served.
+  enum class End { failed, forgiven, refused };
+  void ended(Member member, Clock::time_point now, double chance, End end = End::failed);
   // From here on only the database can keep it from getting ready, and that is nobody's fault here.
   void started(Member member) { seats_[member].started = true; }
   void ready(Member member);

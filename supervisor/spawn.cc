@@ -17,10 +17,13 @@ Spawned spawn(const Family& family, std::vector<std::string> role,
               const std::vector<sys::InheritedFd>& configs) {
   sys::FdPair leash = sys::make_socketpair(SOCK_SEQPACKET);
   sys::ProcessSpec spec;
-  spec.executable = fmt::format("/proc/{}/fd/{}", ::getpid(), family.program.get());
+  // Its own copy of the descriptor, which it has until it is the program: ours are nobody's to look at.
+  spec.executable = fmt::format("/proc/self/fd/{}", family.program.get());
   spec.arguments = std::move(role);
   spec.arguments.insert(spec.arguments.end(),
                         {"--supervisor", family.supervisor, "--config-directory", family.config_directory});
+  // It sets the score itself: once it cannot be looked into, nobody else can.
+  spec.arguments.insert(spec.arguments.end(), {"--oom-score", std::to_string(family.oom_score_adj)});
   if (!family.log_level.empty())
     spec.arguments.insert(spec.arguments.end(), {"--log-level", family.log_level});
   spec.environment =
@@ -70,7 +73,12 @@ sys::Fd open_sub_worker_program() {
   const std::string program = self.substr(0, self.rfind('/') + 1) + "postpone-subworker";
   sys::Fd fd(::open(program.c_str(), O_PATH | O_CLOEXEC));
   if (!fd) sys::throw_errno("the sub-worker's program " + program);
-  return fd;
+  // Above every number that a child's own descriptors may take the place of.
+  constexpr int kAboveThose = 16;
+  static_assert(kAboveThose > board::kLogConfigFd);
+  sys::Fd lifted(::fcntl(fd.get(), F_DUPFD_CLOEXEC, kAboveThose));
+  if (!lifted) sys::throw_errno("fcntl F_DUPFD_CLOEXEC");
+  return lifted;
 }
 
 }  // namespace postpone::supervisor

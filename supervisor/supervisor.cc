@@ -24,6 +24,7 @@ using namespace std::chrono_literals;
 constexpr auto kUpkeepInterval = 1s;           // heartbeats on the board are looked at so often
 constexpr auto kFrozen = 3 * kUpkeepInterval;  // no upkeep for so long: we were not running
 constexpr auto kBurialRetry = 5ms;             // SIGKILL takes a moment; nobody waits for it here
+constexpr auto kLongestBurialRetry = 1s;
 constexpr auto kOneShotInterval = 20ms;
 constexpr auto kKillMargin = 5s;  // beyond what the sub-workers grant themselves when draining
 
@@ -80,6 +81,7 @@ Supervisor::Supervisor(config::Config config, Options options)
       board_(board::Board::create(slots_, static_cast<std::uint32_t>(config_.effective_pool_size()))),
       config_memfd_(sys::make_sealed_memfd("postpone-config", config_text_)),
       roster_(housekeeper() + 1, policy_of(config_.supervisor), Clock::now()),
+      burial_pause_(kBurialRetry, kLongestBurialRetry),
       group_of_(slots_, board::kNoGroup),
       tenures_(slots_) {
   children_.resize(preflight() + 1);
@@ -105,6 +107,7 @@ RosterPolicy Supervisor::policy_of(const config::Supervisor& s) {
 }
 
 Exit Supervisor::run() {
+  sys::forbid_inspection();  // the family does the same: what tasks of our user could read, they could write
   strangers_ = sys::children_of(::getpid());
   sys::become_subreaper();
   loop_.on_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGTSTP, SIGCONT},
@@ -112,7 +115,12 @@ Exit Supervisor::run() {
   spdlog::info("supervisor {} starts: {} sub-workers in {} groups, {} pooled connections", family_.supervisor,
                slots_, config_.groups.size(), config_.effective_pool_size());
   if (!options_.service_manager.problem().empty()) spdlog::warn("{}", options_.service_manager.problem());
-  open_desk();
+  try {
+    open_desk();
+  } catch (const status::SocketMistake& mistake) {
+    spdlog::critical("{}", mistake.what());
+    return Exit::configuration;
+  }
   adopt(preflight(), spawn_preflight(family_));
   upkeep();
   loop_.run();
@@ -122,8 +130,7 @@ Exit Supervisor::run() {
 
 // --- children ---
 
-void Supervisor::adopt(Member member, Spawned spawned) {
-  const std::uint32_t generation = member < slots_ ? board_.slot(member).generation.load() : 1;
+void Supervisor::adopt(Member member, Spawned spawned, std::uint32_t generation) {
   children_[member] = std::make_unique<Child>(loop_, member, generation, std::move(spawned));
   if (desk_ && member != preflight()) desk_->born(who(member), children_[member]->process.pid());
   await_end(*children_[member]);
@@ -190,7 +197,7 @@ void Supervisor::on_end(Member member) {
                 pid, sys::to_string(*report));
   if (desk_) desk_->ended(who(member), well, sys::to_string(*report));
   // A sub-worker that ended well has deleted its lease itself; there is nothing to rescue.
-  burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation, is_forgiven(member, well)});
+  burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation, end_of(member, *report)});
   // Nobody writes here now but us, and nobody is to ring it. Its lease is kept alive until it is buried: as
   // long as something that it had started lives, its job is nobody else's.
   if (member < slots_) board_.slot(member).enter(board::SlotState::vacant);
@@ -222,13 +229,20 @@ std::vector<pid_t> Supervisor::not_orphans() const {
 void Supervisor::bury(const Burial& burial) {
   const Clock::time_point now = Clock::now();
   if (burial.member < slots_) board::reclaim_permits(board_, burial.member, burial.generation);
-  roster_.ended(burial.member, now, sys::chance(), burial.forgiven);
+  roster_.ended(burial.member, now, sys::chance(), burial.end);
   if (burial.member == housekeeper()) return;
   // What it was rung for and did not answer is for somebody else to look at.
   const std::uint32_t group = group_of_[burial.member];
   if (group == board::kNoGroup) return;
   if (board_.slot(burial.member).doorbell.is_rung_for(board::kRungForWork))
     board::wake_sibling(board_, group);
+}
+
+Roster::End Supervisor::end_of(Member member, const sys::ExitReport& report) const {
+  if (is_forgiven(member, !report.signalled && report.code == 0)) return Roster::End::forgiven;
+  const bool refused =
+      !report.signalled && board::SubWorkerExit(report.code) == board::SubWorkerExit::bad_schema;
+  return refused ? Roster::End::refused : Roster::End::failed;
 }
 
 // --- posts ---
@@ -296,12 +310,14 @@ void Supervisor::tell_to_leave(std::uint32_t slot) {
 // --- upkeep ---
 
 void Supervisor::upkeep() {
+  if (!board_is_sound()) return;
   const auto now = Clock::now();
   if (now - last_upkeep_ > kFrozen) roster_.thawed(now);
   last_upkeep_ = now;
   if (phase_ != Phase::preflight) {
     finish_burials();
     if (waiting_posts_ > 0 && phase_ == Phase::working) arrange_posts();
+    reap_strangers();
     replace_outdated();
     spawn_missing();
     kill_overdue();
@@ -314,6 +330,34 @@ void Supervisor::upkeep() {
   show();
 }
 
+// Nothing can be told to the family by a board that was written over, nor be believed of it. What they hold
+// is rescued as of dead workers, by other hosts or by the supervisor that is started next.
+bool Supervisor::board_is_sound() {
+  try {
+    board_.check();
+    const bool counts_are_ours =
+        board_.header().slots.load() == slots_ &&
+        board_.header().permits.load() == static_cast<std::uint32_t>(config_.effective_pool_size());
+    if (counts_are_ours) return true;
+    throw board::Damaged("its counts");
+  } catch (const board::Damaged& damage) {
+    spdlog::critical("{}; the whole family is killed, and is to be started anew", damage.what());
+  }
+  exit_ = Exit::failure;
+  phase_ = Phase::draining;
+  for (const auto& child : children_)
+    if (child) child->process.signal(SIGKILL);
+  kill_orphans_of_all();
+  loop_.stop();
+  return false;
+}
+
+// Their destructors kill and reap.
+void Supervisor::kill_orphans_of_all() {
+  for (auto& child : children_) child.reset();
+  kill_orphans(kKillMargin);
+}
+
 // In this order, and not before the step in front is done: everything that a dead member had started is dead
 // too; its jobs are in a grave; its permits are free and its place is empty.
 void Supervisor::finish_burials() {
@@ -322,6 +366,8 @@ void Supervisor::finish_burials() {
     if (burial.member < slots_) task_cgroups_.kill(burial.member);
   const bool nothing_left = kill_orphans();
   leftovers_ = leftovers_ && !nothing_left;
+  if (nothing_left) burial_pause_.reset();
+  next_burial_ = Clock::now() + burial_pause_.next(sys::chance());
   if (nothing_left) sys::crash_point("supervisor.orphans_killed");
   std::erase_if(burials_, [&](const Burial& burial) {
     const bool rescue = burial.member < slots_ && burial.worker_id != 0;
@@ -338,11 +384,25 @@ void Supervisor::finish_burials() {
 // False when some of them live on for now, or cannot be found out.
 bool Supervisor::kill_orphans(std::chrono::milliseconds limit) {
   try {
-    return sys::kill_orphans(not_orphans(), limit).left.empty();
+    const bool none_left = sys::kill_orphans(not_orphans(), limit).left.empty();
+    orphan_trouble_.clear();
+    return none_left;
   } catch (const std::system_error& error) {
-    spdlog::error("cannot look for what the dead have left behind, and will try again: {}", error.what());
+    if (std::exchange(orphan_trouble_, error.what()) != error.what())
+      spdlog::error("cannot look for what the dead have left behind, and will try again: {}", error.what());
     return false;
   }
+}
+
+// As the reaper of orphans, or as the first process of a container, it is handed the dead of strangers, too.
+void Supervisor::reap_strangers() {
+  const std::vector<pid_t> ours = [this] {
+    std::vector<pid_t> pids;
+    for (const auto& child : children_)
+      if (child) pids.push_back(child->process.pid());
+    return pids;
+  }();
+  sys::reap_dead(ours);
 }
 
 void Supervisor::spawn_missing() {
@@ -364,7 +424,7 @@ void Supervisor::spawn_missing() {
       tenures_[member] = {
           .group = group.name, .grace = config_.supervisor.shutdown_grace, .abort_grace = group.abort_grace};
       const SlotRole role{group.name, member, generation, task_cgroups_.of(member)};
-      adopt(member, spawn_sub_worker(family_, role));
+      adopt(member, spawn_sub_worker(family_, role), generation);
       sys::crash_point("supervisor.sub_worker_spawned");
     } catch (const std::exception& error) {  // out of processes, descriptors, memory: later, perhaps
       spdlog::error("{}: {}", name_of(member), error.what());
@@ -440,7 +500,7 @@ void Supervisor::set_timer() {
   auto at = Clock::now() + kUpkeepInterval;
   if (const auto deadline = roster_.next_deadline()) at = std::min(at, *deadline);
   if (one_shot_ && phase_ == Phase::working) at = std::min(at, Clock::now() + kOneShotInterval);
-  if (!burials_.empty() || leftovers_) at = std::min(at, Clock::now() + kBurialRetry);
+  if (!burials_.empty() || leftovers_) at = std::min(at, next_burial_);
   if (const auto next = service_.next()) at = std::min(at, *next);
   timer_.set(std::max(at, Clock::now() + 1ms), [this] { upkeep(); });
 }
@@ -570,10 +630,13 @@ std::string Supervisor::name_of(Member member) const {
   return fmt::format("sub-worker {}/{}", tenures_[member].group, member);
 }
 
+// One that lies in the future is none: it would keep a silent member from being noticed.
 Clock::time_point Supervisor::last_beat(Member member) const {
   const auto& beat =
       member < slots_ ? board_.slot(member).heartbeat_ns : board_.header().housekeeper_heartbeat_ns;
-  return Clock::time_point(std::chrono::nanoseconds(beat.load()));
+  const std::int64_t at_ns = beat.load();
+  if (at_ns < 0 || at_ns > board::now_ns()) return {};
+  return Clock::time_point(std::chrono::nanoseconds(at_ns));
 }
 
 void Supervisor::note_degraded() {

@@ -43,6 +43,7 @@
 #include "supervisor/spawn.h"
 #include "supervisor/status/desk.h"
 #include "supervisor/task_cgroups.h"
+#include "sys/backoff.h"
 #include "sys/file_stamp.h"
 #include "sys/log.h"
 #include "sys/service_manager.h"
@@ -60,6 +61,10 @@ struct Options {
   bool one_shot = false;  // work off what is there, then exit
   sys::ServiceManager service_manager = {};
 };
+
+// What keeps a configuration that is right by itself from being taken here, one line each: the database's
+// urls, and how many descriptors this process may open.
+std::vector<std::string> faults_of(const config::Config& config);
 
 // How the family logs.
 sys::LogOptions log_options(const config::Log& log);
@@ -79,7 +84,7 @@ class Supervisor {
     Member member;
     std::int64_t worker_id;
     std::uint32_t generation;
-    bool forgiven;  // it ended without being ready, perhaps, and that is no failure
+    Roster::End end;
   };
   // What is known of who sits in a slot, besides what the roster knows.
   struct Tenure {
@@ -104,7 +109,7 @@ class Supervisor {
   enum class Phase { preflight, working, draining };
 
   // Children.
-  void adopt(Member member, Spawned spawned);
+  void adopt(Member member, Spawned spawned, std::uint32_t generation = 1);
   void await_end(Child& child);
   void await_words(Child& child);
   void hear(Child& child);
@@ -116,9 +121,12 @@ class Supervisor {
 
   // Upkeep.
   void upkeep();
+  bool board_is_sound();
+  void kill_orphans_of_all();
   void spawn_missing();
   void kill_overdue();
   void finish_burials();
+  void reap_strangers();
   bool kill_orphans(std::chrono::milliseconds limit = {});
   void check_one_shot();
   void check_drained();
@@ -131,6 +139,7 @@ class Supervisor {
   void tell_to_leave(std::uint32_t slot);
   bool is_busy(std::uint32_t slot) const;
   bool is_forgiven(Member member, bool ended_well) const;
+  Roster::End end_of(Member member, const sys::ExitReport& report) const;
 
   // Reloading (reloading.cc).
   void on_reload_signal();
@@ -185,9 +194,12 @@ class Supervisor {
   sys::Fd config_memfd_;
   Family family_;
   Roster roster_;
-  std::vector<std::uint32_t> group_of_;           // by slot; board::kNoGroup = none
-  std::vector<Tenure> tenures_;                   // by slot
-  int waiting_posts_ = 0;                         // sub-workers for which there is no slot yet
+  sys::Backoff burial_pause_;
+  Clock::time_point next_burial_;        // when it is looked again whether what the dead left is dead
+  std::string orphan_trouble_;           // why that cannot be seen, as the log has it
+  std::vector<std::uint32_t> group_of_;  // by slot; board::kNoGroup = none
+  std::vector<Tenure> tenures_;          // by slot
+  int waiting_posts_ = 0;                // sub-workers for which there is no slot yet
   std::vector<std::unique_ptr<Child>> children_;  // by member; the preflight last
   std::vector<pid_t> strangers_;  // children of whoever was this process before its exec: none of ours
   bool leftovers_ = false;        // of a check that ended badly, what it was asking, may live on

@@ -46,6 +46,8 @@ void Desk::open() {
 void Desk::tend(std::uint32_t slots) {
   look(slots);
   if (server_ && socket_ && socket_->is_there()) return;
+  if (board::Clock::now() < next_opening_) return;
+  next_opening_ = board::Clock::now() + opening_pause_.next(sys::chance());
   try {
     server_.reset();
     if (followed_) on_followers(false);  // all of them are gone with it
@@ -53,6 +55,7 @@ void Desk::tend(std::uint32_t slots) {
     open();
     spdlog::warn("status socket {}: was removed by somebody, and made again", config_.status.socket);
     trouble_.clear();
+    opening_pause_.reset();
   } catch (const std::exception& error) {
     if (std::exchange(trouble_, error.what()) != trouble_) spdlog::error("{}; trying again", error.what());
   }

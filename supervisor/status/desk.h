@@ -16,6 +16,7 @@
 #include "supervisor/status/routes.h"
 #include "supervisor/status/server.h"
 #include "supervisor/status/socket_file.h"
+#include "sys/backoff.h"
 
 namespace postpone::supervisor::status {
 
@@ -68,6 +69,8 @@ class Desk {
   Timer news_timer_;
   std::optional<SocketFile> socket_;
   std::optional<Server> server_;
+  sys::Backoff opening_pause_{std::chrono::milliseconds(100), std::chrono::seconds(30)};
+  board::Clock::time_point next_opening_;
   std::string trouble_;  // with the socket, as the log has it
 };
 

@@ -8,6 +8,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -20,14 +22,26 @@ constexpr int kBacklog = 128;
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
   throw std::runtime_error("status socket " + path + ": " + why);
 }
+[[noreturn]] void refuse_for_good(const std::string& path, const std::string& why) {
+  throw SocketMistake("status socket " + path + ": " + why);
+}
+
+bool may_pass(int error_number) {
+  constexpr std::array kPassing{EMFILE, ENFILE, ENOMEM, ENOBUFS, ENOSPC, EDQUOT, EIO, EINTR, EAGAIN};
+  return std::find(kPassing.begin(), kPassing.end(), error_number) != kPassing.end();
+}
+
 [[noreturn]] void refuse_errno(const std::string& path, const std::string& step) {
-  refuse(path, step + ": " + std::strerror(errno));
+  const int error_number = errno;
+  const std::string why = step + ": " + std::strerror(error_number);
+  if (may_pass(error_number)) refuse(path, why);
+  refuse_for_good(path, why);
 }
 
 sockaddr_un address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) refuse(path, "the path is too long for a Unix socket");
+  if (path.size() >= sizeof address.sun_path) refuse_for_good(path, "the path is too long for a Unix socket");
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
 }
@@ -97,7 +111,7 @@ void SocketFile::lock() {
   const bool read = ::fstat(lock_.get(), &found) == 0 && ::pread(lock_.get(), &first, 1, 0) >= 0;
   if (!read || !S_ISREG(found.st_mode) || found.st_nlink != 1 || found.st_size > 32 || first < '0' ||
       first > '9')
-    refuse(path_, name + " is no lock file of a supervisor's; choose another path for the socket");
+    refuse_for_good(path_, name + " is no lock file of a supervisor's; choose another path for the socket");
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(lock_.get(), 0) != 0 || ::pwrite(lock_.get(), pid.data(), pid.size(), 0) < 0)
     refuse_errno(path_, "cannot write to " + name);
@@ -110,7 +124,7 @@ void SocketFile::clear_path() const {
     return;
   }
   if (!S_ISSOCK(found.st_mode))
-    refuse(path_, "a file that is no socket lies there; remove it or choose another path");
+    refuse_for_good(path_, "a file that is no socket lies there; remove it or choose another path");
   make_sure_that_it_is_stale(path_);
   if (::unlink(path_.c_str()) != 0 && errno != ENOENT) refuse_errno(path_, "cannot remove the stale socket");
 }
@@ -119,7 +133,7 @@ void SocketFile::clear_path() const {
 // nobody listens.
 void SocketFile::bind_and_listen(int mode, const std::string& group) {
   const ::group* entry = group.empty() ? nullptr : ::getgrnam(group.c_str());
-  if (!group.empty() && entry == nullptr) refuse(path_, "there is no group " + group);
+  if (!group.empty() && entry == nullptr) refuse_for_good(path_, "there is no group " + group);
   socket_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket_) refuse_errno(path_, "cannot make a socket");
   const sockaddr_un address = address_of(path_);

@@ -10,11 +10,18 @@
 
 #include <sys/types.h>
 
+#include <stdexcept>
 #include <string>
 
 #include "sys/fd.h"
 
 namespace postpone::supervisor::status {
+
+// The socket cannot be made, and waiting would not help: its directory is not there, say.
+class SocketMistake : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 class SocketFile {
  public:

@@ -77,6 +77,79 @@ TEST_F(SupervisorExit, Is0AfterASignalWhileItWaitsForTheDatabase) {
   EXPECT_EQ(family.stop().code, 0) << family.log();
 }
 
+TEST_F(SupervisorExit, Is3ForAUrlThatIsNone) {
+  for (const std::string key : {"url", "listen_url"}) {
+    const auto path =
+        config("[database]\n" + key + " = \"postgres://u:p%zz@h/d\"\n" + group("m", kMisbehave, 1));
+    const auto started = run_program({POSTPONE_SUPERVISOR, "--config", path});
+    EXPECT_EQ(started.exit_status, 3) << started.errors;
+    EXPECT_THAT(started.errors, HasSubstr("\"" + key + "\" in [database]: the database url is not valid"));
+    const auto checked = run_program({POSTPONE_CLI, "config", "check", path});
+    EXPECT_EQ(checked.exit_status, 3) << checked.output;
+    EXPECT_THAT(checked.errors, HasSubstr("\"" + key + "\" in [database]: the database url is not valid"));
+  }
+}
+
+TEST_F(SupervisorExit, ConfigCheckAsksTheTaskExecutablesWhenItIsToldTo) {
+  const auto good = run({POSTPONE_CLI, "config", "check", "--tasks", config(group("m", kMisbehave, 1))});
+  EXPECT_EQ(good.exit_status, 0) << good.errors;
+  EXPECT_THAT(good.output, HasSubstr("misbehave.noop"));
+  const auto path = config(group("m", "/bin/true", 1));
+  EXPECT_EQ(run({POSTPONE_CLI, "config", "check", path}).exit_status, 0);
+  const auto bad = run({POSTPONE_CLI, "config", "check", "--tasks", path});
+  EXPECT_EQ(bad.exit_status, 3) << bad.output;
+  EXPECT_THAT(bad.output, HasSubstr("no task executable: --describe: "));
+}
+
+TEST_F(SupervisorExit, Is5ForAListenUrlThatIsRefusedForGood) {
+  const auto path = config("[database]\nlisten_url = \"" + database_.url() + " user=nobody_of_that_name\"\n" +
+                           group("m", kMisbehave, 1));
+  const auto started = run({POSTPONE_SUPERVISOR, "--config", path});
+  EXPECT_EQ(started.exit_status, 5) << started.errors;
+  EXPECT_THAT(started.errors, HasSubstr("\"listen_url\" in [database]: "));
+}
+
+TEST_F(SupervisorExit, Is3WhenItMayOpenTooFewFilesAndSaysHowManyItNeeds) {
+  const auto path = config(group("m", kMisbehave, 3));
+  const auto started =
+      run({"/bin/sh", "-c", std::string("ulimit -n 32; exec ") + POSTPONE_SUPERVISOR + " --config " + path});
+  EXPECT_EQ(started.exit_status, 3) << started.errors;
+  EXPECT_THAT(started.errors, HasSubstr("need 60 open files in the supervisor, and it may have 32"));
+}
+
+// As many as were asked for are enough, with a job, a reload and somebody at the status socket.
+TEST_F(SupervisorExit, TheFilesThatItAsksForAreEnough) {
+  const std::string wrapper = files_.file("supervisor");
+  std::ofstream(wrapper) << "#!/bin/sh\nulimit -n 60\nexec " POSTPONE_SUPERVISOR " \"$@\"\n";
+  std::filesystem::permissions(wrapper, std::filesystem::perms::owner_all);
+  const std::string text = "[status]\nsocket = \"" + files_.file("s") + "\"\n" + group("m", kMisbehave, 3);
+  Family family(database_.url(), text, {.program = wrapper});
+  family.wait_until_ready(3);
+  family.rewrite(text + "max_jobs = 10\n");
+  family.signal(SIGHUP);
+  ASSERT_TRUE(eventually([&] { return family.log().find(" is in force: ") != std::string::npos; }))
+      << family.log();
+  database_.execute("SELECT postpone_defer('misbehave.noop', queue => 'm') FROM generate_series(1, 20)");
+  EXPECT_TRUE(eventually([&] { return count("procrastinate_jobs WHERE status = 'succeeded'") == "20"; }))
+      << family.log();
+  EXPECT_EQ(family.stop().code, 0);
+  EXPECT_THAT(family.log(), testing::Not(HasSubstr("Too many open files")));
+}
+
+TEST_F(SupervisorExit, ALogThatMayNotGrowEndsNobody) {
+  const std::string wrapper = files_.file("supervisor");
+  std::ofstream(wrapper) << "#!/bin/sh\nulimit -f 4\nexec " POSTPONE_SUPERVISOR " \"$@\"\n";
+  std::filesystem::permissions(wrapper, std::filesystem::perms::owner_all);
+  Family family(database_.url(),
+                "[log]\nfile = \"" + files_.file("l.log") + "\"\n" + group("m", kMisbehave, 1),
+                {.program = wrapper});
+  database_.execute("SELECT postpone_defer('misbehave.noop', queue => 'm') FROM generate_series(1, 200)");
+  EXPECT_TRUE(eventually([&] { return count("procrastinate_jobs WHERE status = 'succeeded'") == "200"; }));
+  EXPECT_GE(std::filesystem::file_size(files_.file("l.log")), 2000U);
+  EXPECT_TRUE(family.lives());
+  EXPECT_EQ(family.stop().code, 0);
+}
+
 TEST_F(SupervisorExit, Is0WhenOneShotHasNothingLeftToDo) {
   EXPECT_EQ(
       run({POSTPONE_SUPERVISOR, "--one-shot", "--config", config(group("m", kMisbehave, 1))}).exit_status, 0);

@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -100,6 +102,59 @@ TEST_F(Roles, ASupervisorDoesAllItsWorkAsTheWorker) {
   EXPECT_EQ(family.stop().code, 0);
   EXPECT_THAT(family.log(), Not(HasSubstr("permission denied")));
   EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "0");
+}
+
+// What the role lacks is said once, with the line that mends it, and not by each process for ever.
+TEST_F(Roles, ASupervisorOfAnotherRoleDoesNotStartAndSaysWhatToType) {
+  database_.execute("CREATE ROLE " + login("none") + " LOGIN");
+  for (const std::string role : {"none", "client", "monitor"}) {
+    Family family(as(role), group("m", kMisbehave, 1));
+    EXPECT_EQ(family.wait().code, 5) << family.log();
+    EXPECT_THAT(family.log(),
+                HasSubstr("type in psql, as the owner of the tables: GRANT postpone_worker TO \"" +
+                          login(role) + "\""));
+  }
+  const TemporaryDirectory files;
+  std::ofstream(files.file("kitchen.toml")) << group("m", kMisbehave, 1);
+  const auto health = cli({"healthcheck", "--config", files.file("kitchen.toml")}, as("none"));
+  EXPECT_EQ(health.exit_status, 5) << health.output;
+  EXPECT_THAT(health.errors, HasSubstr("GRANT postpone_worker TO \"" + login("none")));
+  EXPECT_THAT(cli({"jobs", "list"}, as("none")).errors, HasSubstr("GRANT one of postpone_worker"));
+
+  // Whoever was given the same by hand is as good; and one who may not even look into the schema is told
+  // that.
+  const auto grant = [&](const std::string& what) {
+    database_.execute("GRANT " + what + " TO " + login("none"));
+  };
+  for (const std::string table : {"procrastinate_jobs", "procrastinate_events", "procrastinate_workers",
+                                  "procrastinate_periodic_defers", "postpone_attempts", "postpone_workers"})
+    grant("SELECT, INSERT, UPDATE, DELETE ON " + table);
+  grant("SELECT ON postpone_migrations");
+  grant("USAGE ON ALL SEQUENCES IN SCHEMA public");
+  {
+    Family family(as("none"), group("m", kMisbehave, 1));
+    family.wait_until_ready(1);
+    EXPECT_EQ(family.stop().code, 0);
+  }
+  database_.execute("REVOKE USAGE ON SCHEMA public FROM public");
+  Family family(as("none"), group("m", kMisbehave, 1));
+  EXPECT_EQ(family.wait().code, 5) << family.log();
+  EXPECT_THAT(family.log(), HasSubstr("it lacks USAGE on schema public; type in psql"));
+  database_.execute("DROP OWNED BY " + login("none") + "; DROP ROLE " + login("none"));
+}
+
+TEST_F(Roles, APrivilegeThatIsTakenAwayWhileAFamilyWorksFillsNoLog) {
+  Family family(as("worker"), group("m", kMisbehave, 4));
+  family.wait_until_ready(4);
+  sql("REVOKE postpone_worker FROM " + login("worker"));
+  sql("SELECT postpone_defer('misbehave.noop', queue => 'm') FROM generate_series(1, 4)");
+  ASSERT_TRUE(eventually([&] { return family.log().find("permission denied") != std::string::npos; }));
+  ASSERT_TRUE(eventually([&] { return family.log().find("degraded: ") != std::string::npos; }))
+      << family.log();
+  const std::string log = family.log();
+  EXPECT_LT(std::count(log.begin(), log.end(), '\n'), 60) << log;
+  sql("GRANT postpone_worker TO " + login("worker"));
+  EXPECT_TRUE(all_end()) << family.log();
 }
 
 TEST_F(Roles, TheWorkerCannotEraseHistoryOrChangeTheSchema) {

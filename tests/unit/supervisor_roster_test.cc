@@ -57,9 +57,16 @@ TEST_F(RosterOfTwo, WhoIsStartingOrServingIsNotSpawnedAgain) {
   EXPECT_THAT(roster_.to_spawn(after(1h)), IsEmpty());
 }
 
+TEST_F(RosterOfTwo, WhoWasRefusedByTheDatabaseWaitsForSecondsEvenIfItHadServed) {
+  start_and_serve(1, 0s);
+  roster_.ended(1, after(1s), kLongest, Roster::End::refused);
+  EXPECT_GT(roster_.spawn_at(1), after(2s));
+  EXPECT_EQ(roster_.failing(), 1U);
+}
+
 TEST_F(RosterOfTwo, WhoEndsAsItWasToldHasNotFailed) {
   roster_.spawned(1, start_);
-  roster_.ended(1, after(1s), kLongest, true);
+  roster_.ended(1, after(1s), kLongest, Roster::End::forgiven);
   EXPECT_EQ(roster_.failures(1), 0);
   EXPECT_EQ(roster_.spawn_at(1), after(1s));
 }
