@@ -43,6 +43,9 @@ void sets(int jobs);  // `postpone jobs cancel` and `retry` of many jobs, beside
 void status(
     int requests);  // supervisor time per /status with 64 busy sub-workers; throughput beside a scraper
 
+// Foreign notifications in one transaction: wake-ups meanwhile, and that no job is aborted.
+void foreign_notifications(int notifications, int rounds);
+
 void rescue(int kills);  // a sub-worker is killed: how soon its job starts again in another one
 void takeover(std::chrono::milliseconds stalled_after,
               int rounds);  // a whole family is killed, another one takes over

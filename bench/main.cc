@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
        }},
       {"kills", [] { kills(std::chrono::seconds(10), 2); }},
       {"return", [] { comeback(20); }},
+      {"flood", [] { foreign_notifications(100'000, 5); }},
   };
   std::vector<std::string> names(argv + 1, argv + argc);
   if (names.empty()) names = {"latency", "locks", "letters", "rest", "throughput"};
@@ -37,7 +38,7 @@ int main(int argc, char** argv) {
       if (benchmark == benchmarks.end()) {
         std::fprintf(stderr,
                      "postpone_bench: no benchmark \"%s\"; there are latency, locks, letters, rest, "
-                     "throughput, soak, sets, status, rescue, takeover, kills, return\n",
+                     "throughput, soak, sets, status, rescue, takeover, kills, return, flood\n",
                      name.c_str());
         return 2;
       }
