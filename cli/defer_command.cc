@@ -32,12 +32,9 @@ void read_arguments(std::string& text) {
 }
 
 std::string describe_waiting(sql::JobManager& jobs, const std::string& queueing_lock) {
-  sql::JobFilter filter;
-  filter.queueing_lock = queueing_lock;
-  filter.statuses = {sql::JobStatus::todo};
-  const std::vector<sql::Job> waiting = jobs.list(filter);
-  return (waiting.empty() ? "a job" : "job " + std::to_string(waiting.front().id)) +
-         " with queueing lock \"" + queueing_lock + "\" waits already";
+  const std::optional<sql::JobId> waiting = jobs.waiting_under(queueing_lock);
+  return (waiting ? "job " + std::to_string(*waiting) : "a job") + " with queueing lock \"" + queueing_lock +
+         "\" waits already";
 }
 
 ExitCode defer_one(const Invocation& invocation, DeferOptions& options) {

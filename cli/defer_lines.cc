@@ -78,6 +78,7 @@ class Deferrer {
       if (!options_.all_or_nothing) stored_lines_ = line_;
       tell(ids);
     } catch (const sql::AlreadyEnqueued& refusal) {
+      if (refusal.queueing_lock().empty()) refuse_one_of_many();
       refuse(line_of(refusal.queueing_lock()), 1,
              "a job with queueing lock \"" + printable(refusal.queueing_lock()) +
                  "\" waits already; --ignore-already-enqueued passes over such lines");
@@ -144,11 +145,23 @@ class Deferrer {
                                           ": " + printable(message) + "; " + stored());
   }
 
+  std::string lines_of_batch() const {
+    return batch_lines_.empty() ? ""
+                                : "lines " + std::to_string(batch_lines_.front()) + " to " +
+                                      std::to_string(batch_lines_.back());
+  }
+
+  // The server says which lock it was only to who may read them.
+  [[noreturn]] void refuse_one_of_many() const {
+    throw Failure(ExitCode::not_done, lines_of_batch() +
+                                          ": a job with the queueing lock of one of them waits already; "
+                                          "--ignore-already-enqueued passes over such lines; " +
+                                          stored());
+  }
+
   // The database refused the batch as a whole, or has gone away.
   [[noreturn]] void give_up(const sql::DatabaseError& error) const {
-    const std::string lines = batch_lines_.empty() ? ""
-                                                   : "lines " + std::to_string(batch_lines_.front()) +
-                                                         " to " + std::to_string(batch_lines_.back());
+    const std::string lines = lines_of_batch();
     if (!is_unreachable(error)) {
       if (error.sqlstate().starts_with("42"))
         throw error;  // the schema, most likely: main() knows what to say

@@ -58,6 +58,15 @@ const char* describe(sql::SchemaReport::State state) {
   return "";
 }
 
+// "postpone_client, postpone_worker"; where only some are in use, what to do about the others.
+std::string roles_of(const sql::SchemaReport& report) {
+  if (report.roles.empty()) return "none of Postpone's (postpone schema roles makes them)";
+  std::string text;
+  for (const std::string& role : report.roles) text += (text.empty() ? "" : ", ") + role;
+  if (report.roles.size() < sql::kRoles.size()) text += "; run postpone schema roles for the others";
+  return text;
+}
+
 ExitCode check(const Invocation& invocation) {
   const sql::ConnectOptions options = reachable(invocation);
   const sql::SchemaReport report = as_schema_failure([&] { return sql::check_schema(options); });
@@ -66,6 +75,7 @@ ExitCode check(const Invocation& invocation) {
             << " in schema " << report.schema << ", PostgreSQL " << report.server_version << '\n'
             << "database   " << printable(report.where) << '\n';
   for (const std::string& object : report.missing) std::cout << "missing    " << object << '\n';
+  std::cout << "roles      " << roles_of(report) << '\n';
   if (report.state == sql::SchemaReport::State::current) return ExitCode::done;
   throw Failure(ExitCode::schema, sql::explain(report));
 }
@@ -80,7 +90,8 @@ ExitCode make_roles(const Invocation& invocation, bool print_only) {
   if (report.state != sql::SchemaReport::State::current)
     throw Failure(ExitCode::schema, sql::explain(report));
   as_schema_failure([&] { sql::apply_roles(options); });
-  std::cout << "postpone_worker, postpone_client and postpone_monitor have what they need in schema "
+  std::cout << "postpone_worker, postpone_client, postpone_operator and postpone_monitor have what they need "
+               "in schema "
             << report.schema << " of database " << printable(report.where)
             << "; grant them to those who log in\n";
   return ExitCode::done;
@@ -108,8 +119,8 @@ void add_schema_commands(CLI::App& app, Invocation& invocation) {
       ->final_callback([&] { invocation.run = [&] { return check(invocation); }; });
   CLI::App* roles = schema->add_subcommand(
       "roles",
-      "Make the roles postpone_worker, postpone_client and postpone_monitor, with as little as they "
-      "need here; safe to repeat");
+      "Make the roles postpone_worker, postpone_client, postpone_operator and postpone_monitor, with as "
+      "little as they need here; safe to repeat");
   const auto print = std::make_shared<bool>(false);
   roles->add_flag("--show", *print, "Only print the SQL, for psql; needs no database");
   roles->final_callback([&invocation, print] {

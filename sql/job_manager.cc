@@ -297,6 +297,18 @@ std::vector<JobId> JobManager::defer_unless_enqueued(const std::vector<DeferRequ
       impl_->connection.pipeline({know_null_in_arrays(), defer_unless_enqueued_statement(requests)}).back());
 }
 
+std::optional<JobId> JobManager::waiting_under(const std::string& queueing_lock) {
+  try {
+    const Result result = impl_->connection.query(
+        "select id from procrastinate_jobs where status = 'todo' and queueing_lock = $1", {queueing_lock});
+    if (result.empty()) return std::nullopt;
+    return result.row(0).get<JobId>(0);
+  } catch (const DatabaseError& error) {
+    if (error.sqlstate() != "42501") throw;
+    return std::nullopt;
+  }
+}
+
 void JobManager::begin() {
   impl_->connection.query("begin");
 }

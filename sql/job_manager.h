@@ -186,6 +186,8 @@ class JobManager {
   std::vector<JobId> defer(const std::vector<DeferRequest>& requests);
   // Creates those whose queueing lock is free, and passes over the others; ids in the order of the requests.
   std::vector<JobId> defer_unless_enqueued(const std::vector<DeferRequest>& requests);
+  // The job that waits under this queueing lock; nothing when there is none, or this login may not look.
+  std::optional<JobId> waiting_under(const std::string& queueing_lock);
   // Makes what is called between the two one transaction, which other connections see whole or not at all. A
   // connection that ends before `commit` has changed nothing. REQUIRES: calls that throw are not followed by
   // commit().

@@ -36,7 +36,7 @@ END
 $$;
 
 -- Whoever may work with the jobs table, its owner first of all, may work in the same way with what belongs to it. What
--- the three roles of roles.sql may stands there, to the letter.
+-- the roles of roles.sql may stands there, to the letter.
 DO $$
 DECLARE
     allowed record;
@@ -49,7 +49,7 @@ BEGIN
             SELECT CASE acl.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(acl.grantee) END) AS role (name)
         JOIN pg_class AS part ON part.oid IN ('postpone_attempts'::regclass, 'postpone_workers'::regclass)
         WHERE jobs.oid = 'procrastinate_jobs'::regclass AND pg_has_role(part.relowner, 'USAGE')
-          AND role.name NOT IN ('postpone_worker', 'postpone_client', 'postpone_monitor')
+          AND role.name NOT IN ('postpone_worker', 'postpone_client', 'postpone_monitor', 'postpone_operator')
           AND NOT has_table_privilege(role.name, part.oid, acl.privilege_type)
     LOOP
         EXECUTE format('GRANT %s ON %I TO %I', allowed.privilege, allowed.part, allowed.grantee);

@@ -1,11 +1,12 @@
--- Three roles with as little as they need. None of them may log in: grant them to those who do.
+-- Four roles with as little as they need. None of them may log in: grant them to those who do.
 --
 --     GRANT postpone_worker TO kitchen_supervisor;      runs jobs: supervisors, and Python's workers
 --     GRANT postpone_client TO shop;                    defers jobs, and can do no more
+--     GRANT postpone_operator TO office;                decides what becomes of jobs, and runs none: admin pages
 --     GRANT postpone_monitor TO grafana;                reads everything, and can do no more
 --
 -- Run by `postpone schema roles`, and again by every `postpone schema apply` in a database where it was run before, so
--- that what a migration adds is granted, too. Makes privileges exactly what stands here: what else these three roles had
+-- that what a migration adds is granted, too. Makes privileges exactly what stands here: what else these roles had
 -- been given on Postpone's objects is taken from them.
 --
 -- Roles belong to the whole server, privileges to this database, in the schema of procrastinate_jobs.
@@ -13,12 +14,18 @@ DO $$
 DECLARE
     role_name text;
 BEGIN
-    FOREACH role_name IN ARRAY ARRAY['postpone_worker', 'postpone_client', 'postpone_monitor'] LOOP
+    FOREACH role_name IN ARRAY ARRAY['postpone_worker', 'postpone_client', 'postpone_monitor', 'postpone_operator'] LOOP
         IF to_regrole(role_name) IS NULL THEN
             BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
-            EXCEPTION WHEN duplicate_object OR unique_violation THEN
-                NULL; -- somebody else makes them for another database at this moment
+            EXCEPTION
+                WHEN duplicate_object OR unique_violation THEN
+                    NULL; -- somebody else makes them for another database at this moment
+                WHEN insufficient_privilege THEN
+                    -- An older version made the other three. Who applies the schema need not be one who makes roles.
+                    IF role_name <> 'postpone_operator' THEN
+                        RAISE;
+                    END IF;
             END;
         END IF;
     END LOOP;
@@ -28,13 +35,20 @@ $$;
 DO $$
 DECLARE
     here oid := (SELECT relnamespace FROM pg_class WHERE oid = 'procrastinate_jobs'::regclass);
+    here_roles text := (
+        SELECT string_agg(rolname, ', ') FROM pg_roles
+        WHERE rolname IN ('postpone_worker', 'postpone_client', 'postpone_monitor', 'postpone_operator'));
+    readers text := (
+        SELECT string_agg(rolname, ', ') FROM pg_roles
+        WHERE rolname IN ('postpone_worker', 'postpone_monitor', 'postpone_operator'));
+    attempts text := 'INSERT, UPDATE (cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time, '
+                     'max_rss, worker_id, worker_name, superseded_by, ended_at)';
     object record;
     allowed record;
 BEGIN
-    EXECUTE format('GRANT USAGE ON SCHEMA %s TO postpone_worker, postpone_client, postpone_monitor',
-                   here::regnamespace);
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', here::regnamespace, here_roles);
 
-    -- Whatever is here now, or comes with a later migration: nothing but what follows, and reading for the monitor.
+    -- Whatever is here now, or comes with a later migration: nothing but what follows, and reading for most.
     -- Revoking from a table takes the privileges on its columns, too.
     FOR object IN
         SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || pg_class.oid::regclass AS name,
@@ -42,9 +56,9 @@ BEGIN
         FROM pg_class
         WHERE relnamespace = here AND relkind IN ('r', 'p', 'v', 'm', 'S') AND relname ~ '^(procrastinate|postpone)_'
     LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM postpone_worker, postpone_client, postpone_monitor', object.name);
+        EXECUTE format('REVOKE ALL ON %s FROM %s', object.name, here_roles);
         IF object.is_table THEN
-            EXECUTE format('GRANT SELECT ON %s TO postpone_worker, postpone_monitor', object.name);
+            EXECUTE format('GRANT SELECT ON %s TO %s', object.name, readers);
         END IF;
     END LOOP;
 
@@ -60,36 +74,49 @@ BEGIN
         WHERE typnamespace = here AND typname ~ '^(procrastinate|postpone)_'
           AND (typtype = 'e' OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c')
     LOOP
-        EXECUTE format('GRANT %s ON %s TO postpone_worker, postpone_client, postpone_monitor',
-                       object.privilege, object.name);
+        EXECUTE format('GRANT %s ON %s TO %s', object.privilege, object.name, here_roles);
     END LOOP;
 
     FOR allowed IN
         SELECT *
         FROM (VALUES
             -- The worker. Rows that go with a job or a lease go by foreign key, which asks nobody. (Locking a lease takes
-            -- UPDATE.)
+            -- UPDATE.) An attempt that is decided a second time, since somebody has set a job's attempts back or a rescue
+            -- had reported it, is written over; whose it is stays.
             ('postpone_worker', 'INSERT, UPDATE, DELETE', 'procrastinate_jobs'),
             ('postpone_worker', 'INSERT', 'procrastinate_events'),
             ('postpone_worker', 'INSERT, UPDATE (last_heartbeat), DELETE', 'procrastinate_workers'),
             ('postpone_worker', 'INSERT, UPDATE, DELETE', 'procrastinate_periodic_defers'),
-            ('postpone_worker', 'INSERT, UPDATE', 'postpone_attempts'),
+            ('postpone_worker', attempts, 'postpone_attempts'),
             ('postpone_worker', 'INSERT', 'postpone_workers'),
-            -- The client. It writes what a new job may bring along, sees of all jobs their ids, and, since no function runs
-            -- with its owner's rights, may write the event that belongs to it.
-            ('postpone_client', 'SELECT (id), INSERT (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)',
+            -- The operator. All that may become of a job but its creation; it ends leases of the dead, and gets none, so
+            -- that it cannot fetch (postpone_start_jobs asks for INSERT on procrastinate_workers). Neither a job's task and
+            -- arguments nor its number are its to change.
+            ('postpone_operator', 'UPDATE (queue_name, priority, lock, status, scheduled_at, attempts, abort_requested, '
+                                  'worker_id), DELETE', 'procrastinate_jobs'),
+            ('postpone_operator', 'INSERT', 'procrastinate_events'),
+            ('postpone_operator', 'UPDATE (last_heartbeat), DELETE', 'procrastinate_workers'),
+            ('postpone_operator', attempts, 'postpone_attempts'),
+            -- The client. It writes what a new job may bring along and, since no function runs with its owner's rights,
+            -- the event that belongs to it. Of all jobs it sees the ids and, as ON CONFLICT has to be able to look, their
+            -- queueing locks and statuses.
+            ('postpone_client', 'SELECT (id, queueing_lock, status), '
+                                'INSERT (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)',
              'procrastinate_jobs'),
             ('postpone_client', 'INSERT (job_id, type, at)', 'procrastinate_events')
         ) AS entry (role, privileges, relation)
+        WHERE to_regrole(role) IS NOT NULL
     LOOP
         EXECUTE format('GRANT %s ON %s TO %s', allowed.privileges, allowed.relation::regclass, allowed.role);
     END LOOP;
 
     FOR allowed IN
         SELECT role, pg_get_serial_sequence(relation, 'id') AS sequence
-        FROM (VALUES ('postpone_worker, postpone_client', 'procrastinate_jobs'),
-                     ('postpone_worker, postpone_client', 'procrastinate_events'),
+        FROM (VALUES ('postpone_worker', 'procrastinate_jobs'), ('postpone_client', 'procrastinate_jobs'),
+                     ('postpone_worker', 'procrastinate_events'), ('postpone_client', 'procrastinate_events'),
+                     ('postpone_operator', 'procrastinate_events'),
                      ('postpone_worker', 'procrastinate_periodic_defers')) AS entry (role, relation)
+        WHERE to_regrole(role) IS NOT NULL
     LOOP
         EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %s', allowed.sequence, allowed.role);
     END LOOP;

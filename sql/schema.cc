@@ -143,6 +143,23 @@ void work_in(Connection& connection, const std::string& schema) {
       {schema});
 }
 
+// Those of our roles that may do something here. They belong to the server, and may have been made for
+// another database.
+std::vector<std::string> roles_in_use(Connection& connection) {
+  std::vector<std::string> in_use;
+  for (const Row row : connection.query(
+           "SELECT DISTINCT rolname FROM pg_class CROSS JOIN aclexplode(relacl) AS acl"
+           " JOIN pg_roles ON pg_roles.oid = acl.grantee"
+           " WHERE pg_class.oid = to_regclass('postpone_migrations')"
+           " UNION SELECT DISTINCT rolname FROM pg_attribute CROSS JOIN aclexplode(attacl) AS acl"
+           " JOIN pg_roles ON pg_roles.oid = acl.grantee"
+           " WHERE attrelid = to_regclass('procrastinate_jobs') ORDER BY 1")) {
+    const auto role = row.get<std::string>(0);
+    if (std::ranges::find(kRoles, role) != kRoles.end()) in_use.push_back(role);
+  }
+  return in_use;
+}
+
 // In a transaction, which it prepares: kSettings, and the way to the schema that it tells of.
 SchemaReport report_on(Connection& connection) {
   connection.query(std::string(kSettings));
@@ -164,6 +181,7 @@ SchemaReport report_on(Connection& connection) {
     add_missing_migrations(report, {});
     return report;
   }
+  report.roles = roles_in_use(connection);
   const std::set<int> installed = installed_versions(connection);
   report.installed_version = installed.empty() ? 0 : *installed.rbegin();
   add_missing_migrations(report, installed);
@@ -219,19 +237,6 @@ std::vector<std::string> bring_up_to_date(Connection& connection, SchemaReport r
                                        " incomplete, so nothing was changed: " + joined(report.missing, 10));
 }
 
-// Does anybody use the roles here? They belong to the server, and may have been made for another database.
-bool has_roles(Connection& connection) {
-  return connection
-      .query(
-          "SELECT (SELECT count(*) FROM pg_roles"
-          "        WHERE rolname IN ('postpone_worker', 'postpone_client', 'postpone_monitor')) = 3"
-          " AND EXISTS (SELECT FROM pg_class CROSS JOIN aclexplode(relacl) AS acl"
-          "             WHERE pg_class.oid = 'procrastinate_jobs'::regclass"
-          "               AND acl.grantee = to_regrole('postpone_worker'))")
-      .only()
-      .get<bool>(0);
-}
-
 // Whatever a transaction is by default. To wait for another one that changes the schema, or to index millions
 // of jobs, takes what it takes, so the connection has no limit for a statement.
 Connection begin_to_change(const ConnectOptions& options) {
@@ -255,7 +260,8 @@ std::vector<std::string> migrate(const ConnectOptions& options) {
     throw SchemaUnfit(explain(before));
   std::vector<std::string> applied = bring_up_to_date(connection, before);
   connection.script(std::string(privileges()));
-  if (has_roles(connection)) connection.script(std::string(roles()));
+  // In a database where somebody has asked for them.
+  if (!before.roles.empty()) connection.script(std::string(roles()));
   connection.query("COMMIT");
   return applied;
 }
@@ -286,6 +292,12 @@ void apply_roles(const ConnectOptions& options) {
   const SchemaReport report = report_on(connection);
   if (report.state != State::current) throw SchemaUnfit(explain(report));
   connection.script(std::string(roles()));
+  if (!connection.query("SELECT to_regrole('postpone_operator') IS NOT NULL").only().get<bool>(0)) {
+    throw DatabaseError(
+        Remedy::bug,
+        "this login may not make the role postpone_operator: run `postpone schema roles` as one that "
+        "has CREATEROLE");
+  }
   connection.query("COMMIT");
 }
 

@@ -1,12 +1,18 @@
 // The schema in the database: what is installed, what is missing, and how it gets there.
 #pragma once
 
+#include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sql/job_manager.h"
 
 namespace postpone::sql {
+
+// What `postpone schema roles` makes. The last one came after the others.
+inline constexpr std::array<std::string_view, 4> kRoles = {"postpone_worker", "postpone_client",
+                                                           "postpone_monitor", "postpone_operator"};
 
 // One migration, built into the program from sql/migrations/NNNN_name.sql.
 struct Migration {
@@ -38,6 +44,7 @@ struct SchemaReport {
   int installed_version = 0;         // 0 = none
   int current_version = 0;           // of this program
   std::vector<std::string> missing;  // objects or migrations, for people
+  std::vector<std::string> roles;    // those of sql/roles.sql that may do something here
 };
 
 // The database cannot be used as it is, by this program or by any: what() says why, and what to do.
@@ -54,9 +61,9 @@ SchemaReport check_schema(const ConnectOptions& options);
 // database or the server is none for Postpone.
 std::vector<std::string> apply_schema(const ConnectOptions& options);
 
-// Makes the roles postpone_worker, postpone_client and postpone_monitor, where the server lacks them, and
-// gives them what they need in this database, no more and no less (sql/roles.sql). Idempotent. Throws
-// DatabaseError; SchemaUnfit when the schema is not current.
+// Makes the roles of kRoles, where the server lacks them, and gives them what they need in this database, no
+// more and no less (sql/roles.sql). Idempotent. Throws DatabaseError; SchemaUnfit when the schema is not
+// current.
 void apply_roles(const ConnectOptions& options);
 
 // The SQL of that, for psql.

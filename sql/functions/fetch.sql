@@ -7,13 +7,18 @@
 -- The table's statistics are always out of date here (it was empty at the last analyze, and holds 300,000 waiting
 -- jobs now); a planner that believes them once sorts or scans the whole table at each fetch from then on.
 
--- Jobs that nobody else holds go to `doing`, leased to this worker.
+-- Jobs that nobody else holds go to `doing`, leased to this worker. To run jobs is for those who may register workers: who
+-- may change jobs otherwise (postpone_operator) has the privileges that the UPDATE needs, too.
 CREATE OR REPLACE FUNCTION postpone_start_jobs(job_ids bigint[], p_worker_id bigint) RETURNS SETOF procrastinate_jobs
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 BEGIN
+    IF NOT has_table_privilege('procrastinate_workers'::regclass, 'INSERT') THEN
+        RAISE EXCEPTION 'permission denied to run jobs: that takes INSERT on procrastinate_workers'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
     RETURN QUERY
     WITH started AS (
         UPDATE procrastinate_jobs AS job SET status = 'doing', worker_id = p_worker_id

@@ -30,21 +30,26 @@ class Roles : public testing::Test {
   Roles() {
     const auto made = cli({"schema", "roles"}, database_.url());
     EXPECT_EQ(made.exit_status, 0) << made.errors;
-    for (const std::string role : {"worker", "client", "monitor"})
+    for (const std::string& role : roles())
       database_.execute("CREATE ROLE " + login(role) + " LOGIN IN ROLE postpone_" + role);
   }
   ~Roles() override {
-    for (const std::string role : {"worker", "client", "monitor"})
+    for (const std::string& role : roles())
       database_.execute("DROP OWNED BY " + login(role) + "; DROP ROLE " + login(role));
   }
 
+  static const std::vector<std::string>& roles() {
+    static const std::vector<std::string> all = {"worker", "client", "operator", "monitor"};
+    return all;
+  }
   std::string login(const std::string& role) const { return database_.name() + "_" + role; }
   // The last user= that a connection string names counts.
   std::string as(const std::string& role) const { return database_.url() + " user=" + login(role); }
 
-  static ProgramRun cli(std::vector<std::string> arguments, const std::string& url) {
+  static ProgramRun cli(std::vector<std::string> arguments, const std::string& url,
+                        const std::string& input = "") {
     arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", url}}});
+    return run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", url}}, .input = input});
   }
   std::string sql(const std::string& statement) const { return database_.execute(statement); }
   // What the server says when this role tries; "allowed" when it lets it.
@@ -193,6 +198,197 @@ TEST_F(Roles, TheClientDefersAndCanDoNoMore) {
            "SELECT procrastinate_finish_job_v1(" + id + ", 'succeeded', false)",
            "SELECT postpone_register_worker('s', 'h', 'n', 1)", "SELECT procrastinate_fetch_job_v2(NULL, 1)"})
     EXPECT_THAT(attempt("client", statement), HasSubstr("permission denied")) << statement;
+}
+
+// docs/sql.md and docs/cli.md tell applications how to defer a job once.
+TEST_F(Roles, TheClientsQueueingLocksWorkAsDocumented) {
+  const std::string once =
+      "INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock) VALUES ('default', "
+      "'report.build', "
+      "'nightly') ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING";
+  execute(as("client"), once);
+  execute(as("client"), once);
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_jobs"), "1");
+
+  const auto again = cli({"defer", "report.build", "--queueing-lock", "nightly"}, as("client"));
+  EXPECT_EQ(again.exit_status, 1);
+  EXPECT_THAT(again.errors, AllOf(HasSubstr("already enqueued"), HasSubstr("\"nightly\"")));
+  EXPECT_EQ(
+      cli({"defer", "report.build", "--queueing-lock", "nightly", "--ignore-already-enqueued"}, as("client"))
+          .exit_status,
+      0);
+
+  const std::string lines =
+      "{\"task\": \"a\", \"queueing_lock\": \"a\"}\n{\"task\": \"b\", \"queueing_lock\": \"nightly\"}\n";
+  const auto refused = cli({"defer", "--stdin"}, as("client"), lines);
+  EXPECT_EQ(refused.exit_status, 1);
+  EXPECT_THAT(refused.errors, AllOf(HasSubstr("line 2"), HasSubstr("\"nightly\"")));
+  EXPECT_THAT(cli({"defer", "--stdin", "--ignore-already-enqueued"}, as("client"), lines).output,
+              HasSubstr("1 job deferred, 1 enqueued already"));
+}
+
+// The server names the lock only to who may read it: a role of the user's own may lack that.
+TEST_F(Roles, WhoMayNotReadQueueingLocksIsToldOfTheOneItAskedFor) {
+  sql("REVOKE SELECT (queueing_lock, status) ON procrastinate_jobs FROM postpone_client");
+  const std::vector<std::string> once{"defer", "t", "--queueing-lock", "only"};
+  EXPECT_EQ(cli(once, as("client")).exit_status, 0);
+  const auto again = cli(once, as("client"));
+  EXPECT_EQ(again.exit_status, 1);
+  EXPECT_THAT(again.errors, AllOf(HasSubstr("already enqueued"), HasSubstr("\"only\"")));
+  EXPECT_THAT(cli({"defer", "--stdin"}, as("client"),
+                  "{\"task\": \"t\"}\n{\"task\": \"t\", \"queueing_lock\": \"only\"}\n")
+                  .errors,
+              AllOf(HasSubstr("line 2"), HasSubstr("\"only\"")));
+}
+
+// The table of docs/operations.md, statement by statement.
+TEST_F(Roles, MayWhatTheDocumentSaysAndNoMore) {
+  struct Line {
+    std::string who, statement;
+  };
+  sql("SELECT postpone_register_worker('s', 'h', 'n', 1); SELECT postpone_defer('t');"
+      "INSERT INTO procrastinate_jobs (queue_name, task_name, status, worker_id, lock) VALUES ('q', 't', "
+      "'doing', 1, 'l'), "
+      "('q', 't', 'failed', NULL, NULL); INSERT INTO postpone_attempts (job_id, attempt, cause) VALUES (3, "
+      "1, 'exception')");
+  const std::vector<Line> lines = {
+      // reading
+      {"worker operator monitor", "SELECT * FROM procrastinate_jobs"},
+      {"worker operator monitor", "SELECT * FROM procrastinate_events"},
+      {"worker operator monitor", "SELECT * FROM procrastinate_workers"},
+      {"worker operator monitor", "SELECT * FROM procrastinate_periodic_defers"},
+      {"worker operator monitor", "SELECT * FROM postpone_attempts"},
+      {"worker operator monitor", "SELECT * FROM postpone_workers"},
+      {"worker client operator monitor", "SELECT * FROM postpone_migrations"},
+      {"worker client operator monitor", "SELECT id, queueing_lock, status FROM procrastinate_jobs"},
+      {"worker operator monitor", "SELECT task_name FROM procrastinate_jobs"},
+      {"worker operator monitor", "SELECT lock FROM procrastinate_jobs"},
+      {"worker operator monitor", "SELECT * FROM postpone_stalled_jobs(1)"},
+      // creating
+      {"worker client", "SELECT postpone_defer('t')"},
+      {"worker client", "INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES ('q', 't')"},
+      {"worker",
+       "INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES ('q', 't', 'succeeded')"},
+      // deciding
+      {"worker operator", "SELECT procrastinate_cancel_job_v1(1, false, false)"},
+      {"worker operator", "SELECT procrastinate_cancel_job_v1(1, false, true)"},
+      {"worker operator", "SELECT procrastinate_cancel_job_v1(2, true, false)"},
+      {"worker operator", "SELECT postpone_retry_job(3, now(), 1, 'q', 'l2')"},
+      {"worker operator", "SELECT procrastinate_retry_job_v2(3, now(), 1, 'q', 'l2')"},
+      {"worker operator", "SELECT postpone_finish_by_hand(2, 'failed', 30, true)"},
+      {"worker operator", "SELECT procrastinate_finish_job_v1(2, 'succeeded', false)"},
+      {"worker operator", "SELECT postpone_rescue_job(2, 'retry', 3, -1, 'x')"},
+      {"worker operator", "SELECT postpone_rescue_worker(1, '[]', 'fail', 3, 'x')"},
+      {"worker operator", "DELETE FROM procrastinate_jobs WHERE id = 3"},
+      {"worker", "UPDATE procrastinate_jobs SET args = '{}'"},
+      {"worker", "UPDATE procrastinate_jobs SET task_name = 'u'"},
+      {"worker", "UPDATE procrastinate_jobs SET queueing_lock = 'u'"},
+      // running
+      {"worker", "SELECT postpone_register_worker('s', 'h', 'n', 1)"},
+      {"worker", "SELECT procrastinate_register_worker_v1()"},
+      {"worker", "SELECT * FROM postpone_fetch_jobs(NULL, 1, 1)"},
+      {"worker", "SELECT * FROM procrastinate_fetch_job_v2(NULL, 1)"},
+      {"worker", "SELECT procrastinate_defer_periodic_job_v2('q', NULL, NULL, 't', 0, '', 1, '{}')"},
+      {"worker operator", "SELECT procrastinate_update_heartbeat_v1(1)"},
+      {"worker operator", "DELETE FROM procrastinate_workers"},
+      // history
+      {"worker client operator", "INSERT INTO procrastinate_events (job_id, type) VALUES (1, 'started')"},
+      {"", "UPDATE procrastinate_events SET at = now()"},
+      {"", "DELETE FROM procrastinate_events"},
+      {"worker operator",
+       "INSERT INTO postpone_attempts (job_id, attempt, cause) VALUES (1, 1, 'exception')"},
+      {"worker operator", "UPDATE postpone_attempts SET cause = 'succeeded'"},
+      {"", "UPDATE postpone_attempts SET job_id = 1"},
+      {"", "UPDATE postpone_attempts SET attempt = 2"},
+      {"", "DELETE FROM postpone_attempts"},
+      {"", "UPDATE postpone_workers SET host = ''"},
+      // the schema
+      {"", "INSERT INTO postpone_migrations VALUES (99, 'x')"},
+      {"", "TRUNCATE procrastinate_jobs CASCADE"},
+      {"", "ALTER TABLE procrastinate_jobs DISABLE TRIGGER USER"}};
+  for (const Line& line : lines) {
+    for (const std::string& role : roles()) {
+      const std::string said = attempt(role, line.statement);
+      if ((" " + line.who + " ").find(" " + role + " ") != std::string::npos) {
+        EXPECT_EQ(said, "allowed") << role << ": " << line.statement;
+      } else {
+        EXPECT_THAT(said, testing::AnyOf(HasSubstr("permission denied"), HasSubstr("must be owner")))
+            << role << ": " << line.statement;
+      }
+    }
+  }
+}
+
+// What an admin page does, and what it does not, by the command line.
+TEST_F(Roles, TheOperatorDecidesAndRunsNothing) {
+  sql("SELECT postpone_register_worker('s', 'h', 'n', 1); UPDATE procrastinate_workers SET last_heartbeat = "
+      "now() - interval '1 hour';"
+      "SELECT count(postpone_defer('t')) FROM generate_series(1, 4);"
+      "INSERT INTO procrastinate_jobs (queue_name, task_name, status, worker_id, lock) VALUES ('q', 't', "
+      "'doing', 1, 'a'), "
+      "('q', 't', 'doing', NULL, 'b'), ('q', 't', 'failed', NULL, NULL), ('q', 't', 'succeeded', NULL, NULL);"
+      "INSERT INTO procrastinate_events (job_id, type, at) VALUES (8, 'succeeded', now() - interval '2 "
+      "days')");
+  const std::string url = as("operator");
+  for (const std::vector<std::string>& allowed : std::vector<std::vector<std::string>>{
+           {"jobs", "list"},
+           {"jobs", "count"},
+           {"jobs", "show", "1"},
+           {"queues"},
+           {"tasks"},
+           {"locks"},
+           {"workers"},
+           {"stalled", "list"},
+           {"schema", "check"},
+           {"jobs", "cancel", "1"},
+           {"jobs", "cancel", "2", "--delete"},
+           {"jobs", "retry", "7", "--new-queue", "q2", "--new-lock", "c", "--new-priority", "3", "--in",
+            "1h"},
+           {"jobs", "finish", "6", "--status", "failed"},
+           {"stalled", "rescue", "5", "--action", "retry"},
+           {"jobs", "purge", "--status", "succeeded", "--older-than", "1d"}}) {
+    const auto run = cli(allowed, url);
+    EXPECT_EQ(run.exit_status, 0) << testing::PrintToString(allowed) << "\n" << run.output << run.errors;
+  }
+  EXPECT_EQ(sql("SELECT string_agg(id || ' ' || status, ', ' ORDER BY id) FROM procrastinate_jobs"),
+            "1 cancelled, 3 todo, 4 todo, 5 todo, 6 failed, 7 todo");
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "0") << "the lease of the dead is gone";
+
+  for (const std::vector<std::string>& refused :
+       std::vector<std::vector<std::string>>{{"defer", "t"}, {"schema", "roles"}}) {
+    const auto run = cli(refused, url);
+    EXPECT_EQ(run.exit_status, 1) << testing::PrintToString(refused);
+    EXPECT_THAT(run.errors, testing::AnyOf(HasSubstr("permission denied"), HasSubstr("must be owner")))
+        << run.errors;
+    EXPECT_EQ(std::count(run.errors.begin(), run.errors.end(), '\n'), 1) << run.errors;
+  }
+}
+
+// Who applies a schema need not be one who makes roles.
+TEST_F(Roles, AnOlderInstallationLearnsOfTheOperatorFromWhoeverMayMakeRoles) {
+  EXPECT_THAT(cli({"schema", "check"}, database_.url()).output,
+              HasSubstr("postpone_client, postpone_monitor, postpone_operator, postpone_worker\n"));
+  const std::string owner = login("owner");
+  sql("CREATE ROLE " + owner + " LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO " + owner +
+      ";"
+      "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM postpone_operator");
+  sql("DO $$ DECLARE name text; BEGIN FOR name IN SELECT oid::regclass FROM pg_class WHERE relnamespace = "
+      "'public'::regnamespace AND relkind = 'r' LOOP EXECUTE format('ALTER TABLE %s OWNER TO " +
+      owner +
+      "', name); END LOOP; "
+      "FOR name IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'public'::regnamespace LOOP "
+      "EXECUTE "
+      "format('ALTER FUNCTION %s OWNER TO " +
+      owner +
+      "', name); END LOOP; FOR name IN SELECT oid::regtype FROM pg_type WHERE "
+      "typnamespace = 'public'::regnamespace AND typtype = 'e' LOOP EXECUTE format('ALTER TYPE %s OWNER TO " +
+      owner + "', name); END LOOP; END $$");
+  EXPECT_THAT(cli({"schema", "check"}, database_.url()).output,
+              HasSubstr("run postpone schema roles for the others"));
+  const auto applied = cli({"schema", "apply"}, database_.url() + " user=" + owner);
+  EXPECT_EQ(applied.exit_status, 0) << applied.errors;
+  EXPECT_EQ(attempt("operator", "SELECT * FROM procrastinate_jobs"), "allowed");
+  sql("REASSIGN OWNED BY " + owner + " TO CURRENT_USER; DROP OWNED BY " + owner + "; DROP ROLE " + owner);
 }
 
 TEST_F(Roles, TheMonitorReadsAndCanDoNoMore) {
