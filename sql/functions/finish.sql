@@ -72,7 +72,7 @@ BEGIN
             END::procrastinate_job_status,
             attempts = CASE outcome.action WHEN 'release' THEN job.attempts ELSE postpone_next_attempt(job.attempts) END,
             scheduled_at = CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested
-                THEN now() + make_interval(secs => coalesce(outcome.retry_in, 0)) ELSE job.scheduled_at END,
+                THEN now() + postpone_seconds(coalesce(outcome.retry_in, 0)) ELSE job.scheduled_at END,
             priority = coalesce(
                 CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested THEN outcome.new_priority END,
                 job.priority),
@@ -141,7 +141,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
     SELECT coalesce(queue, 'default'), task, coalesce(priority, 0), lock, queueing_lock, coalesce(args, '{}'),
-           CASE WHEN delay > 0 THEN now() + make_interval(secs => delay) END
+           CASE WHEN delay > 0 THEN now() + postpone_seconds(delay) END
     FROM jsonb_to_recordset(defers) AS job (
         task varchar, args jsonb, queue varchar, priority integer, lock text, queueing_lock text,
         delay double precision)
@@ -272,13 +272,16 @@ RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     IF end_status IS NULL OR end_status NOT IN ('succeeded', 'failed', 'aborted') THEN
-        RAISE 'A job ends as succeeded, failed or aborted, not as % (job id: %)', end_status, job_id;
+        -- Clients look for these words.
+        RAISE 'A job does not end as %. End status should be either "succeeded", "failed" or "aborted" (job id: %)',
+            end_status, job_id;
     END IF;
     IF delete_job THEN
         DELETE FROM procrastinate_jobs WHERE id = job_id AND status IN ('todo', 'doing');
     ELSE
         UPDATE procrastinate_jobs
-        SET status = end_status, attempts = attempts + (status = 'doing')::integer, abort_requested = false
+        SET status = end_status, abort_requested = false,
+            attempts = CASE WHEN status = 'doing' THEN postpone_next_attempt(attempts) ELSE attempts END
         WHERE id = job_id AND status IN ('todo', 'doing');
     END IF;
     IF NOT FOUND THEN

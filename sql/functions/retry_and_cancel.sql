@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION postpone_fail_running_job(p_job_id bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE procrastinate_jobs SET status = 'failed', attempts = attempts + 1, abort_requested = false
+    UPDATE procrastinate_jobs SET status = 'failed', attempts = postpone_next_attempt(attempts), abort_requested = false
     WHERE id = p_job_id;
 END
 $$;
@@ -42,7 +42,8 @@ BEGIN
             RETURN QUERY
             UPDATE procrastinate_jobs AS job
             SET status = 'todo',
-                attempts = job.attempts + (job.status IN ('doing', 'failed'))::integer,
+                attempts = CASE WHEN job.status IN ('doing', 'failed') THEN postpone_next_attempt(job.attempts)
+                                ELSE job.attempts END,
                 scheduled_at = retry_at,
                 priority = coalesce(new_priority, job.priority),
                 queue_name = coalesce(new_queue_name, job.queue_name),
@@ -67,7 +68,7 @@ BEGIN
     IF before.status = 'doing' THEN
         PERFORM postpone_fail_running_job(p_job_id);
         INSERT INTO postpone_attempts AS known (job_id, attempt, cause, message, worker_id, superseded_by)
-        VALUES (p_job_id, before.attempts + 1, 'superseded', 'superseded by job ' || waiting_id, before.worker_id,
+        VALUES (p_job_id, postpone_next_attempt(before.attempts), 'superseded', 'superseded by job ' || waiting_id, before.worker_id,
                 waiting_id)
         ON CONFLICT ON CONSTRAINT postpone_attempts_pkey DO UPDATE
         SET (cause, message, superseded_by) = (excluded.cause, excluded.message, excluded.superseded_by);

@@ -25,7 +25,7 @@ DECLARE
     silent_ids bigint[] := ARRAY(
         SELECT worker.id
         FROM procrastinate_workers AS worker
-        WHERE worker.last_heartbeat < now() - make_interval(secs => silent_for));
+        WHERE worker.last_heartbeat < now() - postpone_seconds(silent_for));
 BEGIN
     RETURN QUERY
     WITH stalled AS MATERIALIZED (
@@ -107,7 +107,7 @@ BEGIN
     END IF;
     PERFORM FROM procrastinate_workers
     WHERE id = p_worker_id
-      AND (silent_for IS NULL OR last_heartbeat < now() - make_interval(secs => silent_for))
+      AND (silent_for IS NULL OR last_heartbeat < now() - postpone_seconds(silent_for))
     FOR UPDATE;
     IF NOT FOUND THEN
         RETURN;
@@ -179,7 +179,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
     RETURN EXISTS (
         SELECT FROM procrastinate_workers
-        WHERE id = p_worker_id AND last_heartbeat >= now() - make_interval(secs => silent_for));
+        WHERE id = p_worker_id AND last_heartbeat >= now() - postpone_seconds(silent_for));
 END
 $$;
 

@@ -1,5 +1,13 @@
 -- Workers: leases and heartbeats; and when to look again.
 
+-- So many seconds, as an interval that can be added to any moment of the present: at most a hundred years either way.
+CREATE OR REPLACE FUNCTION postpone_seconds(amount double precision) RETURNS interval
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT make_interval(secs => CASE WHEN amount > 3155760000 THEN 3155760000
+                                      WHEN amount < -3155760000 THEN -3155760000
+                                      ELSE amount END)
+$$;
+
 CREATE OR REPLACE FUNCTION procrastinate_register_worker_v1() RETURNS TABLE (worker_id bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -36,7 +44,7 @@ BEGIN
     WITH silent AS MATERIALIZED (
         SELECT worker.id
         FROM procrastinate_workers AS worker
-        WHERE worker.last_heartbeat < now() - make_interval(secs => seconds_since_heartbeat)
+        WHERE worker.last_heartbeat < now() - postpone_seconds(seconds_since_heartbeat)
           AND NOT EXISTS (SELECT FROM postpone_workers AS ours WHERE ours.worker_id = worker.id)
         ORDER BY worker.id
         FOR UPDATE
@@ -87,7 +95,7 @@ BEGIN
     RETURN QUERY
     SELECT worker.id
     FROM procrastinate_workers AS worker
-    WHERE worker.last_heartbeat < now() - make_interval(secs => silent_for)
+    WHERE worker.last_heartbeat < now() - postpone_seconds(silent_for)
       AND (include_foreign OR EXISTS (SELECT FROM postpone_workers WHERE worker_id = worker.id))
     ORDER BY worker.id;
 END

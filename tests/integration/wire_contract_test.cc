@@ -13,6 +13,7 @@
 namespace postpone::tests {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -224,9 +225,24 @@ TEST_F(PythonClient, CannotFinishAsSomethingElse) {
     EXPECT_THAT(error_of("SELECT procrastinate_finish_job_v1($1, $2, $3)",
                          {smallint(1), untyped(status), boolean(false)})
                     .message,
-                HasSubstr("(job id: 1)"));
+                AllOf(HasSubstr(R"(End status should be either "succeeded", "failed" or "aborted")"),
+                      HasSubstr("(job id: 1)")));
   }
   EXPECT_EQ(job("1"), "todo|0|f|∅");
+}
+
+// The column holds no greater number, and a job is no worse for having been tried so often.
+TEST_F(PythonClient, CountsAttemptsUpToTheLastNumberAndStaysThere) {
+  register_worker();
+  defer(jobs({"q,app.a,0,,,{},"}));
+  session.rows("UPDATE procrastinate_jobs SET status = 'doing', attempts = 2147483647, worker_id = 1");
+  retry(smallint(1));
+  EXPECT_EQ(job("1"), "todo|2147483647|f|1");
+  fetch(null(), smallint(1));
+  finish(smallint(1), "failed", false);
+  EXPECT_EQ(job("1"), "failed|2147483647|f|1");
+  retry(smallint(1));
+  EXPECT_EQ(job("1"), "todo|2147483647|f|1");
 }
 
 // --- retry, cancel ---
