@@ -35,8 +35,9 @@ double median(std::vector<double> values);
 void latency(int jobs);    // defer to start on an idle system, beside the bare NOTIFY round trip
 void locks(int rounds);    // four jobs of one lock, retries without wait, lateness of scheduled jobs
 void letters(int rounds);  // four jobs append a, b, c, d under one lock, two supervisors: abcd?
-void throughput(int jobs, int rounds);   // no-op jobs under 8 sub-workers, and that each ran exactly once
-void rest(std::chrono::seconds length);  // processor time and private memory of an idle family
+void throughput(int jobs, int rounds);  // no-op jobs under 8 sub-workers, and that each ran exactly once
+void hostile(int jobs, int hostile_jobs, int rounds);  // throughput beside rows that nobody should write
+void rest(std::chrono::seconds length);                // processor time and private memory of an idle family
 
 void sets(int jobs);  // `postpone jobs cancel` and `retry` of many jobs, beside the purge of as many
 
