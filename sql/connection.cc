@@ -385,17 +385,19 @@ Result Connection::query(std::string sql, std::vector<Parameter> parameters) {
 std::vector<Result> Connection::pipeline(const std::vector<Statement>& statements) {
   refuse_nul(statements);
   pg_conn* connection = begin_work();
-  std::vector<Statement> first;
-  if (auto limit = limit_of_the_server()) first.push_back(*std::move(limit));
-  if (!may_idle_) first.push_back(Statement{std::string(kMayIdle), {}});
+  const std::optional<Statement> limit = limit_of_the_server();
   if (PQenterPipelineMode(connection) == 0) throw_lost(handle_.get());
-  for (const Statement& statement : first) send(statement);
+  if (limit) send(*limit);
   for (const Statement& statement : statements) send(statement);
+  // Last, since a transaction that begins here may want to be the first.
+  const bool says_so = !may_idle_;
+  if (says_so) send(Statement{std::string(kMayIdle), {}});
   if (PQpipelineSync(connection) == 0) throw_lost(handle_.get());
   sys::crash_point("database.statements_sent");
   std::vector<Result> results = results_until_sync();
+  if (says_so) results.pop_back();
   may_idle_ = true;
-  results.erase(results.begin(), results.begin() + static_cast<std::ptrdiff_t>(first.size()));
+  if (limit) results.erase(results.begin());
   return results;
 }
 

@@ -40,9 +40,10 @@ WITH place AS (
         AND owner.relname IN ('procrastinate_jobs', 'procrastinate_events', 'procrastinate_periodic_defers')
     JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = owner.oid AND deptype = 'a'
         AND classid = 'pg_class'::regclass
-    JOIN pg_class AS sequence ON sequence.oid = objid AND sequence.relkind = 'S'
-    WHERE visible AND NOT has_sequence_privilege(sequence.oid, 'USAGE')
-      AND NOT has_sequence_privilege(sequence.oid, 'UPDATE')
+    JOIN pg_class AS sequence ON sequence.oid = objid
+    -- In this order: the planner would ask a type for the privileges of a sequence.
+    WHERE CASE WHEN visible AND sequence.relkind = 'S' THEN NOT has_sequence_privilege(sequence.oid, 'USAGE')
+                                                            AND NOT has_sequence_privilege(sequence.oid, 'UPDATE') END
     UNION ALL
     SELECT 3, 'EXECUTE on function ' || proname
     FROM place JOIN pg_proc ON pronamespace = here
