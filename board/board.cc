@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <ctime>
 #include <stdexcept>
@@ -173,7 +174,8 @@ void Board::check_slot(std::uint32_t index, std::uint32_t generation) const {
 
 std::uint32_t Board::reset_slot(std::uint32_t index, std::uint32_t group) {
   Slot& used = slot(index);
-  const std::uint32_t generation = used.generation.load(std::memory_order_relaxed) + 1;
+  // 0 means that nobody was ever here: never again, whatever somebody has written there.
+  const std::uint32_t generation = std::max(used.generation.load(std::memory_order_relaxed) + 1, 1U);
   if (generation <= 1) {
     used.doorbell.init();
   } else {

@@ -33,9 +33,14 @@ std::string some_user() {
   return is_root() ? "nobody" : ::getpwuid(::geteuid())->pw_name;
 }
 
-std::vector<std::string> as_that_user(std::vector<std::string> command) {
-  const std::vector<std::string> prefix{"setpriv", "--reuid=" + some_user(),
-                                        "--regid=" + std::to_string(::getpwnam(some_user().c_str())->pw_gid),
+// One who may connect to the tests' server by its socket.
+std::string owner_of_server() {
+  return is_root() ? "postgres" : some_user();
+}
+
+std::vector<std::string> as_user(const std::string& user, std::vector<std::string> command) {
+  const std::vector<std::string> prefix{"setpriv", "--reuid=" + user,
+                                        "--regid=" + std::to_string(::getpwnam(user.c_str())->pw_gid),
                                         "--clear-groups", "--"};
   if (is_root()) command.insert(command.begin(), prefix.begin(), prefix.end());
   return command;
@@ -88,7 +93,7 @@ TEST_F(Users, ATaskProcessRunsAsTheUserOfItsGroup) {
 TEST_F(Users, AFamilyCannotBeLookedIntoByProcessesOfItsUser) {
   const std::string wrapper = files_.file("supervisor");
   std::string command = "chmod 755 \"$(dirname \"$2\")\"; exec";
-  for (const std::string& word : as_that_user({POSTPONE_SUPERVISOR})) command += " " + word;
+  for (const std::string& word : as_user(owner_of_server(), {POSTPONE_SUPERVISOR})) command += " " + word;
   std::ofstream(wrapper) << "#!/bin/sh\n" + command + " \"$@\"\n";
   std::filesystem::permissions(wrapper, std::filesystem::perms(0755));
   Family family(database_.url(), group("q", kTestTasks, 1),
@@ -102,9 +107,10 @@ TEST_F(Users, AFamilyCannotBeLookedIntoByProcessesOfItsUser) {
   for (const std::string title : {"postpone: supervisor", "postpone: sub-worker", "postpone: housekeeper"})
     for (const pid_t pid : family_of(title)) {
       const std::string process = "/proc/" + std::to_string(pid);
-      EXPECT_NE(run_program(as_that_user({"cat", process + "/environ"})).exit_status, 0) << title;
-      EXPECT_NE(run_program(as_that_user({"ls", process + "/fd/"})).exit_status, 0) << title;
-      EXPECT_NE(run_program(as_that_user({"cat", process + "/maps"})).exit_status, 0) << title;
+      EXPECT_NE(run_program(as_user(owner_of_server(), {"cat", process + "/environ"})).exit_status, 0)
+          << title;
+      EXPECT_NE(run_program(as_user(owner_of_server(), {"ls", process + "/fd/"})).exit_status, 0) << title;
+      EXPECT_NE(run_program(as_user(owner_of_server(), {"cat", process + "/maps"})).exit_status, 0) << title;
     }
   if (!is_root()) return;
   // And each is still taken before the next by the kernel that is short of memory.
@@ -118,7 +124,7 @@ TEST_F(Users, AFamilyCannotBeLookedIntoByProcessesOfItsUser) {
 TEST_F(Users, ASupervisorThatMayNotBecomeAnotherSaysSo) {
   const std::string config = files_.file("kitchen.toml");
   std::ofstream(config) << group("q", kTestTasks, 1, "user = \"root\"");
-  const auto started = run_program(as_that_user({POSTPONE_SUPERVISOR, "--config", config}),
+  const auto started = run_program(as_user(some_user(), {POSTPONE_SUPERVISOR, "--config", config}),
                                    {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
   EXPECT_EQ(started.exit_status, 3) << started.errors;
   EXPECT_THAT(started.errors, HasSubstr("may not start processes as another user; run it as root"));
