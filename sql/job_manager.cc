@@ -121,18 +121,23 @@ std::string waited_of(const std::string& ready_at) {
          ready_at + " as ready_at) w)::double precision";
 }
 
+// No list at all is quicker to compare with than an empty one.
+template <class T>
+Parameter null_or(const std::vector<T>& values) {
+  if (values.empty()) return std::nullopt;
+  return to_parameter(values);
+}
+
 Statement fetch_statement(const FetchRequest& request) {
   static const std::string kFrom =
-      " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int, $4::bigint[]) f";
+      " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int, $4::bigint[], $5::text[]) f";
   static const std::string kSql = "select " + job_columns("f") + ", f.more" + kFrom;
   static const std::string kAskingSql = "select " + job_columns("f") + ", f.more, " +
                                         waited_of("greatest(f.scheduled_at, " + ready_since("f.id") + ")") +
                                         kFrom;
-  Parameter passed_over;
-  if (!request.passed_over.empty()) passed_over = to_parameter(request.passed_over);
   return {request.ask_waited ? kAskingSql : kSql,
           {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs),
-           std::move(passed_over)}};
+           null_or(request.passed_over), null_or(request.passed_over_tasks)}};
 }
 
 Job leased_job_of(const Row& row, WorkerId worker_id) {
@@ -422,7 +427,7 @@ void JobManager::unregister_worker(WorkerId id) {
 
 Heartbeats JobManager::heartbeat(const std::vector<WorkerId>& ids) {
   const std::vector<Result> results = impl_->connection.pipeline(
-      {{"select unnest(postpone_heartbeat($1::bigint[]))", {to_parameter(ids)}},
+      {{"select unnest(postpone_store_heartbeats($1::bigint[]))", {to_parameter(ids)}},
        {"select id from procrastinate_workers where id = any($1::bigint[]) order by id",
         {to_parameter(ids)}}});
   Heartbeats heartbeats;
@@ -452,11 +457,12 @@ FinishedAndFetched JobManager::finish_and_fetch(WorkerId worker_id, const Outcom
 }
 
 FetchedAround JobManager::fetch_around(const FetchRequest& fetch) {
-  static const std::string kSql =
-      "select " + job_columns("f") +
-      ", f.more, f.refused_because from postpone_fetch_around($1::varchar[], $2::bigint, $3::bigint[]) f";
-  const Result result = impl_->connection.query(
-      kSql, {to_parameter(fetch.queues), to_parameter(fetch.worker_id), to_parameter(fetch.passed_over)});
+  static const std::string kSql = "select " + job_columns("f") +
+                                  ", f.more, f.refused_because from postpone_fetch_around($1::varchar[], "
+                                  "$2::bigint, $3::bigint[], $4::text[]) f";
+  const Result result =
+      impl_->connection.query(kSql, {to_parameter(fetch.queues), to_parameter(fetch.worker_id),
+                                     to_parameter(fetch.passed_over), null_or(fetch.passed_over_tasks)});
   FetchedAround around;
   for (const Row row : result) {
     if (!row.is_null(kJobColumns + 1)) {

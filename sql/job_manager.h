@@ -27,8 +27,9 @@ struct FetchRequest {
   WorkerId worker_id = 0;
   int max_jobs = 0;         // 0 = fetch nothing
   bool ask_waited = false;  // tell Job::waited: one more index probe for each job
-  // Jobs to leave alone: see fetch_around().
+  // Jobs to leave alone, and tasks of which all jobs are left alone: see fetch_around().
   std::vector<JobId> passed_over = {};
+  std::vector<std::string> passed_over_tasks = {};
 };
 
 struct Fetched {

@@ -38,7 +38,7 @@ board::QueueFacts to_facts(const sql::QueueDepths& depths) {
   return facts;
 }
 
-// As postpone_stalled_outcome() (sql/migrations) writes it.
+// As postpone_stalled_outcome() (sql/functions/stalled.sql) writes it.
 bool is_of_a_rescue(const sql::LastAttempt& attempt) {
   return attempt.cause == "worker_lost" || attempt.cause == "poison" || attempt.cause == "superseded";
 }
@@ -102,7 +102,7 @@ void HouseTeller::look_at_queues(sql::JobManager& manager, Clock::time_point now
     next_look_ = now + std::max<Clock::duration>(kLookEvery, kPatience * took);
   } catch (const sql::DatabaseError& error) {
     if (error.sqlstate() == kQueryCanceled) return;  // what is told grows old, and says how old it is
-    next_look_ = now + kLookEvery;
+    next_look_ = {};  // the housekeeper, which has other things to do, tries it again after its own wait
     throw;
   }
 }

@@ -292,17 +292,20 @@ void Housekeeper::report_lost(board::Slot& slot, std::uint32_t index, sql::Worke
                index);
 }
 
-// Each once, for as long as the lock lasts.
+// Each once, for as long as the lock lasts, and not for a lock of a moment: a sub-worker that renews its
+// lease, or `jobs finish`, holds one too.
 void Housekeeper::report_locked(const std::vector<sql::WorkerId>& leases) {
+  std::map<sql::WorkerId, int> misses;
   for (const sql::WorkerId lease : leases) {
-    if (std::ranges::find(locked_leases_, lease) != locked_leases_.end()) continue;
+    const int missed = misses[lease] = missed_heartbeats_[lease] + 1;
+    if (missed != 2) continue;
     spdlog::warn(
         "lease {} gets no heartbeats: another session has locked its row of procrastinate_workers. Its "
-        "sub-worker "
-        "stops its job unless that ends before fence_after; the others go on",
+        "sub-worker stops "
+        "its job unless that ends before fence_after; the others go on",
         lease);
   }
-  locked_leases_ = leases;
+  missed_heartbeats_ = std::move(misses);
 }
 
 // --- the dead and the silent ---
@@ -398,15 +401,17 @@ void Housekeeper::stop_jobs() {
   const auto now = Clock::now();
   if (now < next_stop_look_) return;
   stops_looked_at_ = now;
-  next_stop_look_ = now + stop_pause_.next(sys::chance());
   const std::vector<board::RunningJobView> views = board::running_jobs(board_);
-  if (views.empty()) return;
   std::vector<sql::RunningJob> running;
+  running.reserve(views.size());
   for (const board::RunningJobView& view : views) running.push_back({view.worker_id, view.job_id});
-  for (const sql::JobToStop& stop : manager_->jobs_to_stop(running))
-    for (const board::RunningJobView& view : views)
-      if (view.job_id == stop.job.job_id && view.worker_id == stop.job.worker_id)
-        board::request_stop(board_, view, stop.is_held ? board::StopWish::abort : board::StopWish::taken);
+  if (!running.empty()) {
+    for (const sql::JobToStop& stop : manager_->jobs_to_stop(running))
+      for (const board::RunningJobView& view : views)
+        if (view.job_id == stop.job.job_id && view.worker_id == stop.job.worker_id)
+          board::request_stop(board_, view, stop.is_held ? board::StopWish::abort : board::StopWish::taken);
+  }
+  next_stop_look_ = now + stop_pause_.next(sys::chance());  // last: an error before leaves the question open
 }
 
 // --- telling ---

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -119,8 +120,8 @@ class Housekeeper {
   std::string wrong_schedules_;  // of an executable that answered, and cannot mend itself
   std::string asking_trouble_;   // why some schedules do not tick, as the log has it
   Clock::time_point next_heartbeat_;
-  sys::Backoff locked_backoff_;               // until the next heartbeat, while a lease's row is locked
-  std::vector<sql::WorkerId> locked_leases_;  // at the last heartbeat
+  sys::Backoff locked_backoff_;                     // until the next heartbeat, while a lease's row is locked
+  std::map<sql::WorkerId, int> missed_heartbeats_;  // in a row, of leases whose rows are locked
   sys::Backoff stop_pause_;
   Clock::time_point stops_looked_at_;
   Clock::time_point next_stop_look_;

@@ -1,7 +1,5 @@
 #include "subworker/passed_over.h"
 
-#include <algorithm>
-
 namespace postpone::subworker {
 namespace {
 
@@ -10,26 +8,42 @@ using namespace std::chrono_literals;
 constexpr auto kFirst = 2s;
 constexpr auto kLongest = 5min;
 
-bool due_earlier(const std::pair<const sql::JobId, sys::Pause>& a,
-                 const std::pair<const sql::JobId, sys::Pause>& b) {
-  return a.second.until() < b.second.until();
+sys::Pause new_pause() {
+  return sys::Pause({kFirst, kLongest});
+}
+
+bool is_forgotten(const sys::Pause& pause, PassedOver::Clock::time_point now) {
+  return now >= pause.until() + kLongest;
 }
 
 }  // namespace
 
-bool PassedOver::add(sql::JobId job, Clock::time_point now, double chance) {
-  const auto [entry, is_new] = jobs_.try_emplace(job, sys::Backoff(kFirst, kLongest));
+PassedOver::News PassedOver::add(const sql::Job& job, Clock::time_point now, double chance) {
+  Task& task = tasks_.try_emplace(job.task, Task{{}, new_pause()}).first->second;
+  if (task.pause.failures() > 0) {
+    if (task.pause.over(now)) task.pause.failed(now, chance);
+    return News::none;
+  }
+  const auto [entry, is_new] = task.jobs.try_emplace(job.id, new_pause());
   entry->second.failed(now, chance);
-  if (jobs_.size() > kMost) jobs_.erase(std::ranges::min_element(jobs_, due_earlier));
-  return is_new;
+  if (task.jobs.size() < kMostOfATask) return is_new ? News::job : News::none;
+  task.jobs.clear();
+  task.pause.failed(now, chance);
+  return News::task;
 }
 
-std::vector<sql::JobId> PassedOver::list(Clock::time_point now) {
-  std::erase_if(jobs_, [now](const auto& entry) { return now >= entry.second.until() + kLongest; });
-  std::vector<sql::JobId> ids;
-  for (const auto& [id, pause] : jobs_)
-    if (!pause.over(now)) ids.push_back(id);
-  return ids;
+PassedOver::List PassedOver::list(Clock::time_point now) {
+  List list;
+  for (auto& [name, task] : tasks_) {
+    std::erase_if(task.jobs, [now](const auto& entry) { return is_forgotten(entry.second, now); });
+    if (is_forgotten(task.pause, now)) task.pause.succeeded();
+    if (!task.pause.over(now)) list.tasks.push_back(name);
+    for (const auto& [id, pause] : task.jobs)
+      if (!pause.over(now)) list.jobs.push_back(id);
+  }
+  std::erase_if(
+      tasks_, [](const auto& task) { return task.second.jobs.empty() && task.second.pause.failures() == 0; });
+  return list;
 }
 
 }  // namespace postpone::subworker

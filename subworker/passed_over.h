@@ -1,11 +1,14 @@
 // Jobs that a sub-worker leaves alone for a while, because the database refuses to start them: a trigger of
 // the application raises, a check of its own fails. They wait as before; each is tried again after a wait
-// that grows, since people may have mended what was wrong. Pure: time and chance are arguments.
+// that grows, since people may have mended what was wrong. Where many jobs of one task are refused, the whole
+// task is passed over: a fetch compares each candidate with the list, and there may be thousands. Pure: time
+// and chance are arguments.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "sql/job.h"
@@ -17,19 +20,31 @@ class PassedOver {
  public:
   using Clock = sys::Pause::Clock;
 
-  // So many at most: a fetch compares each candidate with all of them. Beyond that the ones that are due
-  // first go.
-  static constexpr std::size_t kMost = 1000;
+  // So many refused jobs of one task, and all of its jobs are passed over (postpone_fetch_around counts the
+  // same).
+  static constexpr std::size_t kMostOfATask = 20;
 
-  // The job could not be started. True when this is the first time, or was forgotten since: worth a line.
-  bool add(sql::JobId job, Clock::time_point now, double chance);
+  // What is worth a line in the log.
+  enum class News { none, job, task };
 
-  // Those whose time has not come yet, by id. A job whose time has come stays known for five minutes more, so
-  // that its next failure waits longer; then it is forgotten.
-  std::vector<sql::JobId> list(Clock::time_point now);
+  // The job could not be started.
+  News add(const sql::Job& job, Clock::time_point now, double chance);
+
+  struct List {
+    std::vector<sql::JobId> jobs;
+    std::vector<std::string> tasks;
+  };
+  // Those whose time has not come yet. One whose time has come stays known for five minutes more, so that its
+  // next failure waits longer; then it is forgotten.
+  List list(Clock::time_point now);
 
  private:
-  std::map<sql::JobId, sys::Pause> jobs_;
+  struct Task {
+    std::map<sql::JobId, sys::Pause> jobs;
+    sys::Pause pause;  // of the whole task, once it has failed
+  };
+
+  std::map<std::string, Task> tasks_;
 };
 
 }  // namespace postpone::subworker

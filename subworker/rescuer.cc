@@ -83,14 +83,14 @@ void tell(const sql::StalledJob& job) {
 Rescuer::Rescuer(const config::Config& config, const board::Board& board, HouseTeller& teller)
     : config_(config), board_(board), teller_(teller) {}
 
-bool Rescuer::try_one(Cares& cares, std::int64_t id, const std::string& what, Clock::time_point now,
-                      const std::function<void()>& settle) const {
+Rescuer::Settled Rescuer::try_one(Cares& cares, std::int64_t id, const std::string& what,
+                                  Clock::time_point now, const std::function<void()>& settle) const {
   const auto known = cares.find(id);
-  if (known != cares.end() && !known->second.pause.over(now)) return false;
+  if (known != cares.end() && !known->second.pause.over(now)) return Settled::no;
   try {
     settle();
     cares.erase(id);
-    return true;
+    return Settled::yes;
   } catch (const sql::DatabaseError& error) {
     if (error.remedy() == sql::Remedy::reconnect) throw;
     Care& care = cares.try_emplace(id, Care{sys::Pause({kShortestWait, kLongestWait})}).first->second;
@@ -99,13 +99,15 @@ bool Rescuer::try_one(Cares& cares, std::int64_t id, const std::string& what, Cl
     if (care.said != error.what())
       spdlog::error("cannot settle {}, and will try again: {}", what, error.what());
     care.said = error.what();
-    return false;
+    const bool refused = error.remedy() == sql::Remedy::bug || error.remedy() == sql::Remedy::conflict;
+    return refused ? Settled::no : Settled::held_up;
   }
 }
 
 // --- graves ---
 
 void Rescuer::settle_graves(sql::JobManager& manager, Clock::time_point now) {
+  more_graves_ = false;
   for (std::uint32_t index = 0; index < board::kMaxGraves; ++index) {
     board::Grave& grave = board_.grave(index);
     const auto worker_id = grave.worker_id.load();
@@ -113,23 +115,29 @@ void Rescuer::settle_graves(sql::JobManager& manager, Clock::time_point now) {
     const auto care = graves_.find(worker_id);
     const int refusals = care != graves_.end() ? care->second.refusals : 0;
     sys::crash_point("housekeeper.grave_found");
-    const bool settled = try_one(graves_, worker_id, fmt::format("lease {} of a dead sub-worker", worker_id),
-                                 now, [&] { settle(manager, grave, refusals); });
-    if (!settled) continue;
+    const Settled settled =
+        try_one(graves_, worker_id, fmt::format("lease {} of a dead sub-worker", worker_id), now,
+                [&] { settle(manager, grave, refusals); });
+    if (settled == Settled::held_up) {
+      more_graves_ = true;
+      return;
+    }
+    if (settled == Settled::no) continue;
     sys::crash_point("housekeeper.rescue_committed");
     grave.settled_worker_id.store(worker_id);
   }
 }
 
 Rescuer::Clock::time_point Rescuer::next_settling() const {
+  if (more_graves_) return {};
   auto next = Clock::time_point::max();
   for (const auto& [lease, care] : graves_) next = std::min(next, care.pause.until());
   return next;
 }
 
 // A lease that cannot be ended as it should be is ended all the same, if the database allows it at all, and
-// its jobs are left to people. If it does not, they stay as they are, without heartbeats, until somebody
-// mends what stands in the way: then they are rescued as those of a silent worker.
+// its jobs are left to people. If it does not, the grave stays open, and is tried again after waits of up to
+// a minute: what it says of its jobs is not to be lost.
 void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave, int refusals) {
   Remains remains = remains_in(grave);
   sql::RescueRequest rescue;
@@ -138,12 +146,6 @@ void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave, int re
   rescue.max_stalled = config_.stalled.max_stalled;
   rescue.message =
       fmt::format("its sub-worker (slot {}, lease {}) died", grave.slot.load(), rescue.worker_id);
-  if (refusals >= 2 * kPatience) {
-    return spdlog::error(
-        "lease {} of a dead sub-worker cannot be ended: its jobs ({}) stay in doing and keep their locks: "
-        "`postpone stalled list`",
-        rescue.worker_id, fmt::join(remains.all(), ", "));
-  }
   rescue.running = remains.running;
   if (refusals >= kPatience) {
     rescue.action = sql::StalledAction::report;
@@ -215,9 +217,14 @@ void Rescuer::watch_stalled(sql::JobManager& manager, Clock::time_point now) {
   if (now < next_watch_) return;
   const Clock::duration limit = config_.supervisor.stalled_after;
   next_watch_ = now + std::min(kWatchInterval, limit / 4);
-  listen(manager, now);
-  if (may_judge({}, now)) rescue_silent(manager, now);
-  look_at_jobs(manager, now);
+  try {
+    listen(manager, now);
+    if (may_judge({}, now)) rescue_silent(manager, now);
+    look_at_jobs(manager, now);
+  } catch (const sql::DatabaseError&) {
+    next_watch_ = {};  // still due; when it is tried again is for the housekeeper to say
+    throw;
+  }
 }
 
 void Rescuer::listen(sql::JobManager& manager, Clock::time_point now) {
@@ -246,8 +253,9 @@ void Rescuer::rescue_silent(sql::JobManager& manager, Clock::time_point now) {
     rescue.silent_for = limit;
     rescue.message = fmt::format("its worker (lease {}) was silent for more than {}", silent,
                                  config::format_duration(limit));
-    try_one(silent_, silent, fmt::format("lease {} of a silent worker", silent), now,
-            [&] { report(manager, rescue, manager.rescue_worker(rescue), {}); });
+    const auto settled = try_one(silent_, silent, fmt::format("lease {} of a silent worker", silent), now,
+                                 [&] { report(manager, rescue, manager.rescue_worker(rescue), {}); });
+    if (settled == Settled::held_up) return;
   }
 }
 
@@ -276,8 +284,11 @@ void Rescuer::decide_all(sql::JobManager& manager, const std::vector<sql::Stalle
   std::erase_if(foreign_, [&](const auto& care) {
     return std::ranges::find(jobs, care.first, &sql::StalledJob::id) == jobs.end();
   });
-  for (const sql::StalledJob& job : jobs)
-    try_one(foreign_, job.id, fmt::format("stalled job {}", job.id), now, [&] { decide(manager, job); });
+  for (const sql::StalledJob& job : jobs) {
+    const auto settled =
+        try_one(foreign_, job.id, fmt::format("stalled job {}", job.id), now, [&] { decide(manager, job); });
+    if (settled == Settled::held_up) return;
+  }
 }
 
 // A foreign job whose worker is gone tells by nothing since when: we must have seen it so ourselves for as

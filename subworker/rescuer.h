@@ -67,10 +67,12 @@ class Rescuer {
   };
   using Cares = std::map<std::int64_t, Care>;
 
-  // Does `settle` for the one of this id, unless its pause is not over. True when that is done. Throws
-  // DatabaseError of the connection only.
-  bool try_one(Cares& cares, std::int64_t id, const std::string& what, Clock::time_point now,
-               const std::function<void()>& settle) const;
+  // Does `settle` for the one of this id, unless its pause is not over. Throws DatabaseError of the
+  // connection only. `held_up`: the server has kept us waiting. Whoever gets that does no more in this round:
+  // heartbeats come first.
+  enum class Settled { yes, no, held_up };
+  Settled try_one(Cares& cares, std::int64_t id, const std::string& what, Clock::time_point now,
+                  const std::function<void()>& settle) const;
   // May one who has been seen silent since then be judged? Not by somebody who could not be heard himself.
   bool may_judge(Clock::time_point since, Clock::time_point now) const;
   Clock::duration longest_own_silence() const;
@@ -94,9 +96,10 @@ class Rescuer {
   Clock::time_point next_watch_;
   std::map<Attempt, Sighting> sightings_;
   std::map<sql::WorkerId, Heard> heard_;
-  Cares graves_;   // by lease
-  Cares silent_;   // by lease
-  Cares foreign_;  // by job
+  Cares graves_;              // by lease
+  bool more_graves_ = false;  // behind one that held us up
+  Cares silent_;              // by lease
+  Cares foreign_;             // by job
 };
 
 }  // namespace postpone::subworker

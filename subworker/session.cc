@@ -21,8 +21,11 @@ constexpr auto kWaitSlice = 200ms;
 constexpr auto kFairWait = 100ms;  // a new connection costs some 5 ms
 constexpr auto kHandOver = 20ms;
 constexpr std::int64_t kAskWaitedEveryNs = 100'000'000;
-// How often an error that does not name the data is met before the row at hand is held to be at fault.
+// How often an error that does not name the data is met before the row at hand is held to be at fault; and,
+// unless the application has raised it, for how long: a schema that is changed, a privilege that is missing
+// for a moment.
 constexpr int kPatience = 6;
+constexpr auto kLongPatience = 30s;
 // How often a conflict with others (a deadlock, a serialization failure) is met before it is taken for
 // another error.
 constexpr int kConflicts = 10;
@@ -31,6 +34,14 @@ constexpr int kConflicts = 10;
 bool names_data(const sql::DatabaseError& error) {
   const std::string& state = error.sqlstate();
   return state.starts_with("22") || state.starts_with("23") || state.starts_with("54");
+}
+
+bool was_raised(const sql::DatabaseError& error) {
+  return error.sqlstate().starts_with("P0");
+}
+
+bool all_are_left_to_people(const std::vector<KeptOutcome>& outcomes) {
+  return std::ranges::all_of(outcomes, &KeptOutcome::left_to_people);
 }
 
 sql::OutcomeTexts texts(const std::vector<KeptOutcome>& outcomes) {
@@ -90,10 +101,8 @@ sys::Tried Session::try_once(Errand& errand) {
       return sys::Tried::done;
     }
     if (errand.apart && !errand.left.empty()) exchange(errand, 0);
-    if (errand.around && wanted > 0)
-      fetch_around(errand);
-    else
-      exchange(errand, wanted);
+    if (errand.around && wanted > 0) return fetch_around(errand);
+    exchange(errand, wanted);
     return sys::Tried::done;
   } catch (const sql::DatabaseError& error) {
     return failed(error, errand, wanted);
@@ -132,7 +141,9 @@ sql::FetchRequest Session::fetch_request(int max_jobs) {
   request.worker_id = worker_id_;
   request.max_jobs = max_jobs;
   request.ask_waited = !config_.status.socket.empty() && board::now_ns() >= next_waited_ns_;
-  request.passed_over = passed_over_.list(PassedOver::Clock::now());
+  PassedOver::List passed_over = passed_over_.list(PassedOver::Clock::now());
+  request.passed_over = std::move(passed_over.jobs);
+  request.passed_over_tasks = std::move(passed_over.tasks);
   return request;
 }
 
@@ -144,33 +155,45 @@ void Session::record_one_by_one(Errand& errand) {
     try {
       append(errand.answer.recorded, manager_->finish_and_fetch(worker_id_, {next.text}, {}).recorded);
     } catch (const sql::DatabaseError& error) {
-      if (error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict) throw;
-      if (sql::says_lease_is_gone(error)) throw;
+      const bool for_others = error.remedy() == sql::Remedy::retry && errand.conflicts < kConflicts;
+      const bool passing = error.remedy() == sql::Remedy::reconnect || error.remedy() == sql::Remedy::wait;
+      if (passing || for_others || sql::says_lease_is_gone(error)) throw;
       errand.answer.refused.push_back({next.job_id, error.what()});
     }
     errand.left.erase(errand.left.begin());
   }
 }
 
-void Session::fetch_around(Errand& errand) {
+sys::Tried Session::fetch_around(Errand& errand) {
   sql::FetchedAround around = manager_->fetch_around(fetch_request(1));
-  for (const sql::RefusedJob& refused : around.refused) {
-    const sql::Job& job = refused.job;
-    if (!passed_over_.add(job.id, PassedOver::Clock::now(), sys::chance())) continue;
-    const sys::LogFields fields({{"job", job.id}, {"task", job.task}, {"queue", job.queue}});
-    sys::log_of(sys::Component::job)
-        .error(
-            "job {} (task {}, queue {}) cannot be started and is passed over for a while: the database "
-            "refuses it: "
-            "{}",
-            job.id, job.task, job.queue, refused.reason);
-  }
+  for (const sql::RefusedJob& refused : around.refused) tell_refused(refused);
   errand.answer.fetched = std::move(around.fetched);
+  if (!around.refused.empty()) {
+    // There may be more behind so many.
+    return errand.answer.fetched.jobs.empty() ? sys::Tried::again : sys::Tried::done;
+  }
   // The fetch as a whole is at fault, then, and no row: without a word it would only be slow.
-  if (!around.refused.empty()) return;
   const std::string line = fetch_outage_.failed(
       "the fetch fails, though no single job is at fault: " + errand.fetch_error, board::Clock::now());
   if (!line.empty()) sys::log_of(sys::Component::database).error("database: {}", line);
+  return sys::Tried::done;
+}
+
+void Session::tell_refused(const sql::RefusedJob& refused) {
+  const sql::Job& job = refused.job;
+  const PassedOver::News news = passed_over_.add(job, PassedOver::Clock::now(), sys::chance());
+  const sys::LogFields fields({{"job", job.id}, {"task", job.task}, {"queue", job.queue}});
+  auto& log = sys::log_of(sys::Component::job);
+  if (news == PassedOver::News::job)
+    log.error(
+        "job {} (task {}, queue {}) cannot be started and is passed over for a while: the database refuses "
+        "it: {}",
+        job.id, job.task, job.queue, refused.reason);
+  if (news == PassedOver::News::task)
+    log.error(
+        "job {} and many others of task {} cannot be started: all jobs of that task are passed over for a "
+        "while: {}",
+        job.id, job.task, refused.reason);
 }
 
 // Settles a doubtful lease and the outcomes that belong to it. Safe to be repeated at every point: a rescue
@@ -179,7 +202,7 @@ void Session::settle(Errand& errand) {
   sql::RescueRequest rescue;
   rescue.worker_id = *doubtful_lease_;
   rescue.running = std::vector<sql::JobId>{};  // nothing runs: what we do not know was never started
-  rescue.message = "the answer to a fetch was lost";
+  rescue.message = "its lease was given up";
   sql::OutcomeTexts late;
   for (const KeptOutcome& outcome : errand.left) {
     if (!outcome.left_to_people) {
@@ -191,9 +214,13 @@ void Session::settle(Errand& errand) {
     rescue.message = "it has ended, and the database refuses to record how: " + sql::storable(outcome.why);
   }
   append(errand.answer.recorded, manager_->rescue_worker(rescue));
-  for (const KeptOutcome& outcome : errand.left)
-    if (!outcome.left_to_people && !contains(errand.answer.recorded, outcome.job_id))
+  for (const KeptOutcome& outcome : errand.left) {
+    if (contains(errand.answer.recorded, outcome.job_id)) continue;
+    if (!outcome.left_to_people)
       late.push_back(outcome.text);
+    else  // an earlier rescue has decided it: ours, whose answer was lost, or that of another host
+      errand.answer.recorded.push_back({outcome.job_id, sql::Disposition::gone, {}, sql::JobStatus::todo});
+  }
   if (!late.empty())
     append(errand.answer.recorded, manager_->finish_and_fetch(rescue.worker_id, late, {}).recorded);
   errand.left.clear();
@@ -248,9 +275,8 @@ sys::Tried Session::failed(const sql::DatabaseError& error, Errand& errand, int 
       lease_out_of_sight_ = true;  // no heartbeats are stored either, most likely
       break;
     case sql::Remedy::retry:
-      if (++errand.conflicts < kConflicts) return sys::Tried::again;
-      if (pending) return refused(error, errand, max_jobs);
-      break;
+      if (++errand.conflicts < kConflicts || doubtful_lease_) break;
+      return refused(error, errand, max_jobs);
     case sql::Remedy::conflict:
     case sql::Remedy::bug:
       return refused(error, errand, max_jobs);
@@ -265,27 +291,47 @@ sys::Tried Session::refused(const sql::DatabaseError& error, Errand& errand, int
     note_lost_lease();
     return sys::Tried::again;
   }
-  if (doubtful_lease_) {
-    say(error.what(), !errand.left.empty());
-    if (++errand.refusals >= kPatience) abandon_lease(errand, error.what());
+  const bool pending = !errand.left.empty();
+  if (!pending && !doubtful_lease_ && max_jobs > 0 && !errand.around) {
+    errand.around = true;
+    errand.fetch_error = error.what();
     return sys::Tried::again;
   }
-  if (!errand.left.empty()) {
-    if (max_jobs > 0 && !errand.apart) {
-      errand.apart = true;
-      return sys::Tried::again;
-    }
-    if (!names_data(error) && ++errand.refusals < kPatience) {
-      say(error.what(), true);
-      return sys::Tried::again;
-    }
+  if (pending && !doubtful_lease_ && max_jobs > 0 && !errand.apart) {
+    errand.apart = true;
+    return sys::Tried::again;
+  }
+  if (pending || doubtful_lease_) return outcomes_refused(error, errand);
+  if (error.remedy() != sql::Remedy::retry)
+    throw error;  // nothing is to be stored: the supervisor is to know
+  say(error.what(), false);
+  return sys::Tried::again;
+}
+
+// The outcomes were refused by themselves, or a doubtful lease cannot be settled with them.
+sys::Tried Session::outcomes_refused(const sql::DatabaseError& error, Errand& errand) {
+  say(error.what(), !errand.left.empty());
+  // Before there is a connection, an error tells who we are or how we come in, and nothing of rows.
+  if (!manager_ || (!names_data(error) && is_patient(error, errand))) return sys::Tried::again;
+  if (!doubtful_lease_) {
     errand.one_by_one = true;
     return sys::Tried::again;
   }
-  if (max_jobs == 0 || errand.around) throw error;  // there is nothing to store: the supervisor is to know
-  errand.around = true;
-  errand.fetch_error = error.what();
-  return sys::Tried::again;
+  if (all_are_left_to_people(errand.left)) {
+    abandon_lease(errand, error.what());
+    return sys::Tried::again;
+  }
+  // The lease stays in doubt, until the outcomes have forms with which it can be settled.
+  for (const KeptOutcome& outcome : errand.left)
+    if (!outcome.left_to_people) errand.answer.refused.push_back({outcome.job_id, error.what()});
+  return sys::Tried::done;
+}
+
+// May an error that does not name the data still pass?
+bool Session::is_patient(const sql::DatabaseError& error, Errand& errand) {
+  const auto now = board::Clock::now();
+  if (errand.refusals++ == 0) errand.first_refusal = now;
+  return errand.refusals < kPatience || (!was_raised(error) && now - errand.first_refusal < kLongPatience);
 }
 
 // The lease cannot even be given up: the database refuses to let its jobs go. It gets no heartbeats from now
@@ -317,6 +363,8 @@ void Session::note_end_of_outage() {
 // backoff wants. Whatever else rings is answered by the look for work that follows. False when there is no
 // point in going on.
 bool Session::wait(std::chrono::milliseconds limit, bool pending) {
+  // What somebody else locks may keep us here for hours, with a connection that others wait for.
+  if (board::someone_waits_for_permit(board_)) give_up_connection();
   auto until = board::Clock::now() + limit;
   const bool may_be_cut = !std::exchange(wait_was_cut_, false);
   while (board::Clock::now() < until && !hooks_.gives_up(pending)) {

@@ -111,6 +111,7 @@ class Session {
     std::string fetch_error;  // with `around`: what it was refused for
     int conflicts = 0;        // how often the server ended it for the sake of others
     int refusals = 0;         // how often it was refused by an error that does not name the data
+    board::Clock::time_point first_refusal;
     Visit answer;
   };
 
@@ -118,9 +119,12 @@ class Session {
   void prepare(Errand& errand);
   void exchange(Errand& errand, int max_jobs);
   void record_one_by_one(Errand& errand);
-  void fetch_around(Errand& errand);
+  sys::Tried fetch_around(Errand& errand);
+  void tell_refused(const sql::RefusedJob& refused);
   sys::Tried failed(const sql::DatabaseError& error, Errand& errand, int max_jobs);
   sys::Tried refused(const sql::DatabaseError& error, Errand& errand, int max_jobs);
+  sys::Tried outcomes_refused(const sql::DatabaseError& error, Errand& errand);
+  static bool is_patient(const sql::DatabaseError& error, Errand& errand);
   sql::FetchRequest fetch_request(int max_jobs);
   bool take_permit(bool pending);
   void be_fair();

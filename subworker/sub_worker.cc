@@ -159,7 +159,10 @@ bool SubWorker::look_for_work() {
 // An outcome that is refused takes its next form, of which there are few, and goes again.
 std::optional<sql::Fetched> SubWorker::exchange(int max_jobs) {
   for (;;) {
-    auto visit = session_.visit(kept(), max_jobs);
+    // What is to be left to people is settled first: the next job is fetched after the pause that follows.
+    const bool settles = std::ranges::any_of(
+        unrecorded_, [](const Unrecorded& outcome) { return outcome.kept().left_to_people; });
+    auto visit = session_.visit(kept(), settles ? 0 : max_jobs);
     if (!visit) return std::nullopt;
     report(*visit);
     if (visit->refused.empty()) return std::move(visit->fetched);
@@ -173,9 +176,9 @@ std::vector<KeptOutcome> SubWorker::kept() const {
   return kept;
 }
 
-// What the database says of the outcomes. All but the refused ones are settled now, whatever it says. The
-// refused ones are written to the first entries of the slot before the others are freed: a death in between
-// loses none.
+// What the database says of the outcomes: those that it tells of are settled, the refused ones take their
+// next form. A death while the board is rewritten costs at most what any death of a sub-worker costs: the job
+// counts as running.
 void SubWorker::report(const Visit& visit) {
   for (const sql::Recorded& recorded : visit.recorded) {
     tell_disposition(recorded);
@@ -186,9 +189,8 @@ void SubWorker::report(const Visit& visit) {
   }
   const std::size_t entries = unrecorded_.size();
   std::erase_if(unrecorded_, [&](const Unrecorded& outcome) {
-    return std::ranges::none_of(visit.refused, [&](const RefusedOutcome& refused) {
-      return refused.job_id == outcome.outcome().job_id;
-    });
+    return std::ranges::find(visit.recorded, outcome.outcome().job_id, &sql::Recorded::job_id) !=
+           visit.recorded.end();
   });
   for (const RefusedOutcome& refused : visit.refused) {
     const auto outcome = std::ranges::find_if(
@@ -234,7 +236,7 @@ void SubWorker::run_job(const sql::Job& job) {
   entry.phase.store(board::JobPhase::held);
   slot_.enter(board::SlotState::running);
   if (task_->alive()) task_->pass_on_output();
-  const sys::LogContext context(job.id, job.task, job.attempts + 1);
+  const sys::LogContext context(job.id, job.task, sql::next_attempt(job.attempts));
   freed_lock_ |= job.lock.has_value();
   teller_.fetched(job);
   show(fmt::format("running {} (job {})", job.task, job.id));
@@ -315,8 +317,7 @@ void SubWorker::keep(sql::Outcome outcome) {
 void SubWorker::write_on_board(std::size_t index) {
   board::JobEntry& entry = slot_.jobs[index];
   const KeptOutcome& kept = unrecorded_[index].kept();
-  // One that is left to people tells nothing that the database takes: it counts as running, should we die.
-  const bool fits = kept.text.size() <= sizeof entry.outcome && !kept.left_to_people;
+  const bool fits = kept.text.size() <= sizeof entry.outcome;
   if (entry.phase.load() == board::JobPhase::ended)  // its text changes
     entry.phase.store(board::JobPhase::running);
   if (fits) std::memcpy(entry.outcome, kept.text.data(), kept.text.size());
@@ -336,9 +337,17 @@ void SubWorker::count(const sql::Outcome& outcome) {
 
 // --- idling ---
 
+// Whoever wakes sub-workers picks those that are idle. One that does not fetch for a while must not swallow
+// their rings, nor keep a connection of which others cannot see that it is not needed.
+void SubWorker::lie_down() {
+  if (refusals_.over(Clock::now())) return slot_.enter(board::SlotState::idle);
+  slot_.enter(board::SlotState::looking);
+  session_.give_up_connection();
+}
+
 void SubWorker::idle() {
   show("idle");
-  slot_.enter(board::SlotState::idle);
+  lie_down();
   // After that, and not before: who waits for a permit asks those that are idle, and did not find us among
   // them until now.
   lend_connection();
@@ -367,7 +376,7 @@ void SubWorker::idle() {
     const std::uint32_t rung = slot_.doorbell.answer();
     if ((rung & board::kRungForPermit) != 0) session_.give_up_connection();
     if ((rung & (board::kRungForWork | board::kRungForCommand)) != 0) return;
-    slot_.enter(board::SlotState::idle);
+    lie_down();
   }
 }
 

@@ -58,6 +58,7 @@ class SubWorker {
   void keep(sql::Outcome outcome);
   void write_on_board(std::size_t index);
   void count(const sql::Outcome& outcome);
+  void lie_down();
   void idle();
   static void on_output(Output::Stream stream, std::string_view line);
   void tick();

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <limits>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 #include "subworker/job_look.h"
@@ -501,13 +502,20 @@ sys::ExitReport TaskProcess::kill_all() {
 // What a job forked away may hang below the task process (which did not wait for it) or be a child of ours by
 // now (its parent has ended); what becomes one of the two later is found while idle, at the next job's end,
 // and when the task process ends.
+//
+// A look that cannot be taken (no descriptor is left) proves nothing, so something may live.
 bool TaskProcess::kill_leftovers() {
   if (!alive() || !leftovers_) return !survived_;
-  const auto sweep = leftovers_->sweep(kSweepLimit);
-  if (sweep.killed > 0) spdlog::warn("killed {} process(es) that a job had left behind", sweep.killed);
-  // What is never caught one by one goes with its whole cgroup.
-  if (!sweep.left.empty()) kill_all();
-  dead_children_ = sweep.dead;
+  try {
+    const auto sweep = leftovers_->sweep(kSweepLimit);
+    if (sweep.killed > 0) spdlog::warn("killed {} process(es) that a job had left behind", sweep.killed);
+    // What is never caught one by one goes with its whole cgroup.
+    if (!sweep.left.empty()) kill_all();
+    dead_children_ = sweep.dead;
+  } catch (const std::system_error& error) {
+    spdlog::error("cannot see what a job has left behind: {}", error.what());
+    survived_ = true;
+  }
   return !survived_;
 }
 

@@ -23,6 +23,9 @@ namespace postpone::sys {
 
 namespace {
 
+// Each costs a descriptor for as long as the look lasts; there may be thousands, which take several looks.
+constexpr std::size_t kMostInALook = 256;
+
 bool is_dead(const Standing& standing) {
   return standing.state == 'Z' || standing.state == 'X';
 }
@@ -94,6 +97,7 @@ bool Leftovers::may_be_kept(pid_t pid) const {
 void Leftovers::kill_ours(pid_t child, Look& look) const {
   if (child == task_) return;
   look.saw_nobody = false;
+  if (look.killed.size() >= kMostInALook) return;
   if (::waitpid(child, nullptr, WNOHANG) == child) return;
   if (may_be_kept(child)) {
     const auto standing = standing_of(child);
@@ -107,6 +111,7 @@ void Leftovers::kill_ours(pid_t child, Look& look) const {
 // comes first, then it is made sure whose child that is.
 void Leftovers::kill_of_task(pid_t child, Look& look) const {
   look.saw_nobody = false;
+  if (look.killed.size() >= kMostInALook) return;
   Fd process = open_process(child);
   const auto standing = standing_of(child);
   if (!process || !standing || standing->parent != task_) return;

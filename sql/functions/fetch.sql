@@ -30,10 +30,10 @@ END
 $$;
 
 -- The one selection of jobs to run: up to max_jobs that wait in these queues (null or empty: in any), are due, are not
--- among passed_over, and are not held by others, by priority, then id. Of a lock, at most the first that waits, whatever
+-- passed over (by id, or by task), and are not held by others, by priority, then id. Of a lock, at most the first that waits, whatever
 -- its queue or schedule, and only while none of that lock is running. Their rows are locked. job_ids is null for none.
 CREATE OR REPLACE FUNCTION postpone_find_jobs(
-    target_queue_names varchar[], max_jobs integer, passed_over bigint[],
+    target_queue_names varchar[], max_jobs integer, passed_over bigint[], passed_over_tasks text[],
     OUT job_ids bigint[], OUT with_lock boolean)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -51,6 +51,7 @@ BEGIN
           AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
           AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
           AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
+          AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
           AND CASE WHEN job.lock IS NULL THEN true ELSE
               -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
               (SELECT running.id FROM procrastinate_jobs AS running
@@ -77,7 +78,7 @@ $$;
 -- Only such a one pays for the subtransaction in which it learns that; `may_fail` tells that it runs in one already.
 CREATE OR REPLACE FUNCTION postpone_take_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
-    may_fail boolean DEFAULT false)
+    passed_over_tasks text[] DEFAULT NULL, may_fail boolean DEFAULT false)
 RETURNS SETOF procrastinate_jobs
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -91,7 +92,7 @@ BEGIN
     IF NOT may_fail AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         BEGIN
             RETURN QUERY SELECT * FROM postpone_take_jobs(
-                target_queue_names, p_worker_id, max_jobs, passed_over, may_fail => true);
+                target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, may_fail => true);
         EXCEPTION WHEN serialization_failure THEN
             NULL;
         END;
@@ -102,7 +103,7 @@ BEGIN
     -- end.
     FOR round IN 1 .. 10 LOOP
         SELECT job_ids, with_lock INTO found_ids, found_lock
-        FROM postpone_find_jobs(target_queue_names, max_jobs, passed_over);
+        FROM postpone_find_jobs(target_queue_names, max_jobs, passed_over, passed_over_tasks);
         IF found_ids IS NULL THEN
             RETURN;
         ELSIF NOT found_lock THEN
@@ -157,9 +158,10 @@ $$;
 
 -- Our fetch. `more` tells, on every row, whether it is worth it to wake somebody: another job is due, and does not
 -- wait for one of these. It may be wrong about locks of others, and looks only so far: to be exact would cost
--- another fetch. passed_over: jobs that are left alone (see postpone_fetch_around).
+-- another fetch. passed_over, passed_over_tasks: jobs that are left alone (see postpone_fetch_around).
 CREATE OR REPLACE FUNCTION postpone_fetch_jobs(
-    target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL)
+    target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
+    passed_over_tasks text[] DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
                args jsonb, scheduled_at timestamptz, attempts integer, more boolean)
 LANGUAGE plpgsql
@@ -173,8 +175,9 @@ DECLARE
     is_more boolean := false;
 BEGIN
     PERFORM postpone_hold_worker(p_worker_id);
-    taken := ARRAY(SELECT job
-                   FROM postpone_take_jobs(target_queue_names, p_worker_id, max_jobs, passed_over) AS job);
+    taken := ARRAY(
+        SELECT job
+        FROM postpone_take_jobs(target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks) AS job);
     -- Fewer than asked for: the walk came to its end.
     IF cardinality(taken) = coalesce(max_jobs, 1) THEN
         is_more := EXISTS (
@@ -197,32 +200,41 @@ END
 $$;
 
 -- Is an error of this state one that waiting mends, or that somebody caused on purpose, and no fault of the data? The
--- connection, a conflict with others, resources, an operator, a lock that was not to be waited for.
+-- connection, a conflict with others, resources, an operator. The same list as remedy_for() in sql/error.cc.
 CREATE OR REPLACE FUNCTION postpone_is_passing(state text) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT left(state, 2) IN ('08', '40', '53', '55', '57', '58', 'XX')
+    SELECT left(state, 2) IN ('08', '53', '58')
+        OR state IN ('40001', '40P01', '55P03', '57014', '57P01', '57P02', '57P03', '57P05', '25P03', '25006')
 $$;
 
 -- The fetch for whom an error has come into the way: a row that cannot be started (a trigger of the application raises,
 -- a check of its own fails) must not keep all others from being fetched. Jobs are tried one by one, each in a
 -- subtransaction, until one is started. Those that cannot be are told of in rows of their own, with the error as
--- refused_because; they wait as before, and the caller passes them over from then on.
+-- refused_because; they wait as before, and the caller passes them over from then on. Where twenty jobs of one task are
+-- refused, all of that task are passed over: there may be thousands.
+--
+-- A conflict counts as a refusal here: the caller has met it several times before.
 CREATE OR REPLACE FUNCTION postpone_fetch_around(
-    target_queue_names varchar[], p_worker_id bigint, passed_over bigint[])
+    target_queue_names varchar[], p_worker_id bigint, passed_over bigint[], passed_over_tasks text[] DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
                args jsonb, scheduled_at timestamptz, attempts integer, more boolean, refused_because text)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     found_ids bigint[];
+    refused_tasks text[] := '{}';
+    refused_task text;
+    collided_ids bigint[] := '{}';
     violated text;
     refusal text;
 BEGIN
     PERFORM postpone_hold_worker(p_worker_id);
-    FOR round IN 1 .. 200 LOOP
-        found_ids := (SELECT job_ids FROM postpone_find_jobs(target_queue_names, 1, passed_over));
+    FOR round IN 1 .. 1000 LOOP
+        found_ids := (SELECT job_ids
+                      FROM postpone_find_jobs(target_queue_names, 1, passed_over, passed_over_tasks));
         EXIT WHEN found_ids IS NULL;
         passed_over := passed_over || found_ids;
+        violated := NULL;
         BEGIN
             -- What is checked at the commit only is checked here, where it can be caught.
             SET CONSTRAINTS ALL IMMEDIATE;
@@ -230,21 +242,34 @@ BEGIN
             SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
                    job.scheduled_at, job.attempts, true, NULL::text
             FROM postpone_start_jobs(found_ids, p_worker_id) AS job;
-            RETURN;
-        EXCEPTION WHEN OTHERS THEN
+            EXIT;
+        EXCEPTION WHEN OTHERS OR assert_failure THEN
             GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
-            IF postpone_is_passing(sqlstate) THEN
+            IF postpone_is_passing(sqlstate) AND left(sqlstate, 2) NOT IN ('40', '55') THEN
                 RAISE;
             END IF;
             refusal := format('%s (SQLSTATE %s)', sqlerrm, sqlstate);
         END;
         -- Another fetch has started a job of this lock since: nothing is wrong with this one.
-        CONTINUE WHEN violated = 'procrastinate_jobs_lock_idx_v1';
+        IF violated = 'procrastinate_jobs_lock_idx_v1' THEN
+            collided_ids := collided_ids || found_ids;
+            CONTINUE;
+        END IF;
         RETURN QUERY
         SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
                job.scheduled_at, job.attempts, true, refusal
         FROM procrastinate_jobs AS job
         WHERE job.id = ANY (found_ids);
+        refused_task := (SELECT job.task_name FROM procrastinate_jobs AS job WHERE job.id = ANY (found_ids));
+        refused_tasks := refused_tasks || refused_task;
+        IF cardinality(array_positions(refused_tasks, refused_task)) >= 20 THEN
+            passed_over_tasks := passed_over_tasks || refused_task;
+        END IF;
     END LOOP;
+    -- As postpone_take_jobs: these stay locked until we commit, invisible to those who were told of them.
+    PERFORM postpone_announce_jobs(job.queue_name, min(job.id), count(*), false, false)
+    FROM procrastinate_jobs AS job
+    WHERE job.id = ANY (collided_ids)
+    GROUP BY job.queue_name;
 END
 $$;

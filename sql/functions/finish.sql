@@ -26,7 +26,7 @@ BEGIN
       AND ended.job_id = outcome.job_id AND ended.attempt = outcome.attempt AND ended.worker_id = p_worker_id
       AND job.id = outcome.job_id AND job.attempts = outcome.attempt
       AND job.status IN ('succeeded', 'failed', 'aborted');
-EXCEPTION WHEN OTHERS THEN
+EXCEPTION WHEN OTHERS OR assert_failure THEN
     IF postpone_is_passing(sqlstate) THEN
         RAISE;
     ELSIF jsonb_array_length(outcomes) = 1 THEN
@@ -120,7 +120,8 @@ BEGIN
                    WHERE known.job_id = outcome.job_id AND known.attempt = outcome.attempt
                      AND known.worker_id = p_worker_id
                      -- A rescue notes the same lease: what it decided is not what this outcome says.
-                     AND (known.cause NOT IN ('worker_lost', 'poison') OR known.cause = outcome.cause))
+                     AND (known.cause NOT IN ('worker_lost', 'poison', 'superseded') OR known.cause = outcome.cause
+                          OR known.cause = 'superseded' AND outcome.action = 'retry'))
                    THEN 'already_recorded'
                ELSE 'gone'
            END,
@@ -192,7 +193,7 @@ BEGIN
             END IF;
             RETURN NEXT;
             RETURN;
-        EXCEPTION WHEN OTHERS THEN
+        EXCEPTION WHEN OTHERS OR assert_failure THEN
             GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
             IF postpone_is_passing(sqlstate) THEN
                 RAISE;

@@ -69,7 +69,7 @@ $$;
 
 -- Heartbeats of all workers of a supervisor; those that got one. A row that somebody has locked is passed over: one lock
 -- must not keep the others from being heard. Of those that are left out, some may exist all the same.
-CREATE OR REPLACE FUNCTION postpone_heartbeat(worker_ids bigint[]) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION postpone_store_heartbeats(worker_ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql AS $$
 DECLARE
     stored bigint[];
@@ -84,6 +84,16 @@ BEGIN
     )
     SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO stored FROM beaten;
     RETURN stored;
+END
+$$;
+
+-- The same for families that were started by the first release and go on: it takes whoever is left out for gone, so it
+-- waits for every lock.
+CREATE OR REPLACE FUNCTION postpone_heartbeat(worker_ids bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM procrastinate_workers WHERE id = ANY (worker_ids) ORDER BY id FOR NO KEY UPDATE;
+    RETURN postpone_store_heartbeats(worker_ids);
 END
 $$;
 

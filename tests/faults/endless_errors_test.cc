@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(
         Story{"NoJobCanBeStarted", refusing("procrastinate_jobs", "BEFORE UPDATE", "P0001"), kDefer},
         Story{"NoWorkerCanBeRegistered", refusing("procrastinate_workers", "BEFORE INSERT", "P0001"),
               "DELETE FROM procrastinate_workers", kShortSilence},
-        Story{"NoHeartbeatIsStored", raising("postpone_heartbeat(worker_ids bigint[])", "bigint[]", "P0001"),
+        Story{"NoHeartbeatIsStored", raising("postpone_store_heartbeats(worker_ids bigint[])", "bigint[]", "P0001"),
               "", kShortSilence},
         Story{"NoDueTimeIsTold",
               raising("postpone_next_due(after timestamptz)",

@@ -142,6 +142,34 @@ TEST_F(Refusals, AJobThatCannotBeStartedIsNamedAndKeepsNoOtherWaiting) {
   })) << family.log();
 }
 
+// What a trigger raises is for it to choose: errors that look like the server's own, too.
+TEST_F(Refusals, AJobThatCannotBeStartedKeepsNoOtherWaitingWhateverItsTriggerRaises) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  const auto sub_workers = family.processes("postpone: sub-worker q/");
+  trigger("NEW.status = 'doing' AND NEW.task_name = 'test.append'", "NULL");
+  for (const std::string raised :
+       {"ASSERT false", "RAISE 'no' USING ERRCODE = 'XX000'", "RAISE 'no' USING ERRCODE = '55000'",
+        "RAISE 'no' USING ERRCODE = '40001'"}) {
+    SCOPED_TRACE(raised);
+    sql("DROP TRIGGER app_rule ON procrastinate_jobs");
+    trigger("NEW.status = 'doing' AND NEW.task_name = 'test.append'", raised);
+    defer_append("stuck", ", priority => 9");
+    EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
+  }
+  EXPECT_EQ(family.processes("postpone: sub-worker q/"), sub_workers) << family.log();
+}
+
+TEST_F(Refusals, ThousandsOfJobsThatCannotBeStartedKeepNoOtherWaiting) {
+  trigger("NEW.status = 'doing' AND NEW.task_name = 'test.append'", "RAISE 'not before noon'");
+  sql("SELECT count(postpone_defer('test.append', '{}', 'q', 9)) FROM generate_series(1, 3000)");
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 2));
+  family.wait_until_ready(2);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
+  EXPECT_LE(count_of(family.log(), "not before noon"), 2 * 25)
+      << "a line for the first ones, and one for all";
+}
+
 TEST_F(Refusals, AJobAtTheEndOfTimeKeepsNoOtherWaiting) {
   sql("ALTER TABLE procrastinate_jobs DISABLE TRIGGER USER;"
       "INSERT INTO procrastinate_jobs (queue_name, task_name, scheduled_at) VALUES ('q', 'test.tick', "

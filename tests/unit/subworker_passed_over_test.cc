@@ -9,31 +9,48 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::IsEmpty;
-using testing::SizeIs;
 
 constexpr PassedOver::Clock::time_point kStart{1h};
 
+sql::Job job(sql::JobId id, const std::string& task = "wash") {
+  sql::Job job;
+  job.id = id;
+  job.task = task;
+  return job;
+}
+
 TEST(JobsThatArePassedOver, AreTriedAgainAfterWaitsThatGrow) {
   PassedOver passed_over;
-  EXPECT_TRUE(passed_over.add(7, kStart, 1));
-  EXPECT_THAT(passed_over.list(kStart + 1s), ElementsAre(7));
-  EXPECT_THAT(passed_over.list(kStart + 2s), IsEmpty());
-  EXPECT_FALSE(passed_over.add(7, kStart + 2s, 1)) << "known";
-  EXPECT_THAT(passed_over.list(kStart + 5s), ElementsAre(7));
-  EXPECT_THAT(passed_over.list(kStart + 6s), IsEmpty());
+  EXPECT_EQ(passed_over.add(job(7), kStart, 1), PassedOver::News::job);
+  EXPECT_THAT(passed_over.list(kStart + 1s).jobs, ElementsAre(7));
+  EXPECT_THAT(passed_over.list(kStart + 2s).jobs, IsEmpty());
+  EXPECT_EQ(passed_over.add(job(7), kStart + 2s, 1), PassedOver::News::none) << "known";
+  EXPECT_THAT(passed_over.list(kStart + 5s).jobs, ElementsAre(7));
+  EXPECT_THAT(passed_over.list(kStart + 6s).jobs, IsEmpty());
 }
 
 TEST(JobsThatArePassedOver, AreForgottenWhenTheyFailNoMore) {
   PassedOver passed_over;
-  passed_over.add(7, kStart, 1);
-  EXPECT_THAT(passed_over.list(kStart + 10min), IsEmpty());
-  EXPECT_TRUE(passed_over.add(7, kStart + 10min, 1)) << "worth a line again";
+  passed_over.add(job(7), kStart, 1);
+  EXPECT_THAT(passed_over.list(kStart + 10min).jobs, IsEmpty());
+  EXPECT_EQ(passed_over.add(job(7), kStart + 10min, 1), PassedOver::News::job) << "worth a line again";
 }
 
-TEST(JobsThatArePassedOver, AreNeverMoreThanAFetchCanCompare) {
+// However many jobs of one task there are: no list grows with them, and a line is written for the first ones
+// only.
+TEST(JobsThatArePassedOver, BecomeTheirWholeTaskWhenThereAreMany) {
   PassedOver passed_over;
-  for (sql::JobId id = 1; id <= 3000; ++id) passed_over.add(id, kStart, 1);
-  EXPECT_THAT(passed_over.list(kStart), SizeIs(PassedOver::kMost));
+  passed_over.add(job(1, "other"), kStart, 1);
+  int lines = 0;
+  for (sql::JobId id = 10; id < 3000; ++id)
+    lines += passed_over.add(job(id), kStart, 1) != PassedOver::News::none;
+  EXPECT_EQ(lines, 20);
+  EXPECT_THAT(passed_over.list(kStart + 1s).tasks, ElementsAre("wash"));
+  EXPECT_THAT(passed_over.list(kStart + 1s).jobs, ElementsAre(1));
+  EXPECT_THAT(passed_over.list(kStart + 2s).tasks, IsEmpty()) << "and it is tried again";
+  EXPECT_EQ(passed_over.add(job(10), kStart + 2s, 1), PassedOver::News::none);
+  EXPECT_THAT(passed_over.list(kStart + 5s).tasks, ElementsAre("wash")) << "after a longer wait";
+  EXPECT_THAT(passed_over.list(kStart + 20min).tasks, IsEmpty());
 }
 
 }  // namespace
