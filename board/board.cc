@@ -150,6 +150,10 @@ PermitCell& Board::permit(std::uint32_t index) const {
   return layout_->permits[index];
 }
 
+std::size_t Board::bytes() {
+  return sizeof(Layout);
+}
+
 std::uint32_t Board::slots() const {
   return slots_in_use(*this);
 }

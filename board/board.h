@@ -267,6 +267,9 @@ class Board {
   // The board behind an inherited descriptor. Throws std::runtime_error when magic, version or size differ.
   static Board attach(sys::Fd fd);
 
+  // Of the whole layout; most of it is never touched, and costs no memory.
+  static std::size_t bytes();
+
   Board(Board&& other) noexcept;
   Board& operator=(Board&&) = delete;
   ~Board();

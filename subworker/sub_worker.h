@@ -87,7 +87,7 @@ class SubWorker {
       unrecorded_;  // decided, not known to be recorded; entry i of the slot tells of number i
   // Until it fetches again, after an outcome that had to be left to people: where each one is refused, it
   // must not run through the queue and leave all of its jobs in `doing`.
-  sys::Pause refusals_{{std::chrono::milliseconds(500), std::chrono::minutes(1)}};
+  sys::Pause refusals_{{std::chrono::seconds(1), std::chrono::minutes(1)}};
   bool ready_ = false;
   bool taken_ = false;        // the job that ran last is no longer ours, and has no outcome
   bool running_ = false;      // a job

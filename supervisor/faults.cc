@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "board/board.h"
 #include "sql/connecting.h"
 #include "supervisor/supervisor.h"
 #include "sys/process.h"
@@ -50,6 +51,12 @@ std::vector<std::string> faults_of(const config::Config& config) {
         "{} sub-workers need {} open files in the supervisor, and it may have {}: raise the limit "
         "(ulimit -n, LimitNOFILE=) or lower \"count\"",
         config.total_subworkers(), needed, limit.rlim_cur));
+  // Memory counts as a file here.
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < board::Board::bytes())
+    faults.push_back(
+        fmt::format("the shared memory of a family takes {} bytes of addresses, and this process may make "
+                    "files of {} bytes at most: raise the limit (ulimit -f, LimitFSIZE=)",
+                    board::Board::bytes(), limit.rlim_cur));
   return faults;
 }
 

@@ -137,17 +137,30 @@ TEST_F(SupervisorExit, TheFilesThatItAsksForAreEnough) {
 }
 
 TEST_F(SupervisorExit, ALogThatMayNotGrowEndsNobody) {
+  constexpr std::uintmax_t kLimit = 1UL << 30U;
   const std::string wrapper = files_.file("supervisor");
-  std::ofstream(wrapper) << "#!/bin/sh\nulimit -f 4\nexec " POSTPONE_SUPERVISOR " \"$@\"\n";
+  std::ofstream(wrapper) << "#!/bin/bash\nulimit -f " << kLimit / 1024
+                         << "\nexec " POSTPONE_SUPERVISOR " \"$@\"\n";
   std::filesystem::permissions(wrapper, std::filesystem::perms::owner_all);
-  Family family(database_.url(),
-                "[log]\nfile = \"" + files_.file("l.log") + "\"\n" + group("m", kMisbehave, 1),
+  const std::string log = files_.file("l.log");
+  std::ofstream(log).flush();
+  std::filesystem::resize_file(log, kLimit);  // a hole
+  Family family(database_.url(), "[log]\nfile = \"" + log + "\"\n" + group("m", kMisbehave, 1),
                 {.program = wrapper});
-  database_.execute("SELECT postpone_defer('misbehave.noop', queue => 'm') FROM generate_series(1, 200)");
-  EXPECT_TRUE(eventually([&] { return count("procrastinate_jobs WHERE status = 'succeeded'") == "200"; }));
-  EXPECT_GE(std::filesystem::file_size(files_.file("l.log")), 2000U);
+  database_.execute("SELECT postpone_defer('misbehave.noop', queue => 'm') FROM generate_series(1, 20)");
+  EXPECT_TRUE(eventually([&] { return count("procrastinate_jobs WHERE status = 'succeeded'") == "20"; }))
+      << family.log();
+  EXPECT_EQ(std::filesystem::file_size(log), kLimit);
   EXPECT_TRUE(family.lives());
   EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(SupervisorExit, Is3WhenItsSharedMemoryIsLargerThanAFileMayBe) {
+  const auto path = config(group("m", kMisbehave, 1));
+  const auto started = run(
+      {"/bin/sh", "-c", std::string("ulimit -f 1000; exec ") + POSTPONE_SUPERVISOR + " --config " + path});
+  EXPECT_EQ(started.exit_status, 3) << started.errors;
+  EXPECT_THAT(started.errors, HasSubstr("raise the limit (ulimit -f, LimitFSIZE=)"));
 }
 
 TEST_F(SupervisorExit, Is0WhenOneShotHasNothingLeftToDo) {
