@@ -276,12 +276,12 @@ void Housekeeper::note_heartbeats(const sql::Heartbeats& heartbeats, std::int64_
     const auto lease = slot.worker_id.load();
     if (std::ranges::binary_search(heartbeats.gone, lease)) report_lost(slot, i, lease);
     if (!std::ranges::binary_search(heartbeats.stored, lease)) continue;
-    // Who was rung meanwhile may have found itself fenced, and did not look.
+    // Who was rung meanwhile may have found itself fenced, and did not look. Of a lease that is heard of for
+    // the first time it is not known here when it was taken.
     const auto before = slot.good_since(lease);
     slot.note_good_lease(lease, begun_ns);
-    const std::chrono::nanoseconds unsure(before != 0 ? board::boot_ns() - before
-                                                      : board::now_ns() - slot.since_ns.load());
-    if (unsure > config_.supervisor.fence_after) slot.doorbell.ring(board::kRungForWork);
+    const std::chrono::nanoseconds unsure(board::boot_ns() - before);
+    if (before == 0 || unsure > config_.supervisor.fence_after) slot.doorbell.ring(board::kRungForWork);
   }
 }
 

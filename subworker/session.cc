@@ -275,7 +275,8 @@ sys::Tried Session::failed(const sql::DatabaseError& error, Errand& errand, int 
       lease_out_of_sight_ = true;  // no heartbeats are stored either, most likely
       break;
     case sql::Remedy::retry:
-      if (++errand.conflicts < kConflicts || doubtful_lease_) break;
+      if (++errand.conflicts < kConflicts) return sys::Tried::again;  // most often it goes well at once
+      if (doubtful_lease_) break;
       return refused(error, errand, max_jobs);
     case sql::Remedy::conflict:
     case sql::Remedy::bug:

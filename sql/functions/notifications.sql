@@ -140,7 +140,8 @@ BEGIN
                before.status = 'doing' AND before.worker_id IS NOT NULL
                    AND (after.status <> 'doing' OR after.worker_id IS DISTINCT FROM before.worker_id)
                    AND NOT (after.status <> 'doing' AND after.worker_id IS NULL
-                            AND after.attempts = postpone_next_attempt(before.attempts))
+                            AND (after.attempts = postpone_next_attempt(before.attempts)
+                                 OR after.status = 'todo' AND after.attempts = before.attempts))
                    AND (after.status = 'doing' OR postpone_is_ours(before.worker_id))
                    AS is_taken,
                after.status = 'todo'

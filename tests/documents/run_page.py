@@ -284,6 +284,8 @@ class Page:
             link = directory / executable
             link.parent.mkdir(parents=True, exist_ok=True)
             link.exists() or link.symlink_to(self.build / "tests/documents/kitchen-tasks")
+        for path in re.findall(r'^(?:socket|file) = "(/.*)/[^/"]*"', text, re.MULTILINE):
+            pathlib.Path(path).mkdir(parents=True, exist_ok=True)
         # The group that a socket belongs to is one of those that this machine has.
         text = text.replace('group = "monitoring"', f'group = "{grp.getgrgid(os.getgid()).gr_name}"')
         file = directory / "kitchen.toml"

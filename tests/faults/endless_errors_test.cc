@@ -72,7 +72,7 @@ TEST_P(AnErrorThatNeverEnds, IsMetInWaitsThatGrow) {
 constexpr const char* kDefer = "SELECT postpone_defer('test.tick', queue => 'q') FROM generate_series(1, 20)";
 constexpr const char* kFetch =
     "postpone_fetch_jobs(target_queue_names varchar[], p_worker_id bigint, max_jobs integer, "
-    "passed_over bigint[])";
+    "passed_over bigint[], passed_over_tasks text[])";
 constexpr const char* kFetched =
     "TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock "
     "text, "
@@ -100,8 +100,9 @@ INSTANTIATE_TEST_SUITE_P(
         Story{"NoJobCanBeStarted", refusing("procrastinate_jobs", "BEFORE UPDATE", "P0001"), kDefer},
         Story{"NoWorkerCanBeRegistered", refusing("procrastinate_workers", "BEFORE INSERT", "P0001"),
               "DELETE FROM procrastinate_workers", kShortSilence},
-        Story{"NoHeartbeatIsStored", raising("postpone_store_heartbeats(worker_ids bigint[])", "bigint[]", "P0001"),
-              "", kShortSilence},
+        Story{"NoHeartbeatIsStored",
+              raising("postpone_store_heartbeats(worker_ids bigint[])", "bigint[]", "P0001"), "",
+              kShortSilence},
         Story{"NoDueTimeIsTold",
               raising("postpone_next_due(after timestamptz)",
                       "TABLE (due_at timestamptz, due_in double precision, queue_names text[])", "22008"),

@@ -223,7 +223,7 @@ TEST_F(FamilyLog, AFileThatCannotBeWrittenKeepsTheSupervisorFromStarting) {
   const auto ended = run_program({POSTPONE_SUPERVISOR, "--config", config},
                                  {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
   EXPECT_EQ(ended.exit_status, 3);
-  EXPECT_THAT(ended.errors, HasSubstr("log file /no/such/directory/log: No such file or directory"));
+  EXPECT_THAT(ended.errors, HasSubstr("\"file\" in [log]: there is no directory /no/such/directory"));
 }
 
 }  // namespace

@@ -97,7 +97,7 @@ TEST_F(MainJob, EachWayToMisbehaveCostsOneJobAndItsReasonIsKept) {
               {"misbehave.hang", "{}", "timed_out", "time limit"},
               {"misbehave.exit", R"({"status": "three"})", "bad_arguments", R"(argument "status")"},
               {"misbehave.exit", R"({"sttus": 3})", "bad_arguments", "sttus"},
-              {"misbehave.unheard_of", "{}", "unknown_task", "misbehave.noop"}};
+              {"misbehave.unheard_of", "{}", "unknown_task", "of its 16 tasks these are the nearest"}};
   Family family(database_.url(),
                 kNoPolling + group("m", kMisbehave, 2,
                                    "time_limit = \"5s\"\nabort_grace = \"100ms\"\nmax_output = \"1MiB\""));

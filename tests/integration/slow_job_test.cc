@@ -51,7 +51,8 @@ class SlowJob : public testing::Test {
     std::istringstream log(family.log());
     for (std::string line; std::getline(log, line);) {
       const json object = json::parse(line, nullptr, false);
-      if (object.is_object() && object.contains("event")) lines.push_back(object);
+      if (object.is_object() && object.contains("event") && object["event"] != "job_ended")
+        lines.push_back(object);
     }
     return lines;
   }

@@ -140,8 +140,8 @@ TEST(Parameters, TimestampOfPeriodicJobsMayBeIgnoredOrTaken) {
 
 TEST(Parameters, ArgumentsThatAreNoObjectAreRefused) {
   OneTask task([](std::optional<int>) {}, {"value"});
-  EXPECT_EQ(task.run("[1]").message, "the arguments of dishes.wash are no JSON object");
-  EXPECT_EQ(task.run("{").message, "the arguments of dishes.wash are no JSON object");
+  EXPECT_EQ(task.run("[1]").message, "the arguments of dishes.wash are no JSON object, but array [1]");
+  EXPECT_EQ(task.run("{").message, "the arguments of dishes.wash cannot be read: not JSON at byte 1");
 }
 
 TEST(Parameters, HandlerWithNoneRefusesArguments) {
