@@ -311,9 +311,11 @@ sys::Tried Session::refused(const sql::DatabaseError& error, Errand& errand, int
 
 // The outcomes were refused by themselves, or a doubtful lease cannot be settled with them.
 sys::Tried Session::outcomes_refused(const sql::DatabaseError& error, Errand& errand) {
-  say(error.what(), !errand.left.empty());
   // Before there is a connection, an error tells who we are or how we come in, and nothing of rows.
-  if (!manager_ || (!names_data(error) && is_patient(error, errand))) return sys::Tried::again;
+  if (!manager_ || (!names_data(error) && is_patient(error, errand))) {
+    say(error.what(), !errand.left.empty());
+    return sys::Tried::again;
+  }
   if (!doubtful_lease_) {
     errand.one_by_one = true;
     return sys::Tried::again;
