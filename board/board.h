@@ -8,7 +8,8 @@
 //
 //   supervisor          Header; of each slot: generation, group, command, doorbell; and, while nobody owns
 //                       the slot, all of it
-//   owner of a slot     state, since_ns, heartbeat_ns, worker_id, holds_permit, task_pid, runs, counters,
+//   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, worker_id, holds_permit, task_pid,
+//   runs, counters,
 //                       telemetry, jobs
 //   housekeeper         Header::housekeeper; of each slot: lost_lease, good_lease, good_ns, stop
 //   anyone              a doorbell is rung by anyone, a permit taken and freed by compare-exchange
@@ -189,9 +190,10 @@ struct Slot {
 
   // Written by the owner.
   std::atomic<SlotState> state;
-  std::atomic<std::int64_t> since_ns;      // when `state` was entered
-  std::atomic<std::int64_t> heartbeat_ns;  // when the owner last showed that it lives
-  std::atomic<std::int64_t> worker_id;     // its lease: the row of procrastinate_workers; 0 = none yet
+  std::atomic<std::int64_t> since_ns;       // when `state` was entered
+  std::atomic<std::int64_t> heartbeat_ns;   // when the owner last showed that it lives
+  std::atomic<std::int64_t> unrecorded_ns;  // when an outcome was last left to people; 0 = never
+  std::atomic<std::int64_t> worker_id;      // its lease: the row of procrastinate_workers; 0 = none yet
   std::atomic<std::uint32_t> holds_permit;
   std::atomic<std::int32_t> task_pid;
   std::atomic<std::uint64_t> runs;  // jobs that were started on this slot, over all incarnations

@@ -182,10 +182,12 @@ std::vector<KeptOutcome> SubWorker::kept() const {
 void SubWorker::report(const Visit& visit) {
   for (const sql::Recorded& recorded : visit.recorded) {
     tell_disposition(recorded);
-    if (recorded.disposition == sql::Disposition::reported)
-      refusals_.failed(Clock::now(), sys::chance());
-    else
+    if (recorded.disposition != sql::Disposition::reported) {
       refusals_.succeeded();
+      continue;
+    }
+    refusals_.failed(Clock::now(), sys::chance());
+    slot_.unrecorded_ns.store(board::now_ns());
   }
   const std::size_t entries = unrecorded_.size();
   std::erase_if(unrecorded_, [&](const Unrecorded& outcome) {

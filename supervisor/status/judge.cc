@@ -30,6 +30,14 @@ auto count_failing(const Snapshot& s) {
   return failing + (s.housekeeper.member.failures > 1 ? 1 : 0);
 }
 
+// What was refused long ago is for the list of stalled jobs to tell.
+auto count_refused(const Snapshot& s) {
+  constexpr std::int64_t kRecentNs = 600'000'000'000;
+  return std::count_if(s.sub_workers.begin(), s.sub_workers.end(), [&](const SubWorker& worker) {
+    return worker.unrecorded_ns != 0 && s.now_ns - worker.unrecorded_ns < kRecentNs;
+  });
+}
+
 std::string because(const std::optional<Trouble>& trouble) {
   return trouble ? ": " + trouble->text : "";
 }
@@ -60,6 +68,10 @@ std::vector<std::string> troubles(const Snapshot& s) {
     reasons.push_back(
         fmt::format("no heartbeat has reached the database for {:.0f} s: running jobs are stopped",
                     age_s(s, s.database.heartbeat_ns)));
+  if (const auto refused = count_refused(s); refused > 0)
+    reasons.push_back(fmt::format(
+        "the database refuses to record how jobs of {} sub-workers have ended: postpone stalled list",
+        refused));
   return reasons;
 }
 

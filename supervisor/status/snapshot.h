@@ -128,7 +128,8 @@ struct SubWorker {
   bool leaving = false;  // takes no further job: it is replaced, or no longer wanted
   std::string activity;  // vacant, starting, idle, …
   std::int64_t since_ns = 0;
-  std::int64_t lease = 0;  // worker_id
+  std::int64_t lease = 0;          // worker_id
+  std::int64_t unrecorded_ns = 0;  // when it last left an outcome, which the database refuses, to people
   bool holds_connection = false;
   bool job_known = true;  // false: it was being written each time that we looked
   std::optional<Job> job;

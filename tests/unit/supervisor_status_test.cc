@@ -108,6 +108,16 @@ TEST(Judge, WhoHasNotBeenReadyYetIsStarting) {
   EXPECT_EQ(judge(s).not_ready, "") << "the other one works";
 }
 
+TEST(Judge, OutcomesThatTheDatabaseRefusesDegradeForTenMinutes) {
+  Snapshot s = all_well();
+  s.sub_workers[1].unrecorded_ns = kNow - 599 * kSecond;
+  EXPECT_EQ(judge(s).state, State::degraded);
+  EXPECT_THAT(judge(s).reasons.at(0), HasSubstr("jobs of 1 sub-workers have ended: postpone stalled list"));
+  EXPECT_EQ(judge(s).not_ready, "") << "others are run";
+  s.sub_workers[1].unrecorded_ns = kNow - 601 * kSecond;
+  EXPECT_EQ(judge(s).state, State::running);
+}
+
 TEST(Judge, OneThatIsReplacedIsNoReasonForAnything) {
   Snapshot s = all_well();
   s.sub_workers[0].member.ready = false;
