@@ -55,7 +55,7 @@ TEST_F(Orphans, AWholeLineageIsFound) {
 
 TEST_F(Orphans, DeadStrangersAreReapedAndTheLivingAndTheKnownAreNot) {
   Process known = Process::spawn(shell("exit 7"));
-  Process living = Process::spawn(shell("sleep 1000"));
+  Process living = Process::spawn({.executable = "/bin/sleep", .arguments = {"1000"}});
   const pid_t stranger = ::fork();
   if (stranger == 0) ::_exit(0);
   const pid_t second = ::fork();
