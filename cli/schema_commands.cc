@@ -32,7 +32,8 @@ ExitCode apply(const Invocation& invocation) {
   const std::vector<std::string> applied = as_schema_failure([&] { return sql::apply_schema(options); });
   for (const std::string& migration : applied) std::cout << "applied " << migration << '\n';
   const sql::SchemaReport report = sql::check_schema(options);
-  if (applied.empty()) std::cout << "nothing to do: version " << report.installed_version << " is installed\n";
+  if (applied.empty())
+    std::cout << "nothing to do: version " << report.installed_version << " is installed\n";
   std::cout << "database " << printable(report.where) << ", schema " << printable(report.schema) << '\n';
   return ExitCode::done;
 }

@@ -326,8 +326,8 @@ void Listener::Impl::probe(Clock::time_point now) {
   deadline = now + options.probe_timeout;
 }
 
-// Who is refused (a wrong password, no such database) is so until a person mends it: waits grow longer then, and
-// do not keep the server busy with us.
+// Who is refused (a wrong password, no such database) is so until a person mends it: waits grow longer then,
+// and do not keep the server busy with us.
 void Listener::Impl::fail(const DatabaseError& error, Clock::time_point now) {
   attempt.reset();
   session.reset();
