@@ -61,8 +61,7 @@ constexpr std::uint64_t stop_code(std::uint64_t run, StopWish why) {
 }
 
 bool is_free(const Grave& grave) {
-  return grave.worker_id.load(std::memory_order_relaxed) ==
-         grave.settled_worker_id.load(std::memory_order_acquire);
+  return grave.lease.load(std::memory_order_relaxed) == grave.settled_lease.load(std::memory_order_acquire);
 }
 
 }  // namespace
@@ -189,7 +188,7 @@ std::uint32_t Board::reset_slot(std::uint32_t index, std::uint32_t group) {
   used.group.store(group, std::memory_order_relaxed);
   used.command.store(Command::run, std::memory_order_relaxed);
   used.stop.store(0, std::memory_order_relaxed);
-  used.worker_id.store(0, std::memory_order_relaxed);
+  used.lease.store(0, std::memory_order_relaxed);
   used.lost_lease.store(0, std::memory_order_relaxed);
   used.good_lease.store(0, std::memory_order_relaxed);
   used.holds_permit.store(0, std::memory_order_relaxed);
@@ -224,12 +223,12 @@ void Board::clear_counts(std::uint32_t index) {
   vacant.telemetry.clear_counts();
 }
 
-bool Board::bury(std::uint32_t index, std::int64_t worker_id) {
+bool Board::fill_grave(std::uint32_t index, std::int64_t lease) {
   for (Grave& grave : layout_->graves) {
     if (!is_free(grave)) continue;
     copy_entries(slot(index), grave);
     grave.slot.store(index, std::memory_order_relaxed);
-    grave.worker_id.store(worker_id, std::memory_order_release);
+    grave.lease.store(lease, std::memory_order_release);
     header().housekeeper_doorbell.ring(kRungForWork);
     return true;
   }
@@ -244,7 +243,7 @@ std::vector<RunningJobView> running_jobs(const Board& board) {
   for (std::uint32_t i = 0; i < slots_in_use(board); ++i) {
     const Slot& slot = board.slot(i);
     for (const JobEntry& entry : slot.jobs) {
-      RunningJobView view{i, slot.runs.load(), entry.job_id.load(), slot.worker_id.load()};
+      RunningJobView view{i, slot.runs.load(), entry.job_id.load(), slot.lease.load()};
       const JobPhase phase = entry.phase.load();
       if (phase == JobPhase::none) break;  // entries are used from the first on
       if (phase == JobPhase::running && slot.runs.load() == view.run) running.push_back(view);

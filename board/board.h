@@ -8,7 +8,7 @@
 //
 //   supervisor          Header; of each slot: generation, group, command, doorbell; and, while nobody owns
 //                       the slot, all of it
-//   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, worker_id, holds_permit, task_pid,
+//   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, lease, holds_permit, task_pid,
 //   runs, counters,
 //                       telemetry, jobs
 //   housekeeper         Header::housekeeper; of each slot: lost_lease, good_lease, good_ns, stop
@@ -126,7 +126,7 @@ enum class SlotState : std::uint32_t {
 enum class Command : std::uint32_t {
   run,
   pause,     // fetch nothing, stay
-  retire,    // finish what runs, however long that takes, fetch nothing more, exit; the housekeeper exits at
+  leave,     // finish what runs, however long that takes, fetch nothing more, exit; the housekeeper exits at
              // once, another one follows
   drain,     // finish what runs within the grace, fetch nothing more, exit
   stop_now,  // kill the task, record that, exit
@@ -193,7 +193,7 @@ struct Slot {
   std::atomic<std::int64_t> since_ns;       // when `state` was entered
   std::atomic<std::int64_t> heartbeat_ns;   // when the owner last showed that it lives
   std::atomic<std::int64_t> unrecorded_ns;  // when an outcome was last left to people; 0 = never
-  std::atomic<std::int64_t> worker_id;      // its lease: the row of procrastinate_workers; 0 = none yet
+  std::atomic<std::int64_t> lease;          // its lease: the row of procrastinate_workers; 0 = none yet
   std::atomic<std::uint32_t> holds_permit;
   std::atomic<std::int32_t> task_pid;
   std::atomic<std::uint64_t> runs;  // jobs that were started on this slot, over all incarnations
@@ -215,11 +215,11 @@ struct Slot {
 };
 
 // What a dead sub-worker left behind, for the housekeeper to rescue. The supervisor fills a grave (the slot
-// itself is given to the next incarnation at once) and stores `worker_id` last; the housekeeper stores
-// `settled_worker_id` when the database knows everything; a grave whose two numbers are equal is free.
+// itself is given to the next incarnation at once) and stores `lease` last; the housekeeper stores
+// `settled_lease` when the database knows everything; a grave whose two numbers are equal is free.
 struct Grave {
-  std::atomic<std::int64_t> worker_id;
-  std::atomic<std::int64_t> settled_worker_id;
+  std::atomic<std::int64_t> lease;
+  std::atomic<std::int64_t> settled_lease;
   std::atomic<std::uint32_t> slot;
   JobEntry jobs[kJobsPerSlot];
 };
@@ -298,9 +298,9 @@ class Board {
   void clear_counts(std::uint32_t index);
 
   // By the supervisor, when an incarnation has ended: copies what it held into a free grave and rings the
-  // housekeeper. False when no grave is free (try again later: nothing was changed). REQUIRES: worker_id is
+  // housekeeper. False when no grave is free (try again later: nothing was changed). REQUIRES: lease is
   // the lease of that incarnation, not 0, and was not buried before.
-  bool bury(std::uint32_t index, std::int64_t worker_id);
+  bool fill_grave(std::uint32_t index, std::int64_t lease);
 
  private:
   Board(sys::Fd fd, Layout* layout) : fd_(std::move(fd)), layout_(layout) {}
@@ -338,7 +338,7 @@ struct RunningJobView {
   std::uint32_t slot = 0;
   std::uint64_t run = 0;
   std::int64_t job_id = 0;
-  std::int64_t worker_id = 0;
+  std::int64_t lease = 0;
 };
 
 // All that run. One whose run ends or begins in this moment may be missing.

@@ -24,7 +24,7 @@ inline constexpr int kSupervisorDeathSignal = SIGPWR;
 // What a sub-worker says over the leash. The supervisor believes these words, not the board, about who leases
 // what.
 enum class LeashWord : std::uint32_t {
-  leased,   // I have registered: worker_id is my row, rescue it when I die
+  leased,   // I have registered: lease is my row, rescue it when I die
   started,  // my task process answers; from here on only the database can keep me from getting ready
   ready,    // and my first fetch was answered
 };
@@ -32,7 +32,7 @@ enum class LeashWord : std::uint32_t {
 struct LeashMessage {
   LeashWord word;
   std::uint32_t generation;
-  std::int64_t worker_id;
+  std::int64_t lease;
 };
 
 // The preflight says nothing of that, but each reason why its answer is no, or, before the family works, not
@@ -41,7 +41,7 @@ inline constexpr std::size_t kMostReasonBytes = 1024;
 
 // How a sub-worker ends when it is not killed.
 enum class SubWorkerExit : int {
-  drained = 0,         // did what it was told and has nothing left
+  done = 0,            // did what it was told and has nothing left
   internal_error = 1,  // an error nobody expected; stands in the log
   usage = 2,           // cannot make sense of its arguments or the configuration
   bad_task = 3,        // the task executable cannot be started or fails the handshake

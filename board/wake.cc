@@ -28,7 +28,7 @@ std::vector<SlotView> view(const Board& board) {
   for (std::uint32_t i = 0; i < slots; ++i) {
     const Slot& slot = board.slot(i);
     if (slot.generation.load() == 0) continue;
-    const bool is_leaving = slot.command.load() == Command::retire;
+    const bool is_leaving = slot.command.load() == Command::leave;
     views.push_back({i, is_leaving ? kNoGroup : slot.group.load(), slot.state.load(),
                      slot.doorbell.is_rung_for(kRungForWork), slot.since_ns.load()});
   }

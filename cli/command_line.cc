@@ -2,7 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/command.h"
-#include "cli/values.h"
+#include "cli/text/values.h"
 
 namespace postpone::cli {
 namespace {

@@ -6,8 +6,8 @@
 #include <stdexcept>
 
 #include "cli/command.h"
-#include "cli/text.h"
-#include "cli/values.h"
+#include "cli/text/text.h"
+#include "cli/text/values.h"
 #include "config/config.h"
 #include "libtask/wire/description.h"
 #include "libtask/wire/frame.h"

@@ -4,7 +4,7 @@
 #include <iostream>
 
 #include "cli/command.h"
-#include "cli/text.h"
+#include "cli/text/text.h"
 
 namespace postpone::cli {
 namespace {

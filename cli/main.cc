@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/colour.h"
 #include "cli/command.h"
-#include "cli/text.h"
+#include "cli/screen/colour.h"
+#include "cli/text/text.h"
 #include "config/nearest.h"
 #include "sql/error.h"
 #include "sql/schema.h"

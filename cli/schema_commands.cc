@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "cli/text.h"
+#include "cli/text/text.h"
 #include "sql/schema.h"
 
 namespace postpone::cli {

@@ -40,11 +40,11 @@ foreach(page postpone.1 postpone-supervisor.8 postpone.toml.5)
   if(POSTPONE_GZIP)
     string(APPEND page .gz)
   endif()
-  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/manual/${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section}
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/packaging/${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section}
           COMPONENT programs)
 endforeach()
 foreach(program postpone postpone-supervisor)
-  set(script ${CMAKE_CURRENT_BINARY_DIR}/manual/${program})
+  set(script ${CMAKE_CURRENT_BINARY_DIR}/packaging/${program})
   install(FILES ${script}.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME ${program}
           COMPONENT programs)
   install(FILES ${script}.zsh DESTINATION ${POSTPONE_ZSH_COMPLETION_DIR} RENAME _${program} COMPONENT programs)

@@ -20,12 +20,12 @@
 #include "board/board.h"
 #include "board/family.h"
 #include "config/config.h"
-#include "subworker/housekeeper.h"
-#include "subworker/leash.h"
-#include "subworker/log_rotation.h"
-#include "subworker/preflight.h"
-#include "subworker/signals.h"
-#include "subworker/sub_worker.h"
+#include "subworker/family/leash.h"
+#include "subworker/family/log_follower.h"
+#include "subworker/family/signals.h"
+#include "subworker/housekeeper/housekeeper.h"
+#include "subworker/preflight/preflight.h"
+#include "subworker/worker/sub_worker.h"
 #include "sys/fd.h"
 #include "sys/host.h"
 #include "sys/inquiry.h"
@@ -112,7 +112,7 @@ board::SubWorkerExit run_housekeeper(const config::Config& config) {
 board::SubWorkerExit run_preflight(const config::Config& config, Occasion occasion) {
   const auto board = board::Board::attach(sys::Fd(board::kBoardFd));
   install_signal_handlers(board.header().housekeeper_doorbell, true);
-  LogRotation rotation(board);
+  LogFollower rotation(board);
   return preflight(config, occasion, Leash(sys::Fd(board::kLeashFd), 1), rotation);
 }
 
@@ -203,7 +203,7 @@ board::SubWorkerExit answer(const CLI::App& app, const CLI::ParseError& error) {
   }
   sys::StandardOutput output;
   app.exit(error);
-  return output.flush() == 0 ? board::SubWorkerExit::drained : board::SubWorkerExit::internal_error;
+  return output.flush() == 0 ? board::SubWorkerExit::done : board::SubWorkerExit::internal_error;
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ sys::LogOptions log_options(const config::Log& log) {
 
 // A living child and what is waited for. Destroying it stops the waiting; the process must have been reaped.
 struct Supervisor::Child {
-  Child(Loop& loop, Member who, std::uint32_t which, Spawned spawned)
+  Child(Loop& loop, MemberId who, std::uint32_t which, Spawned spawned)
       : member(who),
         generation(which),
         process(std::move(spawned.process)),
@@ -61,7 +61,7 @@ struct Supervisor::Child {
         end(loop, process.pidfd()),
         words(loop, leash.get()) {}
 
-  Member member;
+  MemberId member;
   std::uint32_t generation;
   sys::Process process;
   sys::Fd leash;
@@ -85,7 +85,7 @@ Supervisor::Supervisor(config::Config config, Options options)
       group_of_(slots_, board::kNoGroup),
       tenures_(slots_) {
   children_.resize(preflight() + 1);
-  for (std::uint32_t slot = 0; slot < board::kMaxSlots; ++slot) roster_.retire(slot);
+  for (std::uint32_t slot = 0; slot < board::kMaxSlots; ++slot) roster_.unwant(slot);
   arrange_posts();
   for (const config::Group& group : config_.groups)
     stamps_[group.executable] = sys::file_stamp(group.executable);
@@ -130,7 +130,7 @@ Exit Supervisor::run() {
 
 // --- children ---
 
-void Supervisor::adopt(Member member, Spawned spawned, std::uint32_t generation) {
+void Supervisor::adopt(MemberId member, Spawned spawned, std::uint32_t generation) {
   children_[member] = std::make_unique<Child>(loop_, member, generation, std::move(spawned));
   if (desk_ && member != preflight()) desk_->born(who(member), children_[member]->process.pid());
   await_end(*children_[member]);
@@ -156,7 +156,7 @@ void Supervisor::hear(Child& child) {
   while ((length = ::recv(child.leash.get(), &message, sizeof message, MSG_DONTWAIT)) > 0) {
     const bool ours = length == sizeof message && message.generation == child.generation;
     if (!ours) continue;
-    if (message.word == board::LeashWord::leased) roster_.leased(child.member, message.worker_id);
+    if (message.word == board::LeashWord::leased) roster_.leased(child.member, message.lease);
     if (message.word == board::LeashWord::started) roster_.started(child.member);
     if (message.word == board::LeashWord::ready) {
       roster_.ready(child.member);
@@ -181,7 +181,7 @@ void Supervisor::hear_reasons(Child& child) {
   if (length < 0 && (errno == EAGAIN || errno == EINTR)) await_words(child);
 }
 
-void Supervisor::on_end(Member member) {
+void Supervisor::on_end(MemberId member) {
   Child& child = *children_[member];
   hear(child);  // its last words, a lease perhaps
   const auto pid = child.process.pid();
@@ -197,7 +197,7 @@ void Supervisor::on_end(Member member) {
                 pid, sys::to_string(*report));
   if (desk_) desk_->ended(who(member), well, sys::to_string(*report));
   // A sub-worker that ended well has deleted its lease itself; there is nothing to rescue.
-  burials_.push_back({member, well ? 0 : roster_.worker_id(member), generation, end_of(member, *report)});
+  burials_.push_back({member, well ? 0 : roster_.lease(member), generation, end_of(member, *report)});
   // Nobody writes here now but us, and nobody is to ring it. Its lease is kept alive until it is buried: as
   // long as something that it had started lives, its job is nobody else's.
   if (member < slots_) board_.slot(member).enter(board::SlotState::vacant);
@@ -209,7 +209,7 @@ void Supervisor::on_preflight_end(const sys::ExitReport& report) {
   if (phase_ == Phase::working) return on_reload_checked(report);
   const auto status =
       report.signalled ? board::SubWorkerExit::internal_error : board::SubWorkerExit(report.code);
-  if (status == board::SubWorkerExit::drained) return start_working();
+  if (status == board::SubWorkerExit::done) return start_working();
   kill_orphans(1s);  // a task executable that it was asking, perhaps
   spdlog::error("not started: see above");
   exit_ = status == board::SubWorkerExit::bad_schema ? Exit::schema
@@ -238,7 +238,7 @@ void Supervisor::bury(const Burial& burial) {
     board::wake_sibling(board_, group);
 }
 
-Roster::End Supervisor::end_of(Member member, const sys::ExitReport& report) const {
+Roster::End Supervisor::end_of(MemberId member, const sys::ExitReport& report) const {
   if (is_forgiven(member, !report.signalled && report.code == 0)) return Roster::End::forgiven;
   const bool refused =
       !report.signalled && board::SubWorkerExit(report.code) == board::SubWorkerExit::bad_schema;
@@ -252,9 +252,9 @@ bool Supervisor::is_busy(std::uint32_t slot) const {
 }
 
 // Whose end tells nothing of the next one: it was told to, or had a configuration that has changed since.
-bool Supervisor::is_forgiven(Member member, bool ended_well) const {
+bool Supervisor::is_forgiven(MemberId member, bool ended_well) const {
   if (member == housekeeper())
-    return ended_well && board_.header().housekeeper_command.load() == board::Command::retire;
+    return ended_well && board_.header().housekeeper_command.load() == board::Command::leave;
   return tenures_[member].outdated || (ended_well && tenures_[member].told);
 }
 
@@ -288,14 +288,14 @@ void Supervisor::engage(std::uint32_t slot, std::uint32_t group) {
   }
   group_of_[slot] = group;
   tenures_[slot] = {.group = name};
-  roster_.hire(slot, Clock::now());
+  roster_.want(slot, Clock::now());
 }
 
 // First it is nobody's to be woken for work, then it is told: what it was rung for before and does not look
 // for is found by the others, who are all rung when the posts have been arranged.
 void Supervisor::dismiss(std::uint32_t slot) {
   group_of_[slot] = board::kNoGroup;
-  roster_.retire(slot);
+  roster_.unwant(slot);
   board_.slot(slot).group.store(board::kNoGroup);
   tell_to_leave(slot);
 }
@@ -303,7 +303,7 @@ void Supervisor::dismiss(std::uint32_t slot) {
 void Supervisor::tell_to_leave(std::uint32_t slot) {
   tenures_[slot].told = true;
   tenures_[slot].told_at = Clock::now();
-  board_.slot(slot).command.store(board::Command::retire);
+  board_.slot(slot).command.store(board::Command::leave);
   if (board_.slot(slot).generation.load() != 0) board_.slot(slot).doorbell.ring(board::kRungForCommand);
 }
 
@@ -370,11 +370,11 @@ void Supervisor::finish_burials() {
   next_burial_ = Clock::now() + burial_pause_.next(sys::chance());
   if (nothing_left) sys::crash_point("supervisor.orphans_killed");
   std::erase_if(burials_, [&](const Burial& burial) {
-    const bool rescue = burial.member < slots_ && burial.worker_id != 0;
+    const bool rescue = burial.member < slots_ && burial.lease != 0;
     // Who held no lease ran no job, and need not wait for what others have left.
     if (rescue && !nothing_left) return false;
-    if (burial.member < slots_) board_.slot(burial.member).worker_id.store(0);  // the end of its heartbeat
-    if (rescue && !board_.bury(burial.member, burial.worker_id)) return false;
+    if (burial.member < slots_) board_.slot(burial.member).lease.store(0);  // the end of its heartbeat
+    if (rescue && !board_.fill_grave(burial.member, burial.lease)) return false;
     sys::crash_point("supervisor.grave_filled");
     bury(burial);
     return true;
@@ -406,14 +406,14 @@ void Supervisor::reap_strangers() {
 }
 
 void Supervisor::spawn_missing() {
-  for (Member member : roster_.to_spawn(Clock::now())) {
+  for (MemberId member : roster_.to_spawn(Clock::now())) {
     const bool buried =
         std::none_of(burials_.begin(), burials_.end(), [&](const auto& b) { return b.member == member; });
     if (!buried) continue;
     try {
       roster_.spawned(member, Clock::now());
       if (member == housekeeper()) {
-        auto replaced = board::Command::retire;  // was meant for the one before
+        auto replaced = board::Command::leave;  // was meant for the one before
         board_.header().housekeeper_command.compare_exchange_strong(replaced, board::Command::run);
         adopt(member, spawn_housekeeper(family_));
         continue;
@@ -435,7 +435,7 @@ void Supervisor::spawn_missing() {
 }
 
 void Supervisor::kill_overdue() {
-  const auto overdue = roster_.to_kill(Clock::now(), [this](Member member) { return last_beat(member); });
+  const auto overdue = roster_.to_kill(Clock::now(), [this](MemberId member) { return last_beat(member); });
   for (const auto& [member, why] : overdue) {
     if (!children_[member]) continue;
     spdlog::warn("{} (pid {}) is killed: {}", name_of(member), children_[member]->process.pid(), why);
@@ -457,7 +457,7 @@ void Supervisor::check_one_shot() {
 }
 
 bool Supervisor::everybody_idle() const {
-  Member idle = 1;  // the housekeeper
+  MemberId idle = 1;  // the housekeeper
   for (const board::SlotView& v : board::view(board_)) {
     if (group_of_[v.slot] == board::kNoGroup) {
       if (children_[v.slot]) return false;
@@ -475,7 +475,7 @@ void Supervisor::check_drained() {
       burials_.empty() &&
       std::none_of(children_.begin(), children_.begin() + slots_, [](const auto& c) { return c != nullptr; });
   if (sub_workers_gone && children_[housekeeper()]) {
-    roster_.retire(housekeeper());
+    roster_.unwant(housekeeper());
     board_.header().housekeeper_command.store(board::Command::drain);
     board_.header().housekeeper_doorbell.ring(board::kRungForCommand);
   }
@@ -484,7 +484,7 @@ void Supervisor::check_drained() {
   if (all_gone && (burials_.empty() || Clock::now() >= drain_limit_)) {
     kill_orphans(1s);
     for (const Burial& burial : burials_)
-      spdlog::error("lease {} could not be settled: its jobs will be rescued as stalled", burial.worker_id);
+      spdlog::error("lease {} could not be settled: its jobs will be rescued as stalled", burial.lease);
     return loop_.stop();
   }
   // Whoever still lives is stuck. The housekeeper has some time more: what the others leave is for it to
@@ -598,11 +598,11 @@ void Supervisor::drain(board::Command command) {
     longest_abort = std::max(longest_abort, tenures_[i].abort_grace);
   }
   drain_limit_ = Clock::now() + 2 * grace + longest_abort + kKillMargin;
-  for (Member member = 0; member < roster_.size(); ++member)
-    if (member != housekeeper() || now) roster_.retire(member);
+  for (MemberId member = 0; member < roster_.size(); ++member)
+    if (member != housekeeper() || now) roster_.unwant(member);
   stop_preflight();
   // Who was to be replaced stays instead: there may be nobody to follow.
-  auto replaced = board::Command::retire;
+  auto replaced = board::Command::leave;
   board_.header().housekeeper_command.compare_exchange_strong(replaced, board::Command::run);
   command_all(command);
   timer_.set(Clock::now(), [this] { upkeep(); });
@@ -624,14 +624,14 @@ void Supervisor::command_all(board::Command command) {
 
 // --- telling ---
 
-std::string Supervisor::name_of(Member member) const {
+std::string Supervisor::name_of(MemberId member) const {
   if (member == preflight()) return "preflight";
   if (member == housekeeper()) return "housekeeper";
   return fmt::format("sub-worker {}/{}", tenures_[member].group, member);
 }
 
 // One that lies in the future is none: it would keep a silent member from being noticed.
-Clock::time_point Supervisor::last_beat(Member member) const {
+Clock::time_point Supervisor::last_beat(MemberId member) const {
   const auto& beat =
       member < slots_ ? board_.slot(member).heartbeat_ns : board_.header().housekeeper_heartbeat_ns;
   const std::int64_t at_ns = beat.load();
@@ -640,7 +640,7 @@ Clock::time_point Supervisor::last_beat(Member member) const {
 }
 
 void Supervisor::note_degraded() {
-  const Member failing = phase_ == Phase::working ? roster_.failing() : 0;
+  const MemberId failing = phase_ == Phase::working ? roster_.failing() : 0;
   if (failing > 0 && failing_ == 0)
     spdlog::error("degraded: {} of {} processes do not get ready; they are started again with growing waits",
                   failing, roster_.wanted());
@@ -668,7 +668,7 @@ std::string Supervisor::words() const {
                                     [](const auto& child) { return child != nullptr; });
   return fmt::format("{}{}{}, {} sub-workers", degraded, phase,
                      pending_ ? ", checking a new configuration" : "",
-                     phase_ == Phase::working ? roster_.wanted() - 1 : static_cast<Member>(living));
+                     phase_ == Phase::working ? roster_.wanted() - 1 : static_cast<MemberId>(living));
 }
 
 void Supervisor::show() {

@@ -35,14 +35,14 @@
 #include "board/board.h"
 #include "board/family.h"
 #include "config/config.h"
+#include "supervisor/crew/cgroups.h"
+#include "supervisor/crew/roster.h"
+#include "supervisor/crew/spawn.h"
 #include "supervisor/listening.h"
 #include "supervisor/loop.h"
-#include "supervisor/reload.h"
-#include "supervisor/roster.h"
-#include "supervisor/service.h"
-#include "supervisor/spawn.h"
+#include "supervisor/reload/change.h"
+#include "supervisor/service_notifier.h"
 #include "supervisor/status/desk.h"
-#include "supervisor/task_cgroups.h"
 #include "sys/backoff.h"
 #include "sys/file_stamp.h"
 #include "sys/log.h"
@@ -81,8 +81,8 @@ class Supervisor {
  private:
   struct Child;
   struct Burial {
-    Member member;
-    std::int64_t worker_id;
+    MemberId member;
+    std::int64_t lease;
     std::uint32_t generation;
     Roster::End end;
   };
@@ -109,12 +109,12 @@ class Supervisor {
   enum class Phase { preflight, working, draining };
 
   // Children.
-  void adopt(Member member, Spawned spawned, std::uint32_t generation = 1);
+  void adopt(MemberId member, Spawned spawned, std::uint32_t generation = 1);
   void await_end(Child& child);
   void await_words(Child& child);
   void hear(Child& child);
   void hear_reasons(Child& child);
-  void on_end(Member member);
+  void on_end(MemberId member);
   void on_preflight_end(const sys::ExitReport& report);
   void bury(const Burial& burial);
   std::vector<pid_t> not_orphans() const;
@@ -138,8 +138,8 @@ class Supervisor {
   void dismiss(std::uint32_t slot);
   void tell_to_leave(std::uint32_t slot);
   bool is_busy(std::uint32_t slot) const;
-  bool is_forgiven(Member member, bool ended_well) const;
-  Roster::End end_of(Member member, const sys::ExitReport& report) const;
+  bool is_forgiven(MemberId member, bool ended_well) const;
+  Roster::End end_of(MemberId member, const sys::ExitReport& report) const;
 
   // Reloading (reloading.cc).
   void on_reload_signal();
@@ -168,14 +168,14 @@ class Supervisor {
 
   // Behind all slots that there may ever be, since there may be more tomorrow.
   static RosterPolicy policy_of(const config::Supervisor& s);
-  static constexpr Member housekeeper() { return board::kMaxSlots; }
-  static constexpr Member preflight() { return board::kMaxSlots + 1; }
-  std::string name_of(Member member) const;
-  Clock::time_point last_beat(Member member) const;
+  static constexpr MemberId housekeeper() { return board::kMaxSlots; }
+  static constexpr MemberId preflight() { return board::kMaxSlots + 1; }
+  std::string name_of(MemberId member) const;
+  Clock::time_point last_beat(MemberId member) const;
   void note_degraded();
   void open_desk();
-  status::Desk::Who who(Member member) const;
-  status::Starting starting(Member member) const;
+  status::Desk::Who who(MemberId member) const;
+  status::Starting starting(MemberId member) const;
   status::Known known() const;
   bool can_run_jobs() const;
   std::string words() const;
@@ -188,7 +188,7 @@ class Supervisor {
   std::uint32_t slots_;  // that were ever in use, 0 … slots_-1: some may be vacant by now
   Loop loop_;
   Timer timer_;
-  Service service_;
+  ServiceNotifier service_;
   TaskCgroups task_cgroups_;
   board::Board board_;
   sys::Fd config_memfd_;
@@ -211,7 +211,7 @@ class Supervisor {
   Phase phase_ = Phase::preflight;
   bool paused_ = false;
   bool was_ready_ = false;  // jobs could be run, at least once
-  Member failing_ = 0;      // members that do not get ready, as the log has it
+  MemberId failing_ = 0;    // members that do not get ready, as the log has it
   Clock::time_point last_upkeep_ = Clock::now();
   const Clock::time_point started_ = Clock::now();
   const std::int64_t started_unix_ns_ = status::unix_now_ns();

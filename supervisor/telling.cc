@@ -49,11 +49,11 @@ void Supervisor::open_desk() {
   desk_.emplace(loop_, config_, board_, [this] { return known(); });
 }
 
-status::Desk::Who Supervisor::who(Member member) const {
+status::Desk::Who Supervisor::who(MemberId member) const {
   return {member == housekeeper() ? std::nullopt : std::optional(member), name_of(member)};
 }
 
-status::Starting Supervisor::starting(Member member) const {
+status::Starting Supervisor::starting(MemberId member) const {
   // Before the preflight has ended nobody is started, and when it ends is not known.
   return {roster_.failures(member), phase_ == Phase::preflight ? 0 : to_ns(roster_.spawn_at(member))};
 }

@@ -94,7 +94,7 @@ SubWorker read_sub_worker(const board::Slot& s, std::uint32_t slot, std::uint32_
   worker.ended = read_endings(s);
   worker.crashed = s.counters.crashed.load();
   if (!lives) return worker;
-  worker.lease = s.worker_id.load();
+  worker.lease = s.lease.load();
   worker.unrecorded_ns = s.unrecorded_ns.load();
   worker.holds_connection = s.holds_permit.load() != 0;
   read_job(s.telemetry, worker);

@@ -11,7 +11,7 @@
 namespace postpone::supervisor::status {
 namespace {
 
-// What waits is asked for every few seconds, at worst every 200 (subworker/house_teller.cc). An old figure is
+// What waits is asked for every few seconds, at worst every 200 (subworker/housekeeper/reporter.cc). An old figure is
 // no figure: a flat line would look like a queue that rests.
 constexpr std::int64_t kFreshWaiting = 300'000'000'000;
 

@@ -61,8 +61,8 @@ TEST(BoardAttach, SeesWhatTheOtherWrites) {
   const Board two = Board::attach(second_descriptor(one));
   EXPECT_EQ(two.header().slots, 3U);
   EXPECT_EQ(two.header().permits, 2U);
-  one.slot(2).worker_id = 42;
-  EXPECT_EQ(two.slot(2).worker_id, 42);
+  one.slot(2).lease = 42;
+  EXPECT_EQ(two.slot(2).lease, 42);
 }
 
 TEST(BoardAttach, RefusesWhatIsNoBoard) {
@@ -89,7 +89,7 @@ TEST(BoardSlot, EachIncarnationStartsAfresh) {
   slot.enter(SlotState::running);
   slot.command = Command::drain;
   slot.stop = 7;
-  slot.worker_id = 8;
+  slot.lease = 8;
   slot.task_pid = 9;
   slot.holds_permit = 1;
   put_ended(slot.jobs[5], 7, "{}");
@@ -100,7 +100,7 @@ TEST(BoardSlot, EachIncarnationStartsAfresh) {
   EXPECT_EQ(slot.state, SlotState::vacant);
   EXPECT_EQ(slot.command, Command::run);
   EXPECT_EQ(slot.stop, 0);
-  EXPECT_EQ(slot.worker_id, 0);
+  EXPECT_EQ(slot.lease, 0);
   EXPECT_EQ(slot.task_pid, 0);
   EXPECT_EQ(slot.holds_permit, 0U);
   EXPECT_EQ(slot.jobs[5].phase, JobPhase::none);
@@ -121,7 +121,7 @@ class Burial : public testing::Test {
   Burial() : board_(Board::create(1, 1)) { board_.reset_slot(0, 0); }
 
   Slot& slot() { return board_.slot(0); }
-  static void settle(Grave& grave) { grave.settled_worker_id = grave.worker_id.load(); }
+  static void settle(Grave& grave) { grave.settled_lease = grave.lease.load(); }
 
   Board board_;
 };
@@ -132,11 +132,11 @@ TEST_F(Burial, KeepsWhatTheDeadHeld) {
   slot().jobs[3].phase = JobPhase::running;
   slot().jobs[31].job_id = 12;
   slot().jobs[31].phase = JobPhase::held;
-  ASSERT_TRUE(board_.bury(0, 77));
+  ASSERT_TRUE(board_.fill_grave(0, 77));
   board_.reset_slot(0, 0);
 
   const Grave& grave = board_.grave(0);
-  EXPECT_EQ(grave.worker_id, 77);
+  EXPECT_EQ(grave.lease, 77);
   EXPECT_EQ(grave.slot, 0U);
   EXPECT_EQ(grave.jobs[0].job_id, 10);
   EXPECT_EQ(grave.jobs[0].phase, JobPhase::ended);
@@ -154,7 +154,7 @@ TEST_F(Burial, AnOutcomeThatIsOnlyHalfWrittenIsNotBelieved) {
   slot().jobs[0].phase = JobPhase::running;
   put_ended(slot().jobs[1], 11, "x");
   slot().jobs[1].outcome_bytes = 1'000'000;
-  ASSERT_TRUE(board_.bury(0, 77));
+  ASSERT_TRUE(board_.fill_grave(0, 77));
   EXPECT_EQ(board_.grave(0).jobs[0].outcome_bytes, 0U);
   EXPECT_EQ(board_.grave(0).jobs[1].outcome_bytes, 0U);
   EXPECT_EQ(board_.grave(0).jobs[1].phase, JobPhase::ended);
@@ -163,20 +163,20 @@ TEST_F(Burial, AnOutcomeThatIsOnlyHalfWrittenIsNotBelieved) {
 TEST_F(Burial, ASettledGraveIsUsedAgainAndHoldsNothingOld) {
   slot().jobs[0].job_id = 10;
   slot().jobs[0].phase = JobPhase::running;
-  ASSERT_TRUE(board_.bury(0, 77));
+  ASSERT_TRUE(board_.fill_grave(0, 77));
   settle(board_.grave(0));
   board_.reset_slot(0, 0);
-  ASSERT_TRUE(board_.bury(0, 78));
-  EXPECT_EQ(board_.grave(0).worker_id, 78);
+  ASSERT_TRUE(board_.fill_grave(0, 78));
+  EXPECT_EQ(board_.grave(0).lease, 78);
   EXPECT_EQ(board_.grave(0).jobs[0].phase, JobPhase::none);
 }
 
 TEST_F(Burial, WaitsWhenEveryGraveIsTaken) {
-  for (std::uint32_t i = 0; i < kMaxGraves; ++i) ASSERT_TRUE(board_.bury(0, 100 + i));
-  EXPECT_FALSE(board_.bury(0, 999));
+  for (std::uint32_t i = 0; i < kMaxGraves; ++i) ASSERT_TRUE(board_.fill_grave(0, 100 + i));
+  EXPECT_FALSE(board_.fill_grave(0, 999));
   settle(board_.grave(5));
-  EXPECT_TRUE(board_.bury(0, 999));
-  EXPECT_EQ(board_.grave(5).worker_id, 999);
+  EXPECT_TRUE(board_.fill_grave(0, 999));
+  EXPECT_EQ(board_.grave(5).lease, 999);
 }
 
 // The owner is killed at some point of writing outcome after outcome; whatever the grave calls ended is
@@ -191,15 +191,15 @@ TEST_F(Burial, ADeathInTheMiddleNeverShowsATornOutcome) {
         entry.job_id.store(i);
         const std::string outcome(1 + i % kMaxOutcomeBytes, static_cast<char>('a' + i % 26));
         put_ended(entry, i, outcome);
-        slot().worker_id.store(i);
+        slot().lease.store(i);
       }
     }
     const std::int64_t enough = 100 + round * 7;
-    while (slot().worker_id.load() < enough) ::sched_yield();
+    while (slot().lease.load() < enough) ::sched_yield();
     ::kill(owner, SIGKILL);
     ::waitpid(owner, nullptr, 0);
 
-    ASSERT_TRUE(board_.bury(0, 1000 + round));
+    ASSERT_TRUE(board_.fill_grave(0, 1000 + round));
     Grave& grave = board_.grave(0);
     if (grave.jobs[0].phase == JobPhase::ended) {
       const auto i = static_cast<std::uint32_t>(grave.jobs[0].job_id.load());

@@ -32,7 +32,7 @@ using Offer = std::map<std::string, std::string>;
 const std::string kDrivers = POSTPONE_SOURCE_DIR "/tests/integration/completion/";
 
 std::string script_of(const std::string& program, const std::string& shell) {
-  return std::string(POSTPONE_BUILD_DIR "/manual/") + program + "." + shell;
+  return std::string(POSTPONE_BUILD_DIR "/packaging/") + program + "." + shell;
 }
 
 // Of "--status=todo" and "doing,todo" the shells offer all, or what follows the last of these characters.

@@ -112,7 +112,7 @@ TEST_F(DoorbellTest, PingPongLosesNoRing) {
     }
     return true;
   };
-  std::atomic<std::int64_t>& ball = board_.slot(0).worker_id;
+  std::atomic<std::int64_t>& ball = board_.slot(0).lease;
   const pid_t opponent = fork_to([&] { return play(other_bell(), bell(), ball, false); });
   EXPECT_TRUE(play(bell(), other_bell(), ball, true));
   EXPECT_EQ(status_of(opponent), 0);
@@ -121,7 +121,7 @@ TEST_F(DoorbellTest, PingPongLosesNoRing) {
 // The ringer does not wait for anybody: its rings fall before, between and after answer() and wait().
 TEST_F(DoorbellTest, ARingBetweenAnswerAndWaitIsNotLost) {
   constexpr std::int64_t kRings = 200'000;
-  std::atomic<std::int64_t>& work = board_.slot(0).worker_id;
+  std::atomic<std::int64_t>& work = board_.slot(0).lease;
   const pid_t ringer = fork_to([&] {
     for (std::int64_t i = 1; i <= kRings; ++i) {
       work.store(i, std::memory_order_relaxed);

@@ -19,7 +19,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 std::string page_file(const std::string& page) {
-  return POSTPONE_BUILD_DIR "/manual/" + page;
+  return POSTPONE_BUILD_DIR "/packaging/" + page;
 }
 
 // The text of a page, in lines wide enough that none is broken.

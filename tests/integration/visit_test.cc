@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "subworker/outcome.h"
-#include "subworker/session.h"
+#include "subworker/task/outcome.h"
+#include "subworker/worker/session.h"
 #include "tests/support/database.h"
 #include "tests/support/tcp_proxy.h"
 

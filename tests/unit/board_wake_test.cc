@@ -79,7 +79,7 @@ TEST(Wake, WhoWasToldToLeaveWouldSwallowTheRing) {
   board.slot(0).enter(SlotState::idle);
   board.slot(1).enter(SlotState::idle);
   board.slot(1).since_ns.store(board.slot(0).since_ns.load() + 1);
-  board.slot(1).command.store(Command::retire);
+  board.slot(1).command.store(Command::leave);
   wake(board, kKitchen, 1);
   EXPECT_TRUE(board.slot(0).doorbell.is_rung());
   EXPECT_FALSE(board.slot(1).doorbell.is_rung());

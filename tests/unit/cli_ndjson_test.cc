@@ -1,4 +1,4 @@
-#include "cli/ndjson.h"
+#include "cli/defer/ndjson.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -7,8 +7,8 @@
 
 #include <cstdlib>
 
-#include "cli/progress.h"
-#include "cli/timestamp.h"
+#include "cli/screen/progress.h"
+#include "cli/text/timestamp.h"
 
 namespace postpone::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "cli/standing.h"
+#include "cli/jobs/standing.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/status_view.h"
-#include "cli/text.h"
+#include "cli/status/status_view.h"
+#include "cli/text/text.h"
 #include "tests/support/sample_status.h"
 
 namespace postpone::cli {

@@ -5,10 +5,10 @@
 #include <ctime>
 #include <limits>
 
-#include "cli/arguments.h"
-#include "cli/frame.h"
-#include "cli/text.h"
-#include "cli/timestamp.h"
+#include "cli/defer/arguments.h"
+#include "cli/screen/frame.h"
+#include "cli/text/text.h"
+#include "cli/text/timestamp.h"
 
 namespace postpone::cli {
 namespace {

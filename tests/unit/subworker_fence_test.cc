@@ -1,4 +1,4 @@
-#include "subworker/fence.h"
+#include "subworker/worker/fence.h"
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ class AFence : public testing::Test {
   AFence() {
     config_.fence_after = 1s;
     config_.stalled_after = 3s;
-    slot_.worker_id.store(kLease);
+    slot_.lease.store(kLease);
   }
   static std::int64_t ago(std::chrono::nanoseconds age) { return board::boot_ns() - age.count(); }
 

@@ -1,4 +1,4 @@
-#include "subworker/job_look.h"
+#include "subworker/task/job_look.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "subworker/outcome.h"
+#include "subworker/task/outcome.h"
 
 #include <gmock/gmock.h>
 
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "subworker/ending.h"
+#include "subworker/task/ending.h"
 
 namespace postpone::subworker {
 namespace {

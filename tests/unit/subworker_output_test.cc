@@ -1,4 +1,4 @@
-#include "subworker/output.h"
+#include "subworker/task/output.h"
 
 #include <gmock/gmock.h>
 

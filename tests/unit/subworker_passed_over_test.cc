@@ -1,4 +1,4 @@
-#include "subworker/passed_over.h"
+#include "subworker/worker/passed_over.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "subworker/periodic.h"
+#include "subworker/housekeeper/periodic.h"
 
 #include <gmock/gmock.h>
 

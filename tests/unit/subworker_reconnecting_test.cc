@@ -1,4 +1,4 @@
-#include "subworker/reconnecting.h"
+#include "subworker/worker/reconnecting.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "subworker/recycle.h"
+#include "subworker/worker/recycle.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "subworker/unrecorded.h"
+#include "subworker/worker/unrecorded.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "supervisor/reload.h"
+#include "supervisor/reload/change.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

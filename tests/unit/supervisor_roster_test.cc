@@ -1,4 +1,4 @@
-#include "supervisor/roster.h"
+#include "supervisor/crew/roster.h"
 
 #include <gmock/gmock.h>
 
@@ -22,18 +22,18 @@ class RosterOfTwo : public testing::Test {
  protected:
   Clock::time_point after(Clock::duration time) const { return start_ + time; }
 
-  void start_and_serve(Member member, Clock::duration time) {
+  void start_and_serve(MemberId member, Clock::duration time) {
     roster_.spawned(member, after(time));
     roster_.ready(member);
   }
-  void start_and_die(Member member, Clock::duration time) {
+  void start_and_die(MemberId member, Clock::duration time) {
     roster_.spawned(member, after(time));
     roster_.ended(member, after(time), kLongest);
   }
   // Who is overdue at `time`, when nobody has shown a heartbeat since `beat`.
-  std::vector<Member> overdue(Clock::duration time, Clock::duration beat) const {
-    std::vector<Member> members;
-    for (const auto& found : roster_.to_kill(after(time), [&](Member) { return after(beat); }))
+  std::vector<MemberId> overdue(Clock::duration time, Clock::duration beat) const {
+    std::vector<MemberId> members;
+    for (const auto& found : roster_.to_kill(after(time), [&](MemberId) { return after(beat); }))
       members.push_back(found.member);
     return members;
   }
@@ -142,7 +142,7 @@ TEST_F(RosterOfTwo, WhoIsNotReadyByTheDeadlineIsKilled) {
   start_and_serve(1, 0s);
   EXPECT_THAT(overdue(10s, 10s), IsEmpty());
   EXPECT_THAT(overdue(10s + 1ms, 10s), ElementsAre(0));
-  const auto found = roster_.to_kill(after(11s), [&](Member) { return after(11s); });
+  const auto found = roster_.to_kill(after(11s), [&](MemberId) { return after(11s); });
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].why, "not ready after 11000 ms");
 }
@@ -150,7 +150,7 @@ TEST_F(RosterOfTwo, WhoIsNotReadyByTheDeadlineIsKilled) {
 TEST_F(RosterOfTwo, WhoIsSilentForTooLongIsKilled) {
   start_and_serve(0, 0s);
   start_and_serve(1, 0s);
-  const auto beats = [&](Member member) { return after(member == 0 ? 60s : 70s); };
+  const auto beats = [&](MemberId member) { return after(member == 0 ? 60s : 70s); };
   EXPECT_THAT(roster_.to_kill(after(90s), beats), IsEmpty());
   const auto found = roster_.to_kill(after(91s), beats);
   ASSERT_EQ(found.size(), 1U);
@@ -171,9 +171,9 @@ TEST_F(RosterOfTwo, TheAbsentAreNotKilled) {
 TEST_F(RosterOfTwo, LeaseIsForgottenWithItsIncarnation) {
   start_and_serve(0, 0s);
   roster_.leased(0, 77);
-  EXPECT_EQ(roster_.worker_id(0), 77);
+  EXPECT_EQ(roster_.lease(0), 77);
   roster_.ended(0, after(1s), kLongest);
-  EXPECT_EQ(roster_.worker_id(0), 0);
+  EXPECT_EQ(roster_.lease(0), 0);
 }
 
 TEST_F(RosterOfTwo, LateWordOfTheDeadDoesNotMakeAnyoneServe) {
@@ -183,20 +183,20 @@ TEST_F(RosterOfTwo, LateWordOfTheDeadDoesNotMakeAnyoneServe) {
 
 TEST_F(RosterOfTwo, NobodyIsSpawnedAfterRetiring) {
   start_and_serve(0, 0s);
-  for (Member member = 0; member < roster_.size(); ++member) roster_.retire(member);
+  for (MemberId member = 0; member < roster_.size(); ++member) roster_.unwant(member);
   roster_.ended(0, after(1s), kLongest);
   EXPECT_THAT(roster_.to_spawn(after(1h)), IsEmpty());
   EXPECT_EQ(roster_.next_deadline(), std::nullopt);
 }
 
 TEST_F(RosterOfTwo, OneMayBeRetiredAndTheOtherStay) {
-  roster_.retire(0);
+  roster_.unwant(0);
   EXPECT_THAT(roster_.to_spawn(after(1h)), ElementsAre(1));
 }
 
 TEST_F(RosterOfTwo, TheRetiredAreStillWatched) {
   start_and_serve(0, 0s);
-  for (Member member = 0; member < roster_.size(); ++member) roster_.retire(member);
+  for (MemberId member = 0; member < roster_.size(); ++member) roster_.unwant(member);
   EXPECT_THAT(overdue(31s, 0s), ElementsAre(0));
 }
 

@@ -1,4 +1,4 @@
-#include "supervisor/service.h"
+#include "supervisor/service_notifier.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,17 +25,19 @@ class ServiceTold : public testing::Test {
     manager_ = sys::ServiceManager::from_environment();
   }
   // What is sent for this picture; empty = nothing.
-  std::string said(const Service::Picture& picture, Service::Clock::duration at) {
+  std::string said(const ServiceNotifier::Picture& picture, ServiceNotifier::Clock::duration at) {
     service_.tell(picture, start_ + at);
     return socket_.next(0ms).value_or("");
   }
-  Service::Clock::time_point after(Service::Clock::duration time) const { return start_ + time; }
+  ServiceNotifier::Clock::time_point after(ServiceNotifier::Clock::duration time) const {
+    return start_ + time;
+  }
 
   tests::TemporaryDirectory directory_;
   tests::NotifySocket socket_;
   sys::ServiceManager manager_;
-  Service service_{manager_};
-  Service::Clock::time_point start_ = Service::Clock::now();
+  ServiceNotifier service_{manager_};
+  ServiceNotifier::Clock::time_point start_ = ServiceNotifier::Clock::now();
 };
 
 TEST_F(ServiceTold, PatienceIsAskedForUntilItIsReady) {
@@ -69,7 +71,7 @@ TEST_F(ServiceTold, TheWatchdogIsFedBeforeWhatMayKeepTheLoop) {
 
 TEST_F(ServiceTold, StoppingComesWithTheTimeItMayTake) {
   said({.ready = true, .words = "working"}, 0s);
-  const Service::Picture draining{
+  const ServiceNotifier::Picture draining{
       .ready = true, .stopping = true, .stopped_by = after(100s), .words = "draining"};
   EXPECT_EQ(said(draining, 1s), "STOPPING=1\nEXTEND_TIMEOUT_USEC=109000000\nSTATUS=draining\n");
   EXPECT_EQ(said(draining, 2s), "");

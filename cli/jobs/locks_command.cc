@@ -1,0 +1,124 @@
+// postpone locks
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/jobs/job_json.h"
+#include "cli/screen/watch.h"
+#include "cli/status/overview_text.h"
+#include "cli/text/text.h"
+#include "cli/text/timestamp.h"
+#include "cli/text/values.h"
+
+namespace postpone::cli {
+namespace {
+
+struct LocksOptions {
+  sql::LockFilter filter;
+  int limit = 50;  // 0 = none
+  bool as_json = false;
+  Watch watch;
+};
+
+// "job 17", or when it may run.
+std::string next_of(const sql::LockState& state) {
+  if (!state.next) return "";
+  const std::string job = std::to_string(*state.next);
+  if (state.next_due || !state.next_scheduled_at) return job;
+  return job + " at " + to_local(*state.next_scheduled_at);
+}
+
+std::vector<std::string> row_of(const sql::LockState& state) {
+  const std::optional<sql::Run>& holder = state.holder;
+  return {printable(state.lock),
+          std::to_string(state.waiting),
+          holder ? std::to_string(holder->job_id) : "",
+          holder ? printable(holder->task) : "",
+          holder ? name_of(holder->lease) : "",
+          holder && holder->lease ? printable(holder->lease->host) : "",
+          holder ? running_for(*holder) : "",
+          next_of(state)};
+}
+
+Table table_of(const std::vector<sql::LockState>& locks) {
+  constexpr auto kRight = Table::Align::right;
+  Table table{{{"LOCK"},
+               {"WAITING", kRight},
+               {"HELD BY", kRight},
+               {"TASK"},
+               {"WORKER"},
+               {"HOST", Table::Align::left, nullptr, Table::Fit::first},
+               {"FOR", kRight},
+               {"NEXT", Table::Align::left, nullptr, Table::Fit::whole}},
+              {}};
+  for (const sql::LockState& state : locks) table.rows.push_back(row_of(state));
+  return table;
+}
+
+Json holder_json(const sql::Run& run) {
+  Json json = to_json(run);
+  json.erase("lock");
+  json["worker"] = run.lease ? to_json(*run.lease) : Json(nullptr);
+  return json;
+}
+
+Json next_json(const sql::LockState& state) {
+  if (!state.next) return nullptr;
+  return {{"id", *state.next},
+          {"task", state.next_task},
+          {"queue", state.next_queue},
+          {"scheduled_at", or_null(state.next_scheduled_at)},
+          {"due", state.next_due}};
+}
+
+Json lock_json(const sql::LockState& state) {
+  return {{"lock", state.lock},
+          {"waiting", state.waiting},
+          {"holder", state.holder ? holder_json(*state.holder) : Json(nullptr)},
+          {"next", next_json(state)}};
+}
+
+// What "no such locks" would leave open.
+std::string nothing_found(const sql::LockFilter& filter) {
+  const std::string which = filter.lock ? "lock " + printable(*filter.lock) + " is " : "no lock is ";
+  if (filter.held) return which + (filter.lock ? "not held\n" : "held\n");
+  return which + (filter.lock ? "neither held nor waited for\n" : "held or waited for\n");
+}
+
+std::string draw(const Invocation& invocation, const LocksOptions& options) {
+  sql::LockFilter filter = options.filter;
+  if (options.limit > 0) filter.limit = options.limit + 1;
+  std::vector<sql::LockState> locks = connect_overview(invocation).locks(filter);
+  const bool more = options.limit > 0 && locks.size() > static_cast<std::size_t>(options.limit);
+  if (more) locks.pop_back();
+  if (options.as_json) {
+    auto list = Json::array();
+    for (const sql::LockState& state : locks) list.push_back(lock_json(state));
+    return to_text({{"locks", std::move(list)}, {"more", more}});
+  }
+  if (locks.empty()) return nothing_found(options.filter);
+  return render_for_output(table_of(locks)) + note_of_more(more);
+}
+
+}  // namespace
+
+void add_locks_command(CLI::App& app, Invocation& invocation) {
+  CLI::App* command = app.add_subcommand(
+      "locks", "List locks that are held or waited for: who holds them, how many jobs wait, which is next");
+  const auto options = std::make_shared<LocksOptions>();
+  nonempty(command->add_option("--lock", options->filter.lock, "Only this lock")->type_name("NAME"));
+  command->add_flag("--held", options->filter.held, "Only locks that a running job holds");
+  whole_number(command->add_option("--limit", options->limit, "Most locks to list, held ones first; 0 = all")
+                   ->type_name("NUMBER")
+                   ->capture_default_str(),
+               0, kMostListed);
+  command->add_flag("--json", options->as_json, "Print JSON");
+  add_watch_option(*command, options->watch);
+  command->final_callback([&invocation, options] {
+    invocation.run = [&invocation, options] {
+      return show(options->watch, [&] { return draw(invocation, *options); });
+    };
+  });
+}
+
+}  // namespace postpone::cli

@@ -1,0 +1,213 @@
+// postpone status | top
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+
+#include "cli/command.h"
+#include "cli/screen/colour.h"
+#include "cli/screen/terminal.h"
+#include "cli/status/status_client.h"
+#include "cli/status/status_view.h"
+#include "cli/text/values.h"
+#include "config/config.h"
+
+namespace postpone::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kKnownSchema = 1;
+
+nlohmann::json ask(const std::string& socket, const std::function<bool()>& interrupted = {}) {
+  const std::string body = get(socket, "/status", interrupted);
+  try {
+    auto status = nlohmann::json::parse(body);
+    if (status.at("schema_version") != kKnownSchema)
+      throw Failure(ExitCode::not_done,
+                    "the supervisor speaks another version of the status page; use the `postpone` of "
+                    "its installation, or --json");
+    return status;
+  } catch (const nlohmann::json::exception&) {
+    throw Failure(ExitCode::unreachable, "status socket " + socket + ": what answers there is no supervisor");
+  }
+}
+
+// --- status ---
+
+struct StatusOptions {
+  std::string socket;
+  bool as_json = false;
+};
+
+ExitCode status(const Invocation& invocation, const StatusOptions& options) {
+  const std::string socket = status_socket(options.socket, invocation.config_file);
+  if (options.as_json)
+    std::cout << get(socket, "/status");
+  else
+    std::cout << status_page(ask(socket), terminal_size().value_or(ScreenSize()), is_coloured(STDOUT_FILENO));
+  return ExitCode::done;
+}
+
+// --- top ---
+
+struct TopCommand {
+  std::string socket;
+  config::Milliseconds interval{1000};
+  int count = 0;  // 0 = until told to end
+  TopSort sort = TopSort::elapsed;
+};
+
+// `top` on a terminal. Keys are answered at once, by the page that is there already, also while the
+// supervisor hangs.
+class LiveTop {
+ public:
+  LiveTop(std::string socket, const TopCommand& command)
+      : socket_(std::move(socket)), command_(command), now_(ask(socket_)) {}  // an error stays readable
+
+  void run() {
+    const FullScreen screen;
+    for (int pages = 1;; ++pages) {
+      if (!show_until(Clock::now() + command_.interval)) return;
+      if (pages == command_.count || !look_again()) return;
+    }
+  }
+
+ private:
+  void draw() {
+    drawn_for_ = terminal_size().value_or(ScreenSize());
+    FullScreen::draw(
+        top_page(now_, before_, {command_.sort, true, trouble_, is_coloured(STDOUT_FILENO)}, drawn_for_));
+  }
+
+  // False: to be ended.
+  bool obey(std::optional<char> key) {
+    if (key == 'q' || FullScreen::wants_to_end()) return false;
+    if (key) command_.sort = top_sort_of(*key).value_or(command_.sort);
+    return true;
+  }
+
+  bool show_until(Clock::time_point until) {
+    for (;;) {
+      draw();
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
+      if (left <= 0ms) return true;
+      if (!obey(FullScreen::key(left))) return false;
+    }
+  }
+
+  // While the answer is awaited. False: to be ended.
+  bool heed() {
+    bool is_old = terminal_size().value_or(ScreenSize()) != drawn_for_;
+    while (FullScreen::is_called()) {
+      if (!obey(FullScreen::key(0ms))) return false;
+      is_old = true;
+    }
+    if (is_old) draw();
+    return true;
+  }
+
+  bool look_again() {
+    try {
+      before_ = std::exchange(now_, ask(socket_, [this] { return !heed(); }));
+      trouble_.clear();
+    } catch (const Interrupted&) {
+      return false;
+    } catch (const Failure& failure) {  // restarted, perhaps: what was seen last stays, and says so
+      trouble_ = std::string("NOT NOW: ") + failure.what();
+    }
+    return true;
+  }
+
+  const std::string socket_;
+  TopCommand command_;
+  nlohmann::json now_;
+  nlohmann::json before_;
+  std::string trouble_;
+  ScreenSize drawn_for_;
+};
+
+ExitCode top_listing(const std::string& socket, const TopCommand& command) {
+  nlohmann::json before;
+  for (int pages = 1;; ++pages) {
+    nlohmann::json now = ask(socket);
+    std::cout << (pages > 1 ? "\n" : "")
+              << top_page(now, before, {command.sort, false, "", is_coloured(STDOUT_FILENO)}, {})
+              << std::flush;
+    if (!std::cout) return ExitCode::done;  // nobody reads any more
+    if (pages == command.count) return ExitCode::done;
+    before = std::move(now);
+    std::this_thread::sleep_for(command.interval);
+  }
+}
+
+ExitCode top(const Invocation& invocation, const TopCommand& command) {
+  const std::string socket = status_socket(command.socket, invocation.config_file);
+  const bool live = terminal_size() && ::isatty(STDIN_FILENO) != 0;
+  if (!live) return top_listing(socket, command);
+  LiveTop(socket, command).run();
+  return ExitCode::done;
+}
+
+void set_interval(config::Milliseconds& interval, const std::string& text) {
+  const auto duration = config::parse_duration(text);
+  if (!duration || *duration < 100ms || *duration > 24h)
+    throw CLI::ValidationError("--interval",
+                               "\"" + text + "\" is no duration from 100ms to 24h; write 500ms, 2s or 1m");
+  interval = *duration;
+}
+
+void add_status(CLI::App& app, Invocation& invocation) {
+  CLI::App* command =
+      app.add_subcommand("status", "How the supervisor of --config stands: its jobs, queues, troubles");
+  const auto options = std::make_shared<StatusOptions>();
+  nonempty(
+      command->add_option("--socket", options->socket, "The supervisor's status socket, instead of --config")
+          ->type_name("PATH"));
+  command->add_flag("--json", options->as_json, "Print the JSON of docs/status.md");
+  command->final_callback([&invocation, options] {
+    invocation.run = [&invocation, options] { return status(invocation, *options); };
+  });
+}
+
+void add_top(CLI::App& app, Invocation& invocation) {
+  CLI::App* command =
+      app.add_subcommand("top", "The sub-workers of a supervisor, live; a listing when it is piped");
+  const auto options = std::make_shared<TopCommand>();
+  nonempty(
+      command->add_option("--socket", options->socket, "The supervisor's status socket, instead of --config")
+          ->type_name("PATH"));
+  command
+      ->add_option_function<std::string>(
+          "--interval", [options](const std::string& text) { set_interval(options->interval, text); },
+          "How often to look [1s]")
+      ->type_name("DURATION");
+  whole_number(command->add_option("--count", options->count, "End after so many pages; 0: never [0]")
+                   ->type_name("NUMBER"),
+               0, 1'000'000'000);
+  command
+      ->add_option_function<std::string>(
+          "--sort", [options](const std::string& key) { options->sort = *top_sort_of(key.front()); },
+          "What the order goes by [elapsed]")
+      ->check(CLI::IsMember({"elapsed", "memory", "cpu", "jobs", "task", "slot"}))
+      ->type_name("KEY");
+  command->final_callback([&invocation, options] {
+    invocation.run = [&invocation, options] { return top(invocation, *options); };
+  });
+}
+
+}  // namespace
+
+void add_status_commands(CLI::App& app, Invocation& invocation) {
+  add_status(app, invocation);
+  add_top(app, invocation);
+}
+
+}  // namespace postpone::cli

@@ -1,0 +1,162 @@
+#include "subworker/preflight/preflight.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "sql/outage.h"
+#include "sql/privileges.h"
+#include "sql/schema.h"
+#include "subworker/family/signals.h"
+#include "subworker/housekeeper/periodic.h"
+#include "subworker/task/describe.h"
+#include "subworker/task/task_process.h"
+#include "sys/backoff.h"
+#include "sys/log.h"
+
+namespace postpone::subworker {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::milliseconds kSlice{50};  // how soon it gives up when told to
+
+// Thrown out of whatever is waited for.
+struct GivenUp {};
+
+class Preflight {
+ public:
+  Preflight(const config::Config& config, Occasion occasion, const Leash& leash, LogFollower& rotation)
+      : config_(config), occasion_(occasion), leash_(leash), log_follower_(rotation) {}
+
+  board::SubWorkerExit run() {
+    if (!tasks_are_good()) return board::SubWorkerExit::bad_task;
+    if (!schema_is_good() || !may_listen()) return board::SubWorkerExit::bad_schema;
+    return board::SubWorkerExit::done;
+  }
+
+ private:
+  void tick() {
+    log_follower_.look();
+    if (requests_to_leave() > 0 || leash_.supervisor_gone()) throw GivenUp();
+  }
+
+  void refuse(const std::string& reason) {
+    spdlog::error("{}", reason);
+    leash_.say_why(reason);
+  }
+
+  bool tasks_are_good() {
+    bool good = true;
+    Periodic periodic;
+    for (const config::Group& group : config_.groups) {
+      try {
+        periodic.add(describe_in_time(group));
+      } catch (const std::runtime_error& error) {
+        refuse(fmt::format("[[group]] \"{}\": {}", group.name, error.what()));
+        good = false;
+      }
+    }
+    return good;
+  }
+
+  // A host that has no process or memory to spare at the moment is no reason not to start.
+  libtask::wire::Description describe_in_time(const config::Group& group) {
+    sys::Backoff backoff(100ms, 5s);
+    for (;;) {
+      try {
+        return describe(group, [this] { tick(); });
+      } catch (const TaskNotAsked& error) {
+        if (!error.for_want) throw;
+        if (backoff.failures() == 0) spdlog::warn("{}; trying again until it goes well", error.what());
+        if (occasion_ == Occasion::start) leash_.say_why(error.what());
+      }
+      wait(backoff.next(sys::chance()));
+    }
+  }
+
+  bool schema_is_good() {
+    sys::Backoff backoff(100ms, 2s);
+    for (;;) {
+      tick();
+      if (const auto problem = look_at_schema()) {
+        if (!problem->empty()) refuse(*problem);
+        return problem->empty();
+      }
+      wait(backoff.next(sys::chance()));
+    }
+  }
+
+  // Polling does what listening does, so the server behind listen_url may be away. But one that refuses us
+  // for good would do so for ever.
+  bool may_listen() {
+    if (!config_.database.listen || config_.database.listen_url.empty()) return true;
+    try {
+      sql::try_connection(options_for(config_.database.listen_url));
+    } catch (const sql::DatabaseError& error) {
+      const bool for_good = error.remedy() == sql::Remedy::bug;
+      if (for_good) refuse(fmt::format("\"listen_url\" in [database]: {}", error.what()));
+      return !for_good;
+    }
+    return true;
+  }
+
+  sql::ConnectOptions options_for(const std::string& url) {
+    sql::ConnectOptions options;
+    options.url = url;
+    options.application_name = "postpone preflight";
+    options.connect_timeout = config_.database.connect_timeout;
+    options.statement_timeout = config_.database.statement_timeout;
+    options.on_tick = [this] { tick(); };
+    return options;
+  }
+
+  // What is wrong with it; empty = nothing. Nothing when the server cannot be reached.
+  std::optional<std::string> look_at_schema() {
+    const sql::ConnectOptions options = options_for(config_.database.url);
+    try {
+      if (std::string lacking = sql::lacking_privileges(options); !lacking.empty()) return lacking;
+      const auto report = sql::check_schema(options);
+      const bool only_newer = report.state == sql::SchemaReport::State::newer;
+      return only_newer && occasion_ == Occasion::reload ? "" : sql::explain(report);
+    } catch (const sql::DatabaseError& error) {
+      const bool passing = error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict;
+      if (!passing) return std::string(error.what());
+      if (const auto line = outage_.failed(error.what(), sql::Outage::Clock::now()); !line.empty())
+        sys::log_of(sys::Component::database).warn("database: {}", line);
+      if (occasion_ == Occasion::start) leash_.say_why(error.what());  // why it takes so long
+      return std::nullopt;
+    }
+  }
+
+  void wait(std::chrono::milliseconds limit) {
+    const auto until = std::chrono::steady_clock::now() + limit;
+    for (auto now = until - limit; now < until; now = std::chrono::steady_clock::now()) {
+      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(kSlice, until - now));
+      tick();
+    }
+  }
+
+  const config::Config& config_;
+  const Occasion occasion_;
+  const Leash& leash_;
+  LogFollower& log_follower_;
+  sql::Outage outage_;
+};
+
+}  // namespace
+
+board::SubWorkerExit preflight(const config::Config& config, Occasion occasion, const Leash& leash,
+                               LogFollower& rotation) {
+  try {
+    return Preflight(config, occasion, leash, rotation).run();
+  } catch (const GivenUp&) {
+    return board::SubWorkerExit::internal_error;
+  }
+}
+
+}  // namespace postpone::subworker

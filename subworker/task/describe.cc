@@ -1,0 +1,54 @@
+#include "subworker/task/describe.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <chrono>
+#include <csignal>
+
+#include "libtask/wire/frame.h"
+#include "subworker/task/task_environment.h"
+#include "subworker/task/task_process.h"
+#include "sys/process.h"
+
+namespace postpone::subworker {
+namespace {
+
+constexpr std::chrono::seconds kLimit{30};
+constexpr std::size_t kMostBytes = 4 * 1024 * 1024;
+
+// The first line, for a message of one line.
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+}  // namespace
+
+libtask::wire::Description describe(const config::Group& group, const std::function<void()>& waiting) {
+  sys::ProcessSpec spec;
+  spec.executable = group.executable;
+  spec.arguments = {"--describe"};
+  spec.arguments.insert(spec.arguments.end(), group.arguments.begin(), group.arguments.end());
+  spec.environment = task_environment(group);
+  spec.own_process_group = true;
+  spec.user = task_user(group);
+  spec.parent_death_signal = SIGKILL;
+  const auto captured = sys::run_and_capture(spec, kLimit, kMostBytes, waiting);
+  if (!captured.problem.empty()) {
+    const std::string what =
+        fmt::format("task executable {} --describe: {}{}{}", group.executable, captured.problem,
+                    captured.diagnostics.empty() ? "" : ": ", first_line(captured.diagnostics));
+    if (captured.end == sys::Captured::End::status) throw BadTask(what);
+    throw TaskNotAsked(what, sys::is_passing(captured.error_number));
+  }
+  try {
+    auto description = libtask::wire::parse_description(captured.output);
+    if (description.protocol_version == libtask::wire::kProtocolVersion) return description;
+    throw std::runtime_error(fmt::format(
+        "it was built with libtask {} (protocol {}), this is protocol {}: build it again",
+        description.libtask_version, description.protocol_version, libtask::wire::kProtocolVersion));
+  } catch (const std::runtime_error& error) {
+    throw BadTask(fmt::format("task executable {} --describe: {}", group.executable, error.what()));
+  }
+}
+
+}  // namespace postpone::subworker

@@ -1,0 +1,290 @@
+#include "subworker/task/outcome.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "libtask/wire/names.h"
+
+namespace postpone::subworker {
+namespace {
+
+using libtask::wire::ResultStatus;
+using libtask::wire::RetryStrategy;
+using libtask::wire::TaskDescription;
+
+constexpr sql::Seconds kLongestWait = std::chrono::hours(24 * 365);
+
+sql::Outcome begin(const sql::Job& job) {
+  sql::Outcome outcome;
+  outcome.job_id = job.id;
+  outcome.attempt = sql::next_attempt(job.attempts);
+  return outcome;
+}
+
+bool may_delete(sql::Action action, config::DeleteJobs delete_jobs) {
+  if (action == sql::Action::retry || action == sql::Action::release) return false;
+  return delete_jobs == config::DeleteJobs::always ||
+         (delete_jobs == config::DeleteJobs::successful && action == sql::Action::succeed);
+}
+
+void retry_in(sql::Outcome& outcome, sql::Seconds wait, const std::optional<RetryStrategy>& strategy) {
+  outcome.action = sql::Action::retry;
+  outcome.retry_in = wait;
+  if (!strategy) return;
+  outcome.new_priority = strategy->priority;
+  outcome.new_queue = strategy->queue;
+  outcome.new_lock = strategy->lock;
+}
+
+// A failure that the task's retry strategy may turn into a further attempt.
+void fail_or_retry(sql::Outcome& outcome, const TaskDescription& task, bool strategy_applies) {
+  outcome.action = sql::Action::fail;
+  if (!task.retry || !strategy_applies) return;
+  if (auto wait = retry_wait(*task.retry, outcome.attempt - 1)) retry_in(outcome, *wait, task.retry);
+}
+
+// A job that stopped because of this sub-worker and not of its own fault: it waits again whatever its
+// strategy says.
+void interrupted(sql::Outcome& outcome, const char* why) {
+  outcome.cause = sql::Cause::aborted;
+  outcome.message = std::string("interrupted: ") + why;
+  outcome.action = sql::Action::retry;
+}
+
+// A job that was told to stop, and did (or was killed, which `how` says).
+void stopped(sql::Outcome& outcome, StopReason reason, const TaskDescription& task, const std::string& how) {
+  switch (reason) {
+    case StopReason::requested:
+      outcome.cause = sql::Cause::aborted;
+      outcome.message = "aborted on request" + how;
+      outcome.action = sql::Action::abort;
+      return;
+    case StopReason::time_limit:
+      outcome.cause = sql::Cause::timed_out;
+      outcome.message = "time limit exceeded" + how;
+      fail_or_retry(outcome, task, task.retry && task.retry->on_crash);
+      return;
+    case StopReason::shutdown:
+      interrupted(outcome, "its sub-worker was shut down");
+      return;
+    case StopReason::fenced:
+      interrupted(outcome, "its sub-worker could not keep its lease");
+      return;
+    case StopReason::taken:  // has no outcome, see taken_away()
+      interrupted(outcome, "the job is no longer its sub-worker's");
+      return;
+  }
+}
+
+StopReason to_stop_reason(libtask::wire::Abort::Reason reason) {
+  using Reason = libtask::wire::Abort::Reason;
+  switch (reason) {
+    case Reason::requested:
+      return StopReason::requested;
+    case Reason::time_limit:
+      return StopReason::time_limit;
+    case Reason::shutdown:
+      break;
+  }
+  return StopReason::shutdown;
+}
+
+std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::DeferredJob>& deferred) {
+  std::vector<sql::DeferRequest> requests;
+  for (const auto& job : deferred) {
+    sql::DeferRequest request;
+    request.task = job.task;
+    request.args = job.args;
+    request.queue = job.queue;
+    request.priority = job.priority;
+    request.lock = job.lock;
+    request.queueing_lock = job.queueing_lock;
+    if (job.delay_us > 0) request.scheduled_in = std::chrono::microseconds(job.delay_us);
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+// What is impossible in that which the task asked for, a job to be deferred or a changed retry. Empty when
+// nothing.
+std::string fault_of_wishes(const sql::Outcome& outcome, const std::string& task) {
+  if (outcome.action == sql::Action::retry) {
+    sql::DeferRequest next;
+    next.task = task;
+    next.queue = outcome.new_queue.value_or(next.queue);
+    next.lock = outcome.new_lock;
+    return sql::fault_of(next);
+  }
+  for (const sql::DeferRequest& request : outcome.defers)
+    if (std::string fault = sql::fault_of(request); !fault.empty()) return fault;
+  return "";
+}
+
+// It would spoil the whole statement in which it is stored, so it costs this job.
+void refuse_wishes(sql::Outcome& outcome, const std::string& fault) {
+  outcome.action = sql::Action::fail;
+  if (outcome.cause == sql::Cause::succeeded) outcome.cause = sql::Cause::exception;
+  outcome.message +=
+      (outcome.message.empty() ? "it asked for the impossible: " : "; it asked for the impossible: ") + fault;
+  outcome.defers.clear();
+}
+
+double to_mib(std::int64_t bytes) {
+  return std::round(static_cast<double>(bytes) / 1024 / 102.4) / 10;
+}
+
+// One overload for each way a run can end; each completes `outcome`.
+struct Decision {
+  sql::Outcome& outcome;
+  const std::optional<StopReason>& stop;
+  const TaskDescription& task;
+
+  void operator()(const Returned& returned) const {
+    const auto& result = returned.result;
+    outcome.message = result.message;
+    switch (result.status) {
+      case ResultStatus::succeeded:
+        outcome.action = sql::Action::succeed;
+        outcome.cause = sql::Cause::succeeded;
+        outcome.defers = to_requests(result.defers);
+        return;
+      case ResultStatus::exception:
+        return threw(result);
+      case ResultStatus::bad_arguments:  // they will be as bad next time: no retry
+        outcome.cause = sql::Cause::bad_arguments;
+        return;
+      case ResultStatus::unknown_task:
+        outcome.cause = sql::Cause::unknown_task;
+        return;
+      case ResultStatus::aborted:
+        return gave_up(result);
+    }
+  }
+
+  // Told by us, or by a SIGTERM from elsewhere (a service manager that stops the whole family at once), or by
+  // itself.
+  void gave_up(const libtask::wire::Result& result) const {
+    if (stop) return stopped(outcome, *stop, task, "");
+    if (result.abort_reason) return stopped(outcome, to_stop_reason(*result.abort_reason), task, "");
+    outcome.cause = sql::Cause::aborted;
+    outcome.action = sql::Action::abort;
+  }
+
+  void threw(const libtask::wire::Result& result) const {
+    outcome.cause = sql::Cause::exception;
+    outcome.exception_type = result.exception_type;
+    if (result.retry_in_us)
+      return retry_in(outcome, std::chrono::microseconds(*result.retry_in_us), task.retry);
+    fail_or_retry(outcome, task, result.retryable);
+  }
+
+  void operator()(const Died& died) const {
+    (died.report.signalled ? outcome.signal : outcome.exit_status) = died.report.code;
+    const std::string how = sys::to_string(died.report);
+    if (stop) return stopped(outcome, *stop, task, "; the task process ended with " + how);
+    outcome.cause = died.report.signalled ? sql::Cause::signalled : sql::Cause::exited;
+    outcome.message = "the task process ended without a result: " + how;
+    if (died.report.signalled && died.report.code == SIGKILL) blame(died.oom);
+    crashed();
+  }
+
+  void blame(sys::OomWitness::Verdict oom) const {
+    using Verdict = sys::OomWitness::Verdict;
+    if (oom == Verdict::certain) outcome.cause = sql::Cause::memory_limit;
+    outcome.message += oom == Verdict::certain ? "; the kernel sent it, for want of memory"
+                       : oom == Verdict::probable
+                           ? "; probably the kernel sent it: it has killed for want of memory"
+                           : "; somebody sent it";
+  }
+
+  void operator()(const Outgrown& outgrown) const {
+    outcome.cause = sql::Cause::memory_limit;
+    outcome.message = fmt::format("took {} MiB of memory, more than memory_limit ({} MiB)",
+                                  to_mib(outgrown.bytes), to_mib(outgrown.memory_limit));
+    crashed();
+  }
+
+  void operator()(const Garbled& garbled) const {
+    outcome.cause = sql::Cause::protocol_error;
+    outcome.message = "the task process garbled its channel: " + garbled.what;
+    crashed();
+  }
+
+  void operator()(const Flooded& flooded) const {
+    outcome.cause = sql::Cause::output_flood;
+    outcome.message =
+        fmt::format("wrote more than max_output ({} bytes) to stdout and stderr", flooded.max_output);
+    crashed();
+  }
+
+  void crashed() const { fail_or_retry(outcome, task, task.retry && task.retry->on_crash); }
+};
+
+}  // namespace
+
+std::optional<sql::Seconds> retry_wait(const RetryStrategy& strategy, int attempts) {
+  if (strategy.max_attempts && attempts >= *strategy.max_attempts) return std::nullopt;
+  sql::Seconds wait = strategy.wait + strategy.linear_wait * attempts;
+  if (strategy.exponential_wait.count() > 0)
+    wait += sql::Seconds(std::pow(strategy.exponential_wait.count(), static_cast<double>(attempts) + 1));
+  return std::clamp(wait, sql::Seconds(0), kLongestWait);
+}
+
+sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskDescription& task,
+                    config::DeleteJobs delete_jobs) {
+  sql::Outcome outcome = begin(job);
+  outcome.run_time = execution.run_time;
+  outcome.cpu_time = execution.cpu_time;
+  outcome.max_rss_bytes = execution.max_rss_bytes;
+  outcome.stderr_tail = execution.stderr_tail;
+  std::visit(Decision{outcome, execution.stop, task}, execution.end);
+  if (const std::string fault = fault_of_wishes(outcome, job.task); !fault.empty())
+    refuse_wishes(outcome, fault);
+  outcome.delete_job = may_delete(outcome.action, delete_jobs);
+  return outcome;
+}
+
+std::string explain(const sql::Outcome& outcome) {
+  if (outcome.exception_type.empty() || outcome.message.empty())
+    return outcome.exception_type + outcome.message;
+  return outcome.exception_type + ": " + outcome.message;
+}
+
+sql::Outcome taken_away(const sql::Job& job, const Execution& execution) {
+  sql::Outcome outcome = begin(job);
+  outcome.action = sql::Action::abort;
+  outcome.cause = sql::Cause::aborted;
+  outcome.message =
+      "stopped, and no outcome is recorded: the job was deleted, finished or sent back by somebody else "
+      "while "
+      "it ran";
+  outcome.run_time = execution.run_time;
+  outcome.cpu_time = execution.cpu_time;
+  return outcome;
+}
+
+sql::Outcome given_back(const sql::Job& job) {
+  sql::Outcome outcome = begin(job);
+  outcome.action = sql::Action::release;
+  return outcome;
+}
+
+sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
+                          const std::string& executable, config::DeleteJobs delete_jobs) {
+  std::vector<std::string_view> names;
+  for (const TaskDescription& task : description.tasks) names.push_back(task.name);
+  sql::Outcome outcome = begin(job);
+  outcome.cause = sql::Cause::unknown_task;
+  outcome.message = fmt::format("{} has no task \"{}\"; {}", executable, job.task,
+                                libtask::wire::nearest_tasks(job.task, names));
+  outcome.delete_job = may_delete(outcome.action, delete_jobs);
+  return outcome;
+}
+
+}  // namespace postpone::subworker

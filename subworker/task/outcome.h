@@ -1,0 +1,39 @@
+// What becomes of a job after a run: pure functions from what happened and what the task wants to what the
+// database is told.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "config/config.h"
+#include "libtask/wire/description.h"
+#include "sql/job.h"
+#include "subworker/task/execution.h"
+
+namespace postpone::subworker {
+
+// How long a job waits before its next attempt; nothing when the strategy gives it up. `attempts` counts
+// those before the one that just failed. The rule is Procrastinate's: see libtask::wire::RetryStrategy. Waits
+// longer than a year are cut to one.
+std::optional<sql::Seconds> retry_wait(const libtask::wire::RetryStrategy& strategy, int attempts);
+
+// The outcome of a run. `task` is what the task executable says of the job's task. A job that asked for what
+// the database cannot store (a queue name too long) has failed, so that the outcome is one that
+// sql::to_json() takes.
+sql::Outcome decide(const sql::Job& job, const Execution& execution,
+                    const libtask::wire::TaskDescription& task, config::DeleteJobs delete_jobs);
+
+// Type and message of what was thrown, or the message alone: "std::runtime_error: no towel", "int".
+std::string explain(const sql::Outcome& outcome);
+
+// The outcome of a job that was fetched and is not begun: it waits again as if nothing had happened.
+sql::Outcome given_back(const sql::Job& job);
+
+// What is told of a run that was stopped because the job is not ours any more. It is not recorded.
+sql::Outcome taken_away(const sql::Job& job, const Execution& execution);
+
+// The outcome of a job whose task this executable does not have: failed, without a run.
+sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
+                          const std::string& executable, config::DeleteJobs delete_jobs);
+
+}  // namespace postpone::subworker

@@ -1,0 +1,145 @@
+// The task process of a sub-worker: started, greeted, given one job after the other, stopped and buried.
+//
+// It runs in its own process group with no descriptor but its channel, no database credentials in its
+// environment, and stdout and stderr as pipes to here. It dies with the sub-worker (parent-death signal). A
+// run ends in exactly one Execution, whatever the task does; after one that leaves the channel in doubt, or
+// no process at all, alive() is false and the owner starts a fresh TaskProcess.
+//
+//   spawn() ──▶ greet() ──▶ run() … run() ──▶ shut_down()
+//                 │           │
+//                 │           └─ crash, garble, flood, stop: all of it killed and reaped, alive() is false
+//                 └─ BadTask: nothing runs
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "config/config.h"
+#include "libtask/wire/description.h"
+#include "libtask/wire/frame.h"
+#include "sql/job.h"
+#include "subworker/task/execution.h"
+#include "subworker/task/output.h"
+#include "sys/descriptors.h"
+#include "sys/leftovers.h"
+#include "sys/oom.h"
+#include "sys/process.h"
+
+namespace postpone::subworker {
+
+// The task executable cannot be started, or is none that this sub-worker understands. what() says what to do.
+class BadTask : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// The task executable has not answered, which says nothing of what is in it: it could not be started, took
+// too long or was killed.
+class TaskNotAsked : public BadTask {
+ public:
+  TaskNotAsked(const std::string& what, bool for_want_of_means)
+      : BadTask(what), for_want(for_want_of_means) {}
+  const bool for_want;  // of processes, memory or descriptors
+};
+
+// What a run may ask while it waits.
+struct RunHooks {
+  // Called whenever the run has waited for at most 50 ms, at least once every 10 ms in its first moments. The
+  // first reason it returns makes the task stop; `now` means: kill it without grace.
+  struct Stop {
+    StopReason reason;
+    bool now = false;
+  };
+  std::function<std::optional<Stop>(std::chrono::nanoseconds elapsed)> on_tick;
+  std::function<void(std::uint64_t done, std::uint64_t total)> on_progress;
+};
+
+class TaskProcess {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // Starts the group's executable, in the cgroup `cgroup` unless that is empty. Returns at once; the process
+  // gets ready on its own. Lines of its output go to `sink`. Throws sys::SpawnError.
+  TaskProcess(const config::Group& group, std::string cgroup, Output::Sink sink);
+  ~TaskProcess();
+  TaskProcess(const TaskProcess&) = delete;
+  TaskProcess& operator=(const TaskProcess&) = delete;
+
+  // Waits for its hello, checks it and answers. `waiting` is called every 50 ms at least and may throw. Does
+  // nothing when it was greeted before. Throws BadTask, and the process is dead then.
+  void greet(std::chrono::milliseconds limit, const std::function<void()>& waiting);
+
+  // REQUIRES: greeted.
+  const libtask::wire::Description& description() const { return description_; }
+
+  // Runs a job. When it returns nothing lives that the job has started, or survived() says so. REQUIRES:
+  // greeted, alive().
+  Execution run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks);
+
+  // Closes the channel, which tells it to go, gives it `grace`, then kills its group and what forked away
+  // from it.
+  void shut_down(std::chrono::milliseconds grace);
+
+  // Kills what jobs have left behind, which the end of each does too; and a process that was forked late, by
+  // a thread that a job had left in the task process, say. False when something is left all the same.
+  bool kill_leftovers();
+
+  // Hands on what it has written since its last job ended, which belongs to none.
+  void pass_on_output();
+
+  // False once it was reaped. has_ended(): it has died by itself, in between two jobs.
+  bool alive() const { return static_cast<bool>(process_); }
+  bool has_ended() const;
+  // Whether the next job may be given to it: it lives, its channel is silent, and no job has left it in a
+  // state that would break what the next one may rely on (why stands in the log). REQUIRES: no job runs.
+  bool is_sound();
+  // Something that it had started could not be killed (it hangs in the kernel, say) and lives on.
+  bool survived() const { return survived_; }
+  pid_t pid() const { return process_.pid(); }
+  int jobs_served() const { return jobs_served_; }
+  std::chrono::milliseconds age() const;
+
+ private:
+  class Run;
+
+  void spawn();
+  std::optional<libtask::wire::Frame> receive_hello(Clock::time_point deadline,
+                                                    const std::function<void()>& waiting);
+  void accept(const libtask::wire::Hello& hello);
+  [[noreturn]] void give_up(const std::string& problem);
+  bool read_channel();
+  std::size_t drain(Output::Stream stream, std::size_t most, Clock::time_point until);
+  void drain_output();
+  void drain_what_is_there(const std::function<void()>& waiting);
+  void tell_dropped_output();
+  void look_for_damage(bool failed);
+  void damaged(const std::string& how);
+  void send(const libtask::wire::Frame& frame);
+  void look_at_oom();
+  sys::ExitReport kill_all();
+
+  const config::Group& group_;
+  const std::string cgroup_;
+  Output output_;
+  sys::OomWitness oom_;
+  Clock::time_point oom_looked_at_;
+  sys::Process process_;
+  sys::Fd channel_;
+  sys::Fd pipes_[2];  // by Output::Stream
+  libtask::wire::Decoder decoder_;
+  libtask::wire::Description description_;
+  std::optional<sys::Leftovers> leftovers_;  // once greeted
+  std::optional<sys::StandardDescriptors> standard_descriptors_;
+  int dead_children_ = 0;
+  bool greeted_ = false;
+  bool sound_ = true;
+  bool survived_ = false;
+  Clock::time_point started_;
+  int jobs_served_ = 0;
+};
+
+}  // namespace postpone::subworker

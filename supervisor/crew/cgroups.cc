@@ -1,0 +1,76 @@
+#include "supervisor/crew/cgroups.h"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+#include "sys/cgroup.h"
+
+namespace postpone::supervisor {
+namespace {
+
+const std::string kPrefix = "postpone-";
+
+// What is not empty stays: rmdir() refuses.
+void remove_leftovers(const std::string& own) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(own, ignored)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(kPrefix)) continue;
+    const pid_t owner = std::atoi(name.c_str() + kPrefix.size());
+    if (owner > 0 && ::kill(owner, 0) != 0 && errno == ESRCH) sys::remove_cgroup(entry.path());
+  }
+}
+
+void share_memory(const std::string& own, const std::string& base) {
+  if (!sys::is_delegated_cgroup(own)) return;
+  const std::string family = own + "/family";
+  if (!sys::make_cgroup(family) || !sys::enter_cgroup(family)) return;
+  if (sys::share_memory_controller(own)) sys::share_memory_controller(base);
+}
+
+}  // namespace
+
+TaskCgroups::TaskCgroups(std::uint32_t slots) {
+  const auto own = sys::own_cgroup_directory();
+  if (!own) return;
+  remove_leftovers(*own);
+  const std::string base = *own + "/" + kPrefix + std::to_string(::getpid());
+  if (!sys::make_cgroup(base)) return;
+  share_memory(*own, base);
+  base_ = base;
+  grow(slots);
+  if (slots_ < slots) {
+    sys::remove_cgroup(base);
+    base_.clear();
+    return;
+  }
+  spdlog::debug("task processes live in cgroups beneath {}", base_);
+}
+
+void TaskCgroups::grow(std::uint32_t slots) {
+  while (!base_.empty() && slots_ < slots && sys::make_cgroup(path(slots_))) ++slots_;
+}
+
+TaskCgroups::~TaskCgroups() {
+  if (!base_.empty()) sys::remove_cgroup(base_);
+}
+
+std::string TaskCgroups::of(std::uint32_t slot) const {
+  return base_.empty() || slot >= slots_ ? "" : path(slot);
+}
+
+std::string TaskCgroups::path(std::uint32_t slot) const {
+  return base_ + "/task-" + std::to_string(slot);
+}
+
+void TaskCgroups::kill(std::uint32_t slot) const {
+  if (const std::string directory = of(slot); !directory.empty()) sys::kill_cgroup(directory);
+}
+
+}  // namespace postpone::supervisor
