@@ -29,7 +29,7 @@ install(FILES config/reference.toml DESTINATION ${CMAKE_INSTALL_DOCDIR}/config C
 install(FILES packaging/prometheus-rules.yml packaging/grafana-dashboard.json
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT programs)
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs
-        FILES_MATCHING PATTERN "*.md" PATTERN "*.schema.json")
+        FILES_MATCHING PATTERN "*.md" PATTERN "*.schema.json" PATTERN "*.svg")
 install(FILES packaging/logrotate/postpone DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples RENAME logrotate COMPONENT programs)
 
 # Manual pages, and completion where each shell looks. zsh of Debian looks elsewhere for what packages bring.
