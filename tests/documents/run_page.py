@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """run_page.py PAGE BUILD_DIRECTORY CXX_COMPILER
 
-Does what a document tells its reader to do: every block of PAGE (README.md, docs/*.md, manual/*.in), in the order of the page, with the
+Does what a document asks its reader to do: every block of PAGE (README.md, docs/*.md, manual/*.in), in the order of the page, with the
 programs of BUILD_DIRECTORY, beside a server of its own (scripts/with-postgres), since pages make roles, which belong to the whole
 server. It fails, with file:line, for each block that goes otherwise than the page says, and for each that was neither run nor
 says why not (blocks.py tells what a fence may say).
