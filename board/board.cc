@@ -66,6 +66,13 @@ bool is_free(const Grave& grave) {
 
 }  // namespace
 
+// FNV-1a, without its highest bit, so that no name has the number kNoGroup.
+GroupId group_id(std::string_view name) {
+  GroupId hash = 0xcbf29ce484222325;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash >> 1;
+}
+
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
 }
@@ -76,7 +83,7 @@ std::int64_t boot_ns() {
   return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
 
-// The stamp goes first: who sees the state sees since when.
+// The stamp goes first: a reader that sees the state sees since when.
 void Slot::enter(SlotState next) noexcept {
   since_ns.store(now_ns(), std::memory_order_relaxed);
   state.store(next, std::memory_order_seq_cst);
@@ -166,18 +173,18 @@ void Board::check() const {
     throw Damaged("its counts");
 }
 
-void Board::check_slot(std::uint32_t index, std::uint32_t generation) const {
+void Board::check_slot(std::uint32_t index, std::uint32_t generation, std::string_view group) const {
   check();
   const Slot& own = slot(index);
-  const std::uint32_t group = own.group.load();
+  const GroupId serves = own.group.load();
   if (own.generation.load() != generation || own.command.load() > Command::stop_now ||
-      own.state.load() > SlotState::stopping || (group >= kMaxSlots && group != kNoGroup))
+      own.state.load() > SlotState::stopping || (serves != group_id(group) && serves != kNoGroup))
     throw Damaged("slot " + std::to_string(index));
 }
 
-std::uint32_t Board::reset_slot(std::uint32_t index, std::uint32_t group) {
+std::uint32_t Board::reset_slot(std::uint32_t index, GroupId group) {
   Slot& used = slot(index);
-  // 0 means that nobody was ever here: never again, whatever somebody has written there.
+  // 0 means that no incarnation was ever here: never again, whatever a foreign hand has written there.
   const std::uint32_t generation = std::max(used.generation.load(std::memory_order_relaxed) + 1, 1U);
   if (generation <= 1) {
     used.doorbell.init();
@@ -200,8 +207,8 @@ std::uint32_t Board::reset_slot(std::uint32_t index, std::uint32_t group) {
   return generation;
 }
 
-// A reader who finds the same lease before and after the time has read the time of that lease, or a later one
-// of it.
+// A reader that finds the same lease before and after the time has read the time of that lease, or a later
+// one of it.
 void Slot::note_good_lease(std::int64_t lease, std::int64_t begun_ns) noexcept {
   if (good_lease.load() == lease) return good_ns.store(begun_ns);
   good_lease.store(0);

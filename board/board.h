@@ -2,20 +2,19 @@
 //
 // It is a memfd that children inherit by descriptor number, laid out as the fixed structs below: atomics and
 // semaphores, no pointer, no allocator, and no mutex, because the holder of a mutex can be killed. Nothing
-// here blocks but Doorbell::wait(). A page of it that nobody writes costs no memory.
+// here blocks but Doorbell::wait(). A page of it that is never written costs no memory.
 //
-// Who writes what (everybody may read everything, at any time):
+// Which process writes what (any process may read everything, at any time):
 //
-//   supervisor          Header; of each slot: generation, group, command, doorbell; and, while nobody owns
-//                       the slot, all of it
-//   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, lease, holds_permit, task_pid,
-//   runs, counters,
-//                       telemetry, jobs
+//   supervisor          Header; of each slot: generation, group, command, doorbell; and, while no process
+//                       owns the slot, all of it
+//   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, lease, holds_permit, task_pid, runs,
+//                       counters, telemetry, jobs
 //   housekeeper         Header::housekeeper; of each slot: lost_lease, good_lease, good_ns, stop
-//   anyone              a doorbell is rung by anyone, a permit taken and freed by compare-exchange
+//   any process         a doorbell is rung by any process, a permit taken and freed by compare-exchange
 //
-// The supervisor never decides from the board who exists: that it knows from its own children. It reads the
-// board to choose whom to wake, and to tell.
+// The supervisor never decides from the board which processes exist: it knows that from its own children. It
+// reads the board to choose which sub-workers to wake, and to answer questions on the status socket.
 //
 // The right loop at a doorbell, and why:
 //
@@ -46,7 +45,7 @@
 namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
-inline constexpr std::uint32_t kLayoutVersion = 4;   // any change of a struct below raises it
+inline constexpr std::uint32_t kLayoutVersion = 5;   // any change of a struct below raises it
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
 inline constexpr std::uint32_t kJobsPerSlot = 32;  // the most jobs that one sub-worker may hold at a time
@@ -61,9 +60,8 @@ std::int64_t now_ns();
 std::int64_t boot_ns();
 
 // Why a doorbell was rung: bits, because several ringers may have several reasons before one answer.
-inline constexpr std::uint32_t kRungForWork = 1;  // there may be a job
-inline constexpr std::uint32_t kRungForPermit =
-    2;  // a permit is free, or (to an idle holder) somebody wants one
+inline constexpr std::uint32_t kRungForWork = 1;     // there may be a job
+inline constexpr std::uint32_t kRungForPermit = 2;   // a permit is free, or (to an idle holder) is wanted
 inline constexpr std::uint32_t kRungForCommand = 4;  // read `command`, or a signal came
 inline constexpr std::uint32_t kRungForAborts = 8;   // (the housekeeper) a running job may have to stop
 
@@ -73,8 +71,8 @@ inline constexpr std::uint32_t kRungForAborts = 8;   // (the housekeeper) a runn
 // heals.
 class Doorbell {
  public:
-  // Puts the semaphore in place. REQUIRES: nobody uses this doorbell yet (the supervisor, when it makes the
-  // board).
+  // By the supervisor, when it makes the board: puts the semaphore in place. REQUIRES: no process uses this
+  // doorbell yet.
   void init();
 
   // Wakes the waiter, or makes its next wait() return at once. Async-signal-safe.
@@ -86,8 +84,8 @@ class Doorbell {
   // Waits until rung, interrupted by a signal, or `limit` has passed. True when rung. It does not answer().
   bool wait(std::chrono::nanoseconds limit) noexcept;
 
-  // When the first of the rings came that were not answered yet (now_ns()), for whoever measures how long a
-  // wake-up takes. Of meaning only while is_rung(), and right only most of the time: ringers race.
+  // When the first of the rings came that were not answered yet (now_ns()), to measure how long a wake-up
+  // takes. Of meaning only while is_rung(), and right only most of the time: ringers race.
   std::int64_t rung_ns() const noexcept { return rung_ns_.load(std::memory_order_relaxed); }
 
   bool is_rung() const noexcept { return rung_.load(std::memory_order_seq_cst) != 0; }
@@ -111,7 +109,7 @@ class Doorbell {
 //                               running
 //
 //   waiting_for_permit: looking, without a connection yet
-//   stopping: from any state, when told to leave; its end is noticed by pidfd
+//   stopping: from any state, when commanded to leave; the supervisor notices its end by pidfd
 enum class SlotState : std::uint32_t {
   vacant,              // no sub-worker has written here in this generation
   starting,            // connecting, starting its task process
@@ -126,14 +124,20 @@ enum class SlotState : std::uint32_t {
 enum class Command : std::uint32_t {
   run,
   pause,     // fetch nothing, stay
-  leave,     // finish what runs, however long that takes, fetch nothing more, exit; the housekeeper exits at
-             // once, another one follows
+  leave,     // finish what runs, however long that takes, fetch nothing more, exit (the housekeeper: at once)
   drain,     // finish what runs within the grace, fetch nothing more, exit
   stop_now,  // kill the task, record that, exit
 };
 
-// The group of a slot that is not to be woken for work any more.
-inline constexpr std::uint32_t kNoGroup = ~0U;
+// A group, as a number made of its name: every process of the family makes the same one, whatever else its
+// configuration says and wherever the group stands in it. So a reload renumbers nothing, and a ring never
+// reaches a sub-worker of another group. Two names of one configuration share a number with a chance of 2^-44
+// at most (1024 groups); their sub-workers would then be woken for each other's jobs, and find none.
+using GroupId = std::uint64_t;
+GroupId group_id(std::string_view name);
+
+// The group of a slot that is not to be woken for work any more. No name has this number.
+inline constexpr GroupId kNoGroup = ~GroupId{0};
 
 // Where a job stands that a sub-worker holds.
 enum class JobPhase : std::uint32_t {
@@ -144,13 +148,12 @@ enum class JobPhase : std::uint32_t {
 };
 
 // One job that a sub-worker holds. The owner writes `outcome` completely before it stores `ended`, so that
-// whoever finds `ended` after the owner's death may trust the text: the JSON element that
+// a reader that finds `ended` after the owner's death may trust the text: the JSON element that
 // postpone_finish_jobs() takes.
 struct JobEntry {
   std::atomic<std::int64_t> job_id;
   std::atomic<JobPhase> phase;
-  std::atomic<std::uint32_t>
-      outcome_bytes;  // 0 with `ended`: the outcome did not fit, only its owner knows it
+  std::atomic<std::uint32_t> outcome_bytes;  // 0 with `ended`: it did not fit, and only the owner knows it
   char outcome[kMaxOutcomeBytes];
 };
 
@@ -164,14 +167,14 @@ struct Counters {
 
 // Why a job that runs is to be stopped: the housekeeper has asked the database.
 enum class StopWish : std::uint64_t {
-  abort,  // somebody asked to abort it
-  taken,  // its row is gone, has ended, waits again or is another's: whatever holds its lock now may run
+  abort,  // a client has asked to abort it
+  taken,  // its row is gone, has ended, waits again or is another's: another holder of its lock may run
 };
 
 struct Slot {
   // Written by the supervisor.
   std::atomic<std::uint32_t> generation;  // counts the incarnations of this slot; 0 = never used
-  std::atomic<std::uint32_t> group;       // which group of the configuration the slot belongs to, or kNoGroup
+  std::atomic<GroupId> group;             // the group of the configuration that it serves, or kNoGroup
   std::atomic<Command> command;
   Doorbell doorbell;
 
@@ -180,7 +183,7 @@ struct Slot {
   std::atomic<std::uint64_t> stop;
 
   // Written by the housekeeper: a lease of this slot whose row is gone from the database, or that gets no
-  // heartbeats any more. Somebody holds its owner for dead, and may be running its job by now.
+  // heartbeats any more. Other hosts hold its owner for dead, and may be running its job by now.
   std::atomic<std::int64_t> lost_lease;
   // Written by the housekeeper, through note_good_lease(): the lease of this slot that last got a heartbeat,
   // and when that heartbeat was begun, by boot_ns(). One time for each lease: a heartbeat says nothing of a
@@ -239,19 +242,19 @@ struct Header {
   Doorbell housekeeper_doorbell;
   std::atomic<Command> housekeeper_command;
   std::atomic<std::int64_t> housekeeper_heartbeat_ns;
-  // Raised by the supervisor when the log file is to be opened again.
+  // Raised by the supervisor when members are to open the log file again, and to read log_levels.
   std::atomic<std::uint32_t> log_epoch;
-  std::atomic<std::uint64_t>
-      log_levels;  // sys::levels_in_a_word(); 0 = as the configuration has them. Read after log_epoch.
-  // Written by the supervisor: does anybody follow the news of jobs? Else nobody writes them.
+  // sys::levels_in_a_word(); 0 = as the configuration has them. Read after log_epoch.
+  std::atomic<std::uint64_t> log_levels;
+  // Written by the supervisor: does a client follow the news of jobs? Sub-workers write none else.
   std::atomic<std::uint32_t> news_wanted;
   HousekeeperTelemetry housekeeper;
 };
 
 struct Layout;  // Header, permits, graves, slots
 
-// Somebody has written over the board. Whoever finds that out ends, with this line. No std::runtime_error,
-// which many take for a passing trouble of what they were about.
+// A process has written over the board. The member that finds this out ends, with this line. It is no
+// std::runtime_error, because callers treat that as a passing trouble of the one thing they were doing.
 class Damaged : public std::logic_error {
  public:
   explicit Damaged(const std::string& what)
@@ -287,12 +290,12 @@ class Board {
   // Whether it is what it was made as, as far as can be seen in a few words; what is read besides is bounded
   // wherever it is used. Throws Damaged.
   void check() const;
-  // By the owner: that, and whether its slot is its own.
-  void check_slot(std::uint32_t index, std::uint32_t generation) const;
+  // By the owner: that, and whether the slot is that of this incarnation, and of its group or of none.
+  void check_slot(std::uint32_t index, std::uint32_t generation, std::string_view group) const;
 
   // By the supervisor, before the incarnation is started: raises the generation, frees every entry, command =
   // run. Returns the new generation. REQUIRES: no process owns the slot.
-  std::uint32_t reset_slot(std::uint32_t index, std::uint32_t group);
+  std::uint32_t reset_slot(std::uint32_t index, GroupId group);
   // By the supervisor: the slot is to serve another group, and what was counted for the former one is
   // forgotten. REQUIRES: no process owns the slot.
   void clear_counts(std::uint32_t index);
@@ -309,7 +312,7 @@ class Board {
   Layout* layout_;
 };
 
-// A permit in hand; frees it, and rings one sub-worker that waits for one, when it goes. Move-only.
+// A permit in hand; when it goes it is freed, and one sub-worker that waits for a permit is rung. Move-only.
 class Permit {
  public:
   // Takes a free permit for the incarnation (slot, generation); nothing when all are taken.
@@ -333,7 +336,7 @@ class Permit {
   std::uint64_t owner_;
 };
 
-// A job that runs, and under which lease, as the board tells.
+// A job that runs, and under which lease, as the board shows it.
 struct RunningJobView {
   std::uint32_t slot = 0;
   std::uint64_t run = 0;
@@ -350,22 +353,21 @@ void request_stop(const Board& board, const RunningJobView& job, StopWish why);
 // Is there a grave that the housekeeper has not settled yet?
 bool has_open_grave(const Board& board);
 
-// Frees every permit of an incarnation that has ended (by the supervisor): a scan, not a guess. Returns how
-// many.
+// By the supervisor: frees every permit of an incarnation that has ended, found by a scan of all cells.
+// Returns how many.
 int reclaim_permits(const Board& board, std::uint32_t slot, std::uint32_t generation);
 
 // Is a sub-worker waiting for a permit? What a holder asks itself while it does not need its connection.
 bool someone_waits_for_permit(const Board& board);
 
-// For how long somebody has been waiting for a permit; 0 = nobody is.
+// How long the sub-worker that waits longest for a permit has waited; 0 = none waits.
 std::chrono::nanoseconds longest_wait_for_permit(const Board& board);
 
-// Rings an idle sub-worker that holds a connection, so that it gives it up: what one who waits for a permit
-// does.
+// By a sub-worker that waits for a permit: rings an idle one that holds a connection, so that it gives it up.
 void ask_idle_holder_for_permit(const Board& board);
 
 // By the supervisor, when it has changed their number: rings the holders of those that are surplus now, and
-// whoever waits for one.
+// all sub-workers that wait for one.
 void ring_for_changed_permits(const Board& board);
 
 }  // namespace postpone::board

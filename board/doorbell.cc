@@ -1,25 +1,21 @@
 // A latch made of a word (the reasons) and a semaphore, and why it loses no ring.
 //
-//   ring():    puts its bits into the word in one step; whoever found the word zero posts one token
+//   ring():    puts its bits into the word in one step; the ringer that found the word zero posts one token
 //   answer():  takes the tokens that are there, then exchanges the word for zero
 //   wait():    true if the word is not zero; else takes a token (blocking) and looks again
 //
 // 1. A ring before the exchange of answer() is in what answer() returns, and the exchange reads what the ring
-// wrote: all
-//    that happened before the ring is visible to the look for work that follows.
-// 2. A ring after that exchange finds the word zero, or finds it raised by another ring after it. Whoever
-// raised it
-//    posts. wait() either sees the word raised, or it looked before that, and then the token is posted after
-//    that look; the waiter is the only one to take tokens, so it gets this one, looks again and sees the
-//    word, which nobody but itself makes zero.
+//    wrote: all that happened before the ring is visible to the look for work that follows.
+// 2. A ring after that exchange finds the word zero, or finds it raised by another ring after the exchange.
+//    The ringer that raised it posts. wait() either sees the word raised, or it looked before that, and then
+//    the token is posted after that look; the waiter is the only one to take tokens, so it gets this one,
+//    looks again and sees the word, which only the waiter itself makes zero.
 // 3. A token may be left over: its ringer was slow between raising and posting, and answer() came in between.
-// wait() then
-//    goes round once more, sees zero and blocks again. There is at most one such token for each answer(), and
-//    the next answer() takes it.
+//    wait() then goes round once more, sees zero and blocks again. There is at most one such token for each
+//    answer(), and the next answer() takes it.
 // 4. A ringer that is killed between raising and posting leaves the word raised without a token. A wait()
-// that had looked
-//    before sleeps on, and later rings find the word raised and post nothing: the limit of that wait() ends
-//    this, and it finds the word raised.
+//    that had looked before sleeps on, and later rings find the word raised and post nothing: the limit of
+//    that wait() ends this, and it finds the word raised.
 //
 // Waiting for the token is sem_clockwait(), not interprocess_semaphore::timed_wait(). The latter knows no
 // clock but the wall clock: set back by an hour, it would keep every sub-worker asleep for that hour, their
@@ -41,7 +37,7 @@ namespace {
 
 using Semaphore = boost::interprocess::interprocess_semaphore;
 
-// At one time there is one for each ringer that is slow between raising and posting, and one more.
+// At one time there is one token for each ringer that is slow between raising and posting, and one more.
 constexpr int kMostTokens = 10'000;
 
 // Boost's semaphore is a sem_t and nothing else, so that a pointer to one is a pointer to the other.
@@ -84,11 +80,11 @@ void Doorbell::ring(std::uint32_t reasons) noexcept {
   try {
     semaphore_at(semaphore_).post();
   } catch (const boost::interprocess::interprocess_exception&) {
-    // Two thousand million tokens that nobody took: the waiter does not sleep.
+    // Two thousand million tokens that were not taken: the waiter does not sleep.
   }
 }
 
-// More tokens than can be: somebody has written over it. They would be taken one by one for minutes.
+// More tokens than can be: a process has written over it. They would be taken one by one for minutes.
 void Doorbell::start_afresh() noexcept {
   new (semaphore_) Semaphore(0);
 }

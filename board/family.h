@@ -1,5 +1,6 @@
 // The contract between the supervisor and the processes it starts: which descriptors they inherit, how they
-// end, and what they say over the leash. Both sides include this page and nothing else of each other.
+// end, and what they say over the leash. Supervisor and sub-worker include this page, and no file of each
+// other.
 #pragma once
 
 #include <csignal>
@@ -8,21 +9,20 @@
 
 namespace postpone::board {
 
-// Descriptors of a sub-worker and of the housekeeper.
-inline constexpr int kLeashFd =
-    3;  // a SOCK_SEQPACKET socket to the supervisor; its end of file means: the supervisor is gone
+// Descriptors that every member inherits:
+inline constexpr int kLeashFd = 3;  // a SOCK_SEQPACKET socket to the supervisor; its end means: it is gone
 inline constexpr int kBoardFd = 4;  // the board's memfd
 inline constexpr int kConfigFd =
-    5;  // a sealed memfd with the text of the configuration file as the supervisor read it
-// Of the check of a new configuration: another such memfd, with that in force, by whose [log] it logs.
+    5;  // a sealed memfd: the text of the configuration as the supervisor read it
+// The preflight of a reload has one more: such a memfd of the configuration in force, by whose [log] it logs.
 inline constexpr int kLogConfigFd = 6;
 
-// What the kernel sends to a member when the supervisor dies, so that nobody has to wait for the end of the
-// leash. It says nothing by itself.
+// What the kernel sends to a member when the supervisor dies: it interrupts a wait, after which the member
+// finds the end of the leash. The signal says nothing by itself.
 inline constexpr int kSupervisorDeathSignal = SIGPWR;
 
-// What a sub-worker says over the leash. The supervisor believes these words, not the board, about who leases
-// what.
+// What a sub-worker says over the leash. The supervisor believes these words, not the board, about which
+// incarnation has which lease.
 enum class LeashWord : std::uint32_t {
   leased,   // I have registered: lease is my row, rescue it when I die
   started,  // my task process answers; from here on only the database can keep me from getting ready
@@ -35,14 +35,14 @@ struct LeashMessage {
   std::int64_t lease;
 };
 
-// The preflight says nothing of that, but each reason why its answer is no, or, before the family works, not
-// there yet: a datagram of text, cut to so many bytes.
+// The preflight sends none of these messages. It sends each reason why it refuses the configuration, or, at
+// the start, why it cannot answer yet: a datagram of text, cut to so many bytes.
 inline constexpr std::size_t kMostReasonBytes = 1024;
 
 // How a sub-worker ends when it is not killed.
 enum class SubWorkerExit : int {
-  done = 0,            // did what it was told and has nothing left
-  internal_error = 1,  // an error nobody expected; stands in the log
+  done = 0,            // did what it was commanded to, and has nothing left
+  internal_error = 1,  // an error that the program does not expect; stands in the log
   usage = 2,           // cannot make sense of its arguments or the configuration
   bad_task = 3,        // the task executable cannot be started or fails the handshake
   bad_schema = 4,      // the database's schema is missing, or of another version

@@ -1,4 +1,4 @@
-// Values of several words on the board, without a lock: one writer, any number of readers, none of whom ever
+// Values of several words on the board, without a lock: one writer, any number of readers, none of which ever
 // waits.
 //
 //   writer   version odd ─▶ words ─▶ version even
@@ -42,7 +42,7 @@ class Guarded {
     version_.store(writing + 1, std::memory_order_release);
   }
 
-  // By anyone, at any time. Nothing when it was being written each time that we looked.
+  // By any process, at any time. Nothing when it was being written at each try.
   std::optional<T> read() const noexcept {
     std::array<std::uint64_t, kWords> words;
     for (int i = 0; i < kTries; ++i) {

@@ -1,21 +1,20 @@
 // Permits: how they are taken, freed, and handed on without a lock.
 //
-// Nobody sleeps while a permit is free, though the one who frees and the one who waits look at two different
-// words:
+// No sub-worker sleeps while a permit is free, though the giver and the waiter look at two different words:
 //
 //   waiter                                    giver
 //   W1  own state = waiting_for_permit        G1  owner of the cell = 0
 //   W2  looks through the cells again         G2  looks through the states
 //   W3  waits at its doorbell                 G3  rings one that waits
 //
-// All four accesses are sequentially consistent, so there is one order of them that everybody agrees on. If
-// W1 comes before G2, the giver sees the waiter and rings. If not, G1 comes before W2, and the waiter sees
-// the free cell. The same argument holds between one who begins to wait (W1, then
+// All four accesses are sequentially consistent, so there is one order of them on which all processes agree.
+// If W1 comes before G2, the giver sees the waiter and rings. If not, G1 comes before W2, and the waiter sees
+// the free cell. The same argument holds between a sub-worker that begins to wait (W1, then
 // ask_idle_holder_for_permit()) and a holder that turns idle (state = idle, then someone_waits_for_permit()).
 //
-// A giver passes over waiters whose bell it would ring for nothing new: they will look anyway, and of two
-// permits freed at once the second would otherwise ring the same waiter twice. A waiter that dies with the
-// ring in its ear is healed by reclaim_permits(), which rings one more.
+// A giver passes over waiters that are rung for a permit already: they will look anyway, and of two permits
+// freed at once the second would otherwise ring the same waiter twice. A waiter that dies before it answers
+// its ring is healed by reclaim_permits(), which rings one more.
 #include <algorithm>
 #include <utility>
 
@@ -137,7 +136,8 @@ void ask_idle_holder_for_permit(const Board& board) {
   ring_longest(board, is_idle_holder);
 }
 
-// Who takes a surplus one in this moment, by the number as it was, looks at it when it lies down to idle.
+// A sub-worker that takes a surplus permit at this moment, by the number as it was, is not rung: it checks
+// whether its permit is surplus each time that it turns idle.
 void ring_for_changed_permits(const Board& board) {
   for (std::uint32_t i = permits_in_use(board); i < kMaxSlots; ++i)
     if (const std::uint64_t owner = board.permit(i).owner.load(); owner != 0 && slot_of(owner) < kMaxSlots)

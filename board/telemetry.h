@@ -1,5 +1,5 @@
-// What the processes of a family tell of themselves on the board, for the status socket to show. Nothing is
-// decided by it.
+// What the members of a family write of themselves on the board, for the status socket to show. No decision
+// is made by it.
 //
 // Each datum has one writer: the owner of the slot it stands in, or the housekeeper for what stands in the
 // header. Readers never wait and never make a writer wait. Counters and histograms belong to the slot and not
@@ -20,7 +20,7 @@
 namespace postpone::board {
 
 inline constexpr std::size_t kMaxTallies = 256;    // tasks, or queues, that a slot counts by name
-inline constexpr std::size_t kMaxQueueFacts = 64;  // queues whose depth is told by name
+inline constexpr std::size_t kMaxQueueFacts = 64;  // queues whose depth is shown by name
 inline constexpr std::size_t kFailuresKept = 50;
 inline constexpr std::size_t kNewsKept = 128;
 
@@ -106,7 +106,7 @@ struct FailedJob {
   Text<256> message;
 };
 
-// What happened, for who follows it live. Written only while somebody does.
+// What happened, for clients that follow it live. Written only while one does.
 struct News {
   std::int64_t job_id = 0;
   std::int64_t attempt = 0;
@@ -119,7 +119,7 @@ struct News {
   Text<72> queue;
 };
 
-// All that the owner of a slot tells.
+// All that the owner of a slot writes of itself and its jobs.
 struct Telemetry {
   // Counted over all incarnations.
   std::atomic<std::uint64_t> aborted;
@@ -135,11 +135,11 @@ struct Telemetry {
   Ring<FailedJob, kFailuresKept> failures;
   Ring<News, kNewsKept> news;
 
-  // What an incarnation says of itself is not true of the next. By the supervisor, while nobody owns the
-  // slot.
+  // By the supervisor, while no process owns the slot: what an incarnation wrote of itself is not true of the
+  // next one.
   void forget_incarnation() noexcept;
-  // What was counted for a group is not to be counted for the next that the slot serves; totals by name have
-  // no group and stay. By the supervisor, while nobody owns the slot.
+  // By the supervisor, while no process owns the slot: what was counted for one group is not to be counted
+  // for the next one that the slot serves. Totals by name belong to no group, and stay.
   void clear_counts() noexcept;
 };
 
@@ -178,13 +178,13 @@ struct SchedulesFacts {
 // Counts an attempt.
 void count(Tally& tally, Ending ending, std::int64_t run_ns) noexcept;
 
-// All that the housekeeper tells.
+// All that the housekeeper writes of itself and its work.
 struct HousekeeperTelemetry {
   // Counted over all incarnations.
   std::atomic<std::uint64_t> rescued;  // jobs
   std::atomic<std::uint64_t> connections;
   std::atomic<std::uint64_t> reconnects;  // of them those that followed a loss, and no replaced housekeeper
-  // Of attempts that a rescue has ended: nobody else counts those.
+  // Of attempts that a rescue has ended: no sub-worker counts those.
   Tallies ended_tasks;
   Tallies ended_queues;
   Guarded<DatabaseFacts> database;

@@ -5,12 +5,11 @@
 namespace postpone::board {
 namespace {
 
-bool is_one_of(std::uint32_t group, std::span<const std::uint32_t> groups) {
+bool is_one_of(GroupId group, std::span<const GroupId> groups) {
   return std::find(groups.begin(), groups.end(), group) != groups.end();
 }
 
-std::vector<SlotView> idle_by_recency(std::span<const SlotView> slots,
-                                      std::span<const std::uint32_t> groups) {
+std::vector<SlotView> idle_by_recency(std::span<const SlotView> slots, std::span<const GroupId> groups) {
   std::vector<SlotView> idle;
   std::copy_if(slots.begin(), slots.end(), std::back_inserter(idle), [&](const SlotView& s) {
     return is_one_of(s.group, groups) && s.state == SlotState::idle && !s.rung;
@@ -35,7 +34,7 @@ std::vector<SlotView> view(const Board& board) {
   return views;
 }
 
-std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<const std::uint32_t> groups,
+std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<const GroupId> groups,
                                   int count) {
   std::vector<std::uint32_t> chosen;
   for (const SlotView& idle : idle_by_recency(slots, groups)) {
@@ -50,13 +49,20 @@ std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<con
   return chosen;
 }
 
-void wake(const Board& board, std::span<const std::uint32_t> groups, int count) {
-  for (std::uint32_t slot : choose(view(board), groups, count)) board.slot(slot).doorbell.ring(kRungForWork);
+void wake(const Board& board, std::span<const std::string> groups, int count) {
+  std::vector<GroupId> ids;
+  for (const std::string& group : groups) ids.push_back(group_id(group));
+  for (std::uint32_t slot : choose(view(board), ids, count)) board.slot(slot).doorbell.ring(kRungForWork);
 }
 
-void wake_sibling(const Board& board, std::uint32_t group) {
+void wake_sibling(const Board& board, GroupId group) {
   const auto idle = idle_by_recency(view(board), std::span(&group, 1));
   if (!idle.empty()) board.slot(idle.front().slot).doorbell.ring(kRungForWork);
+}
+
+void ring_all(const Board& board, std::uint32_t reasons) {
+  for (const SlotView& slot : view(board)) board.slot(slot.slot).doorbell.ring(reasons);
+  board.header().housekeeper_doorbell.ring(reasons);
 }
 
 }  // namespace postpone::board

@@ -1,10 +1,11 @@
-// Whom to wake for new work. The choice is a pure function of a picture of the board; supervisor, housekeeper
-// and sub-workers all use it.
+// Which sub-workers to wake for new work. The choice is a pure function of a picture of the board;
+// supervisor, housekeeper and sub-workers all use it.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "board/board.h"
@@ -14,28 +15,32 @@ namespace postpone::board {
 // What the choice needs to know of a slot.
 struct SlotView {
   std::uint32_t slot = 0;
-  std::uint32_t group = 0;
+  GroupId group = kNoGroup;
   SlotState state = SlotState::vacant;
   bool rung = false;  // for work
   std::int64_t since_ns = 0;
 };
 
-// The slots in use, as the board tells at this moment. Who was told to leave counts to no group: it would
-// swallow the ring.
+// The slots in use, as the board shows them at this moment. A sub-worker that was commanded to leave counts
+// to no group: it would swallow the ring.
 std::vector<SlotView> view(const Board& board);
 
 // Which slots of these groups to ring for `count` new jobs: the idle ones that are not rung yet, most
 // recently idle first (its caches are warm), never more than there are jobs. When there are fewer than
-// `count` of them, also everyone who is looking: its look may have begun before the jobs were there, and it
-// would lie down without having seen them. Who runs a job looks when that has ended and needs no bell.
-std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<const std::uint32_t> groups,
+// `count` of them, also every one that is looking: its look may have begun before the jobs were there, and it
+// would turn idle without having seen them. One that runs a job looks when the job has ended, and needs no
+// bell.
+std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<const GroupId> groups,
                                   int count);
 
-// Rings those that choose() names.
-void wake(const Board& board, std::span<const std::uint32_t> groups, int count);
+// Rings those that choose() names. `groups` by name.
+void wake(const Board& board, std::span<const std::string> groups, int count);
 
 // Rings the most recently idle slot of `group`, if there is one: the chain by which a sub-worker that found
 // work, and saw that there may be more, lets one sibling look.
-void wake_sibling(const Board& board, std::uint32_t group);
+void wake_sibling(const Board& board, GroupId group);
+
+// Rings every sub-worker and the housekeeper.
+void ring_all(const Board& board, std::uint32_t reasons);
 
 }  // namespace postpone::board

@@ -29,12 +29,12 @@ int Config::total_subworkers() const {
   return total;
 }
 
-std::vector<std::uint32_t> Config::groups_serving(std::string_view queue) const {
-  std::vector<std::uint32_t> serving;
-  for (std::uint32_t i = 0; i < groups.size(); ++i) {
-    const auto& queues = groups[i].queues;
+std::vector<std::string> Config::groups_serving(std::string_view queue) const {
+  std::vector<std::string> serving;
+  for (const Group& group : groups) {
+    const auto& queues = group.queues;
     if (queue.empty() || queues.empty() || std::find(queues.begin(), queues.end(), queue) != queues.end()) {
-      serving.push_back(i);
+      serving.push_back(group.name);
     }
   }
   return serving;

@@ -147,9 +147,9 @@ struct Config {
   Status status;
   std::vector<Group> groups;  // in the order of the file; at least one
 
-  // The groups (indices) whose sub-workers serve this queue; all of them for an empty name, which means: any
-  // queue.
-  std::vector<std::uint32_t> groups_serving(std::string_view queue) const;
+  // The names of the groups whose sub-workers serve this queue; of all groups for an empty name, which means:
+  // any queue.
+  std::vector<std::string> groups_serving(std::string_view queue) const;
   int total_subworkers() const;
   // Pooled connections the sub-workers may hold together: pool_size, or one each.
   int effective_pool_size() const;

@@ -74,21 +74,21 @@ config::Config read_config(const Arguments& arguments, int fd = board::kConfigFd
   return config;
 }
 
-std::uint32_t find_group(const config::Config& config, const std::string& name) {
+const config::Group& find_group(const config::Config& config, const std::string& name) {
   std::string known;
-  for (std::uint32_t i = 0; i < config.groups.size(); ++i) {
-    if (config.groups[i].name == name) return i;
-    known += (known.empty() ? "" : ", ") + config.groups[i].name;
+  for (const config::Group& group : config.groups) {
+    if (group.name == name) return group;
+    known += (known.empty() ? "" : ", ") + group.name;
   }
   spdlog::error("--group: there is no group \"{}\" in the configuration; it has: {}", name, known);
   throw UsageError();
 }
 
 board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Config& config) {
-  const std::uint32_t group = find_group(config, arguments.group);
+  const config::Group& group = find_group(config, arguments.group);
   auto board =
       arguments.by_hand() ? board::Board::create(1, 1) : board::Board::attach(sys::Fd(board::kBoardFd));
-  if (arguments.by_hand()) board.reset_slot(0, group);
+  if (arguments.by_hand()) board.reset_slot(0, board::group_id(group.name));
   Leash leash = arguments.by_hand() ? Leash() : Leash(sys::Fd(board::kLeashFd), arguments.generation);
   install_signal_handlers(board.slot(arguments.slot).doorbell, !arguments.by_hand());
   sys::accept_inquiries();
@@ -100,7 +100,7 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
   identity.slot = arguments.slot;
   identity.generation = arguments.generation;
   identity.cgroup = arguments.cgroup;
-  return SubWorker(config, config.groups[group], board, identity, std::move(leash)).run();
+  return SubWorker(config, group, board, identity, std::move(leash)).run();
 }
 
 board::SubWorkerExit run_housekeeper(const config::Config& config) {

@@ -1,4 +1,4 @@
-// What `postpone-supervisor` can be told.
+// The arguments of `postpone-supervisor`.
 #pragma once
 
 #include <string>

@@ -21,7 +21,7 @@ void Listening::advance() {
   if (std::exchange(facts_.state, listener_.state()) != facts_.state) facts_.since = now;
   if (!notifications.empty()) facts_.last_notification = now;
   const bool established = listener_.take_established();
-  say_what_changed(established);
+  log_changes(established);
   if (established) handlers_.on_established();
   for (const sql::Notification& notification : notifications) handlers_.on_notification(notification);
   arm();
@@ -35,7 +35,7 @@ Listening::Facts Listening::facts() const {
   return facts;
 }
 
-// Waits anew for whatever the listener wants next. The watch is a new one each time: libpq may have closed
+// Waits anew for what the listener wants next. The watch is a new one each time: libpq may have closed
 // its socket and opened another with the same number.
 void Listening::arm() {
   socket_.reset();
@@ -52,7 +52,7 @@ void Listening::arm() {
   }
 }
 
-void Listening::say_what_changed(bool established) {
+void Listening::log_changes(bool established) {
   const auto now = sql::Listener::Clock::now();
   const auto failure = listener_.take_failure();
   if (failure) {

@@ -18,15 +18,15 @@ class Listening {
   struct Handlers {
     std::function<void(const sql::Notification&)> on_notification;
     std::function<void()> on_established;  // after each LISTEN: what was notified before is lost
-    // Before each step on the way to a connection. It may take long: libpq looks up host names, and waits for
-    // their answer, which may be half a minute when no name server is there.
+    // Before each step on the way to a connection. A step may take long: libpq looks up host names, and waits
+    // half a minute for the answer when no name server is there.
     std::function<void()> on_connecting;
   };
 
   // Begins at once. REQUIRES: the handlers' owner outlives it.
   Listening(Loop& loop, sql::ListenOptions options, Handlers handlers);
 
-  // How it stands, for people.
+  // How it stands, for the status socket.
   using Clock = sql::Listener::Clock;
   struct Facts {
     sql::Listener::State state = sql::Listener::State::waiting;
@@ -43,7 +43,7 @@ class Listening {
  private:
   void advance();
   void arm();
-  void say_what_changed(bool established);
+  void log_changes(bool established);
 
   Loop& loop_;
   sql::Listener listener_;

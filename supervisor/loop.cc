@@ -1,7 +1,5 @@
 #include "supervisor/loop.h"
 
-#include <fcntl.h>
-
 #include <utility>  // before Asio: Boost 1.74 forgets it
 
 #include <boost/asio/io_context.hpp>
@@ -15,12 +13,6 @@
 namespace postpone::supervisor {
 namespace asio = boost::asio;
 namespace {
-
-int duplicate(int fd) {
-  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) sys::throw_errno("fcntl F_DUPFD_CLOEXEC");
-  return copy;
-}
 
 // An Asio handler that keeps the promise of loop.h. An operation that is cancelled after its event came in is
 // completed without an error, so the error code alone does not tell; that `alive` is gone, or holds another
@@ -87,7 +79,11 @@ struct Watch::Impl {
 };
 
 Watch::Watch(Loop& loop, int fd)
-    : impl_(new Impl{asio::posix::stream_descriptor(loop.impl().context, duplicate(fd)), {}, {}}) {}
+    : impl_(new Impl{asio::posix::stream_descriptor(loop.impl().context), {}, {}}) {
+  sys::Fd copy = sys::duplicate(fd);
+  impl_->descriptor.assign(copy.get());  // throws, and then the copy is closed
+  copy.release();
+}
 Watch::~Watch() = default;
 Watch::Watch(Watch&&) noexcept = default;
 Watch& Watch::operator=(Watch&&) noexcept = default;

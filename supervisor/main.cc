@@ -25,22 +25,38 @@
 namespace {
 
 using postpone::supervisor::Arguments;
+using postpone::supervisor::Configuration;
+using postpone::supervisor::ConfigurationFile;
 using postpone::supervisor::Exit;
 namespace config = postpone::config;
 
-config::Overrides overrides_of(const Arguments& arguments) {
-  config::Overrides overrides;
-  if (const char* url = std::getenv("POSTPONE_DATABASE_URL"); url && *url) overrides.database_url = url;
-  if (!arguments.database_url.empty()) overrides.database_url = arguments.database_url;
-  if (!arguments.log_level.empty()) overrides.log_level = arguments.log_level;
-  return overrides;
+ConfigurationFile file_of(const Arguments& arguments) {
+  const auto slash = arguments.config_path.rfind('/');
+  ConfigurationFile file;
+  file.path = arguments.config_path;
+  file.directory = slash == std::string::npos ? "." : arguments.config_path.substr(0, slash + 1);
+  if (const char* url = std::getenv("POSTPONE_DATABASE_URL"); url && *url) {
+    file.overrides.database_url = url;
+    file.url_origin = "POSTPONE_DATABASE_URL";
+  }
+  if (!arguments.database_url.empty()) {
+    file.overrides.database_url = arguments.database_url;
+    file.url_origin = "--database-url";
+  }
+  if (!arguments.log_level.empty()) file.overrides.log_level = arguments.log_level;
+  return file;
 }
 
 // A reader of our log that goes away must not take the family with it; and each child takes about four
 // descriptors, of which the usual soft limit knows only 1024.
+// Nor may a signal mask that this process has inherited: a blocked mask survives exec, and would keep SIGTERM
+// and SIGHUP from being heard.
 void prepare_process() {
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGXFSZ, SIG_IGN);  // a log that may not grow is lines that cannot be written
+  ::signal(SIGXFSZ, SIG_IGN);  // a log that may not grow: its lines are lost, and nothing else
   ::signal(SIGUSR1, SIG_IGN);  // until there is a log file to open again …
   ::signal(SIGHUP, SIG_IGN);   // … and a configuration that was read
   rlimit limit{};
@@ -49,45 +65,30 @@ void prepare_process() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Reads the configuration, into `options` too, and opens the log. Nothing when the configuration is wrong,
-// which was said then. Throws std::system_error.
-std::optional<config::Config> begin(const Arguments& arguments, postpone::supervisor::Options& options) {
-  options.config_path = arguments.config_path;
-  options.overrides = overrides_of(arguments);
-  options.one_shot = arguments.one_shot;
-  const auto slash = arguments.config_path.rfind('/');
-  options.config_directory = slash == std::string::npos ? "." : arguments.config_path.substr(0, slash + 1);
-  // The text is read once: what is checked here is what the sub-workers get, whatever happens to the file
-  // meanwhile.
-  options.config_text = postpone::sys::read_whole_file(arguments.config_path);
-  const auto result = config::parse(options.config_text, options.config_directory);
-  for (const auto& problem : result.problems)
-    std::fprintf(stderr, "%s\n", config::to_string(problem, arguments.config_path).c_str());
-  if (!result.config) return std::nullopt;
-  config::Config config = *result.config;
-  config::apply(options.overrides, config);
-  const auto faults = postpone::supervisor::faults_of(config);
-  for (const std::string& fault : faults)
-    std::fprintf(stderr, "%s: %s\n", arguments.config_path.c_str(), fault.c_str());
-  if (!faults.empty()) return std::nullopt;
+// Reads the configuration and opens the log. Nothing when the configuration is wrong; stderr has each reason
+// then. The text is read once: what is checked here is what the sub-workers get, whatever happens to the file
+// meanwhile. Throws std::system_error.
+std::optional<Configuration> begin(const ConfigurationFile& file) {
+  auto reading = postpone::supervisor::read_configuration(file, postpone::sys::read_whole_file(file.path));
+  for (const std::string& fault : reading.faults) std::fprintf(stderr, "%s\n", fault.c_str());
+  if (!reading.configuration) return std::nullopt;
   postpone::sys::init_log({.role = "supervisor", .may_wait = false},
-                          postpone::supervisor::log_options(config.log));
-  return config;
+                          postpone::supervisor::log_options(reading.configuration->config.log));
+  return std::move(reading.configuration);
 }
 
-// What is wrong with the configuration or the log file stays wrong until somebody mends it. What goes wrong
-// later, for want of memory or descriptors, say, may go well the next time: that is `failure`.
+// What is wrong with the configuration or the log file stays wrong until an operator mends it. What goes
+// wrong later, for want of memory or descriptors, say, may go well the next time: that is `failure`.
 Exit run(const Arguments& arguments, postpone::sys::ServiceManager service_manager) {
-  postpone::supervisor::Options options;
-  options.service_manager = std::move(service_manager);
-  std::optional<config::Config> config;
+  postpone::supervisor::Options options{file_of(arguments), arguments.one_shot, std::move(service_manager)};
+  std::optional<Configuration> configuration;
   try {
-    config = begin(arguments, options);
+    configuration = begin(options.file);
   } catch (const std::system_error& error) {
     std::fprintf(stderr, "postpone-supervisor: %s\n", error.what());
   }
-  if (!config) return Exit::configuration;
-  return postpone::supervisor::Supervisor(std::move(*config), std::move(options)).run();
+  if (!configuration) return Exit::configuration;
+  return postpone::supervisor::Supervisor(std::move(*configuration), std::move(options)).run();
 }
 
 // --help and --version are answered, all else is wrong.

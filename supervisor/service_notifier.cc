@@ -18,7 +18,7 @@ std::string usec(ServiceNotifier::Clock::duration time) {
   return std::to_string(duration_cast<microseconds>(time).count());
 }
 
-// systemd wants CLOCK_MONOTONIC, by which it tells this reload from earlier ones.
+// systemd wants CLOCK_MONOTONIC, to know this reload from earlier ones.
 std::string monotonic_usec() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -60,8 +60,8 @@ void ServiceNotifier::tell(const Picture& picture, Clock::time_point now) {
   if (std::exchange(reloaded_, false)) reloading_ = false;
 }
 
-// A manager that did not hear this does not wait for READY=1 either; one that still waits for the first
-// READY=1 is not to take the reload's for it.
+// A manager that did not get this datagram does not wait for READY=1 either. One that still waits for the
+// first READY=1 gets none of this, or it would take the reload's READY=1 for the first.
 void ServiceNotifier::reloading() {
   reloaded_ = false;
   if (!said_.ready) return;

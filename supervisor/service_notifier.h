@@ -1,9 +1,8 @@
-// What the supervisor tells the service manager, and when. Passive: it is told how things stand and what time
-// it is, and sends what is new; a datagram that could not be sent is sent at the next occasion.
+// What the supervisor reports to the service manager, and when. Passive: its owner says how things stand and
+// what time it is, and it sends what is new; a datagram that could not be sent is sent at the next call.
 //
 //   READY=1          once, when jobs can be run: until then, and during a reload, the manager is asked to
-//   wait
-//                    on, since a database that is away for an hour is no reason to give up
+//                    wait on, since a database that is away for an hour is no reason to give up
 //   STATUS=…         whenever the words change
 //   WATCHDOG=1       at half of the time that is allowed, as long as upkeep comes round
 //   RELOADING=1 …    around a reload, and READY=1 again behind it
@@ -33,11 +32,11 @@ class ServiceNotifier {
   };
   void tell(const Picture& picture, Clock::time_point now);
 
-  // Around a reload, whatever becomes of it.
+  // Around a reload, whether it is taken or refused.
   void reloading();
   void reloaded() { reloaded_ = reloading_; }
 
-  // Before what may keep the loop for a while: the time that is allowed begins here.
+  // Before a step that may keep the loop for a while: the time that is allowed begins anew here.
   void feed_watchdog(Clock::time_point now);
 
   // When tell() is to be called at the latest; nothing when that does not matter.

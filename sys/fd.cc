@@ -46,8 +46,14 @@ void throw_errno(const std::string& what) {
   throw std::system_error(error, std::generic_category(), what);
 }
 
-// close() is not repeated after EINTR: Linux has let go of the number by then, and it may already be somebody
-// else's.
+Fd duplicate(int fd, int lowest) {
+  Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, lowest));
+  if (!copy) throw_errno("fcntl F_DUPFD_CLOEXEC");
+  return copy;
+}
+
+// close() is not repeated after EINTR: Linux has let go of the number by then, and it may already stand for
+// another file.
 void Fd::reset(int fd) noexcept {
   if (fd_ >= 0) ::close(fd_);
   fd_ = fd;

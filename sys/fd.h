@@ -40,6 +40,10 @@ struct FdPair {
   Fd second;
 };
 
+// Another descriptor of the same open file, close-on-exec; its number is `lowest` at least. Throws
+// std::system_error.
+Fd duplicate(int fd, int lowest = 0);
+
 // A pipe: `first` is the reading end, `second` the writing end. Throws std::system_error.
 FdPair make_pipe();
 

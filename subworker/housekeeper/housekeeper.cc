@@ -348,8 +348,7 @@ void Housekeeper::watch_due_jobs() {
 }
 
 void Housekeeper::wake_everybody() {
-  for (std::uint32_t group = 0; group < config_.groups.size(); ++group)
-    board::wake(board_, std::span(&group, 1), 1);
+  for (const config::Group& group : config_.groups) board::wake(board_, std::span(&group.name, 1), 1);
 }
 
 void Housekeeper::wake_for(const std::vector<std::string>& queues) {

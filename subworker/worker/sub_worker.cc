@@ -383,7 +383,7 @@ void SubWorker::idle() {
 }
 
 void SubWorker::tick() {
-  board_.check_slot(identity_.slot, identity_.generation);
+  board_.check_slot(identity_.slot, identity_.generation, group_.name);
   slot_.beat();
   log_follower_.look();
   if (!running_) refuse_questions();

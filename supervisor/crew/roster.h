@@ -1,14 +1,14 @@
-// Who sits where. The roster is passive: it is told what happened and what time it is, and answers what is to
-// be done; it starts nothing, signals nothing and knows no clock. Deciding when to spawn stands here,
-// spawning itself in spawn.cc.
+// When members are started and killed. The roster is passive: its owner reports what happened and what time
+// it is, and the roster answers what is to be done; it starts nothing, signals nothing and knows no clock. It
+// decides when to spawn; spawn.cc knows how.
 //
 //   absent ──spawned──▶ starting ──ready──▶ serving
 //     ▲                    │ ended             │ ended
 //     │                    ▼ back-off          ▼ at once
 //     └────────────── (buried) ◀───────────────┘
 //   starting for longer than the deadline (without having said `started`), or silent on the board
-//   for too long: to be killed, then `ended`
-//   follows after unwant(): nobody is spawned again until want()
+//   for too long: to be killed, then `ended` follows
+//   after unwant(): not spawned again until want()
 //
 // A member that dies before it was ready means a bad build or a bad host: it is started again with growing
 // waits, so that there is no respawn storm. One that had served is replaced at once.
@@ -20,12 +20,10 @@
 #include <string>
 #include <vector>
 
+#include "supervisor/crew/member.h"
 #include "sys/backoff.h"
 
 namespace postpone::supervisor {
-
-using Clock = std::chrono::steady_clock;
-using MemberId = std::uint32_t;  // 0 … n-1: the sub-worker of that slot; n, the last: the housekeeper
 
 struct RosterPolicy {
   std::chrono::milliseconds start_deadline{30'000};
@@ -39,24 +37,25 @@ class Roster {
  public:
   enum class State { absent, starting, serving };
 
+  // The last of the members is the housekeeper, all others are sub-workers.
   Roster(MemberId members, const RosterPolicy& policy, Clock::time_point now);
 
-  MemberId size() const { return static_cast<MemberId>(seats_.size()); }
-  State state(MemberId member) const { return seats_[member].state; }
+  MemberId size() const { return static_cast<MemberId>(records_.size()); }
+  State state(MemberId member) const { return records_[member].state; }
   // The lease that the living incarnation last spoke of; 0 = none.
-  std::int64_t lease(MemberId member) const { return seats_[member].lease; }
+  std::int64_t lease(MemberId member) const { return records_[member].lease; }
   // How many there are to be: all that are wanted.
   MemberId wanted() const;
   // Members that have died again and again before they were ready.
   MemberId failing() const;
   // How often in a row this one has; and when it is started again, while it is absent and wanted.
-  int failures(MemberId member) const { return seats_[member].backoff.failures(); }
+  int failures(MemberId member) const { return records_[member].backoff.failures(); }
   std::optional<Clock::time_point> spawn_at(MemberId member) const;
 
   // Members that should live and do not, and whose wait is over.
   std::vector<MemberId> to_spawn(Clock::time_point now) const;
-  // Members that take too long to get ready, or were silent too long. `last_beat` tells when each last showed
-  // that it lives.
+  // Members that take too long to get ready, or were silent too long. `last_beat(member)` is when that member
+  // last showed that it lives.
   struct Overdue {
     MemberId member;
     std::string why;
@@ -66,9 +65,8 @@ class Roster {
 
   void spawned(MemberId member, Clock::time_point now);
   // It was sent SIGKILL; its end is only a matter of time.
-  void killed(MemberId member) { seats_[member].killed = true; }
-  // This process itself was not running for a while (frozen, suspended): nobody's silence before `now`
-  // counts.
+  void killed(MemberId member) { records_[member].killed = true; }
+  // This process itself was not running for a while (frozen, suspended): no silence before `now` counts.
   void thawed(Clock::time_point now) { judge_from_ = now; }
   // The spawn failed, or the member has ended and is buried. `chance` lies in [0, 1). `forgiven`: that is no
   // failure even if it was not ready yet, and the next one follows at once (a reload has to do with it).
@@ -76,10 +74,10 @@ class Roster {
   // one waits for some seconds even if this one had served.
   enum class End { failed, forgiven, refused };
   void ended(MemberId member, Clock::time_point now, double chance, End end = End::failed);
-  // From here on only the database can keep it from getting ready, and that is nobody's fault here.
-  void started(MemberId member) { seats_[member].started = true; }
+  // From here on only the database can keep it from getting ready, and is given all the time that it takes.
+  void started(MemberId member) { records_[member].started = true; }
   void ready(MemberId member);
-  void leased(MemberId member, std::int64_t lease) { seats_[member].lease = lease; }
+  void leased(MemberId member, std::int64_t lease) { records_[member].lease = lease; }
 
   // From now on it is not spawned.
   void unwant(MemberId member) { unwanted_[member] = true; }
@@ -87,14 +85,14 @@ class Roster {
   // Wants a member again, with a clean record. REQUIRES: it is absent.
   void want(MemberId member, Clock::time_point now);
 
-  // For whoever is spawned, or dies, from now on: the living are judged by what they were started with.
+  // For members that are spawned, or die, from now on: the living are judged by what they were started with.
   void set_policy(const RosterPolicy& policy);
 
   // When the next member is to be spawned or may be overdue.
   std::optional<Clock::time_point> next_deadline() const;
 
  private:
-  struct Seat {
+  struct Record {
     State state = State::absent;
     std::int64_t lease = 0;
     // By what it is judged, as the policy was when it was spawned.
@@ -112,7 +110,7 @@ class Roster {
 
   RosterPolicy policy_;
   Clock::time_point judge_from_;
-  std::vector<Seat> seats_;
+  std::vector<Record> records_;
   std::vector<bool> unwanted_;
 };
 
@@ -120,7 +118,7 @@ template <typename LastBeat>
 std::vector<Roster::Overdue> Roster::to_kill(Clock::time_point now, LastBeat last_beat) const {
   std::vector<Overdue> members;
   for (MemberId m = 0; m < size(); ++m) {
-    if (seats_[m].state == State::absent || seats_[m].killed) continue;
+    if (records_[m].state == State::absent || records_[m].killed) continue;
     if (auto why = overdue(m, now, last_beat(m))) members.push_back({m, *why});
   }
   return members;

@@ -17,12 +17,12 @@ Spawned spawn(const Family& family, std::vector<std::string> role,
               const std::vector<sys::InheritedFd>& configs) {
   sys::FdPair leash = sys::make_socketpair(SOCK_SEQPACKET);
   sys::ProcessSpec spec;
-  // Its own copy of the descriptor, which it has until it is the program: ours are nobody's to look at.
+  // Its own copy of the descriptor, which it has until it is the program: it may not look into this process.
   spec.executable = fmt::format("/proc/self/fd/{}", family.program.get());
   spec.arguments = std::move(role);
   spec.arguments.insert(spec.arguments.end(),
                         {"--supervisor", family.supervisor, "--config-directory", family.config_directory});
-  // It sets the score itself: once it cannot be looked into, nobody else can.
+  // It sets the score itself: once it cannot be looked into, no other process can.
   spec.arguments.insert(spec.arguments.end(), {"--oom-score", std::to_string(family.oom_score_adj)});
   if (!family.log_level.empty())
     spec.arguments.insert(spec.arguments.end(), {"--log-level", family.log_level});
@@ -32,8 +32,8 @@ Spawned spawn(const Family& family, std::vector<std::string> role,
     spec.environment.emplace_back("POSTPONE_DATABASE_URL", family.database_url);
   spec.descriptors = {{leash.second.get(), board::kLeashFd}, {family.board_fd, board::kBoardFd}};
   spec.descriptors.insert(spec.descriptors.end(), configs.begin(), configs.end());
-  // A group of its own: what a terminal sends (Ctrl-C, Ctrl-Z) is for the supervisor, who passes on what it
-  // means.
+  // A group of its own: what a terminal sends (Ctrl-C, Ctrl-Z) reaches the supervisor alone, which commands
+  // its members accordingly.
   spec.own_process_group = true;
   spec.parent_death_signal = board::kSupervisorDeathSignal;
   spec.oom_score_adj = family.oom_score_adj;
@@ -76,9 +76,7 @@ sys::Fd open_sub_worker_program() {
   // Above every number that a child's own descriptors may take the place of.
   constexpr int kAboveThose = 16;
   static_assert(kAboveThose > board::kLogConfigFd);
-  sys::Fd lifted(::fcntl(fd.get(), F_DUPFD_CLOEXEC, kAboveThose));
-  if (!lifted) sys::throw_errno("fcntl F_DUPFD_CLOEXEC");
-  return lifted;
+  return sys::duplicate(fd.get(), kAboveThose);
 }
 
 }  // namespace postpone::supervisor

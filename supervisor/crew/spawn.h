@@ -1,5 +1,5 @@
-// How a member of the family is started: which program, which arguments, which descriptors. When is the
-// roster's business.
+// How a member of the family is started: which program, which arguments, which descriptors. The roster
+// decides when.
 #pragma once
 
 #include <string>
@@ -14,14 +14,14 @@ namespace postpone::supervisor {
 // What all members inherit.
 struct Family {
   sys::Fd program;         // postpone-subworker, as it was when we started
-  std::string supervisor;  // who we are, on the database
+  std::string supervisor;  // the name of this supervisor in the database
   std::string config_directory;
-  int config_fd = -1;  // a sealed memfd with the text of the configuration
+  int config_fd = -1;  // a sealed memfd with the text of the configuration in force
   int board_fd = -1;
-  std::string database_url;  // overrides the configuration's; handed on in the environment, which ps does not
-                             // show to others
-  int oom_score_adj = 0;     // of its members; the supervisor's own is lower
-  std::string log_level;     // overrides the configuration's; empty = does not
+  // Overrides the configuration's. Handed on in the environment, which ps does not show to other users.
+  std::string database_url;
+  int oom_score_adj = 0;  // of its members; the supervisor's own is lower
+  std::string log_level;  // overrides the configuration's; empty = does not
 };
 
 struct Spawned {

@@ -3,9 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
-
-#include "board/board.h"
 
 namespace postpone::supervisor {
 namespace {
@@ -19,7 +18,7 @@ const Group* find_group(const Config& config, const std::string& name) {
   return found == config.groups.end() ? nullptr : &*found;
 }
 
-// But for their number, which is a matter of the supervisor alone.
+// But for their number, which the supervisor alone goes by.
 bool same_for_sub_workers(Group now, const Group& next) {
   now.count = next.count;
   return now == next;
@@ -45,12 +44,12 @@ void compare_group(const Group* now, const Group& next, const std::set<std::stri
                                      another_program ? "another task executable" : "changed"));
 }
 
-// What the supervisor alone obeys, and what nobody may change: the rest is for everybody.
+// All but what the supervisor alone goes by, and what cannot change.
 bool same_for_everybody(Config now, const Config& next) {
   now.groups = next.groups;
   now.stalled = next.stalled;
   now.status = next.status;
-  now.log.level = next.log.level;  // told through the board
+  now.log.level = next.log.level;  // the board carries it
   now.log.levels = next.log.levels;
   now.database.pool_size = next.database.pool_size;
   now.database.listen = next.database.listen;
@@ -60,18 +59,24 @@ bool same_for_everybody(Config now, const Config& next) {
   return now == next;
 }
 
-// The housekeeper knows the groups by their place: whom to wake for which queue, and what periodic tasks
-// their executables have. A new one has to hear of dead hosts anew, so it is replaced for what it knows only.
-bool same_groups(const Config& now, const Config& next) {
-  return std::equal(now.groups.begin(), now.groups.end(), next.groups.begin(), next.groups.end(),
-                    [](const Group& a, const Group& b) {
-                      return a.name == b.name && a.queues == b.queues && a.executable == b.executable &&
-                             a.arguments == b.arguments && a.environment == b.environment;
-                    });
+// The housekeeper reads which groups serve a queue, to wake them, and runs their executables, to ask for
+// their periodic tasks. The order of the groups is nothing to it. A new housekeeper has to watch other hosts
+// for stalled_after before it may hold one for dead, so it is replaced only for what it reads.
+bool same_for_housekeeper(const Group& a, const Group& b) {
+  return a.queues == b.queues && a.executable == b.executable && a.arguments == b.arguments &&
+         a.environment == b.environment && a.user == b.user;
+}
+
+bool same_groups_for_housekeeper(const Config& now, const Config& next) {
+  return now.groups.size() == next.groups.size() &&
+         std::all_of(next.groups.begin(), next.groups.end(), [&](const Group& group) {
+           const Group* const former = find_group(now, group.name);
+           return former && same_for_housekeeper(*former, group);
+         });
 }
 
 bool same_for_housekeeper(Config now, const Config& next) {
-  if (!same_groups(now, next) || now.stalled != next.stalled) return false;
+  if (!same_groups_for_housekeeper(now, next) || now.stalled != next.stalled) return false;
   now.supervisor.start_deadline = next.supervisor.start_deadline;
   now.supervisor.subworker_timeout = next.supervisor.subworker_timeout;
   return same_for_everybody(std::move(now), next);
@@ -134,47 +139,53 @@ Change compare(const Config& now, const Config& next, const std::set<std::string
   return change;
 }
 
-Arrangement arrange(std::span<const int> counts, std::span<const Post> posts) {
+Arrangement arrange(std::span<const config::Group> groups, std::span<const SlotUse> slots) {
   Arrangement arrangement;
+  std::map<board::GroupId, std::vector<std::uint32_t>> members;  // slots, by group
   std::vector<std::uint32_t> free;
-  for (std::uint32_t slot = 0; slot < posts.size(); ++slot)
-    if (posts[slot].group == board::kNoGroup && posts[slot].vacant) free.push_back(slot);
-  auto next_free = free.begin();
-  for (std::uint32_t group = 0; group < counts.size(); ++group) {
-    std::vector<std::uint32_t> members;
-    for (std::uint32_t slot = 0; slot < posts.size(); ++slot)
-      if (posts[slot].group == group) members.push_back(slot);
-    // Who is to stay stands in front.
-    std::stable_partition(members.begin(), members.end(), [&](auto slot) { return posts[slot].busy; });
-    auto have = static_cast<int>(members.size());
-    for (; have > counts[group]; --have)
-      arrangement.dismissed.push_back(members[static_cast<std::size_t>(have) - 1]);
-    for (; have < counts[group] && next_free != free.end(); ++have)
-      arrangement.engaged.emplace_back(*next_free++, group);
-    arrangement.waiting += counts[group] - have;
+  for (std::uint32_t slot = 0; slot < slots.size(); ++slot) {
+    if (slots[slot].group != board::kNoGroup)
+      members[slots[slot].group].push_back(slot);
+    else if (slots[slot].vacant)
+      free.push_back(slot);
   }
+  auto next_free = free.begin();
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const auto node = members.extract(board::group_id(groups[i].name));
+    std::vector<std::uint32_t> own = node ? node.mapped() : std::vector<std::uint32_t>();
+    // Those that are to stay stand in front.
+    std::stable_partition(own.begin(), own.end(), [&](auto slot) { return slots[slot].busy; });
+    auto have = static_cast<int>(own.size());
+    for (; have > groups[i].count; --have)
+      arrangement.dismissed.push_back(own[static_cast<std::size_t>(have) - 1]);
+    for (; have < groups[i].count && next_free != free.end(); ++have)
+      arrangement.engaged.emplace_back(*next_free++, i);
+    arrangement.waiting += groups[i].count - have;
+  }
+  for (const auto& [gone, own] : members)
+    arrangement.dismissed.insert(arrangement.dismissed.end(), own.begin(), own.end());
   return arrangement;
 }
 
-std::vector<std::uint32_t> to_replace(std::span<const Incumbent> incumbents,
+std::vector<std::uint32_t> to_replace(std::span<const Candidate> candidates,
                                       std::chrono::steady_clock::time_point now) {
-  std::set<std::uint32_t> proven;  // groups in which somebody serves with the new configuration
-  for (const Incumbent& i : incumbents)
-    if (i.serving && !i.outdated) proven.insert(i.group);
-  const auto holds_up = [&](const Incumbent& i) {
-    if (!i.serving) return true;  // it, or its successor, is on its way up, or cannot start
-    if (!i.told) return false;
-    return !i.busy || (!proven.contains(i.group) && now - i.told_at < kLongJob);
+  std::set<board::GroupId> proven;  // a sub-worker of the group serves with the new configuration
+  for (const Candidate& c : candidates)
+    if (c.serving && !c.outdated) proven.insert(c.group);
+  const auto holds_up = [&](const Candidate& c) {
+    if (!c.serving) return true;  // it, or its successor, is on its way up, or cannot start
+    if (!c.leaving) return false;
+    return !c.busy || (!proven.contains(c.group) && now - c.leaving_since < kLongJob);
   };
-  std::set<std::uint32_t> in_transit;
-  for (const Incumbent& i : incumbents)
-    if (holds_up(i)) in_transit.insert(i.group);
+  std::set<board::GroupId> in_transit;
+  for (const Candidate& c : candidates)
+    if (holds_up(c)) in_transit.insert(c.group);
   std::vector<std::uint32_t> chosen;
   for (const bool busy : {false, true}) {
-    for (const Incumbent& i : incumbents) {
-      if (!i.outdated || i.told || !i.serving || i.busy != busy || in_transit.contains(i.group)) continue;
-      in_transit.insert(i.group);
-      chosen.push_back(i.slot);
+    for (const Candidate& c : candidates) {
+      if (!c.outdated || c.leaving || !c.serving || c.busy != busy || in_transit.contains(c.group)) continue;
+      in_transit.insert(c.group);
+      chosen.push_back(c.slot);
     }
   }
   return chosen;

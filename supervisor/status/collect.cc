@@ -12,24 +12,24 @@ namespace {
 
 constexpr std::size_t kMostTotals = 256;  // by name; the rest is counted together
 
-const char* to_string(board::SlotState state) {
+Activity activity_of(board::SlotState state) {
   switch (state) {
     case board::SlotState::vacant:
-      return "vacant";
+      return Activity::vacant;
     case board::SlotState::starting:
-      return "starting";
+      return Activity::starting;
     case board::SlotState::idle:
-      return "idle";
+      return Activity::idle;
     case board::SlotState::looking:
-      return "looking";
+      return Activity::looking;
     case board::SlotState::waiting_for_permit:
-      return "waiting_for_permit";
+      return Activity::waiting_for_permit;
     case board::SlotState::running:
-      return "running";
+      return Activity::running;
     case board::SlotState::stopping:
-      return "stopping";
+      return Activity::stopping;
   }
-  return "unknown";
+  return Activity::unknown;
 }
 
 double own_cpu_s() {
@@ -88,7 +88,7 @@ SubWorker read_sub_worker(const board::Slot& s, std::uint32_t slot, std::uint32_
   worker.group = group;
   worker.generation = s.generation.load();
   const bool lives = worker.member.pid != 0;
-  worker.activity = lives ? to_string(s.state.load()) : "absent";
+  worker.activity = lives ? activity_of(s.state.load()) : Activity::absent;
   worker.since_ns = s.since_ns.load();
   worker.fetched = s.counters.fetched.load();
   worker.ended = read_endings(s);
@@ -122,7 +122,7 @@ Pool read_pool(const board::Board& board, const Snapshot& s) {
     if (board.permit(i).owner.load() != 0) ++pool.held;
   pool.waiting = static_cast<std::uint32_t>(
       std::count_if(s.sub_workers.begin(), s.sub_workers.end(),
-                    [](const SubWorker& worker) { return worker.activity == "waiting_for_permit"; }));
+                    [](const SubWorker& worker) { return worker.activity == Activity::waiting_for_permit; }));
   pool.longest_wait_ns = board::longest_wait_for_permit(board).count();
   return pool;
 }
@@ -189,13 +189,14 @@ void add_counts(const board::Slot& slot, const Member& member, Counts& counts) {
   counts.wake_up.add(slot.telemetry.wake_up);
 }
 
-Snapshot collect(const board::Board& board, const config::Config& config, const Known& known,
+Snapshot collect(const board::Board& board, const config::Config& config, const SupervisorFacts& known,
                  History& history, Detail detail) {
   Snapshot s;
   s.now_ns = board::now_ns();
   s.now_unix_ns = unix_now_ns();
   s.phase = known.phase;
   s.paused = known.paused;
+  s.standing = known.standing;
   s.supervisor = known.process;
   s.supervisor.cpu_s = own_cpu_s();
   s.supervisor.rss_bytes = sys::resident_bytes(static_cast<pid_t>(known.process.pid));
@@ -204,25 +205,24 @@ Snapshot collect(const board::Board& board, const config::Config& config, const 
   for (const config::Group& group : config.groups)
     s.groups.push_back({group.name, group.queues, former_counts(history, group.name)});
 
-  for (std::uint32_t i = 0; i < known.places.size(); ++i) {
-    const Place& place = known.places[i];
+  for (std::uint32_t i = 0; i < known.slots.size(); ++i) {
+    const SlotFacts& facts = known.slots[i];
     const board::Slot& slot = board.slot(i);
     if (detail == Detail::all) {
       add_totals(slot.telemetry.tasks, history.tasks, s.tasks);
       add_totals(slot.telemetry.queues, history.queues, s.queues);
     }
-    auto group = find_group(s, place.group);
-    if (group == s.groups.size() && !place.in_use) continue;
-    // Who is left of a group that is gone.
+    auto group = find_group(s, facts.group);
+    if (group == s.groups.size() && !facts.in_use) continue;
+    // What is left of a group that is gone.
     if (group == s.groups.size())
-      s.groups.push_back({place.group, {}, former_counts(history, place.group), true});
+      s.groups.push_back({facts.group, {}, former_counts(history, facts.group), true});
     const Member member =
-        with(place.starting, i < history.sub_workers.size() ? history.sub_workers[i] : Member(),
+        with(facts.starting, i < history.sub_workers.size() ? history.sub_workers[i] : Member(),
              slot.heartbeat_ns.load());
     if (detail == Detail::all) add_counts(slot, member, s.groups[group].counts);
-    if (!place.in_use) continue;
+    if (!facts.in_use) continue;
     s.sub_workers.push_back(read_sub_worker(slot, i, static_cast<std::uint32_t>(group), member));
-    s.sub_workers.back().leaving = place.leaving;
   }
   s.pool = read_pool(board, s);
 

@@ -21,26 +21,26 @@ struct Starting {
   std::int64_t next_start_ns = 0;
 };
 
-// A slot. One that nobody uses at the moment has a group still: the one that its counts belong to.
-struct Place {
-  std::string group;     // by name: a reload may have taken it out of the configuration
-  bool in_use = false;   // somebody lives there, or is going to
-  bool leaving = false;  // and takes no further job
+// A slot. One that is not in use at the moment has a group still: the one that its counts belong to.
+struct SlotFacts {
+  std::string group;    // by name: a reload may have taken it out of the configuration
+  bool in_use = false;  // a sub-worker lives there, or is going to
   Starting starting;
 };
 
 std::int64_t unix_now_ns();
 
-// What only the supervisor's own memory holds. Who exists is one of these things, and not read from the
-// board.
-struct Known {
+// What only the supervisor's own memory holds. Which processes exist is one of these things, and not read
+// from the board.
+struct SupervisorFacts {
   Phase phase = Phase::preflight;
   bool paused = false;
+  Standing standing;
   Process process;
   Listen listen;
-  std::vector<Place> places;  // by slot
+  std::vector<SlotFacts> slots;  // by slot
   Starting housekeeper;
-  std::optional<Trouble> preflight_trouble;  // with the database, before anybody else asks for it
+  std::optional<Trouble> preflight_trouble;  // of the first preflight, before the family works
 };
 
 // The last jobs that did not end well. What a slot's ring has overwritten since it was read last is lost, but
@@ -64,8 +64,8 @@ struct History {
   std::vector<Member> sub_workers;  // by slot; may end before the last one
   Member housekeeper;
   std::map<std::string, Counts> former;  // by group: of slots that serve another one by now
-  // Whose totals are told by name; the rest is counted together. Who has a name keeps it, or totals would go
-  // back.
+  // Names whose totals are shown; the rest is counted together. A name that is shown once stays, or totals
+  // would go back.
   std::set<std::string, std::less<>> tasks;
   std::set<std::string, std::less<>> queues;
   Failures failures;
@@ -80,7 +80,7 @@ enum class Detail { state, all };
 // Adds what was counted of a slot, and of the processes that lived there.
 void add_counts(const board::Slot& slot, const Member& member, Counts& counts);
 
-Snapshot collect(const board::Board& board, const config::Config& config, const Known& known,
+Snapshot collect(const board::Board& board, const config::Config& config, const SupervisorFacts& known,
                  History& history, Detail detail);
 
 }  // namespace postpone::supervisor::status

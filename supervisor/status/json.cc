@@ -99,7 +99,7 @@ void write_supervisor(Page& page, const Snapshot& s, const Judgement& judgement)
 }
 
 void write_listen(Page& page, const Listen& listen) {
-  page.field("state", listen.wanted ? std::string_view(listen.connection) : "off");
+  page.field("state", listen.wanted ? kListenStateNames.at(static_cast<std::size_t>(listen.state)) : "off");
   page.at("since", listen.since_ns);
   page.field("reconnects", listen.reconnects);
   page.field("notifications", listen.notifications);
@@ -192,7 +192,7 @@ void write_sub_worker(Page& page, const Snapshot& s, const SubWorker& worker) {
   page.field("slot", worker.slot);
   page.field("group", s.groups.at(worker.group).name);
   page.field("generation", worker.generation);
-  page.field("state", worker.activity);
+  page.field("state", kActivityNames.at(static_cast<std::size_t>(worker.activity)));
   page.at("since", worker.since_ns);
   page.ago("in_state_s", worker.since_ns);
   write_member(page, worker.member);

@@ -15,7 +15,7 @@ inline constexpr int kSchemaVersion = 1;
 
 std::string to_json(const Snapshot& snapshot, const Judgement& judgement);
 
-// An event for who follows them, as server-sent events put it: "event: …\ndata: {…}\n\n".
+// An event for clients that follow, as server-sent events put it: "event: …\ndata: {…}\n\n".
 std::string job_event(const board::News& news, std::uint32_t slot, const std::string& group,
                       std::int64_t now_ns, std::int64_t now_unix_ns);
 // A sub-worker or the housekeeper began or ended. `how`: empty = it was born.

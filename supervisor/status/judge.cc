@@ -13,24 +13,7 @@ bool all_were_ready(const Snapshot& s) {
                      [](const SubWorker& worker) { return worker.member.was_ready; });
 }
 
-// A group of the configuration that nobody serves who takes further jobs; nullptr when there is none.
-const Group* find_unserved(const Snapshot& s) {
-  std::vector<bool> served(s.groups.size());
-  for (const SubWorker& worker : s.sub_workers)
-    if (worker.member.ready && !worker.leaving) served.at(worker.group) = true;
-  for (std::size_t i = 0; i < served.size(); ++i)
-    if (!served[i] && !s.groups[i].gone) return &s.groups[i];
-  return nullptr;
-}
-
-// Once may be an accident; see Roster::failing().
-auto count_failing(const Snapshot& s) {
-  const auto failing = std::count_if(s.sub_workers.begin(), s.sub_workers.end(),
-                                     [](const SubWorker& worker) { return worker.member.failures > 1; });
-  return failing + (s.housekeeper.member.failures > 1 ? 1 : 0);
-}
-
-// What was refused long ago is for the list of stalled jobs to tell.
+// An outcome that was refused long ago stands in the list of stalled jobs.
 auto count_refused(const Snapshot& s) {
   constexpr std::int64_t kRecentNs = 600'000'000'000;
   return std::count_if(s.sub_workers.begin(), s.sub_workers.end(), [&](const SubWorker& worker) {
@@ -48,10 +31,7 @@ double age_s(const Snapshot& s, std::int64_t at_ns) {
 
 std::vector<std::string> troubles(const Snapshot& s) {
   std::vector<std::string> reasons;
-  if (const auto failing = count_failing(s); failing > 0)
-    reasons.push_back(
-        fmt::format("{} of {} processes do not get ready; they are started again with growing waits", failing,
-                    s.sub_workers.size() + 1));
+  if (s.standing.failing > 0) reasons.push_back(failing_words(s.standing));
   // One that was replaced, as by a reload, has ended well, and the next one is on its way.
   const Member& housekeeper = s.housekeeper.member;
   if (housekeeper.pid == 0 && housekeeper.last_end && !housekeeper.last_end->well)
@@ -61,7 +41,7 @@ std::vector<std::string> troubles(const Snapshot& s) {
     reasons.push_back("the database cannot be reached" + because(s.database.last_error));
   if (!s.housekeeper.schedules_trouble.empty())
     reasons.push_back("periodic tasks are not deferred: " + s.housekeeper.schedules_trouble);
-  const bool listens = s.listen.connection == "listening";
+  const bool listens = s.listen.state == ListenState::listening;
   if (s.listen.wanted && !listens && s.listen.last_error)
     reasons.push_back("new jobs are not heard of, only polled for" + because(s.listen.last_error));
   if (s.database.heartbeat_ns != 0 && s.now_ns - s.database.heartbeat_ns > s.fence_after_ns)
@@ -87,7 +67,7 @@ std::string why_not_ready(const Snapshot& s, const Judgement& judgement) {
   if (s.phase == Phase::preflight) return judgement.reasons.front();
   if (s.database.state == DatabaseState::down)
     return "the database cannot be reached" + because(s.database.last_error);
-  if (const Group* group = find_unserved(s)) return "no sub-worker of group " + group->name + " is ready";
+  if (!s.standing.unserved.empty()) return "no sub-worker of group " + s.standing.unserved + " is ready";
   return "";
 }
 

@@ -1,6 +1,6 @@
 // How the family stands, in one word and the reasons for it. Pure.
 //
-//   starting   the preflight runs, or somebody has not been ready for the first time yet
+//   starting   the preflight runs, or a member has not been ready for the first time yet
 //   running    all is as it should be
 //   paused     by SIGTSTP: nothing more is fetched
 //   degraded   it works, or tries to, and something is wrong: the reasons say what

@@ -11,8 +11,8 @@
 namespace postpone::supervisor::status {
 namespace {
 
-// What waits is asked for every few seconds, at worst every 200 (subworker/housekeeper/reporter.cc). An old figure is
-// no figure: a flat line would look like a queue that rests.
+// What waits is asked for every few seconds, at worst every 200 (subworker/housekeeper/reporter.cc). An old
+// figure is no figure: a flat line would look like a queue that rests.
 constexpr std::int64_t kFreshWaiting = 300'000'000'000;
 
 // A label's value within quotes. Names come from the database, so anything may stand in them; what is no
@@ -81,7 +81,7 @@ double unix_time(const Snapshot& s, std::int64_t at_ns) {
 }
 
 void add_supervisor(Page& page, const Snapshot& s, const Judgement& judgement) {
-  page.metric("postpone_build_info", "gauge", "Always 1; the label tells the version of the supervisor.");
+  page.metric("postpone_build_info", "gauge", "Always 1; the label is the version of the supervisor.");
   page.sample(1, label("version", s.supervisor.version));
   page.metric("postpone_state", "gauge", "1 for the state that the supervisor is in, 0 for the others.");
   for (std::size_t i = 0; i < kStateNames.size(); ++i)
@@ -103,7 +103,7 @@ void add_database(Page& page, const Snapshot& s) {
   const Database& d = s.database;
   if (d.state != DatabaseState::unknown)
     page.single("postpone_database_up", "gauge",
-                "1 while the housekeeper is connected, 0 while it tries; left out while nobody can tell.",
+                "1 while the housekeeper is connected, 0 while it tries; left out while it is not known.",
                 d.state == DatabaseState::up ? 1 : 0);
   page.single("postpone_database_connects_total", "counter", "Connections that the housekeeper has made.",
               d.connections);
@@ -114,7 +114,7 @@ void add_database(Page& page, const Snapshot& s) {
               "How old heartbeats may grow before tasks are stopped ([supervisor] fence_after).",
               seconds(s.fence_after_ns));
   page.single("postpone_listening", "gauge", "1 while new jobs are heard of by LISTEN.",
-              s.listen.connection == "listening" ? 1 : 0);
+              s.listen.state == ListenState::listening ? 1 : 0);
   page.single("postpone_listen_reconnects_total", "counter", "How often LISTEN was begun anew.",
               s.listen.reconnects);
   page.single("postpone_notifications_total", "counter", "Notifications that came in.",
@@ -131,18 +131,15 @@ void add_database(Page& page, const Snapshot& s) {
 
 // Sums over the sub-workers that a group has at the moment.
 struct GroupSum {
-  std::map<std::string, int> states;
+  std::map<Activity, int> activities;
   std::int64_t task_rss_bytes = 0;
 };
-
-constexpr std::array<const char*, 8> kActivities{
-    "absent", "vacant", "starting", "idle", "looking", "waiting_for_permit", "running", "stopping"};
 
 std::vector<GroupSum> sum_up(const Snapshot& s) {
   std::vector<GroupSum> sums(s.groups.size());
   for (const SubWorker& worker : s.sub_workers) {
     GroupSum& sum = sums.at(worker.group);
-    ++sum.states[worker.activity];
+    ++sum.activities[worker.activity];
     if (worker.task) sum.task_rss_bytes += worker.task->rss_bytes;
   }
   return sums;
@@ -156,9 +153,10 @@ void add_groups(Page& page, const Snapshot& s) {
   };
   page.metric("postpone_subworkers", "gauge", "Sub-workers by what they are doing.");
   each([&](const std::string& group, const GroupSum& sum, const Counts&) {
-    for (const char* activity : kActivities) {
-      const auto found = sum.states.find(activity);
-      page.sample(found == sum.states.end() ? 0 : found->second, group + "," + label("state", activity));
+    for (std::size_t i = 0; i < static_cast<std::size_t>(Activity::unknown); ++i) {
+      const auto found = sum.activities.find(static_cast<Activity>(i));
+      page.sample(found == sum.activities.end() ? 0 : found->second,
+                  group + "," + label("state", kActivityNames.at(i)));
     }
   });
   page.metric("postpone_subworker_starts_total", "counter", "Sub-workers that were started.");

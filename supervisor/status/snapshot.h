@@ -1,5 +1,5 @@
-// Everything that the status socket tells, as plain values of one moment. What makes texts of it (json.cc,
-// metrics.cc, judge.cc) are pure functions of this struct, and know no clock and no board.
+// Everything that the status socket shows, as plain values of one moment. The functions that make texts of it
+// (json.cc, metrics.cc, judge.cc) are pure, and know no clock and no board.
 //
 // Times are nanoseconds of CLOCK_MONOTONIC, as on the board, 0 = never; `now_ns` is the moment they are to be
 // compared with, and `now_unix_ns` the same moment for people.
@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "board/telemetry.h"
+#include "sql/listener.h"
+#include "supervisor/crew/standing.h"
 
 namespace postpone::supervisor::status {
 
@@ -25,7 +27,7 @@ inline constexpr std::array<const char*, 5> kStateNames{"starting", "running", "
 inline constexpr std::array<const char*, board::kEndings> kEndingNames{"succeeded", "failed", "retried",
                                                                        "aborted"};
 
-// Pages tell times in seconds.
+// Pages show times in seconds.
 constexpr double seconds(std::int64_t ns) {
   return static_cast<double>(ns) / 1e9;
 }
@@ -50,14 +52,14 @@ struct Process {
   std::string name;  // "host:pid:start time", as in postpone_workers
   std::int64_t pid = 0;
   std::int64_t started_ns = 0;
-  std::int64_t started_unix_ns = 0;  // as the clock was then: this is what restarts are told by
+  std::int64_t started_unix_ns = 0;  // as the clock was then: readers recognize a restart by it
   std::string config_file;
   std::optional<Reload> last_reload;
   double cpu_s = 0;
   std::int64_t rss_bytes = 0;
 };
 
-// Only the housekeeper knows. While there is none, or it has not tried yet, nobody does.
+// As the housekeeper found it; unknown while there is none, or it has not tried yet.
 enum class DatabaseState { unknown, up, down };
 inline constexpr std::array<const char*, 3> kDatabaseStateNames{"unknown", "up", "down"};
 
@@ -71,9 +73,13 @@ struct Database {
   std::optional<Trouble> last_error;
 };
 
+using ListenState = sql::Listener::State;
+inline constexpr std::array<const char*, 3> kListenStateNames{"waiting", "connecting", "listening"};
+static_assert(static_cast<std::size_t>(ListenState::listening) == 2);
+
 struct Listen {
-  bool wanted = false;     // [database] listen
-  std::string connection;  // waiting, connecting, listening
+  bool wanted = false;  // [database] listen
+  ListenState state = ListenState::waiting;
   std::int64_t since_ns = 0;
   int reconnects = 0;
   std::uint64_t notifications = 0;
@@ -120,13 +126,28 @@ struct Job {
   std::optional<board::Progress> progress;
 };
 
+// What a sub-worker does: board::SlotState, if it lives.
+enum class Activity {
+  absent,
+  vacant,
+  starting,
+  idle,
+  looking,
+  waiting_for_permit,
+  running,
+  stopping,
+  unknown
+};
+inline constexpr std::array<const char*, 9> kActivityNames{"absent",  "vacant",   "starting",
+                                                           "idle",    "looking",  "waiting_for_permit",
+                                                           "running", "stopping", "unknown"};
+
 struct SubWorker {
   Member member;
   std::uint32_t slot = 0;
   std::uint32_t group = 0;  // index in Snapshot::groups
   std::uint32_t generation = 0;
-  bool leaving = false;  // takes no further job: it is replaced, or no longer wanted
-  std::string activity;  // vacant, starting, idle, …
+  Activity activity = Activity::absent;
   std::int64_t since_ns = 0;
   std::int64_t lease = 0;          // worker_id
   std::int64_t unrecorded_ns = 0;  // when it last left an outcome, which the database refuses, to people
@@ -156,7 +177,7 @@ struct Counts {
 struct Group {
   std::string name;
   std::vector<std::string> queues;  // empty = all
-  Counts counts;                    // of those who serve it, and of those who did
+  Counts counts;                    // of the slots that serve it, and of those that did
   bool gone = false;                // a reload took it out of the configuration
 };
 
@@ -168,7 +189,7 @@ struct Total {
 using Totals = std::map<std::string, Total>;
 
 struct Failure {
-  std::optional<std::uint32_t> slot;  // nothing = told by the housekeeper, of a dead worker
+  std::optional<std::uint32_t> slot;  // nothing = the housekeeper wrote it, of a dead worker
   board::FailedJob facts;
 };
 
@@ -177,6 +198,7 @@ struct Snapshot {
   std::int64_t now_unix_ns = 0;
   Phase phase = Phase::preflight;
   bool paused = false;
+  Standing standing;  // how complete the crew is
   Process supervisor;
   Database database;
   Listen listen;

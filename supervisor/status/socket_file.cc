@@ -46,8 +46,8 @@ sockaddr_un address_of(const std::string& path) {
   return address;
 }
 
-// Throws unless nobody is there: only a refused connection says so. (EAGAIN is one who lives and has a full
-// backlog, EPROTOTYPE one who lives and speaks in datagrams; EACCES says nothing.)
+// Throws unless no process listens: only a refused connection says so. (EAGAIN: one listens and has a full
+// backlog; EPROTOTYPE: one listens for datagrams; EACCES says nothing.)
 void make_sure_that_it_is_stale(const std::string& path) {
   const sys::Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe) refuse_errno(path, "cannot make a socket");
@@ -69,7 +69,7 @@ std::string by_descriptor(const sys::Fd& fd) {
   return "/proc/self/fd/" + std::to_string(fd.get());
 }
 
-// Who wrote his number into the lock file; for a message.
+// The process that wrote its number into the lock file; for a message.
 std::string owner_of(int lock_fd) {
   char text[32] = {};
   const ssize_t n = ::pread(lock_fd, text, sizeof text - 1, 0);
@@ -129,8 +129,8 @@ void SocketFile::clear_path() const {
   if (::unlink(path_.c_str()) != 0 && errno != ENOENT) refuse_errno(path_, "cannot remove the stale socket");
 }
 
-// Nobody may connect before group and mode are as they should be: until then it belongs to us alone, and
-// nobody listens.
+// No client may connect before group and mode are as they should be: until then it belongs to this user
+// alone, and no process listens.
 void SocketFile::bind_and_listen(int mode, const std::string& group) {
   const ::group* entry = group.empty() ? nullptr : ::getgrnam(group.c_str());
   if (!group.empty() && entry == nullptr) refuse_for_good(path_, "there is no group " + group);

@@ -34,7 +34,7 @@ class SocketFile {
   SocketFile& operator=(const SocketFile&) = delete;
 
   int fd() const { return socket_.get(); }  // listening, not blocking
-  // False when somebody has removed it, or put something else in its place.
+  // False when it was removed, or something else was put in its place.
   bool is_there() const;
 
  private:

@@ -107,6 +107,31 @@ TEST(BoardSlot, EachIncarnationStartsAfresh) {
   EXPECT_FALSE(slot.doorbell.is_rung());
 }
 
+TEST(BoardSlot, IsOfItsIncarnationAndItsGroup) {
+  Board board = Board::create(1, 1);
+  const auto damaged = [&](std::uint32_t generation, const std::string& group) {
+    try {
+      board.check_slot(0, generation, group);
+    } catch (const Damaged&) {
+      return true;
+    }
+    return false;
+  };
+  board.reset_slot(0, group_id("kitchen"));
+  EXPECT_FALSE(damaged(1, "kitchen"));
+  EXPECT_TRUE(damaged(2, "kitchen"));
+  EXPECT_TRUE(damaged(1, "bar"));
+  board.slot(0).group.store(kNoGroup);
+  EXPECT_FALSE(damaged(1, "kitchen")) << "it was dismissed";
+}
+
+TEST(GroupId, IsMadeOfTheNameAlone) {
+  EXPECT_EQ(group_id("kitchen"), group_id(std::string("kit") + "chen"));
+  EXPECT_NE(group_id("kitchen"), group_id("Kitchen"));
+  EXPECT_NE(group_id("ab"), group_id("ba"));
+  EXPECT_NE(group_id(""), kNoGroup);
+}
+
 TEST(BoardSlot, EnteringAStateStampsIt) {
   Board board = Board::create(1, 1);
   board.reset_slot(0, 0);

@@ -59,6 +59,15 @@ TEST_F(SupervisorExit, Is0AfterASignal) {
   EXPECT_EQ(family.stop().code, 0) << family.log();
 }
 
+TEST_F(SupervisorExit, Is0AfterASignalThatWasBlockedWhereItWasStarted) {
+  const std::string wrapper = files_.file("supervisor");
+  std::ofstream(wrapper) << "#!/bin/sh\nexec env --block-signal " POSTPONE_SUPERVISOR " \"$@\"\n";
+  std::filesystem::permissions(wrapper, std::filesystem::perms::owner_all);
+  Family family(database_.url(), group("m", kMisbehave, 1), {.program = wrapper});
+  family.wait_until_ready(1);
+  EXPECT_EQ(family.stop().code, 0) << family.log();
+}
+
 TEST_F(SupervisorExit, Is0AfterASecondSignalThatInterruptsAJob) {
   Family family(database_.url(), group("m", kMisbehave, 1));
   family.wait_until_ready(1);
@@ -90,6 +99,35 @@ TEST_F(SupervisorExit, Is3ForAUrlThatIsNone) {
   }
 }
 
+TEST_F(SupervisorExit, Is3ForAUrlThatIsNoneAndNamesWhereItStands) {
+  const std::string wrong = "postgres://u:p%zz@h/d";
+  const auto path = config(group("m", kMisbehave, 1));
+  const auto by_option = run({POSTPONE_SUPERVISOR, "--config", path, "--database-url", wrong});
+  EXPECT_EQ(by_option.exit_status, 3);
+  EXPECT_THAT(by_option.errors, testing::StartsWith("--database-url: the database url is not valid"));
+  const auto by_variable = run_program({POSTPONE_SUPERVISOR, "--config", path},
+                                       {.environment = {{"POSTPONE_DATABASE_URL", wrong}}});
+  EXPECT_EQ(by_variable.exit_status, 3);
+  EXPECT_THAT(by_variable.errors,
+              testing::StartsWith("POSTPONE_DATABASE_URL: the database url is not valid"));
+}
+
+TEST_F(SupervisorExit, Is3ForALogFileThatIsAnotherFileOfIts) {
+  const std::string tasks = files_.file("tasks");
+  std::filesystem::copy_file(kMisbehave, tasks);
+  const std::string socket = files_.file("s");
+  std::filesystem::create_hard_link(tasks, files_.file("link"));
+  for (const std::string& log :
+       {files_.file("config.toml"), tasks, files_.file("link"), socket, socket + ".lock"}) {
+    const std::string text =
+        "[log]\nfile = \"" + log + "\"\n[status]\nsocket = \"" + socket + "\"\n" + group("m", tasks, 1);
+    const auto started = run({POSTPONE_SUPERVISOR, "--config", config(text)});
+    EXPECT_EQ(started.exit_status, 3) << log;
+    EXPECT_THAT(started.errors, HasSubstr("\"file\" in [log]: " + log + " is the ")) << log;
+    EXPECT_EQ(read_file(files_.file("config.toml")), text);
+  }
+}
+
 TEST_F(SupervisorExit, ConfigCheckAsksTheTaskExecutablesWhenItIsToldTo) {
   const auto good = run({POSTPONE_CLI, "config", "check", "--tasks", config(group("m", kMisbehave, 1))});
   EXPECT_EQ(good.exit_status, 0) << good.errors;
@@ -115,6 +153,14 @@ TEST_F(SupervisorExit, Is3WhenItMayOpenTooFewFilesAndSaysHowManyItNeeds) {
       run({"/bin/sh", "-c", std::string("ulimit -n 32; exec ") + POSTPONE_SUPERVISOR + " --config " + path});
   EXPECT_EQ(started.exit_status, 3) << started.errors;
   EXPECT_THAT(started.errors, HasSubstr("need 60 open files in the supervisor, and it may have 32"));
+}
+
+TEST_F(SupervisorExit, Is3WhenItMayHaveTooFewPendingSignals) {
+  const auto path = config(group("m", kMisbehave, 3));
+  const auto started =
+      run({"/bin/bash", "-c", std::string("ulimit -i 2; exec ") + POSTPONE_SUPERVISOR + " --config " + path});
+  EXPECT_EQ(started.exit_status, 3) << started.errors;
+  EXPECT_THAT(started.errors, HasSubstr("raise the limit (ulimit -i, LimitSIGPENDING=)"));
 }
 
 // As many as were asked for are enough, with a job, a reload and somebody at the status socket.
@@ -166,6 +212,23 @@ TEST_F(SupervisorExit, Is3WhenItsSharedMemoryIsLargerThanAFileMayBe) {
 TEST_F(SupervisorExit, Is0WhenOneShotHasNothingLeftToDo) {
   EXPECT_EQ(
       run({POSTPONE_SUPERVISOR, "--one-shot", "--config", config(group("m", kMisbehave, 1))}).exit_status, 0);
+}
+
+// A job that waits for a group that does not start would wait for ever.
+TEST_F(SupervisorExit, Is1WhenOneShotHasAGroupThatDoesNotGetReady) {
+  const std::string tasks = files_.file("tasks");
+  std::ofstream(tasks) << "#!/bin/sh\n[ \"$1\" = --describe ] || exit 1\nexec " << kMisbehave << " \"$@\"\n";
+  std::filesystem::permissions(tasks, std::filesystem::perms::owner_all);
+  database_.execute(
+      "SELECT postpone_defer('misbehave.noop', queue => q) FROM unnest(ARRAY['good', 'bad']) AS q");
+  const auto ended = run({POSTPONE_SUPERVISOR, "--one-shot", "--config",
+                          config("[supervisor]\nrespawn_backoff = \"10ms\"\n" + group("good", kMisbehave, 2) +
+                                 group("bad", tasks, 1))});
+  EXPECT_EQ(ended.exit_status, 1) << ended.errors;
+  EXPECT_THAT(ended.errors + ended.output,
+              HasSubstr("1 sub-workers do not get ready: the jobs of their groups"));
+  EXPECT_EQ(count("procrastinate_jobs WHERE status = 'succeeded' AND queue_name = 'good'"), "1");
+  EXPECT_EQ(count("procrastinate_jobs WHERE status = 'todo' AND queue_name = 'bad'"), "1");
 }
 
 TEST_F(SupervisorExit, Is1WhenTheCheckBeforeTheStartIsKilled) {

@@ -255,11 +255,26 @@ TEST_F(Reload, ANewGroupIsServedAtOnceAndAVanishedOneNoMore) {
   const auto late = defer("misbehave.noop", "new");
   EXPECT_TRUE(becomes(late, "succeeded")) << "heard of by NOTIFY: " << family.log();
   const auto other = defer("misbehave.noop", "m");
-  EXPECT_TRUE(becomes(other, "succeeded")) << "its group has another number now";
+  EXPECT_TRUE(becomes(other, "succeeded")) << "its group stands in another place now";
   const auto forsaken = defer("misbehave.noop", "old");
   EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded") &&
               becomes(defer("misbehave.noop", "new"), "succeeded"));
   EXPECT_EQ(status(forsaken), "todo");
+  EXPECT_EQ(family.stop().code, 0);
+}
+
+TEST_F(Reload, GroupsThatOnlyChangePlacesReplaceNoMemberAndAreWokenAsBefore) {
+  const std::string m = group("m", kMisbehave, 1), t = group("t", kTestTasks, 1);
+  Family family(database_.url(), kNoPolling + m + t);
+  family.wait_until_ready(2);
+  const auto before = family.processes("postpone: ");
+  EXPECT_THAT(reload(family, kNoPolling + t + m), HasSubstr("in force"));
+  ASSERT_TRUE(idles(family, "", 2));
+  EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded")) << family.log();
+  EXPECT_TRUE(becomes(defer("test.tick", "t"), "succeeded")) << family.log();
+  const auto due = sql("SELECT postpone_defer('test.tick', queue => 't', scheduled_at => now() + '1s')");
+  EXPECT_TRUE(becomes(due, "succeeded")) << "woken by the housekeeper: " << family.log();
+  EXPECT_EQ(family.processes("postpone: "), before);
   EXPECT_EQ(family.stop().code, 0);
 }
 

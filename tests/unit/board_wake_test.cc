@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include <array>
+#include <string>
+#include <vector>
 
 namespace postpone::board {
 namespace {
@@ -10,9 +12,9 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr std::array<std::uint32_t, 1> kKitchen{0};
-constexpr std::array<std::uint32_t, 1> kOffice{1};
-constexpr std::array<std::uint32_t, 2> kBoth{0, 1};
+constexpr std::array<GroupId, 1> kKitchen{0};
+constexpr std::array<GroupId, 1> kOffice{1};
+constexpr std::array<GroupId, 2> kBoth{0, 1};
 
 SlotView kitchen(std::uint32_t slot, SlotState state, std::int64_t since_ns = 0) {
   return {.slot = slot, .group = kKitchen[0], .state = state, .since_ns = since_ns};
@@ -73,14 +75,14 @@ TEST(Wake, TheBusyAndTheLeavingStayUntouched) {
 TEST(Wake, WhoWasToldToLeaveWouldSwallowTheRing) {
   const Board board = [] {
     Board made = Board::create(2, 2);
-    for (std::uint32_t slot = 0; slot < 2; ++slot) made.reset_slot(slot, kKitchen[0]);
+    for (std::uint32_t slot = 0; slot < 2; ++slot) made.reset_slot(slot, group_id("kitchen"));
     return made;
   }();
   board.slot(0).enter(SlotState::idle);
   board.slot(1).enter(SlotState::idle);
   board.slot(1).since_ns.store(board.slot(0).since_ns.load() + 1);
   board.slot(1).command.store(Command::leave);
-  wake(board, kKitchen, 1);
+  wake(board, std::vector<std::string>{"office", "kitchen"}, 1);
   EXPECT_TRUE(board.slot(0).doorbell.is_rung());
   EXPECT_FALSE(board.slot(1).doorbell.is_rung());
 }
@@ -90,7 +92,7 @@ TEST(Wake, OtherGroupsSleepOn) {
                                     office(2, SlotState::looking), office(3, SlotState::idle, 20)};
   EXPECT_THAT(choose(slots, kKitchen, 4), ElementsAre(0));
   EXPECT_THAT(choose(slots, kOffice, 2), ElementsAre(1, 3));
-  EXPECT_THAT(choose(slots, std::span<const std::uint32_t>(), 4), IsEmpty());
+  EXPECT_THAT(choose(slots, std::span<const GroupId>(), 4), IsEmpty());
 }
 
 TEST(Wake, GroupsOfTheSameQueueShareTheJobsByRecencyAlone) {

@@ -295,12 +295,13 @@ TEST_F(ConfigTest, MakesRelativeDirectoriesAbsolute) {
 TEST(Groups, ServeTheirQueuesOrAll) {
   Config config;
   config.groups.resize(3);
+  for (std::size_t i = 0; i < 3; ++i) config.groups[i].name = std::string(1, "abc"[i]);
   config.groups[0].queues = {"kitchen", "bar"};
   config.groups[1].queues = {"bar"};
-  EXPECT_THAT(config.groups_serving("bar"), ElementsAre(0, 1, 2));
-  EXPECT_THAT(config.groups_serving("kitchen"), ElementsAre(0, 2));
-  EXPECT_THAT(config.groups_serving("elsewhere"), ElementsAre(2));
-  EXPECT_THAT(config.groups_serving(""), ElementsAre(0, 1, 2));
+  EXPECT_THAT(config.groups_serving("bar"), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(config.groups_serving("kitchen"), ElementsAre("a", "c"));
+  EXPECT_THAT(config.groups_serving("elsewhere"), ElementsAre("c"));
+  EXPECT_THAT(config.groups_serving(""), ElementsAre("a", "b", "c"));
 }
 
 TEST_F(ConfigTest, SuggestsTheNearestKey) {

@@ -47,6 +47,17 @@ TEST(Fd, ReleasingHandsTheNumberOver) {
   ::close(number);
 }
 
+TEST(Fd, ADuplicateIsAnotherNumberOfTheSameFile) {
+  const FdPair pipe = make_pipe();
+  const Fd copy = duplicate(pipe.second.get(), 50);
+  EXPECT_GE(copy.get(), 50);
+  EXPECT_TRUE(closes_on_exec(copy.get()));
+  ASSERT_EQ(::write(copy.get(), "x", 1), 1);
+  char read = 0;
+  EXPECT_EQ(::read(pipe.first.get(), &read, 1), 1);
+  EXPECT_THROW(duplicate(-1), std::system_error);
+}
+
 TEST(Fd, EverythingIsCloseOnExec) {
   const FdPair pipe = make_pipe();
   const FdPair sockets = make_socketpair(SOCK_SEQPACKET);

@@ -75,13 +75,18 @@ TEST(CompareConfigs, ANewGroupIsListenedForAndKnownToTheHousekeeper) {
   EXPECT_THAT(change.words, ElementsAre("new group garden with 3 sub-workers"));
 }
 
-TEST(CompareConfigs, OtherPlacesOfTheSameGroupsConcernTheHousekeeperOnly) {
+TEST(CompareConfigs, OtherPlacesOfTheSameGroupsConcernNoMember) {
   auto next = kitchen_and_bar();
   std::swap(next.groups[0], next.groups[1]);
   const Change change = compare(kitchen_and_bar(), next, {});
-  EXPECT_TRUE(change.housekeeper);
-  EXPECT_FALSE(change.everybody || change.listening);
+  EXPECT_FALSE(change.housekeeper || change.everybody || change.listening);
   EXPECT_THAT(change.groups, IsEmpty());
+}
+
+TEST(CompareConfigs, AGroupThatIsGoneConcernsTheHousekeeper) {
+  auto next = kitchen_and_bar();
+  next.groups.pop_back();
+  EXPECT_TRUE(compare(kitchen_and_bar(), next, {}).housekeeper) << "its periodic tasks end";
 }
 
 TEST(CompareConfigs, AnotherFileAtThePlaceOfATaskExecutableReplacesItsGroups) {
@@ -135,48 +140,73 @@ TEST(CompareConfigs, FixedKeysAreNamed) {
                                  "supervisor.fence_after", "supervisor.stalled_after"));
 }
 
-// --- who belongs where ---
+// --- which slot serves which group ---
 
-constexpr Post kVacant{.group = board::kNoGroup, .vacant = true, .busy = false};
-constexpr Post kLeaving{.group = board::kNoGroup, .vacant = false, .busy = true};
-constexpr Post idle(std::uint32_t group) {
+const board::GroupId kKitchen = board::group_id("kitchen");
+const board::GroupId kBar = board::group_id("bar");
+const board::GroupId kGarden = board::group_id("garden");
+
+constexpr SlotUse kVacant{};
+constexpr SlotUse kLeaving{.group = board::kNoGroup, .vacant = false, .busy = true};
+SlotUse idle(board::GroupId group) {
   return {.group = group, .vacant = false, .busy = false};
 }
-constexpr Post busy(std::uint32_t group) {
+SlotUse busy(board::GroupId group) {
   return {.group = group, .vacant = false, .busy = true};
 }
 
-TEST(ArrangePosts, AtTheStartGroupsTakeSlotsInTheirOrder) {
-  const std::vector<Post> posts(4, kVacant);
-  const Arrangement arrangement = arrange(std::vector{2, 1}, posts);
+TEST(ArrangeSlots, AtTheStartGroupsTakeSlotsInTheirOrder) {
+  const std::vector<SlotUse> slots(4, kVacant);
+  const Arrangement arrangement = arrange(kitchen_and_bar().groups, slots);
   EXPECT_THAT(arrangement.engaged, ElementsAre(Pair(0, 0), Pair(1, 0), Pair(2, 1)));
   EXPECT_THAT(arrangement.dismissed, IsEmpty());
 }
 
-TEST(ArrangePosts, WhoIsRightStays) {
-  const Arrangement arrangement = arrange(std::vector{2, 1}, std::vector{idle(0), busy(1), idle(0), kVacant});
+TEST(ArrangeSlots, WhatIsRightStays) {
+  const Arrangement arrangement =
+      arrange(kitchen_and_bar().groups, std::vector{idle(kKitchen), busy(kBar), idle(kKitchen), kVacant});
   EXPECT_THAT(arrangement.engaged, IsEmpty());
   EXPECT_THAT(arrangement.dismissed, IsEmpty());
 }
 
-TEST(ArrangePosts, AGroupThatShrinksDismissesThoseWithoutAJobFirst) {
-  const std::vector posts{busy(0), idle(0), busy(0), idle(0)};
-  EXPECT_THAT(arrange(std::vector{2}, posts).dismissed, testing::UnorderedElementsAre(1, 3));
-  EXPECT_THAT(arrange(std::vector{1}, posts).dismissed, testing::SizeIs(3));
+TEST(ArrangeSlots, OtherPlacesInTheFileChangeNothing) {
+  auto groups = kitchen_and_bar().groups;
+  std::swap(groups[0], groups[1]);
+  groups.insert(groups.begin(), group("garden", 1));
+  const Arrangement arrangement =
+      arrange(groups, std::vector{idle(kKitchen), busy(kBar), idle(kKitchen), kVacant});
+  EXPECT_THAT(arrangement.engaged, ElementsAre(Pair(3, 0))) << "but for the garden, which is new";
+  EXPECT_THAT(arrangement.dismissed, IsEmpty());
 }
 
-TEST(ArrangePosts, ASlotThatIsBeingLeftIsNotGivenAway) {
-  const Arrangement arrangement = arrange(std::vector{2}, std::vector{kLeaving, kVacant});
+TEST(ArrangeSlots, AGroupThatIsGoneIsDismissed) {
+  const std::vector slots{idle(kKitchen), idle(kKitchen), idle(kGarden), busy(kBar), busy(kGarden)};
+  const Arrangement arrangement = arrange(kitchen_and_bar().groups, slots);
+  EXPECT_THAT(arrangement.dismissed, ElementsAre(2, 4));
+  EXPECT_THAT(arrangement.engaged, IsEmpty());
+}
+
+TEST(ArrangeSlots, AGroupThatShrinksDismissesThoseWithoutAJobFirst) {
+  const std::vector slots{busy(kKitchen), idle(kKitchen), busy(kKitchen), idle(kKitchen)};
+  const auto dismissed = [&](int count) {
+    return arrange(std::vector{group("kitchen", count)}, slots).dismissed;
+  };
+  EXPECT_THAT(dismissed(2), testing::UnorderedElementsAre(1, 3));
+  EXPECT_THAT(dismissed(1), testing::SizeIs(3));
+}
+
+TEST(ArrangeSlots, ASlotThatIsBeingLeftIsNotGivenAway) {
+  const Arrangement arrangement = arrange(std::vector{group("kitchen", 2)}, std::vector{kLeaving, kVacant});
   EXPECT_THAT(arrangement.engaged, ElementsAre(Pair(1, 0)));
   EXPECT_EQ(arrangement.waiting, 1);
 }
 
-// --- who is replaced ---
+// --- which are replaced ---
 
 constexpr std::chrono::steady_clock::time_point kNow{1000h};
 
 TEST(ReplaceOneByOne, AnIdleOneOfEachGroupGoesFirst) {
-  const std::vector<Incumbent> all{{.slot = 0, .group = 0, .outdated = true, .serving = true, .busy = true},
+  const std::vector<Candidate> all{{.slot = 0, .group = 0, .outdated = true, .serving = true, .busy = true},
                                    {.slot = 1, .group = 0, .outdated = true, .serving = true},
                                    {.slot = 2, .group = 0, .outdated = true, .serving = true},
                                    {.slot = 3, .group = 1, .outdated = true, .serving = true, .busy = true},
@@ -185,7 +215,7 @@ TEST(ReplaceOneByOne, AnIdleOneOfEachGroupGoesFirst) {
 }
 
 TEST(ReplaceOneByOne, NobodyGoesBeforeTheOneBeforeHimServes) {
-  std::vector<Incumbent> all{{.slot = 0, .group = 0, .outdated = true, .told = true, .serving = true},
+  std::vector<Candidate> all{{.slot = 0, .group = 0, .outdated = true, .leaving = true, .serving = true},
                              {.slot = 1, .group = 0, .outdated = true, .serving = true}};
   EXPECT_THAT(to_replace(all, kNow), IsEmpty()) << "it is about to leave";
   all[0] = {.slot = 0, .group = 0};
@@ -195,22 +225,32 @@ TEST(ReplaceOneByOne, NobodyGoesBeforeTheOneBeforeHimServes) {
 }
 
 TEST(ReplaceOneByOne, OnceSomebodyServesWithTheNewConfigurationALongJobHoldsNobodyUp) {
-  const std::vector<Incumbent> all{
-      {.slot = 0, .group = 0, .outdated = true, .told = true, .told_at = kNow, .serving = true, .busy = true},
-      {.slot = 1, .group = 0, .outdated = true, .serving = true, .busy = true},
-      {.slot = 2, .group = 0, .serving = true}};
+  const std::vector<Candidate> all{{.slot = 0,
+                                    .group = 0,
+                                    .outdated = true,
+                                    .leaving = true,
+                                    .leaving_since = kNow,
+                                    .serving = true,
+                                    .busy = true},
+                                   {.slot = 1, .group = 0, .outdated = true, .serving = true, .busy = true},
+                                   {.slot = 2, .group = 0, .serving = true}};
   EXPECT_THAT(to_replace(all, kNow), ElementsAre(1));
 }
 
 TEST(ReplaceOneByOne, ABusyGroupWaitsForItsFirstSuccessorUnlessAJobLasts) {
-  std::vector<Incumbent> all{
-      {.slot = 0, .group = 0, .outdated = true, .told = true, .told_at = kNow, .serving = true, .busy = true},
-      {.slot = 1, .group = 0, .outdated = true, .serving = true, .busy = true},
-      {.slot = 2, .group = 0, .outdated = true, .serving = true, .busy = true}};
+  std::vector<Candidate> all{{.slot = 0,
+                              .group = 0,
+                              .outdated = true,
+                              .leaving = true,
+                              .leaving_since = kNow,
+                              .serving = true,
+                              .busy = true},
+                             {.slot = 1, .group = 0, .outdated = true, .serving = true, .busy = true},
+                             {.slot = 2, .group = 0, .outdated = true, .serving = true, .busy = true}};
   EXPECT_THAT(to_replace(all, kNow + kLongJob - 1ms), IsEmpty());
   EXPECT_THAT(to_replace(all, kNow + kLongJob), ElementsAre(1));
-  all[1].told = true;
-  all[1].told_at = kNow + kLongJob;
+  all[1].leaving = true;
+  all[1].leaving_since = kNow + kLongJob;
   EXPECT_THAT(to_replace(all, kNow + kLongJob + 1s), IsEmpty()) << "one a minute";
   all[1] = {.slot = 1, .group = 0};
   EXPECT_THAT(to_replace(all, kNow + 1h), IsEmpty()) << "its successor cannot start";

@@ -48,8 +48,9 @@ Snapshot all_well() {
   s.database.server_version = 150'006;
   s.database.heartbeat_ns = kNow - 2 * kSecond;
   s.listen.wanted = true;
-  s.listen.connection = "listening";
+  s.listen.state = ListenState::listening;
   s.fence_after_ns = 20 * kSecond;
+  s.standing = {.wanted = 3, .failing = 0, .housekeeper_serves = true, .unserved = ""};
   s.housekeeper.member = living(2);
   s.groups.push_back({"kitchen", {"kitchen"}, {}});
   s.groups[0].counts.ended = {10, 2, 2, 0};
@@ -57,7 +58,7 @@ Snapshot all_well() {
     SubWorker worker;
     worker.slot = slot;
     worker.member = living(10 + slot);
-    worker.activity = slot == 0 ? "idle" : "running";
+    worker.activity = slot == 0 ? Activity::idle : Activity::running;
     worker.since_ns = kNow - 3 * kSecond;
     worker.fetched = 7;
     worker.ended = {5, 1, 1, 0};
@@ -141,21 +142,16 @@ TEST(Judge, AHousekeeperThatIsReplacedSaysNothingOfTheDatabase) {
 
 TEST(Judge, AGroupThatNobodyServesIsNotReady) {
   Snapshot s = all_well();
-  s.groups.push_back({"mail", {"mail"}, {}});
+  s.standing.unserved = "mail";
   EXPECT_EQ(judge(s).not_ready, "no sub-worker of group mail is ready");
-  s.groups[1].gone = true;
-  EXPECT_EQ(judge(s).not_ready, "");
-  for (SubWorker& worker : s.sub_workers) worker.leaving = true;
-  EXPECT_EQ(judge(s).not_ready, "no sub-worker of group kitchen is ready")
-      << "who leaves takes no further job";
 }
 
 TEST(Judge, DegradedSaysWhy) {
   Snapshot s = all_well();
-  s.sub_workers[0].member.failures = 2;
+  s.standing.failing = 1;
   s.database.state = DatabaseState::down;
   s.database.last_error = Trouble{kNow, "connection refused"};
-  s.listen.connection = "waiting";
+  s.listen.state = ListenState::waiting;
   s.listen.last_error = Trouble{kNow, "no route"};
   s.database.heartbeat_ns = kNow - 25 * kSecond;
   const Judgement judgement = judge(s);
@@ -220,6 +216,19 @@ TEST(StatusJson, OfWhoWaitsForARestart) {
   EXPECT_EQ(worker["restarts"], 2);
   EXPECT_EQ(worker["next_start_s"], 0.5);
   EXPECT_EQ(worker["last_end"]["cause"], "signal 9 (Killed)");
+}
+
+TEST(StatusJson, EachStateHasItsName) {
+  Snapshot s = all_well();
+  EXPECT_EQ(told(s)["database"]["listen"]["state"], "listening");
+  s.listen.state = ListenState::connecting;
+  EXPECT_EQ(told(s)["database"]["listen"]["state"], "connecting");
+  s.listen.wanted = false;
+  EXPECT_EQ(told(s)["database"]["listen"]["state"], "off");
+  s.sub_workers[0].activity = Activity::waiting_for_permit;
+  s.sub_workers[1].activity = Activity::unknown;
+  EXPECT_EQ(told(s)["sub_workers"][0]["state"], "waiting_for_permit");
+  EXPECT_EQ(told(s)["sub_workers"][1]["state"], "unknown");
 }
 
 TEST(StatusJson, TextsThatAreNotUtf8SpoilNothing) {

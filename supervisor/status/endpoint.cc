@@ -1,4 +1,4 @@
-#include "supervisor/status/desk.h"
+#include "supervisor/status/endpoint.h"
 
 #include <spdlog/spdlog.h>
 
@@ -19,7 +19,7 @@ constexpr auto kNewsInterval = 100ms;
 constexpr std::int64_t kFreshNs = 50'000'000;  // a page may be so old: what a flood of requests can cost
 constexpr std::array<std::string_view, 2> kCostly{"/status", "/metrics"};
 
-// What tells one judgement from another: its words, but not the figures in them, some of which count seconds.
+// What makes one judgement another one: its words, but not the figures in them, some of which count seconds.
 std::string essence_of(const Judgement& judgement) {
   std::string text = kStateNames.at(static_cast<std::size_t>(judgement.state));
   for (const std::string& reason : judgement.reasons) text += "\n" + reason;
@@ -30,12 +30,13 @@ std::string essence_of(const Judgement& judgement) {
 
 }  // namespace
 
-Desk::Desk(Loop& loop, const config::Config& config, const board::Board& board, std::function<Known()> known)
-    : config_(config), board_(board), known_(std::move(known)), loop_(loop), news_timer_(loop) {
+Endpoint::Endpoint(Loop& loop, const config::Config& config, const board::Board& board,
+                   std::function<SupervisorFacts()> look)
+    : config_(config), board_(board), look_(std::move(look)), loop_(loop), news_timer_(loop) {
   open();
 }
 
-void Desk::open() {
+void Endpoint::open() {
   socket_.emplace(config_.status.socket, config_.status.mode, config_.status.group);
   server_.emplace(
       loop_, socket_->fd(),
@@ -43,8 +44,8 @@ void Desk::open() {
       Server::Followers{[this](bool any) { on_followers(any); }, [this] { return state_now(); }});
 }
 
-void Desk::tend(std::uint32_t slots) {
-  look(slots);
+void Endpoint::tend(std::uint32_t slots) {
+  history_.failures.collect(board_, slots);
   if (server_ && socket_ && socket_->is_there()) return;
   if (board::Clock::now() < next_opening_) return;
   next_opening_ = board::Clock::now() + opening_pause_.next(sys::chance());
@@ -53,7 +54,7 @@ void Desk::tend(std::uint32_t slots) {
     if (followed_) on_followers(false);  // all of them are gone with it
     socket_.reset();
     open();
-    spdlog::warn("status socket {}: was removed by somebody, and made again", config_.status.socket);
+    spdlog::warn("status socket {}: had been removed, and was made again", config_.status.socket);
     trouble_.clear();
     opening_pause_.reset();
   } catch (const std::exception& error) {
@@ -63,44 +64,50 @@ void Desk::tend(std::uint32_t slots) {
 
 // --- history ---
 
-Member& Desk::member(const Who& who) {
-  if (!who.slot) return history_.housekeeper;
-  if (*who.slot >= history_.sub_workers.size()) history_.sub_workers.resize(*who.slot + 1);
-  return history_.sub_workers[*who.slot];
+Member& Endpoint::history_of(const MemberName& member) {
+  if (!member.slot) return history_.housekeeper;
+  if (*member.slot >= history_.sub_workers.size()) history_.sub_workers.resize(*member.slot + 1);
+  return history_.sub_workers[*member.slot];
 }
 
-void Desk::born(const Who& who, std::int64_t pid) {
-  member(who).pid = pid;
-  ++member(who).births;
-  if (followed_ && server_) server_->publish(member_event(who.name, pid, "", unix_now_ns()));
+void Endpoint::on_started(const MemberName& member, pid_t pid) {
+  Member& started = history_of(member);
+  started.pid = pid;
+  ++started.births;
+  if (followed_ && server_) server_->publish(member_event(member.name, pid, "", unix_now_ns()));
 }
 
-void Desk::ended(const Who& who, bool well, const std::string& how) {
-  Member& gone = member(who);
-  if (followed_ && server_) server_->publish(member_event(who.name, gone.pid, how, unix_now_ns()));
+void Endpoint::on_ready(const MemberName& member) {
+  Member& ready = history_of(member);
+  ready.ready = ready.was_ready = true;
+}
+
+void Endpoint::on_ended(const MemberName& member, bool well, const std::string& how) {
+  Member& gone = history_of(member);
+  if (followed_ && server_) server_->publish(member_event(member.name, gone.pid, how, unix_now_ns()));
   gone.pid = 0;
   gone.ready = false;
   if (!well) ++gone.crashes;
   gone.last_end = End{board::now_ns(), well, how};
 }
 
-void Desk::reassigned(std::uint32_t slot, const std::string& group) {
-  Member& gone = member({slot, ""});
-  add_counts(board_.slot(slot), gone, history_.former[group]);
+void Endpoint::on_reassigned(std::uint32_t slot, const std::string& former) {
+  Member& gone = history_of({slot, ""});
+  add_counts(board_.slot(slot), gone, history_.former[former]);
   gone = {};
 }
 
 // --- answers ---
 
-View Desk::view(Detail detail) {
-  const Known known = known_();
-  look(static_cast<std::uint32_t>(known.places.size()));
+View Endpoint::view(Detail detail) {
+  const SupervisorFacts known = look_();
+  history_.failures.collect(board_, static_cast<std::uint32_t>(known.slots.size()));
   View view{collect(board_, config_, known, history_, detail), {}};
   view.judgement = judge(view.snapshot);
   return view;
 }
 
-Response Desk::answer(std::string_view method, std::string_view target) {
+Response Endpoint::answer(std::string_view method, std::string_view target) {
   const std::string_view path = target.substr(0, target.find('?'));
   const bool costly = (method == "GET" || method == "HEAD") &&
                       std::find(kCostly.begin(), kCostly.end(), path) != kCostly.end();
@@ -116,42 +123,43 @@ Response Desk::answer(std::string_view method, std::string_view target) {
 
 // --- events ---
 
-// While nobody follows, nobody writes news, and what is on the board is old.
-void Desk::on_followers(bool any) {
+// While no client follows, sub-workers write no news, and what is on the board is old.
+void Endpoint::on_followers(bool any) {
   followed_ = any;
   board_.header().news_wanted.store(any ? 1 : 0);
   if (!any) return news_timer_.set(board::Clock::time_point::max(), [] {});
-  told_.assign(known_().places.size(), 0);
-  for (std::uint32_t i = 0; i < told_.size(); ++i) told_[i] = board_.slot(i).telemetry.news.written();
+  news_read_.assign(look_().slots.size(), 0);
+  for (std::uint32_t i = 0; i < news_read_.size(); ++i)
+    news_read_[i] = board_.slot(i).telemetry.news.written();
   news_timer_.set(board::Clock::now(), [this] { report_news(); });
 }
 
-void Desk::report_news() {
+void Endpoint::report_news() {
   std::vector<std::pair<std::int64_t, std::string>> news;  // by time
   const auto now = board::now_ns();
   const auto unix_now = unix_now_ns();
-  const Known known = known_();
-  told_.resize(known.places.size());
-  for (std::uint32_t i = 0; i < told_.size(); ++i) {
-    const std::string& group = known.places[i].group;
-    told_[i] = board_.slot(i).telemetry.news.read_from(told_[i], [&](const board::News& item) {
+  const SupervisorFacts known = look_();
+  news_read_.resize(known.slots.size());
+  for (std::uint32_t i = 0; i < news_read_.size(); ++i) {
+    const std::string& group = known.slots[i].group;
+    news_read_[i] = board_.slot(i).telemetry.news.read_from(news_read_[i], [&](const board::News& item) {
       news.emplace_back(item.at_ns, job_event(item, i, group, now, unix_now));
     });
   }
   std::stable_sort(news.begin(), news.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::string batch;
   for (const auto& [at, text] : news) batch += text;
-  const std::string said = said_state_;
+  const std::string before = published_state_;
   const std::string state = state_now();
-  if (said_state_ != said) batch += state;
+  if (published_state_ != before) batch += state;
   if (!batch.empty() && server_) server_->publish(std::move(batch));
   if (followed_) news_timer_.set(board::Clock::now() + kNewsInterval, [this] { report_news(); });
 }
 
-// The event that tells the state, which is what has been said from now on.
-std::string Desk::state_now() {
+// The event of the present state, which counts as published from now on.
+std::string Endpoint::state_now() {
   const Judgement judgement = view(Detail::state).judgement;
-  said_state_ = essence_of(judgement);
+  published_state_ = essence_of(judgement);
   return state_event(judgement, unix_now_ns());
 }
 

@@ -1,5 +1,5 @@
-// The desk where questions about the family are answered: keeps the little history that neither board nor
-// roster has, makes snapshots of all three, and serves them on the status socket.
+// The status socket: where questions about the family are answered. It keeps the little history that neither
+// the board nor the crew has, makes snapshots of all three, and serves them.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 
 #include "board/board.h"
 #include "config/config.h"
+#include "supervisor/crew/observer.h"
 #include "supervisor/loop.h"
 #include "supervisor/status/collect.h"
 #include "supervisor/status/routes.h"
@@ -20,24 +21,18 @@
 
 namespace postpone::supervisor::status {
 
-class Desk {
+class Endpoint final : public CrewObserver {
  public:
-  // Whom something happens to.
-  struct Who {
-    std::optional<std::uint32_t> slot;  // nothing = the housekeeper
-    std::string name;                   // for people
-  };
+  // Opens the socket. Throws std::runtime_error when it cannot be had. All must outlive it. `config` may
+  // change meanwhile, but for its [status]. `look` is called for each question that needs an answer.
+  Endpoint(Loop& loop, const config::Config& config, const board::Board& board,
+           std::function<SupervisorFacts()> look);
 
-  // Opens the socket. Throws std::runtime_error when it cannot be had. Everything must outlive it. `config`
-  // may change meanwhile, but for its [status]. `known` is asked whenever somebody asks.
-  Desk(Loop& loop, const config::Config& config, const board::Board& board, std::function<Known()> known);
-
-  void born(const Who& who, std::int64_t pid);
-  void ready(const Who& who) { member(who).ready = member(who).was_ready = true; }
-  void ended(const Who& who, bool well, const std::string& how);
-  // The slot, where nobody lives, is about to serve another group than `group`: what was counted there stays
-  // with that one, and the caller clears the counts on the board.
-  void reassigned(std::uint32_t slot, const std::string& group);
+  void on_started(const MemberName& member, pid_t pid) override;
+  void on_ready(const MemberName& member) override;
+  void on_ended(const MemberName& member, bool well, const std::string& how) override;
+  // What was counted in the slot stays with the group that it served.
+  void on_reassigned(std::uint32_t slot, const std::string& former) override;
 
   // Now and then: takes what the board keeps only for a while, and makes the socket again when it is gone.
   void tend(std::uint32_t slots);
@@ -49,8 +44,7 @@ class Desk {
   };
 
   void open();
-  void look(std::uint32_t slots) { history_.failures.collect(board_, slots); }
-  Member& member(const Who& who);
+  Member& history_of(const MemberName& member);
   View view(Detail detail);
   Response answer(std::string_view method, std::string_view target);
   void on_followers(bool any);
@@ -59,12 +53,12 @@ class Desk {
 
   const config::Config& config_;
   const board::Board& board_;
-  const std::function<Known()> known_;
+  const std::function<SupervisorFacts()> look_;
   History history_;
   std::map<std::string, Cached, std::less<>> cached_;  // by path, the pages that cost something
   bool followed_ = false;
-  std::vector<std::uint64_t> told_;  // by slot: how far its news were read
-  std::string said_state_;           // to those who follow
+  std::vector<std::uint64_t> news_read_;  // by slot: how far its news were read
+  std::string published_state_;           // to the clients that follow
   Loop& loop_;
   Timer news_timer_;
   std::optional<SocketFile> socket_;

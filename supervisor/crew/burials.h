@@ -1,0 +1,81 @@
+// Burials: what follows a member's death, in this order, and no step before the one in front of it is done.
+//
+//   1. everything that the dead member had started is killed and reaped (we are its subreaper)
+//   2. what its slot held is copied into a grave, and the housekeeper is rung to rescue it
+//   3. its permits are free, and its place in the crew is empty
+//
+// So no lock is free in the database while a task that held it lives. A step that cannot be done yet, because
+// a process takes a moment to die or no grave is free, is tried again at the next upkeep, after next().
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "board/board.h"
+#include "supervisor/crew/cgroups.h"
+#include "supervisor/crew/children.h"
+#include "supervisor/crew/member.h"
+#include "supervisor/crew/roster.h"
+#include "sys/backoff.h"
+
+namespace postpone::supervisor {
+
+struct Burial {
+  MemberId member = 0;
+  std::int64_t lease = 0;  // 0 = it held none, and ran no job
+  std::uint32_t generation = 0;
+  Roster::End end = Roster::End::failed;
+};
+
+class Burials {
+ public:
+  // All must outlive it.
+  Burials(board::Board& board, const TaskCgroups& cgroups, const Children& children);
+
+  // From now on orphans come to this process, and are killed. Those that it has already, children of the
+  // program that it was before its exec, are strangers, and are left alone. Throws std::system_error.
+  void take_in_orphans();
+
+  // A member has ended and was reaped.
+  void add(const Burial& burial);
+  // A preflight has ended badly: what it was asking may live on, and is killed by finish().
+  void note_leftovers();
+
+  // Takes each burial as far as it can be taken now, and calls `buried` behind the last step of each.
+  void finish(const std::function<void(const Burial&)>& buried);
+
+  bool none() const { return burials_.empty(); }
+  bool is_open(MemberId member) const;
+  const std::vector<Burial>& open() const { return burials_; }
+  // When finish() is worth a try again; nothing when all is done.
+  std::optional<Clock::time_point> next() const;
+
+  // Kills and reaps all that is no child of ours, for at most `limit`. False when some of it lives on for
+  // now, or cannot be found out.
+  bool kill_orphans(std::chrono::milliseconds limit = {});
+  // Reaps the dead of strangers: as the reaper of orphans, or as the first process of a container, this
+  // process is handed those, too.
+  void reap_strangers();
+
+ private:
+  template <class Look>
+  bool look(Look look_at_children);
+
+  board::Board& board_;
+  const TaskCgroups& cgroups_;
+  const Children& children_;
+  std::vector<pid_t> strangers_;
+  std::vector<Burial> burials_;
+  bool leftovers_ = false;
+  sys::Backoff pause_;
+  Clock::time_point next_;
+  std::string trouble_;  // why children cannot be looked for, as the log has it
+};
+
+}  // namespace postpone::supervisor

@@ -1,0 +1,158 @@
+// Slots, burials and the standing of a crew: all that needs a board and no process.
+#include <gmock/gmock.h>
+
+#include <vector>
+
+#include "supervisor/crew/burials.h"
+#include "supervisor/crew/slots.h"
+#include "supervisor/crew/standing.h"
+
+namespace postpone::supervisor {
+namespace {
+
+using testing::ElementsAre;
+
+config::Config kitchen_and_bar() {
+  config::Config config;
+  config.groups.resize(2);
+  config.groups[0].name = "kitchen";
+  config.groups[1].name = "bar";
+  return config;
+}
+
+class CrewOfTwo : public testing::Test {
+ protected:
+  CrewOfTwo() {
+    for (MemberId member = 0; is_sub_worker(member); ++member) roster_.unwant(member);
+    engage(0, 0);
+    engage(1, 1);
+  }
+  void engage(std::uint32_t slot, std::size_t group) {
+    slots_.engage(slot, config_.groups[group].name);
+    slots_.begin_incarnation(slot, config_, config_.groups[group]);
+    roster_.want(slot, now_);
+  }
+  void serve(MemberId member) {
+    roster_.spawned(member, now_);
+    roster_.ready(member);
+  }
+  Standing standing() const { return judge_standing(config_, roster_, slots_); }
+
+  const Clock::time_point now_ = Clock::now();
+  config::Config config_ = kitchen_and_bar();
+  board::Board board_ = board::Board::create(2, 2);
+  Slots slots_{board_};
+  Roster roster_{kHousekeeper + 1, RosterPolicy(), now_};
+};
+
+// --- slots ---
+
+TEST_F(CrewOfTwo, ASlotBearsTheNumberOfItsGroupOnTheBoard) {
+  EXPECT_EQ(board_.slot(0).group, board::group_id("kitchen"));
+  EXPECT_EQ(board_.slot(1).group, board::group_id("bar"));
+}
+
+TEST_F(CrewOfTwo, ADismissedSlotServesNoGroupAndIsCommandedToLeave) {
+  slots_.dismiss(1);
+  EXPECT_FALSE(slots_[1].serves());
+  EXPECT_EQ(slots_[1].group_name, "bar") << "its counts are the bar's";
+  EXPECT_EQ(board_.slot(1).group, board::kNoGroup);
+  EXPECT_EQ(board_.slot(1).command, board::Command::leave);
+  EXPECT_TRUE(board_.slot(1).doorbell.is_rung_for(board::kRungForCommand));
+}
+
+TEST_F(CrewOfTwo, WhatIsLeavingIsNotCommandedToRunAgain) {
+  slots_.command_leave(0);
+  slots_.command_all(board::Command::run);
+  EXPECT_EQ(board_.slot(0).command, board::Command::leave);
+  slots_.command_all(board::Command::drain);
+  EXPECT_EQ(board_.slot(0).command, board::Command::drain);
+}
+
+TEST_F(CrewOfTwo, AFurtherSlotIsInUseOnTheBoard) {
+  engage(2, 0);
+  EXPECT_EQ(slots_.size(), 3U);
+  EXPECT_EQ(board_.slots(), 3U);
+}
+
+// --- standing ---
+
+TEST_F(CrewOfTwo, NamesTheFirstGroupThatIsNotServed) {
+  EXPECT_EQ(standing().unserved, "kitchen");
+  serve(0);
+  EXPECT_EQ(standing().unserved, "bar");
+  serve(1);
+  EXPECT_EQ(standing().unserved, "");
+  EXPECT_FALSE(standing().housekeeper_serves);
+  serve(kHousekeeper);
+  EXPECT_TRUE(standing().housekeeper_serves);
+}
+
+TEST_F(CrewOfTwo, WhatIsLeavingServesNoGroup) {
+  serve(0);
+  serve(1);
+  slots_.command_leave(1);
+  EXPECT_EQ(standing().unserved, "bar") << "it takes no further job";
+  config_.groups.pop_back();
+  EXPECT_EQ(standing().unserved, "") << "the group is gone";
+}
+
+TEST_F(CrewOfTwo, CountsMembersThatFail) {
+  for (int i = 0; i < 2; ++i) {
+    roster_.spawned(1, now_);
+    roster_.ended(1, now_, 0);
+  }
+  EXPECT_EQ(failing_words(standing()),
+            "1 of 3 processes do not get ready; they are started again with growing waits");
+}
+
+// --- burials ---
+
+class Burying : public CrewOfTwo {
+ protected:
+  // Those that are buried now.
+  std::vector<MemberId> finish() {
+    std::vector<MemberId> buried;
+    burials_.finish([&](const Burial& burial) { buried.push_back(burial.member); });
+    return buried;
+  }
+  void fill_all_graves() {
+    for (std::int64_t lease = 1000; board_.fill_grave(0, lease);) ++lease;
+  }
+
+  Loop loop_;
+  TaskCgroups cgroups_{0};
+  Children children_{loop_, {}};
+  Burials burials_{board_, cgroups_, children_};
+};
+
+TEST_F(Burying, FillsAGraveAndFreesPermits) {
+  board_.slot(0).lease = 7;
+  auto permit = board::Permit::try_take(board_, 0, board_.slot(0).generation);
+  burials_.add({.member = 0, .lease = 7, .generation = board_.slot(0).generation});
+  EXPECT_TRUE(burials_.is_open(0));
+  EXPECT_THAT(finish(), ElementsAre(0));
+  EXPECT_TRUE(burials_.none());
+  EXPECT_EQ(board_.slot(0).lease, 0);
+  EXPECT_EQ(board_.grave(0).lease, 7);
+  EXPECT_EQ(board_.permit(0).owner, 0U);
+}
+
+TEST_F(Burying, WaitsForAFreeGraveWithGrowingPauses) {
+  fill_all_graves();
+  burials_.add({.member = 0, .lease = 7, .generation = 1});
+  burials_.add({.member = 1, .lease = 0, .generation = 1});
+  EXPECT_THAT(finish(), ElementsAre(1)) << "it had no lease, and needs no grave";
+  Clock::duration longest{};
+  for (int i = 0; i < 12; ++i) {
+    EXPECT_THAT(finish(), testing::IsEmpty());
+    longest = std::max(longest, *burials_.next() - Clock::now());
+  }
+  EXPECT_GT(longest, std::chrono::milliseconds(400)) << "half of the longest pause, at least";
+  board_.grave(5).settled_lease.store(board_.grave(5).lease);
+  EXPECT_THAT(finish(), ElementsAre(0));
+  EXPECT_EQ(burials_.next(), std::nullopt);
+}
+
+}  // namespace
+}  // namespace postpone::supervisor
