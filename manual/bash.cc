@@ -1,7 +1,8 @@
-// Completion for bash, 4 or later. Needs nothing of the package bash-completion, which only finds the file.
+// Completion for bash, 4 or later. The script does not use the package bash-completion, which only finds the
+// file.
 //
-// Two functions hold the program's command line as tables; the third, which is always the same, walks the
-// words before the cursor with them.
+// Two functions of the script hold the program's command line as tables. A third one, the same for each
+// program, walks the words before the cursor with these tables.
 #include "manual/completion.h"
 
 namespace postpone::manual {
@@ -121,7 +122,7 @@ std::string value_cases(const Command& command) {
   std::string cases;
   for (const Option& option : command.options) {
     if (!option.value || option.value->is_optional) continue;
-    // The commands beneath may have it from here.
+    // The commands below inherit the option, so the pattern matches their paths, too.
     const std::string star = command.commands.empty() ? "" : "*";
     for (const std::string& name : option.names)
       cases += value_case(quoted(command.path) + star + quoted(" " + name), *option.value);

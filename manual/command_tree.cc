@@ -17,14 +17,14 @@ std::vector<std::string> split(const std::string& list) {
   return words;
 }
 
-// What stands between two characters of a text; empty where they are not.
+// The text between two characters; empty where it does not have both.
 std::string between(const std::string& text, char opening, char closing) {
   const std::size_t begin = text.find(opening);
   const std::size_t end = text.find(closing, begin == std::string::npos ? begin : begin + 1);
   return end == std::string::npos ? "" : text.substr(begin + 1, end - begin - 1);
 }
 
-// `constraint` is what validators say of themselves: {a,b}, or INT in [0 - 100].
+// `constraint` is the description that CLI11's validators give: {a,b}, or INT in [0 - 100].
 void constrain(Value& value, const std::string& constraint) {
   if (const std::string words = between(constraint, '{', '}'); !words.empty()) value.choices = split(words);
   value.range = between(constraint, '[', ']');
@@ -78,7 +78,7 @@ Command describe_command(const CLI::App& app, const std::string& above,
       continue;
     }
     command.options.push_back(describe_option(*option));
-    // Each command has a --help of its own; a version is the program's.
+    // Each command has its own --help, and only the program has --version.
     if (option == app.get_help_ptr() || option == app.get_version_ptr()) continue;
     for_commands.push_back(command.options.back());
   }

@@ -1,13 +1,12 @@
-// A program's command line as plain data, taken from its CLI11 definition: completion and manual pages are
-// made of it, and so can never tell of another command line than the one that is parsed. CLI11 stays in
+// A program's command line as plain data, taken from its CLI11 definition. Completion and manual pages are
+// made of this data, so that they always describe the command line that the program parses. CLI11 stays in
 // command_tree.cc.
 //
-// What CLI11 has no place for is told by convention:
+// Two conventions say what CLI11 has no place for:
 //   - A value called FILE or PATH is a file.
-//   - The words that a value may be are those of CLI::IsMember, which it writes behind the option's type
-//   name,
-//     as KEY:{elapsed,memory}. An option whose own callback checks the words, because it has more to say
-//     about a wrong one, writes them there itself.
+//   - The words that a value may be stand behind the option's type name, as KEY:{elapsed,memory}.
+//     CLI::IsMember writes them there. An option whose own callback checks the words, because it has more to
+//     say about a wrong one, writes them there itself.
 #pragma once
 
 #include <optional>
@@ -22,7 +21,7 @@ namespace postpone::manual {
 
 struct Value {
   std::string name = {};                  // for people: FILE
-  std::vector<std::string> choices = {};  // the only words that are right; none: any
+  std::vector<std::string> choices = {};  // the only words that it may be; empty: any text
   std::string range = {};                 // "0 to 100", empty without one
   bool is_file = false;
   bool is_optional = false;  // the option may stand alone: --watch [SECONDS]
@@ -33,7 +32,7 @@ struct Option {
   std::vector<std::string> names = {};  // as they are typed, short ones first: "-c", "--config"
   std::string description = {};
   std::optional<Value> value = {};  // nothing: a flag
-  std::string default_text = {};    // empty where there is none, or where the description tells it
+  std::string default_text = {};    // empty where there is none, or where the description names it
   bool is_required = false;
 };
 
@@ -49,16 +48,16 @@ struct Command {
   std::string name = {};  // "list"
   std::string description = {};
   std::vector<Option> options = {};
-  std::vector<Option> inherited = {};  // of the commands above, and right here too
+  std::vector<Option> inherited = {};  // options of the commands above, which may stand here too
   std::vector<Positional> positionals = {};
   std::vector<Command> commands = {};
 };
 
-// Throws std::logic_error when an option takes a value in one command and none in another: the shells could
-// not tell options from values then.
+// Throws std::logic_error when an option takes a value in one command and none in another: the completion
+// scripts could not distinguish options from values then.
 Command describe(const CLI::App& app);
 
-// The command and all beneath it, each before its own.
+// The command and all commands below it; each stands before its own subcommands.
 std::vector<const Command*> flattened(const Command& command);
 
 }  // namespace postpone::manual

@@ -1,9 +1,9 @@
 // Completion scripts: what a shell loads to complete a program's command line. Each script holds all it
 // needs, so that completing starts no program and asks no database.
 //
-// All three offer commands at every level, options (those of the commands above too), the words that a value
-// may be, behind each comma of a list too, and files where a file is meant. zsh and fish show the
-// descriptions.
+// All three offer the commands of every level, options (also those of the commands above), the words that a
+// value may be (also behind each comma of a list), and files for a value that is a file. zsh and fish show
+// the descriptions.
 #pragma once
 
 #include <string>
@@ -22,15 +22,15 @@ std::string completion(const Command& program, std::string_view shell);
 
 // --- what the scripts have in common ---
 
-// As one word of a shell, in single quotes. In fish, where a backslash counts within them, it is doubled.
+// The text as one word of a shell, in single quotes. fish obeys a backslash within these, so it is doubled
+// there.
 std::string quoted(const std::string& text);
 std::string fish_quoted(const std::string& text);
 // The words with a space between each two.
 std::string joined(const std::vector<std::string>& words);
-// A name for functions: "postpone jobs list" is postpone_jobs_list.
+// A name for a function: "postpone jobs list" becomes postpone_jobs_list.
 std::string identifier(const std::string& path);
-// The text with the name of the program in the place of each %PROGRAM%, and in the place of each @@ what its
-// functions' names begin with.
+// Replaces each %PROGRAM% by the name of the program, and each @@ by the prefix of its functions' names.
 std::string with_functions(const std::string& text, const Command& program);
 
 }  // namespace postpone::manual

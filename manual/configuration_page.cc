@@ -1,8 +1,8 @@
 // The keys of config/reference.toml as paragraphs of a manual page.
 //
-// The reference is read line by line: "# text" is prose about what follows it, "#key = value" a key with its
-// default, "key = value" one that is required, "[section]" a section, "# ---" the end of what came before.
-// Keys that follow each other share the prose above them.
+// Reads the reference line by line: "# text" is prose about the keys that follow it, "#key = value" a key
+// with its default, "key = value" a required key, "[section]" a section, and "# ---" ends what came before
+// it. Keys that follow each other share the prose above them.
 #include <sstream>
 #include <stdexcept>
 
@@ -43,7 +43,7 @@ class Keys {
     keys_ += (keys_.empty() ? ".TP\n" : ".TQ\n") + bold(line.substr(0, equals)) +
              literal(line.substr(equals)) + "\n";
   }
-  // Keys come behind their prose, and are shown before it.
+  // In the reference the prose comes before its keys; on the page it comes after them.
   void end_keys() {
     if (keys_.empty()) return;
     text_ += keys_ + shown_prose();
@@ -54,7 +54,7 @@ class Keys {
     end_keys();
     prose_.clear();
   }
-  // Line by line, as it was written: a reader of the page's source finds the same lines.
+  // Keeps the lines of the reference, so that the source of the page has the same ones.
   std::string shown_prose() {
     std::istringstream lines(prose(prose_));
     std::string text;

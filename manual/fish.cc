@@ -1,5 +1,5 @@
-// Completion for fish, 3.0 or later: a `complete` for each command and each option, under the condition that
-// the words before the cursor name the command that has it.
+// Completion for fish, 3.0 or later: one `complete` for each command and each option. Its condition is that
+// the words before the cursor name the command to which it belongs.
 #include <set>
 
 #include "manual/completion.h"

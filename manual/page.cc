@@ -69,7 +69,7 @@ std::string word(const Positional& positional) {
   return positional.is_required ? name : "[" + name + "]";
 }
 
-// Of a command that runs something: its name, and what must or may stand behind it.
+// The name of a command that has no subcommands, and what must or may stand behind it.
 std::string synopsis(const Command& command) {
   std::string text = bold(command.path);
   bool has_more = false;
@@ -91,7 +91,7 @@ std::vector<Option> without_help(std::vector<Option> options) {
   return options;
 }
 
-// Every command has --help, which is told of once.
+// Leaves out --help, which every command has, and which the page describes once.
 std::string commands_of(const Command& program) {
   std::string text;
   for (const Command* command : flattened(program)) {

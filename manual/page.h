@@ -1,5 +1,6 @@
-// Manual pages. What a program or a file itself knows is generated; the rest stands in
-// manual/NAME.SECTION.in, a manual page in which lines such as @COMMANDS@ are filled in.
+// Manual pages. A page is a file packaging/pages/NAME.SECTION.in with lines such as @COMMANDS@; these
+// functions replace such lines by what the program's command line, or the reference of the configuration,
+// says.
 #pragma once
 
 #include <string>
@@ -8,15 +9,15 @@
 
 namespace postpone::manual {
 
-// @SYNOPSIS@ (of a program without commands), @COMMANDS@ (each with its options) and @OPTIONS@ (of the
-// program itself), from the program's command line; @VERSION@.
+// Fills in @SYNOPSIS@ (of a program without commands), @COMMANDS@ (each with its options) and @OPTIONS@ (of
+// the program itself) from the program's command line, and @VERSION@.
 std::string program_page(const std::string& page, const Command& program);
 
-// @KEYS@: every section and key of config/reference.toml, whose form is told at its head; @VERSION@. Throws
-// std::runtime_error where the reference has another form.
+// Fills in @KEYS@, with every section and key of config/reference.toml, and @VERSION@. The reference
+// describes its form at its head; throws std::runtime_error where it does not keep to that.
 std::string configuration_page(const std::string& page, const std::string& reference);
 
-// The page with this build's version in the place of @VERSION@; of the two above.
+// Fills in @VERSION@ only. The two functions above call this.
 std::string with_version(const std::string& page);
 
 }  // namespace postpone::manual

@@ -10,7 +10,7 @@ std::size_t length_of_character(unsigned char first) {
   return first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-// \[u2026]. groff reads Latin-1 unless it is told otherwise, so only ASCII is written.
+// "\[u2026]". By default groff reads Latin-1, so the pages hold ASCII only.
 std::string code_point(std::string_view character) {
   unsigned long point = static_cast<unsigned char>(character[0]) & (0xffU >> (character.size() + 1));
   for (const char c : character.substr(1)) point = point << 6 | (static_cast<unsigned char>(c) & 0x3fU);

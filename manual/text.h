@@ -1,3 +1,4 @@
+// Replacing parts of a text.
 #pragma once
 
 #include <string>

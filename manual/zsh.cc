@@ -1,5 +1,5 @@
-// Completion for zsh: a function for each command, which hands what stands behind the name of a command
-// beneath it to that one's. The file may be found by compinit as _NAME, or be sourced.
+// Completion for zsh: a function for each command. Behind the name of a subcommand it calls the function of
+// that subcommand. compinit may find the file as _NAME, or a user may source it.
 #include "manual/completion.h"
 #include "manual/text.h"
 
@@ -15,7 +15,7 @@ std::string escaped(std::string_view text, std::string_view special) {
   return result;
 }
 
-// compinit wants that of a program to be called as its file, hyphens included.
+// compinit expects the function of a program to have the name of its file, hyphens included.
 std::string function_of(const Command& command) {
   return "_" + replaced(command.path, " ", "_");
 }
@@ -29,7 +29,7 @@ std::string message_and_action(const Value& value) {
   return message + "(" + joined(value.choices) + ")";
 }
 
-// One for each name, and each excludes the others.
+// One specification for each name of the option; each excludes the others.
 std::string option_specs(const Option& option) {
   std::string specs;
   for (const std::string& name : option.names) {
@@ -98,7 +98,8 @@ std::string zsh_completion(const Command& program) {
   for (const Command* command : flattened(program))
     text += "\n" + (command->commands.empty() ? leaf_function(*command) : branch_function(*command));
   const std::string function = function_of(program);
-  // Called by compinit, which has only just read the file; or sourced.
+  // compinit reads the file at the first completion, and expects it to complete; a user who sources it
+  // expects it to register the function.
   return text + "\nif [[ $funcstack[1] == " + function + " ]]; then " + function + " \"$@\"; else compdef " +
          function + " " + program.name + "; fi\n";
 }

@@ -1,4 +1,4 @@
-// postpone-manual: writes the manual pages and completion scripts while Postpone is built. Not installed.
+// postpone-manual: the build runs it to write the manual pages and completion scripts. It is not installed.
 //
 //   postpone-manual completion PROGRAM SHELL OUTPUT
 //   postpone-manual page PROGRAM INPUT OUTPUT
