@@ -1,8 +1,8 @@
-// What `postpone` can be told.
+// The command line of `postpone`.
 #include <CLI/CLI.hpp>
 
 #include "cli/command.h"
-#include "cli/text/values.h"
+#include "cli/options/value_checks.h"
 
 namespace postpone::cli {
 namespace {
@@ -19,7 +19,8 @@ Exit codes: 0 done, 1 not done (no such job, already enqueued, refused), 2 wrong
 void define_command_line(CLI::App& app, Invocation& invocation) {
   app.name("postpone");
   app.description("Defer jobs, look at them, and look after their database");
-  app.footer("`postpone --help` tells which database is meant, and the exit codes.");  // of each subcommand
+  // Subcommands inherit this footer; the program itself gets another one below.
+  app.footer("`postpone --help` says which database is used, and explains the exit codes.");
   app.set_version_flag("--version", "postpone " POSTPONE_VERSION, "Print the version");
   nonempty(app.add_option("--database-url", invocation.database_url, "A libpq connection string or URI")
                ->type_name("URL"));
@@ -31,14 +32,15 @@ void define_command_line(CLI::App& app, Invocation& invocation) {
   add_schema_commands(app, invocation);
   add_defer_command(app, invocation);
   add_jobs_commands(app, invocation);
-  add_tally_commands(app, invocation);
+  add_queues_and_tasks_commands(app, invocation);
   add_locks_command(app, invocation);
   add_workers_command(app, invocation);
   add_stalled_commands(app, invocation);
   add_stack_command(app, invocation);
   add_healthcheck_command(app, invocation);
-  add_config_commands(app, invocation);
-  add_status_commands(app, invocation);
+  add_config_command(app, invocation);
+  add_status_command(app, invocation);
+  add_top_command(app, invocation);
   add_completion_command(app, invocation);
   app.footer(kFooter);
 }

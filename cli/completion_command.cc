@@ -10,7 +10,7 @@ namespace postpone::cli {
 
 void add_completion_command(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand(
-      "completion", "Print a script that makes a shell complete this command line: source it");
+      "completion", "Print a script that makes a shell complete this command line; source it there");
   const auto shell = std::make_shared<std::string>();
   command->add_option("SHELL", *shell, "The shell")
       ->type_name("")

@@ -1,10 +1,14 @@
+#include "cli/connect.h"
+
 #include <unistd.h>
 
 #include <cstdlib>
 #include <iostream>
 
-#include "cli/command.h"
+#include "cli/configuration.h"
 #include "cli/text/text.h"
+#include "sql/error.h"
+#include "sql/schema.h"
 
 namespace postpone::cli {
 namespace {
@@ -24,12 +28,12 @@ Client connect_to(const Invocation& invocation) {
 std::optional<config::Config> configuration(const Invocation& invocation) {
   const std::string& path = invocation.config_file;
   if (path.empty()) return std::nullopt;
-  config::ParseResult result = config::load(path);
+  const config::ParseResult& result = load_configuration(path);
   if (!result.config) {
     throw Failure(ExitCode::configuration, config::to_string(result.problems.front(), path) +
                                                "; `postpone config check " + path + "` lists every problem");
   }
-  return std::move(result.config);
+  return result.config;
 }
 
 sql::ConnectOptions connect_options(const Invocation& invocation) {
@@ -43,12 +47,6 @@ sql::ConnectOptions connect_options(const Invocation& invocation) {
   return options;
 }
 
-void refuse_bad_url(const sql::DatabaseError& error) {
-  // Not what the server said, and not that there is none.
-  if (error.remedy() == sql::Remedy::bug && error.sqlstate().empty())
-    throw Failure(ExitCode::configuration, error.what());
-}
-
 sql::JobManager connect(const Invocation& invocation) {
   return connect_to<sql::JobManager>(invocation);
 }
@@ -59,28 +57,52 @@ sql::Overview connect_overview(const Invocation& invocation) {
 
 sql::JobSet connect_job_set(const Invocation& invocation) {
   auto jobs = connect_to<sql::JobSet>(invocation);
-  tell_where(jobs.database());
+  print_database(jobs.database());
   return jobs;
 }
 
 sql::JobManager connect_to_change(const Invocation& invocation) {
   sql::JobManager jobs = connect(invocation);
-  tell_where(jobs.database());
+  print_database(jobs.database());
   return jobs;
 }
 
-// Scripts know; a person may have another terminal in mind, with another environment.
-void tell_where(const std::string& database) {
+void print_database(const std::string& database) {
   if (isatty(STDERR_FILENO) == 1) std::cerr << "postpone: database " << printable(database) << '\n';
 }
 
-// The server did not speak to us (08), would not let us in (28), has no such database (3D), is going or
-// coming (57P).
+void refuse_bad_url(const sql::DatabaseError& error) {
+  // libpq reports a url that it does not understand before it speaks to any server, so there is no SQLSTATE.
+  // The remedy of a server that does not answer, which leaves no SQLSTATE either, is to reconnect.
+  if (error.remedy() == sql::Remedy::bug && error.sqlstate().empty())
+    throw Failure(ExitCode::configuration, error.what());
+}
+
+// SQLSTATE classes: 08 no connection, 28 not let in, 3D no such database, 57P shutting down or starting.
 bool is_unreachable(const sql::DatabaseError& error) {
   const std::string& state = error.sqlstate();
-  if (state == "25006") return false;  // another server may take it, but this one was reached, and only reads
+  if (state == "25006") return false;  // a standby: it was reached, and only reads
   return error.remedy() == sql::Remedy::reconnect || state.starts_with("08") || state.starts_with("28") ||
          state.starts_with("3D") || state.starts_with("57P");
+}
+
+// SQLSTATE classes: 25 the transaction (read-only), 42 the statement (schema, privileges), 53 resources, 58
+// the system, XX the server itself.
+bool is_about_one_job(const sql::DatabaseError& error) {
+  const std::string& state = error.sqlstate();
+  if (state.empty() || is_unreachable(error)) return false;
+  for (const char* shared : {"25", "42", "53", "58", "XX"})
+    if (state.starts_with(shared)) return false;
+  return true;
+}
+
+Failure failure_of(const Invocation& invocation, const sql::DatabaseError& error) {
+  if (is_unreachable(error)) return {ExitCode::unreachable, error.what()};
+  if (error.sqlstate().starts_with("42")) {
+    const std::string explanation = sql::explain(sql::check_schema(connect_options(invocation)));
+    if (!explanation.empty()) return {ExitCode::schema, explanation};
+  }
+  return {ExitCode::not_done, error.what()};
 }
 
 }  // namespace postpone::cli

@@ -7,15 +7,15 @@
 namespace postpone::cli {
 
 enum class ExitCode {
-  done = 0,           // what was asked for is so
-  not_done = 1,       // it is not: no such job, already enqueued, refused by the database
+  done = 0,
+  not_done = 1,       // no such job, already enqueued, refused by the database
   usage = 2,          // the command line makes no sense
-  configuration = 3,  // the configuration file or the database url does
+  configuration = 3,  // the configuration file or the database url is wrong
   unreachable = 4,    // the database does not answer, or does not let us in
-  schema = 5,         // the database lacks Postpone's schema, has another version of it, or cannot have it
+  schema = 5,         // the database lacks Postpone's schema or privileges, or has another version of it
 };
 
-// Ends the command. what() is one line for whoever typed it: what is wrong, where, what to do.
+// Ends the command. what() is one line for the person who typed it: what is wrong, where, what to do.
 class Failure : public std::runtime_error {
  public:
   Failure(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}

@@ -1,6 +1,6 @@
-// postpone: what people and scripts do with jobs and their database.
+// postpone: the program with which people and scripts work on jobs and their database.
 //
-// The parser only decides what is to be done; the command runs afterwards, so that a line that is wrong
+// The parser only decides what is to be done; the command runs afterwards, so that a line with a mistake
 // anywhere does nothing. Every error ends in main(), as one line on standard error and an exit code
 // (cli/exit_code.h).
 #include <unistd.h>
@@ -8,30 +8,31 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <iostream>
 #include <string_view>
 #include <vector>
 
 #include "cli/command.h"
-#include "cli/screen/colour.h"
+#include "cli/connect.h"
+#include "cli/text/colour.h"
 #include "cli/text/text.h"
 #include "config/nearest.h"
 #include "sql/error.h"
-#include "sql/schema.h"
 #include "sys/standard_streams.h"
 
 namespace postpone::cli {
 namespace {
 
 int fail(ExitCode code, const std::string& message) {
-  // Names of jobs may stand in it, and the server's words about them.
+  // The message may quote names of jobs and words of the server, which a terminal must not obey.
   std::cerr << (is_coloured(STDERR_FILENO) ? styled("postpone:", Style::bad) : "postpone:") << ' '
             << printable(message) << '\n';
   return static_cast<int>(code);
 }
 
-// For `--queue=$UNSET '{}'` the parser would take what follows for the queue.
+// Of `--queue=$UNSET '{}'` the parser would take '{}' for the queue.
 void refuse_empty_values(int argc, char** argv) {
   for (int i = 1; i < argc && std::strcmp(argv[i], "--") != 0; ++i) {
     const std::string_view word = argv[i];
@@ -41,7 +42,7 @@ void refuse_empty_values(int argc, char** argv) {
   }
 }
 
-// "postpone jobs list", as far as the line named a command that exists.
+// "postpone jobs list": the words of the line that name commands that exist.
 std::string command_of(const CLI::App& app) {
   std::string name = app.get_name();
   for (const CLI::App* command = &app; !command->get_subcommands().empty();) {
@@ -51,14 +52,15 @@ std::string command_of(const CLI::App& app) {
   return name;
 }
 
-// The last command that the line names, as far as there are such, and the first word behind it that is none.
+std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+// The last command of the line that exists, and the first word behind it that names no command of it.
 struct Unknown {
   const CLI::App* command;
   std::string word;
 };
-std::vector<const CLI::App*> commands_of(const CLI::App& app) {
-  return app.get_subcommands([](const CLI::App*) { return true; });
-}
 
 Unknown unknown_of(const CLI::App& app, const std::vector<std::string>& words) {
   Unknown unknown{&app, ""};
@@ -80,8 +82,8 @@ Unknown unknown_of(const CLI::App& app, const std::vector<std::string>& words) {
   return unknown;
 }
 
-// `postpone dfer`: the word that is no command, and what may have been meant. Empty when that is not what is
-// wrong.
+// `postpone dfer`: names the word that is no command, and the command that the caller may have meant. Empty
+// when the line is wrong for another reason.
 std::string no_such_command(const CLI::App& app, const std::vector<std::string>& words) {
   const Unknown unknown = unknown_of(app, words);
   const auto commands = commands_of(*unknown.command);
@@ -104,24 +106,14 @@ int refuse(const CLI::App& app, const CLI::ParseError& error, const std::vector<
   return fail(ExitCode::usage, std::string(error.what()) + "; see " + command_of(app) + " --help");
 }
 
-// A statement that the server does not understand (class 42) is most likely one for tables that are not
-// there.
-int report_database_error(const Invocation& invocation, const sql::DatabaseError& error) {
-  if (is_unreachable(error)) return fail(ExitCode::unreachable, error.what());
-  if (error.sqlstate().starts_with("42")) {
-    const std::string explanation = sql::explain(sql::check_schema(connect_options(invocation)));
-    if (!explanation.empty()) return fail(ExitCode::schema, explanation);
-  }
-  return fail(ExitCode::not_done, error.what());
-}
-
 int run_command(const Invocation& invocation) {
   try {
     return static_cast<int>(invocation.run());
   } catch (const Failure& failure) {
     return fail(failure.code(), failure.what());
   } catch (const sql::DatabaseError& error) {
-    return report_database_error(invocation, error);
+    const Failure failure = failure_of(invocation, error);
+    return fail(failure.code(), failure.what());
   }
 }
 
@@ -140,8 +132,8 @@ int run(int argc, char** argv) {
   }
 }
 
-// Nothing is done that whoever asked does not get to see. A reader that has had enough, `head` for instance,
-// is told nothing; it knows.
+// A command whose output is lost has failed, whatever it has done, because the caller does not get to see the
+// result. A reader that ends early, such as `head`, needs no message.
 int status_of_output(int error) {
   if (error == 0) return 0;
   if (error == EPIPE) return static_cast<int>(ExitCode::not_done);
@@ -152,6 +144,11 @@ int status_of_output(int error) {
 }  // namespace postpone::cli
 
 int main(int argc, char** argv) {
+  // A parent may have blocked signals, which a child inherits: Ctrl-C and SIGTERM end this program all the
+  // same.
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
   postpone::sys::open_standard_descriptors();
   postpone::sys::StandardOutput output;
   const int status = postpone::cli::run(argc, argv);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/connect.h"
 #include "cli/text/text.h"
 #include "sql/schema.h"
 

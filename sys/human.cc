@@ -11,6 +11,8 @@ std::string human_duration(std::chrono::duration<double> duration) {
   const double seconds = duration.count();
   if (std::isnan(seconds)) return "?";
   if (std::isinf(seconds)) return seconds > 0 ? "infinity" : "-infinity";
+  // Thirty million years: no duration that anything took, so the number is wrong.
+  if (std::abs(seconds) > 1e15) return "?";
   if (seconds < 0) return "-" + human_duration(-duration);
   if (seconds < 0.0995) return fmt::format("{:.1f} ms", seconds * 1000);
   if (seconds < 0.9995) return fmt::format("{:.0f} ms", seconds * 1000);

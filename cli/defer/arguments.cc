@@ -25,7 +25,7 @@ std::string reason_of(const nlohmann::json::parse_error& error) {
   return colon == std::string::npos ? text : text.substr(colon + 2);
 }
 
-// "[json.exception.out_of_range.406] <reason>": of a number that no double holds.
+// "[json.exception.out_of_range.406] <reason>", for a number that no double holds.
 std::string reason_of(const nlohmann::json::exception& error) {
   const std::string text = error.what();
   const std::size_t bracket = text.find("] ");
@@ -35,7 +35,7 @@ std::string reason_of(const nlohmann::json::exception& error) {
 constexpr std::string_view kOfNumbers = "+-.0123456789eE";
 
 // Whether PostgreSQL's numeric, which is what jsonb makes of a number, has as many digits behind the point.
-// (What is too large for it is too large for a double, too.)
+// (A number that is too large for it is too large for a double, too, which the JSON parser refuses.)
 bool fits_numeric(std::string_view number) {
   constexpr long kMostDigits = 16'383;
   const std::size_t e = std::min(number.find_first_of("eE"), number.size());
@@ -50,14 +50,15 @@ bool fits_numeric(std::string_view number) {
   return shift <= kMostDigits && behind + (is_negative ? shift : -shift) <= kMostDigits;
 }
 
-// What JSON allows, and what whoever is given it does not: PostgreSQL stores no NUL, and a task reads nothing
-// that is nested deeper than this. Looked for in one walk over any text, JSON or not.
+// JSON allows more than PostgreSQL stores (no NUL, a limited number of digits) and a task reads (a limited
+// depth). One walk finds these, in any text, JSON or not.
 std::optional<TextProblem> problem_with_content(std::string_view text, std::size_t deepest) {
   constexpr std::string_view kNul = "u0000";
   std::size_t depth = 0;
   bool in_string = false;
   for (std::size_t at = 0; at < text.size(); ++at) {
     const char c = text[at];
+    if (c == '\0') return TextProblem{at + 1, "a NUL byte, which no JSON holds"};
     if (in_string && c == '\\') {
       if (text.substr(at + 1, kNul.size()) == kNul)
         return TextProblem{at + 1, "a NUL (\\u0000), which the database cannot store"};
@@ -80,6 +81,8 @@ std::optional<TextProblem> problem_with_content(std::string_view text, std::size
   return std::nullopt;
 }
 
+constexpr std::string_view kMark = "\xEF\xBB\xBF";
+
 std::string not_an_object(const nlohmann::json& value) {
   const std::string article = value.is_null() ? "" : value.is_array() ? "an " : "a ";
   return "a JSON object is needed, such as {\"dish\": \"plate\"}, but this is " + article + value.type_name();
@@ -89,6 +92,9 @@ std::string not_an_object(const nlohmann::json& value) {
 
 std::optional<TextProblem> problem_with_object(std::string_view text, std::size_t deepest) {
   try {
+    // The JSON parser would pass over the mark, and PostgreSQL would not.
+    if (text.starts_with(kMark))
+      return TextProblem{1, "a byte order mark (U+FEFF), which JSON does not allow"};
     if (auto problem = problem_with_content(text, deepest)) return problem;
     const auto value = nlohmann::json::parse(text);
     if (value.is_object()) return std::nullopt;
@@ -98,6 +104,10 @@ std::optional<TextProblem> problem_with_object(std::string_view text, std::size_
   } catch (const nlohmann::json::exception& error) {
     return TextProblem{1, "not to be read: " + reason_of(error)};
   }
+}
+
+std::string_view without_mark(std::string_view text) {
+  return text.starts_with(kMark) ? text.substr(kMark.size()) : text;
 }
 
 std::string problem_with_arguments(const std::string& text) {

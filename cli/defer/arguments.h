@@ -1,4 +1,4 @@
-// The arguments of a job, as a person types them.
+// Checks the arguments of a job before they are sent to the database.
 #pragma once
 
 #include <cstddef>
@@ -8,19 +8,23 @@
 
 namespace postpone::cli {
 
-// How many objects and arrays may stand in each other: as many as libtask reads (libtask/src/json_text.cc,
-// whose reader is not used here: it names no line and column, and takes numbers that no task can read).
+// How deep objects and arrays may be nested: as deep as libtask reads them. (The reader of libtask, in
+// libtask/src/json_text.cc, is not used here: it names no line and column, and takes numbers that no task can
+// read.)
 inline constexpr std::size_t kDeepest = 500;
 
-// What is wrong with a text that is to be a JSON object which the database can store and a task can read, and
-// at which byte, from 1. Nothing when it is one. Pure.
 struct TextProblem {
-  std::size_t byte = 1;
+  std::size_t byte = 1;  // counted from 1
   std::string message;
 };
+// Why the text is no JSON object, or none that the database can store and a task can read. Nothing when it is
+// one. Pure.
 std::optional<TextProblem> problem_with_object(std::string_view text, std::size_t deepest = kDeepest);
 
 // The same in words, with line and column; empty when nothing is wrong. Pure.
 std::string problem_with_arguments(const std::string& text);
+
+// The text without a byte order mark (U+FEFF) at its beginning, where some editors put one into every file.
+std::string_view without_mark(std::string_view text);
 
 }  // namespace postpone::cli

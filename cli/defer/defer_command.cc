@@ -4,12 +4,12 @@
 #include <iterator>
 #include <memory>
 
-#include "cli/command.h"
+#include "cli/connect.h"
 #include "cli/defer/arguments.h"
 #include "cli/defer/defer_lines.h"
-#include "cli/text/moment.h"
+#include "cli/options/due_time.h"
+#include "cli/options/value_checks.h"
 #include "cli/text/text.h"
-#include "cli/text/values.h"
 #include "sql/job_manager.h"
 
 namespace postpone::cli {
@@ -17,7 +17,7 @@ namespace {
 
 struct DeferOptions {
   sql::DeferRequest request;
-  Moment moment;
+  DueTime due;
   bool ignore_already_enqueued = false;
   bool from_lines = false;  // --stdin
   bool all_or_nothing = false;
@@ -26,7 +26,10 @@ struct DeferOptions {
 
 // "-" stands for standard input.
 void read_arguments(std::string& text) {
-  if (text == "-") text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  if (text == "-") {
+    text.assign(std::istreambuf_iterator<char>(std::cin), {});
+    text = std::string(without_mark(text));
+  }
   const std::string problem = problem_with_arguments(text);
   if (!problem.empty()) throw Failure(ExitCode::usage, "the arguments: " + problem);
 }
@@ -54,8 +57,8 @@ ExitCode defer_one(const Invocation& invocation, DeferOptions& options) {
 }
 
 ExitCode defer(const Invocation& invocation, DeferOptions& options) {
-  options.request.scheduled_at = options.moment.at;
-  options.request.scheduled_in = options.moment.in;
+  options.request.scheduled_at = options.due.at;
+  options.request.scheduled_in = options.due.in;
   if (!options.from_lines) return defer_one(invocation, options);
   return defer_lines(invocation, {options.request, options.ignore_already_enqueued, options.all_or_nothing,
                                   options.print_ids});
@@ -84,7 +87,7 @@ void add_defer_command(CLI::App& app, Invocation& invocation) {
   command->add_option("JSON", request.args, "Its arguments, a JSON object; - reads standard input")
       ->type_name("")
       ->capture_default_str();
-  nonempty(command->add_option("--queue", request.queue, "Where the job awaits execution")
+  nonempty(command->add_option("--queue", request.queue, "The queue in which the job waits")
                ->type_name("NAME")
                ->capture_default_str());
   nonempty(command->add_option("--lock", request.lock, "Jobs of one lock run one at a time, in order")
@@ -96,7 +99,7 @@ void add_defer_command(CLI::App& app, Invocation& invocation) {
   whole_number(command->add_option("--priority", request.priority, "Higher goes first")
                    ->type_name("NUMBER")
                    ->capture_default_str());
-  add_moment_options(*command, options->moment);
+  add_due_time_options(*command, options->due);
   command->add_flag("--ignore-already-enqueued", options->ignore_already_enqueued,
                     "Succeed, and print no id, when a job with this queueing lock waits already");
   command->add_flag(

@@ -5,8 +5,10 @@
 
 #include <iostream>
 
+#include "cli/connect.h"
+#include "cli/defer/arguments.h"
 #include "cli/defer/ndjson.h"
-#include "cli/screen/progress.h"
+#include "cli/screen/progress_line.h"
 #include "cli/text/text.h"
 
 namespace postpone::cli {
@@ -30,8 +32,8 @@ std::string count(std::size_t number, const char* what) {
 
 class Deferrer {
  public:
-  Deferrer(sql::JobManager& jobs, const LinesOptions& options)
-      : jobs_(jobs), options_(options), all_bytes_(bytes_to_read()) {}
+  Deferrer(const Invocation& invocation, sql::JobManager& jobs, const LinesOptions& options)
+      : invocation_(invocation), jobs_(jobs), options_(options), all_bytes_(bytes_to_read()) {}
 
   void run() {
     if (options_.all_or_nothing) jobs_.begin();
@@ -39,6 +41,7 @@ class Deferrer {
     LineReader::Next next{};
     while ((next = lines_.next(line)) == LineReader::Next::line) {
       ++line_;
+      if (line_ == 1) line = without_mark(line);
       if (!is_blank(line)) add(line);
       if (batch_.size() >= kBatchLines || batch_bytes_ >= kBatchBytes) store();
     }
@@ -76,7 +79,7 @@ class Deferrer {
       deferred_ += ids.size();
       skipped_ += batch_.size() - ids.size();
       if (!options_.all_or_nothing) stored_lines_ = line_;
-      tell(ids);
+      keep_ids(ids);
     } catch (const sql::AlreadyEnqueued& refusal) {
       if (refusal.queueing_lock().empty()) refuse_one_of_many();
       refuse(line_of(refusal.queueing_lock()), 1,
@@ -93,12 +96,11 @@ class Deferrer {
     progress_.update(fraction, count(deferred_, "job"));
   }
 
-  // Ids of a transaction that may still fail are nobody's yet; a few bytes for each are kept until it is
-  // done.
-  void tell(const std::vector<sql::JobId>& ids) {
+  // With --all-or-nothing the ids are printed when the transaction has ended well: until then no such job
+  // exists.
+  void keep_ids(const std::vector<sql::JobId>& ids) {
     if (!options_.print_ids) return;
-    std::string& text = unprinted_;
-    for (const sql::JobId id : ids) text += std::to_string(id) + '\n';
+    for (const sql::JobId id : ids) unprinted_ += std::to_string(id) + '\n';
     if (!options_.all_or_nothing) print_ids();
   }
 
@@ -151,7 +153,7 @@ class Deferrer {
                                       std::to_string(batch_lines_.back());
   }
 
-  // The server says which lock it was only to who may read them.
+  // For a role that may not read queueing locks: the server does not name the lock in its error.
   [[noreturn]] void refuse_one_of_many() const {
     throw Failure(ExitCode::not_done, lines_of_batch() +
                                           ": a job with the queueing lock of one of them waits already; "
@@ -163,9 +165,9 @@ class Deferrer {
   [[noreturn]] void give_up(const sql::DatabaseError& error) const {
     const std::string lines = lines_of_batch();
     if (!is_unreachable(error)) {
-      if (error.sqlstate().starts_with("42"))
-        throw error;  // the schema, most likely: main() knows what to say
-      throw Failure(ExitCode::not_done, lines + ": " + error.what() + "; " + stored());
+      const Failure failure = failure_of(invocation_, error);
+      const std::string where = lines.empty() ? "" : lines + ": ";
+      throw Failure(failure.code(), where + failure.what() + "; " + stored());
     }
     const bool in_doubt = !options_.all_or_nothing || batch_lines_.empty();
     const std::string doubt = options_.all_or_nothing ? "all lines are" : lines + " are";
@@ -175,21 +177,22 @@ class Deferrer {
             (in_doubt ? ", and whether " + doubt + " is not known: look with `postpone jobs list`" : ""));
   }
 
+  const Invocation& invocation_;
   sql::JobManager& jobs_;
   const LinesOptions& options_;
   const std::size_t all_bytes_;
   LineReader lines_{STDIN_FILENO};
-  Progress progress_;
+  ProgressLine progress_;
 
   std::vector<sql::DeferRequest> batch_;
-  std::vector<std::size_t> batch_lines_;  // where each of them stands
+  std::vector<std::size_t> batch_lines_;  // the line of each
   std::size_t batch_bytes_ = 0;
 
-  std::size_t line_ = 0;          // the one that was read last
-  std::size_t stored_lines_ = 0;  // all up to this one are committed
+  std::size_t line_ = 0;          // the number of the line that was read last
+  std::size_t stored_lines_ = 0;  // all lines up to this one are committed
   std::size_t deferred_ = 0;
   std::size_t skipped_ = 0;
-  std::string unprinted_;
+  std::string unprinted_;  // ids, one a line
 };
 
 }  // namespace
@@ -198,7 +201,7 @@ ExitCode defer_lines(const Invocation& invocation, const LinesOptions& options) 
   sql::JobManager jobs = connect_to_change(invocation);
   std::string summary;
   {
-    Deferrer deferrer(jobs, options);
+    Deferrer deferrer(invocation, jobs, options);
     deferrer.run();
     summary = deferrer.summary();
   }

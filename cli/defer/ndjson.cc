@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-
 #include <array>
 #include <cerrno>
 #include <limits>
@@ -23,7 +22,7 @@ using nlohmann::json;
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
-// A key of a JSON object with its value, as they stand in the text. Positions count from 0.
+// A key of a JSON object with its value, as they stand in the text. Positions are counted from 0.
 struct Member {
   std::string key;
   std::size_t key_at = 0;
@@ -31,8 +30,8 @@ struct Member {
   std::string_view value;
 };
 
-// Takes the members of an object apart. REQUIRES: the text is one valid JSON object, which spares this any
-// look at what it passes over.
+// Finds the members of an object in its text. REQUIRES: the text is one valid JSON object, so that the walk
+// need not check it again.
 class Members {
  public:
   explicit Members(std::string_view text) : text_(text), at_(text.find('{') + 1) {}
@@ -67,7 +66,7 @@ class Members {
       const char c = text_[at_];
       if (c == '"') {
         pass_string();
-        --at_;  // the loop goes on behind it
+        --at_;  // the loop steps over the closing quote
       } else if (c == '{' || c == '[') {
         ++depth;
       } else if (depth > 0 && (c == '}' || c == ']')) {
@@ -82,7 +81,7 @@ class Members {
   std::size_t at_;
 };
 
-// What is wrong with a value, or nothing. The key is named by the caller.
+// What is wrong with a value, or nothing. The caller puts the key before it.
 using Complaint = std::optional<std::string>;
 
 Complaint read_text(const json& value, std::string& target) {
@@ -151,7 +150,7 @@ Complaint read(const Member& member, sql::DeferRequest& request) {
 
 std::variant<sql::DeferRequest, LineProblem> parse_job_line(std::string_view line,
                                                             const sql::DeferRequest& defaults) {
-  // The arguments are one level within the line.
+  // The line itself is one level more than its arguments.
   if (const auto problem = problem_with_object(line, kDeepest + 1))
     return LineProblem{problem->byte, problem->message};
   sql::DeferRequest request = defaults;

@@ -16,15 +16,15 @@ struct LineProblem {
 };
 
 // The job that a line describes. Keys: task, args (an object), queue, priority, lock, queueing_lock,
-// scheduled_at; one that is missing, or null, is as in `defaults`. The arguments are the line's own text,
-// number by number. Pure.
+// scheduled_at; `defaults` has the value of a key that is missing, or null. The arguments are copied from the
+// line as they stand there, so that no number changes. Pure.
 std::variant<sql::DeferRequest, LineProblem> parse_job_line(std::string_view line,
                                                             const sql::DeferRequest& defaults);
 
 // Whether there is nothing on the line but blanks.
 bool is_blank(std::string_view line);
 
-// Lines of a descriptor, of any number of bytes, of which it holds one block and one line at a time.
+// Reads a descriptor line by line. It holds one block and one line in memory, however much there is to read.
 class LineReader {
  public:
   static constexpr std::size_t kLongestLine = std::size_t{16} << 20U;
@@ -35,14 +35,15 @@ class LineReader {
   // The next line, without its newline, valid until the next call. Throws std::system_error.
   Next next(std::string_view& line);
 
-  std::size_t bytes() const { return bytes_; }  // of the lines so far
+  // The length of all lines so far, with their newlines.
+  std::size_t bytes() const { return bytes_; }
 
  private:
   bool fill();
 
   int descriptor_;
   std::string buffer_;
-  std::size_t begin_ = 0;  // of the next line, in the buffer
+  std::size_t begin_ = 0;  // where the next line begins in the buffer
   std::size_t bytes_ = 0;
 };
 

@@ -13,9 +13,9 @@ Json or_null(const std::optional<Value>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
-// A string that begins with NUL stands for a piece of JSON that is printed as it is. No text of the database
-// holds a NUL, and no other string begins like this one once it is dumped: a quote within a string has a
-// backslash before it.
+// to_text() prints a string that begins with NUL as it is, as a piece of JSON. No text of the database holds
+// a NUL; and in the dumped text no other string begins like this one, since a quote within a string follows a
+// backslash.
 constexpr char kVerbatim = '\0';
 constexpr std::string_view kVerbatimBegin = R"("\u0000)";
 
@@ -101,7 +101,7 @@ Json to_json(const sql::Run& run) {
           {"running_s", or_null(run.running_for)}};
 }
 
-// With the verbatim pieces in their places.
+// Dumps, then puts the verbatim pieces in their places.
 std::string to_text(const Json& json) {
   const std::string dumped = json.dump(2, ' ', false, Json::error_handler_t::replace);
   std::string text;

@@ -19,16 +19,15 @@ Json to_json(const sql::Attempt& attempt);
 Json to_json(const sql::Lease& lease);
 Json to_json(const sql::Run& run);
 
-// null for an empty text.
+// These are null for a value that is missing: an empty text, and also an infinite duration.
 Json or_null(const std::string& text);
-// What may be missing, and then is null.
 Json or_null(const std::optional<sql::DatabaseTime>& time);
-Json or_null(const std::optional<sql::Seconds>& duration);  // null also for an infinite one
+Json or_null(const std::optional<sql::Seconds>& duration);
 
-// One text, with a newline at its end. What is not valid UTF-8 is made so; a job's arguments are the
-// database's own text, number by number.
+// The JSON as text, with a newline at its end. Bytes that are not valid UTF-8 are replaced; a job's arguments
+// are the text of the database, so that no number changes.
 std::string to_text(const Json& json);
-// The same on standard output.
+// Prints to_text() on standard output.
 void print(const Json& json);
 
 }  // namespace postpone::cli

@@ -2,13 +2,15 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "cli/command.h"
+#include "cli/connect.h"
 #include "cli/jobs/job_json.h"
-#include "cli/screen/watch.h"
-#include "cli/status/overview_text.h"
+#include "cli/jobs/worker_text.h"
+#include "cli/options/value_checks.h"
+#include "cli/options/watch.h"
+#include "cli/screen/output.h"
+#include "cli/text/table.h"
 #include "cli/text/text.h"
 #include "cli/text/timestamp.h"
-#include "cli/text/values.h"
 
 namespace postpone::cli {
 namespace {
@@ -20,7 +22,7 @@ struct LocksOptions {
   Watch watch;
 };
 
-// "job 17", or when it may run.
+// "17", or "17 at 2025-03-30 14:05:09.250" when the job is not due yet.
 std::string next_of(const sql::LockState& state) {
   if (!state.next) return "";
   const std::string job = std::to_string(*state.next);
@@ -78,7 +80,7 @@ Json lock_json(const sql::LockState& state) {
           {"next", next_json(state)}};
 }
 
-// What "no such locks" would leave open.
+// Says which question was answered with no: whether a lock is held, or whether it is held or waited for.
 std::string nothing_found(const sql::LockFilter& filter) {
   const std::string which = filter.lock ? "lock " + printable(*filter.lock) + " is " : "no lock is ";
   if (filter.held) return which + (filter.lock ? "not held\n" : "held\n");
@@ -104,7 +106,7 @@ std::string draw(const Invocation& invocation, const LocksOptions& options) {
 
 void add_locks_command(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand(
-      "locks", "List locks that are held or waited for: who holds them, how many jobs wait, which is next");
+      "locks", "List locks that are held or waited for: their holders, how many jobs wait, which is next");
   const auto options = std::make_shared<LocksOptions>();
   nonempty(command->add_option("--lock", options->filter.lock, "Only this lock")->type_name("NAME"));
   command->add_flag("--held", options->filter.held, "Only locks that a running job holds");

@@ -7,11 +7,11 @@
 
 namespace postpone::cli {
 
-Frame frame_over(std::size_t lines_before, const std::string& picture, ScreenSize size) {
+Frame frame_over(std::size_t lines_before, const std::string& page, ScreenSize size) {
   std::vector<std::string> lines;
-  std::istringstream text(picture);
+  std::istringstream text(page);
   for (std::string line; std::getline(text, line);) lines.push_back(std::move(line));
-  // The last line of the terminal is the cursor's, which would scroll the first one away.
+  // The cursor needs the last line of the terminal; a page on that line would scroll the first line away.
   const std::size_t room = size.height > 1 ? size.height - 1 : lines.size();
   if (lines.size() > room) {
     const std::size_t left_out = lines.size() - room + 1;
@@ -20,7 +20,8 @@ Frame frame_over(std::size_t lines_before, const std::string& picture, ScreenSiz
   }
   Frame frame{"", lines.size()};
   if (lines_before > 0) frame.text += "\x1b[" + std::to_string(lines_before) + "A\r";
-  // Wiped first: behind the last column, that would take the last character.
+  // The rest of a line is cleared before its text is written. After a text that reaches the last column the
+  // cursor stays on that column, and clearing would delete the last character.
   for (const std::string& line : lines)
     frame.text += "\x1b[K" + (size.width > 0 ? cut(line, size.width) : line) + "\n";
   frame.text += "\x1b[J";

@@ -1,4 +1,5 @@
-// Pictures that a terminal shows one over the other.
+// Redraws a page in place, on a terminal that keeps its scroll-back (--watch). FullScreen (screen/terminal.h)
+// is for programs that take the whole screen.
 #pragma once
 
 #include <cstddef>
@@ -8,15 +9,14 @@
 
 namespace postpone::cli {
 
-// What moves the cursor of a terminal of that size from the end of a picture to its beginning, and the next
-// picture with what wipes the lines before each of its own. Lines are cut to the width, since one that wraps
-// would take two, and the next picture would begin too low. (To switch wrapping off instead would leave it
-// off when somebody presses Ctrl-C at the wrong moment.) Lines that do not fit the height are left out, and
-// that is said. Pure.
 struct Frame {
-  std::string text;
-  std::size_t lines = 0;  // of the picture; the cursor stands below them
+  std::string text;       // to be written to the terminal
+  std::size_t lines = 0;  // how many lines of the terminal the page takes; the cursor ends below them
 };
-Frame frame_over(std::size_t lines_before, const std::string& picture, ScreenSize size);
+// Moves the cursor up by the lines of the page before, to its beginning, and writes this page over it. Lines
+// are cut to the width of the terminal: a line that wraps would take two, and the next page would begin too
+// low. (Switching wrapping off instead would leave it off when Ctrl-C comes at the wrong moment.) When the
+// page is higher than the terminal, the last line says how many lines are left out. Pure.
+Frame frame_over(std::size_t lines_before, const std::string& page, ScreenSize size);
 
 }  // namespace postpone::cli

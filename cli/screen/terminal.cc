@@ -19,8 +19,8 @@ constexpr std::string_view kLeave = "\x1b[?25h\x1b[?1049l";
 constexpr char kCtrlC = 3;
 
 volatile std::sig_atomic_t ending = 0;
-termios ordinary;  // as the terminal was, and is to be for others
-termios raw;       // as it is for us
+termios ordinary;  // the terminal's state before this program, which it gets back
+termios raw;       // its state while this program has it
 
 void write_all(std::string_view text) {
   while (!text.empty()) {
@@ -33,11 +33,11 @@ void write_all(std::string_view text) {
 
 void on_signal(int signal_number, void (*handler)(int)) {
   struct sigaction action {};
-  action.sa_handler = handler;  // no SA_RESTART: waiting for a key ends
+  action.sa_handler = handler;  // without SA_RESTART, so that a signal ends the wait for a key
   ::sigaction(signal_number, &action, nullptr);
 }
 
-// Only calls that a signal handler may make, in these and whoever calls them.
+// Signal handlers call these two, so they make only calls that are safe there.
 void take_terminal() {
   ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
   write_all(kEnter);
@@ -48,15 +48,15 @@ void give_terminal_back() {
   ::tcsetattr(STDIN_FILENO, TCSANOW, &ordinary);
 }
 
-// SIGCONT: also after a SIGSTOP, when somebody else had the terminal.
+// SIGCONT: after a SIGSTOP another program may have used the terminal.
 void go_on(int) {
   const int saved = errno;
   take_terminal();
   errno = saved;
 }
 
-// SIGTSTP from somebody else (no key sends it here): the terminal is given back, we stop as we were told to,
-// and take it again when we go on.
+// SIGTSTP, which another process has sent, since no key sends it in this mode: gives the terminal back,
+// stops, and takes the terminal again when SIGCONT comes.
 void stop_for_a_while(int signal_number) {
   const int saved = errno;
   give_terminal_back();
@@ -66,10 +66,11 @@ void stop_for_a_while(int signal_number) {
   ::sigemptyset(&unblocked);
   ::sigaddset(&unblocked, signal_number);
   ::raise(signal_number);
-  ::sigprocmask(SIG_UNBLOCK, &unblocked, &before);  // here we stop
+  ::sigprocmask(SIG_UNBLOCK, &unblocked, &before);  // the process stops here
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
   on_signal(SIGTSTP, stop_for_a_while);
-  take_terminal();  // again, where nobody stopped us: a group without a shell is not stopped
+  // go_on() has done so already, unless the kernel did not stop us (an orphaned process group).
+  take_terminal();
   errno = saved;
 }
 
@@ -78,7 +79,7 @@ void stop_for_a_while(int signal_number) {
 std::optional<ScreenSize> terminal_size(int descriptor) {
   winsize size{};
   if (::isatty(descriptor) == 0 || ::ioctl(descriptor, TIOCGWINSZ, &size) != 0) return std::nullopt;
-  // A terminal that does not know its size is taken for the usual one.
+  // A terminal that does not know its size is taken for one of 80 by 24.
   return ScreenSize{size.ws_col > 0 ? size.ws_col : 80U, size.ws_row > 0 ? size.ws_row : 24U};
 }
 
@@ -96,12 +97,12 @@ FullScreen::FullScreen() {
 }
 
 FullScreen::~FullScreen() {
-  for (int signal_number : {SIGTSTP, SIGCONT}) ::signal(signal_number, SIG_DFL);  // they would take it again
+  for (int signal_number : {SIGTSTP, SIGCONT}) ::signal(signal_number, SIG_DFL);  // no handler takes it again
   give_terminal_back();
 }
 
-// Each old line is cleared and the new one written, then all that is below cleared. (Cleared after it, a line
-// that reaches the last column would lose its last character.)
+// Clears each line and writes the new one, then clears all lines below. Clearing after the text would delete
+// the last character of a line that reaches the last column.
 void FullScreen::draw(const std::string& page) {
   std::string frame = "\x1b[H";
   const std::string_view whole(page);

@@ -1,16 +1,16 @@
 // postpone healthcheck: one line and an exit code, for containers and monitoring.
 //
-// A check answers with what is well, in a few words, or throws what main() reports of any command; the first
-// that throws ends it.
+// Each check returns a few words about what is well, or throws an error as any command does. The first check
+// that throws ends the command.
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <iostream>
 #include <memory>
 
-#include "cli/command.h"
+#include "cli/connect.h"
+#include "cli/options/value_checks.h"
 #include "cli/status/status_client.h"
 #include "cli/text/text.h"
-#include "cli/text/values.h"
 #include "config/config.h"
 #include "sql/privileges.h"
 #include "sql/schema.h"
@@ -35,17 +35,30 @@ void set_timeout(Options& options, const std::string& text) {
   options.timeout = *timeout;
 }
 
-// It answers, lets us in, and has this program's schema; with a supervisor's configuration, the role may run
-// jobs.
+// Whether the role may do anything with jobs. The catalogues, which the schema check reads, are open to every
+// role, so that it says nothing about that. This reads what all roles of Postpone may read, the client too,
+// and no row.
+void check_reading(const sql::ConnectOptions& options) {
+  sql::JobFilter none;
+  none.id = 0;
+  try {
+    sql::JobManager::connect(options).count(none);
+  } catch (const sql::DatabaseError& error) {
+    if (error.sqlstate() == "42501") throw Failure(ExitCode::schema, error.what());
+    throw;
+  }
+}
+
+// Whether the database answers, lets us in, has this program's schema, and gives the role what it needs: to
+// run jobs, with a supervisor's configuration, else to read anything at all.
 std::string check_database(const sql::ConnectOptions& options, bool runs_jobs) {
   try {
     const sql::SchemaReport report = sql::check_schema(options);
     const std::string problem = sql::explain(report);
     if (!problem.empty()) throw Failure(ExitCode::schema, problem);
-    if (runs_jobs) {
-      const std::string lacking = sql::lacking_privileges(options);
-      if (!lacking.empty()) throw Failure(ExitCode::schema, lacking);
-    }
+    const std::string lacking = runs_jobs ? sql::lacking_privileges(options) : "";
+    if (!lacking.empty()) throw Failure(ExitCode::schema, lacking);
+    check_reading(options);
     return "the database answers (PostgreSQL " + report.server_version + ", " + printable(report.where) +
            "), its schema is current (version " + std::to_string(report.installed_version) + ")";
   } catch (const sql::DatabaseError& error) {
@@ -54,7 +67,8 @@ std::string check_database(const sql::ConnectOptions& options, bool runs_jobs) {
   }
 }
 
-// Its loop goes round; whether it runs jobs at the moment is another question, which --ready asks.
+// Whether the supervisor answers at all, which shows that its loop runs; with --ready, whether it is ready to
+// run jobs.
 std::string check_supervisor(const std::string& socket, const Options& options) {
   const StatusAnswer answer = ask_status(socket, "/readyz", options.timeout);
   const std::string words = answer.body.substr(0, answer.body.find('\n'));
@@ -62,7 +76,7 @@ std::string check_supervisor(const std::string& socket, const Options& options) 
     throw Failure(ExitCode::unreachable, "status socket " + socket + ": answered " + answer.reason);
   if (answer.status != 200 && options.must_be_ready)
     throw Failure(ExitCode::not_done, "the supervisor is " + words);
-  return "the supervisor answers (" + words + ")";
+  return "the supervisor answers (" + printable(words) + ")";
 }
 
 ExitCode healthcheck(const Invocation& invocation, const Options& options) {
@@ -83,22 +97,20 @@ ExitCode healthcheck(const Invocation& invocation, const Options& options) {
 
 void add_healthcheck_command(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand("healthcheck",
-                                         "Tell in one line and by the exit code whether the database answers "
-                                         "and has the schema, and the supervisor "
-                                         "answers too");
+                                         "Say in one line and by the exit code whether the database answers "
+                                         "and has the schema, and whether the supervisor answers");
   const auto options = std::make_shared<Options>();
   command
       ->add_option_function<std::string>(
           "--timeout", [options](const std::string& text) { set_timeout(*options, text); },
-          "How long to wait for each answer, and for each of the database's hosts [5s]")
+          "How long to wait for each answer, and for each host of the database [5s]")
       ->type_name("DURATION");
-  nonempty(
-      command
-          ->add_option("--socket", options->socket,
-                       "The supervisor's status socket; without it that of --config, if the file has one")
-          ->type_name("PATH"));
+  nonempty(command
+               ->add_option("--socket", options->socket,
+                            "The supervisor's status socket; else that of --config, if the file has one")
+               ->type_name("PATH"));
   command->add_flag("--ready", options->must_be_ready,
-                    "The supervisor must be ready too: a job that is deferred now would be run");
+                    "The supervisor must also be ready to run a job that is deferred now");
   command->final_callback([&invocation, options] {
     invocation.run = [&invocation, options] { return healthcheck(invocation, *options); };
   });

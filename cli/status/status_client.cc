@@ -10,11 +10,12 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 
+#include "cli/configuration.h"
 #include "cli/exit_code.h"
-#include "config/config.h"
 #include "sys/fd.h"
 
 namespace postpone::cli {
@@ -22,12 +23,14 @@ namespace {
 
 constexpr std::size_t kMostBytes = std::size_t{64} << 20;
 constexpr int kMoment_ms = 50;
+constexpr int kKnownSchema = 1;  // schema_version of the status page (docs/status.md)
 
 [[noreturn]] void fail(const std::string& socket, const std::string& why) {
   throw Failure(ExitCode::unreachable, "status socket " + socket + ": " + why);
 }
 
-// One exchange with the supervisor, which may hang: never waits without asking whether it is to go on.
+// One question to the supervisor, and its answer. The supervisor may hang, so each wait is short, and ends
+// when the time is over or the caller wants to be interrupted.
 class Exchange {
  public:
   Exchange(const std::string& path, std::chrono::milliseconds timeout,
@@ -43,7 +46,7 @@ class Exchange {
     if (!fd_) fail(path_, std::strerror(errno));
     while (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
       if (errno != EAGAIN && errno != EINTR) fail(path_, explain(errno));
-      wait(-1);  // its queue is full, and nothing tells when there is room
+      wait(-1);  // the queue of the socket is full, and no event says when there is room
     }
   }
 
@@ -55,14 +58,14 @@ class Exchange {
       else if (errno == EAGAIN || errno == EINTR)
         wait(POLLOUT);
       else if (errno == EPIPE || errno == ECONNRESET)
-        return;  // closed already; what there is to read tells
+        return;  // the server has closed already, and its answer says why
       else
         fail(path_, explain(errno));
     }
   }
 
-  // The server closes behind its answer, as it was asked to. What it closes without having read the question
-  // is reset.
+  // The server closes the connection behind its answer, as "Connection: close" asks it to. A connection that
+  // it closes before it has read the question is reset.
   std::string read_to_end() {
     std::string answer;
     std::array<char, 65'536> bytes;
@@ -86,11 +89,11 @@ class Exchange {
     std::string text = std::strerror(error);
     if (error == ENOENT || error == ECONNREFUSED)
       return text + "; is the supervisor running, and is this the path of its [status] socket?";
-    if (error == EACCES) return text + "; [status] mode and group say who may";
+    if (error == EACCES) return text + "; [status] mode and group decide who may connect";
     return text;
   }
 
-  // For a moment, or until there is something of these `events` (-1: none).
+  // Waits for a moment, or until one of these poll() events comes (-1: waits for none).
   void wait(int events) const {
     if (interrupted_ && interrupted_()) throw Interrupted();
     if (Clock::now() >= until_)
@@ -107,7 +110,7 @@ class Exchange {
   sys::Fd fd_;
 };
 
-// The number behind that name in a header; -1 when there is none.
+// The value of Content-Length in a header; -1 when there is none.
 long long content_length(std::string_view header) {
   constexpr std::string_view kName = "\r\nContent-Length: ";
   const std::size_t at = header.find(kName);
@@ -122,7 +125,7 @@ long long content_length(std::string_view header) {
 std::optional<std::string> find_status_socket(const std::string& socket, const std::string& config_file) {
   if (!socket.empty()) return socket;
   if (config_file.empty()) return std::nullopt;
-  const config::ParseResult result = config::load(config_file);
+  const config::ParseResult& result = load_configuration(config_file);
   if (!result.config)
     throw Failure(ExitCode::configuration,
                   config::to_string(result.problems.front(), config_file) + "; `postpone config check " +
@@ -161,11 +164,24 @@ StatusAnswer ask_status(const std::string& socket, const std::string& target,
   return result;
 }
 
-std::string get(const std::string& socket, const std::string& target,
-                const std::function<bool()>& interrupted) {
-  StatusAnswer answer = ask_status(socket, target, std::chrono::seconds(5), interrupted);
+std::string fetch_status_text(const std::string& socket, const std::function<bool()>& interrupted) {
+  StatusAnswer answer = ask_status(socket, "/status", std::chrono::seconds(5), interrupted);
   if (answer.status != 200) fail(socket, "answered " + answer.reason);
   return std::move(answer.body);
+}
+
+nlohmann::json fetch_status(const std::string& socket, const std::function<bool()>& interrupted) {
+  const std::string body = fetch_status_text(socket, interrupted);
+  try {
+    auto status = nlohmann::json::parse(body);
+    if (status.at("schema_version") != kKnownSchema)
+      throw Failure(ExitCode::not_done,
+                    "the supervisor speaks another version of the status page; use the `postpone` of "
+                    "its installation, or --json");
+    return status;
+  } catch (const nlohmann::json::exception&) {
+    fail(socket, "what answers there is no supervisor");
+  }
 }
 
 }  // namespace postpone::cli

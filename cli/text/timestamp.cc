@@ -11,7 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 using Microseconds = std::chrono::microseconds;
 
-// A text that is taken apart from the left.
+// Takes a text apart from the left.
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : rest_(text) {}
@@ -113,10 +113,10 @@ std::optional<Timestamp> from_local(std::chrono::year_month_day date, Microsecon
   fields.tm_min = static_cast<int>(time.minutes().count());
   fields.tm_sec = static_cast<int>(time.seconds().count());
   fields.tm_isdst = -1;
-  fields.tm_wday = -1;  // stays so when mktime() fails, which its value alone does not tell
-  const std::time_t moment = std::mktime(&fields);
+  fields.tm_wday = -1;  // stays so when mktime() fails; its return value -1 is a valid time, too
+  const std::time_t seconds = std::mktime(&fields);
   if (fields.tm_wday == -1) return std::nullopt;
-  return std::chrono::system_clock::from_time_t(moment) + time.subseconds();
+  return std::chrono::system_clock::from_time_t(seconds) + time.subseconds();
 }
 
 // A number of at least `digits` digits, with zeros in front.
@@ -125,13 +125,12 @@ std::string pad(long long number, std::size_t digits) {
   return std::string(digits - std::min(text.size(), digits), '0') + text;
 }
 
-// Of an infinity.
 std::string infinite(sql::DatabaseTime time) {
   return time == sql::DatabaseTime::infinity() ? "infinity" : "-infinity";
 }
 
-// "2025-03-30" and "14:05:09" with what stands between, and behind, them. There is no year 0: 1 BC
-// precedes 1.
+// "2025-03-30" and "14:05:09", with `between` between them and `behind` behind them. There is no year 0: 1 BC
+// comes before 1.
 std::string print(const std::tm& fields, const char* between, const std::string& behind) {
   const long long year = fields.tm_year + 1900LL;
   std::array<char, 64> clock{};
@@ -158,17 +157,17 @@ std::optional<Timestamp> parse_timestamp(std::string_view text) {
 
 std::string to_local(sql::DatabaseTime time) {
   if (!time.is_finite()) return infinite(time);
-  const std::time_t moment = time.seconds();
+  const std::time_t seconds = time.seconds();
   std::tm fields{};
-  localtime_r(&moment, &fields);
+  localtime_r(&seconds, &fields);
   return print(fields, " ", "." + pad(time.microseconds() / 1000, 3));
 }
 
 std::string to_iso(sql::DatabaseTime time) {
   if (!time.is_finite()) return infinite(time);
-  const std::time_t moment = time.seconds();
+  const std::time_t seconds = time.seconds();
   std::tm fields{};
-  gmtime_r(&moment, &fields);
+  gmtime_r(&seconds, &fields);
   return print(fields, "T", "." + pad(time.microseconds(), 6) + "Z");
 }
 

@@ -47,6 +47,17 @@ TEST(CliHealthcheck, NorIsOneThatCannotBeReachedOrUnderstood) {
   EXPECT_EQ(healthcheck("host=/nonexistent", {"--timeout", "0s"}).exit_status, kUsage);
 }
 
+// A pipe gives its text once, and the database and the socket both stand in it.
+TEST(CliHealthcheck, TheConfigurationMayBeAPipe) {
+  const TestDatabase database;
+  const std::string config = "[database]\nurl = \"" + database.url() +
+                             "\"\n[[group]]\nname = \"kitchen\"\nexecutable = \"/bin/true\"\n";
+  const ProgramRun result = run_program(
+      {"bash", "-c", "printf %s \"$1\" | " POSTPONE_CLI " healthcheck --config /dev/stdin", "bash", config});
+  EXPECT_EQ(result.exit_status, kHealthy) << result.errors;
+  EXPECT_THAT(result.output, StartsWith("healthy: the database answers"));
+}
+
 // A host that takes every connection and never says a word.
 TEST(CliHealthcheck, ASilentServerIsGivenUpAfterTheTimeout) {
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -46,6 +46,18 @@ std::string lines(int count, const std::string& line = R"({"task": "wash"})") {
 
 using CliDeferLines = CliMany;
 
+TEST_F(CliDeferLines, APrivilegeThatIsTakenAwayMeanwhileLeavesTheCountOfWhatIsStored) {
+  sql("CREATE FUNCTION at_1500() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id = 1500 THEN RAISE "
+      "'permission denied' USING ERRCODE = 'insufficient_privilege'; END IF; RETURN NEW; END $$;"
+      "CREATE TRIGGER at_1500 BEFORE INSERT ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION at_1500()");
+  const ProgramRun result = run({"defer", "--stdin"}, lines(2500));
+  EXPECT_EQ(result.exit_status, kNotDone);
+  EXPECT_THAT(result.errors,
+              AllOf(HasSubstr("lines 1001 to 2000: permission denied (SQLSTATE 42501)"),
+                    HasSubstr("; lines 1 to 1000 are stored, the rest is not: go on from line 1001")));
+  EXPECT_EQ(jobs(), "1000");
+}
+
 TEST_F(CliDeferLines, StoreWhatEachLineSaysInTheirOrder) {
   const ProgramRun result =
       run({"defer", "--stdin", "--queue", "kitchen"},
@@ -143,7 +155,7 @@ TEST_F(CliDeferLines, ShowHowFarTheyAreOnATerminalAndNowhereElse) {
 
 class CliPurge : public CliMany {
  protected:
-  // A job of which the last event is so long ago.
+  // A job whose last event is so long ago.
   std::string ended(const std::string& status, const std::string& ago,
                     const std::string& queue = "default") const {
     const std::string id = sql("INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES ('" +

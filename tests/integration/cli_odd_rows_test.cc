@@ -107,8 +107,25 @@ TEST_F(CliOddRows, WhatIsNullIsShownAsNotKnown) {
   sql("UPDATE postpone_attempts SET run_time = 'NaN', cpu_time = 'Infinity', max_rss = -1");
   run({"jobs", "show", job});
   for (const char* command : {"queues", "tasks", "locks", "workers"}) run({command});
+  sql("UPDATE postpone_attempts SET run_time = -1e308, cpu_time = 1e308");
+  EXPECT_THAT(run({"jobs", "show", job}), HasSubstr(" after ?, CPU ?, memory "));
   sql("UPDATE procrastinate_events SET at = NULL, type = NULL");
   run({"queues"});
+}
+
+TEST_F(CliOddRows, NamesThatChangeTheDirectionOfWritingAreShownByTheirNumbers) {
+  const std::string name = "a\u202Eb\u2066c\u200Fd\u2028e";
+  const std::string shown = "a\\u202Eb\\u2066c\\u200Fd\\u2028e";
+  const std::string job =
+      sql("SELECT postpone_defer('" + name + "', '{\"k\": \"" + name + "\"}', queue => '" + name +
+          "', lock => '" + name + "', queueing_lock => '" + name + "')");
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"jobs", "list"}, {"jobs", "show", job}, {"queues"}, {"tasks"}, {"locks"}}) {
+    const std::string text = run(command);
+    EXPECT_THAT(text, HasSubstr(shown)) << testing::PrintToString(command);
+    for (const char* obeyed : {"\u202E", "\u2066", "\u200F", "\u2028"})
+      EXPECT_THAT(text, Not(HasSubstr(obeyed))) << testing::PrintToString(command);
+  }
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ class CliOverview : public testing::Test {
     arguments.insert(arguments.begin(), POSTPONE_CLI);
     return run_program(arguments, {.environment = environment()});
   }
-  // What a shell makes of a line; $postpone is the program.
+  // Runs a line in a shell, in which $postpone is the program.
   ProgramRun shell(const std::string& line) const {
     return run_program({"bash", "-c", line}, {.environment = environment()});
   }
@@ -246,7 +246,7 @@ TEST_F(CliOverview, WatchPrintsOneBlockAfterTheOtherIntoAPipe) {
   EXPECT_THAT(result.output, Not(HasSubstr("\x1b")));
 }
 
-// The database lets us in, then no more, then again: each as soon as the picture before was seen.
+// The test lets the role log in, then forbids it, then allows it again, each time after it has seen a page.
 TEST_F(CliOverview, WatchOutlivesAnOutageAndSaysSo) {
   const std::string role = "watcher_" + sql("SELECT current_database()");
   sql("CREATE ROLE " + role + " LOGIN");
@@ -286,7 +286,7 @@ TEST_F(CliOverview, JobsTheirCountsAndStalledOnesAreWatchedLikewise) {
   EXPECT_EQ(run({"stalled", "list", "--watch", "0"}).exit_status, kUsage);
 }
 
-// What is said of the outage is longer than the terminal is wide.
+// The error of the outage is longer than a line of the terminal.
 TEST_F(CliOverview, AnOutageLeavesNothingOnTheTerminal) {
   const std::string role = "watcher_" + sql("SELECT current_database()");
   sql("CREATE ROLE " + role + " LOGIN");

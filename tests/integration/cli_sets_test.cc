@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -19,7 +20,7 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::StartsWith;
 
-enum { kDone = 0, kNotDone = 1 };
+enum { kDone = 0, kNotDone = 1, kUnreachable = 4 };
 
 class CliSets : public testing::Test {
  protected:
@@ -117,6 +118,71 @@ TEST_F(CliSets, AJobThatTheDatabaseRefusesCostsThatOneOnly) {
   EXPECT_THAT(result.output, StartsWith("39 jobs deleted, 1 not"));
   EXPECT_THAT(result.errors, AllOf(HasSubstr("job 17: "), HasSubstr("bills")));
   EXPECT_THAT(run({"retry", "--queue", "kitchen"}).output, StartsWith("3 jobs retried"));
+}
+
+// A trigger that does something when a statement changes job 1500.
+std::string at_1500(const std::string& what) {
+  return "CREATE FUNCTION at_1500() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.id = 1500 THEN " +
+         what +
+         "; END IF; IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$;"
+         "CREATE TRIGGER at_1500 BEFORE UPDATE OR DELETE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION "
+         "at_1500()";
+}
+const std::string kDiskFull = "RAISE 'no space left' USING ERRCODE = 'disk_full'";
+
+TEST_F(CliSets, AnErrorOfTheServerEndsTheWorkAndSaysHowFarItCame) {
+  insert("todo", 2500);
+  sql(at_1500(kDiskFull));
+  const ProgramRun result = run({"cancel", "--queue", "kitchen"});
+  EXPECT_EQ(result.exit_status, kNotDone);
+  EXPECT_THAT(result.output, StartsWith("1000 jobs cancelled, 1500 not (database " + database_.name()));
+  EXPECT_THAT(
+      result.errors,
+      AllOf(StartsWith("postpone: 1000 jobs (the first is 1001, the last 2000): no space left (SQLSTATE "
+                       "53100)"),
+            HasSubstr("; some of them may have been changed; 500 jobs (the first is 2001, the last "
+                      "2500) were not tried\n")));
+  EXPECT_EQ(std::count(result.errors.begin(), result.errors.end(), '\n'), 1) << result.errors;
+  EXPECT_EQ(count("status = 'cancelled'"), "1000");
+
+  const ProgramRun again = run({"cancel", "--queue", "kitchen", "--json"});
+  EXPECT_EQ(again.exit_status, kNotDone);
+  EXPECT_THAT(again.errors, HasSubstr("no space left"));
+  const auto answer = nlohmann::json::parse(again.output);
+  EXPECT_EQ(answer["counts"], (nlohmann::json{{"database_error", 1000}, {"not_tried", 500}}));
+  EXPECT_EQ(answer["jobs"].size(), 1500U);
+  EXPECT_EQ(answer["jobs"][1499]["id"], 2500);
+  EXPECT_THAT(answer["jobs"][1499]["problem"].get<std::string>(),
+              StartsWith("job 2500 was not tried: no space left"));
+}
+
+TEST_F(CliSets, AConnectionThatIsLostHalfwaySaysSoToo) {
+  insert("failed", 2500);
+  sql(at_1500("PERFORM pg_terminate_backend(pg_backend_pid())"));
+  const ProgramRun result = run({"retry", "--queue", "kitchen"});
+  EXPECT_EQ(result.exit_status, kUnreachable) << result.errors;
+  EXPECT_THAT(result.output, StartsWith("1000 jobs retried, 1500 not"));
+  EXPECT_THAT(result.errors, HasSubstr("500 jobs (the first is 2001, the last 2500) were not tried"));
+  const ProgramRun named = run({"retry", "1499", "1500", "1501"});
+  EXPECT_EQ(named.exit_status, kUnreachable);
+  EXPECT_EQ(named.output, "");
+  EXPECT_THAT(named.errors, StartsWith("postpone: jobs 1499, 1500 and 1501: "));
+}
+
+TEST_F(CliSets, APurgeThatFailsHalfwaySaysWhatItHasDeleted) {
+  insert("succeeded", 2500);
+  sql("INSERT INTO procrastinate_events (job_id, type, at) SELECT id, 'succeeded', now() - interval '2 days' "
+      "FROM procrastinate_jobs");
+  sql(at_1500(kDiskFull));
+  const std::vector<std::string> purge = {"purge", "--status", "succeeded", "--older-than", "1d"};
+  const ProgramRun result = run(purge);
+  EXPECT_EQ(result.exit_status, kNotDone);
+  EXPECT_EQ(result.output, "1000 jobs (1000 succeeded) deleted\n");
+  EXPECT_THAT(result.errors, AllOf(StartsWith("postpone: no space left"),
+                                   HasSubstr("; the jobs behind these were not tried\n")));
+  EXPECT_EQ(count("true"), "1500");
+  EXPECT_EQ(json(purge),
+            (nlohmann::json{{"jobs", 0}, {"by_status", {{"succeeded", 0}}}, {"dry_run", false}}));
 }
 
 TEST_F(CliSets, IdsThatAreNamedHaveTheirOwnAnswersInTheirOrder) {

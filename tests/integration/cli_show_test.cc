@@ -1,4 +1,4 @@
-// `postpone jobs show`: who runs a job, and what one that waits is waiting for.
+// `postpone jobs show`: which worker runs a job, and why a waiting job waits.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -95,7 +95,7 @@ TEST_F(CliShow, AScheduledJobTellsHowLongStill) {
 
 TEST_F(CliShow, WhoServesAQueueOnlyAConfigurationTells) {
   const std::string job = defer(", queue => 'mail', queueing_lock => 'once'");
-  EXPECT_THAT(show(job), AllOf(HasSubstr("the database does not know; --config FILE tells"),
+  EXPECT_THAT(show(job), AllOf(HasSubstr("; --config FILE names the configuration that says so"),
                                HasSubstr("once (no other job of it can wait until this one starts)")));
 
   const std::string file = testing::TempDir() + "cli_show_" + std::to_string(getpid()) + ".toml";

@@ -16,7 +16,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 // Exit codes, as docs/cli.md promises them.
-enum { kDone = 0, kNotDone = 1, kUsage = 2 };
+enum { kDone = 0, kNotDone = 1, kUsage = 2, kUnreachable = 4 };
 
 // Worker 1 is ours and called kitchen/1, worker 2 is Python's.
 class CliStalled : public testing::Test {
@@ -33,6 +33,13 @@ class CliStalled : public testing::Test {
   nlohmann::json json(std::vector<std::string> arguments) const {
     arguments.emplace_back("--json");
     return nlohmann::json::parse(run(std::move(arguments)).output).at("jobs");
+  }
+  // "1 retried, 2 database_error", of a command with --json.
+  static std::string results(const ProgramRun& result) {
+    std::string text;
+    for (const auto& job : nlohmann::json::parse(result.output).at("jobs"))
+      text += (text.empty() ? "" : ", ") + job["id"].dump() + " " + job["result"].get<std::string>();
+    return text;
   }
   std::string sql(const std::string& statement) const { return database_.execute(statement); }
   // A job that this worker runs.
@@ -152,6 +159,57 @@ TEST_F(CliStalled, ARescuedJobThatMayNotWaitAgainIsToldOf) {
   EXPECT_EQ(result.exit_status, kNotDone);
   EXPECT_EQ(result.errors, "postpone: job " + job + " has failed: job " + other +
                                " with the same queueing lock waits already\n");
+}
+
+// The session of the test holds the row of job 2 while the command works on three jobs.
+TEST_F(CliStalled, AJobThatAnotherSessionHasLockedCostsThatOneOnly) {
+  for (int i = 0; i < 3; ++i) running(2);
+  remove(2);
+  sql("BEGIN; SELECT id FROM procrastinate_jobs WHERE id = 2 FOR UPDATE");
+  const ProgramRun result = run({"stalled", "rescue", "1", "2", "3"});
+  EXPECT_EQ(result.exit_status, kNotDone);
+  EXPECT_EQ(result.output, "job 1 retried\njob 3 retried\n");
+  EXPECT_THAT(result.errors, ContainsRegex("^postpone: job 2: [^\n]*.SQLSTATE 55P03.[^\n]*\n$"));
+  const ProgramRun all = run({"stalled", "rescue", "--all", "--json"});
+  EXPECT_EQ(all.exit_status, kNotDone);
+  EXPECT_EQ(results(all), "2 database_error");
+  sql("ROLLBACK");
+  EXPECT_EQ(run({"stalled", "rescue", "--all"}).output, "job 2 retried\n");
+}
+
+TEST_F(CliStalled, FinishGoesOnBehindALockedJobToo) {
+  for (int i = 0; i < 3; ++i) running(2);
+  remove(2);
+  sql("BEGIN; SELECT id FROM procrastinate_jobs WHERE id = 2 FOR UPDATE");
+  const ProgramRun result = run({"jobs", "finish", "1", "2", "3", "--status", "failed", "--json"});
+  sql("ROLLBACK");
+  EXPECT_EQ(result.exit_status, kNotDone);
+  EXPECT_EQ(results(result), "1 failed, 2 database_error, 3 failed");
+  EXPECT_EQ(result.errors, "");
+}
+
+TEST_F(CliStalled, AnErrorThatEveryJobWouldMeetEndsTheWorkAndSaysWhatWasNotTried) {
+  for (int i = 0; i < 4; ++i) running(2);
+  remove(2);
+  const auto at_job_2 = [&](const std::string& what) {
+    sql("CREATE OR REPLACE FUNCTION at_2() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.id = 2 THEN " +
+        what +
+        "; END IF; RETURN NEW; END $$;"
+        "CREATE OR REPLACE TRIGGER at_2 BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION "
+        "at_2()");
+  };
+  at_job_2("RAISE 'no space left' USING ERRCODE = 'disk_full'");
+  const ProgramRun finished = run({"jobs", "finish", "1", "2", "3", "4", "--status", "failed"});
+  EXPECT_EQ(finished.exit_status, kNotDone);
+  EXPECT_EQ(finished.output, "job 1 failed\n");
+  EXPECT_THAT(finished.errors,
+              ContainsRegex("^postpone: job 2: no space left .SQLSTATE 53100.[^\n]*; jobs 3 and 4 "
+                            "were not tried\n$"));
+  at_job_2("PERFORM pg_terminate_backend(pg_backend_pid())");
+  const ProgramRun lost = run({"stalled", "rescue", "3", "2", "4", "--json"});
+  EXPECT_EQ(lost.exit_status, kUnreachable) << lost.errors;
+  EXPECT_EQ(results(lost), "3 retried, 2 database_error, 4 not_tried");
+  EXPECT_THAT(lost.errors, HasSubstr("; whether the job was changed is not known; job 4 was not tried\n"));
 }
 
 TEST_F(CliStalled, FinishEndsAJobThatNobodyRuns) {

@@ -29,7 +29,7 @@ class CliStrict : public testing::Test {
     return run_program(arguments,
                        {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}, .input = input});
   }
-  // In a shell, which redirects what this leaves out; `postpone` stands for the program.
+  // Runs a line in a shell, for redirections; `postpone` is the program.
   ProgramRun shell(const std::string& command) const {
     return run_program({"bash", "-c", "postpone() { " POSTPONE_CLI " \"$@\"; }; " + command},
                        {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
@@ -130,6 +130,32 @@ TEST_F(CliStrict, ANulInOneLineOfManyIsFoundWhereItIs) {
   EXPECT_EQ(result.exit_status, kNotDone);
   EXPECT_THAT(result.errors,
               AllOf(IsOneLine(), HasSubstr("line 501, column 26: a NUL"), HasSubstr("nothing is stored")));
+}
+
+TEST_F(CliStrict, ANulByteEndsNoTextAndAMarkIsNoPartOfIt) {
+  const std::string nul(1, '\0');
+  const std::string mark = "\xEF\xBB\xBF";
+  const ProgramRun hidden = run({"defer", "--stdin"}, R"({"task":"wash"})" + nul + "{\"task\":\"dry\"}\n");
+  EXPECT_EQ(hidden.exit_status, kNotDone) << hidden.output;
+  EXPECT_THAT(hidden.errors, HasSubstr("line 1, column 16: a NUL byte"));
+  EXPECT_EQ(run({"defer", "wash", "-"}, "{}" + nul + "{}").exit_status, kUsage);
+  EXPECT_EQ(jobs(), "0");
+
+  EXPECT_EQ(run({"defer", "wash", "-"}, mark + "{}").exit_status, kDone);
+  const std::string line = "{\"task\":\"wash\"}\n";
+  EXPECT_EQ(run({"defer", "--stdin"}, mark + line + line).exit_status, kDone);
+  EXPECT_EQ(jobs(), "3");
+  EXPECT_THAT(run({"defer", "--stdin"}, line + mark + line).errors,
+              HasSubstr("line 2, column 1: a byte order mark (U+FEFF)"));
+  EXPECT_THAT(run({"defer", "wash", mark + "{}"}).errors, HasSubstr("a byte order mark (U+FEFF)"));
+  EXPECT_EQ(jobs(), "3");
+}
+
+// timeout(1) ends with 124 when SIGTERM was enough.
+TEST_F(CliStrict, SignalsThatAParentHasBlockedEndItAllTheSame) {
+  const ProgramRun result =
+      shell("timeout -k 20 1 env --block-signal " POSTPONE_CLI " jobs list --watch 60 > /dev/null");
+  EXPECT_EQ(result.exit_status, 124) << result.errors;
 }
 
 TEST_F(CliStrict, ArgumentsThatCannotBeStoredOrReadAreRefusedBeforeAnythingIsSent) {

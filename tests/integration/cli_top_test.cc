@@ -49,8 +49,8 @@ json sample(int workers) {
   return status;
 }
 
-// A status socket. What is asked there is answered with `reply`; with none, not before there is another one,
-// and then by closing.
+// A status socket that answers every question with `reply`. Without a reply it leaves the questions open
+// until the next call of reply(), which closes their connections.
 class PlayedSupervisor {
  public:
   explicit PlayedSupervisor(std::optional<std::string> reply) : reply_(std::move(reply)) {
@@ -79,7 +79,7 @@ class PlayedSupervisor {
     reply_ = std::move(reply);
     held_.clear();
   }
-  int unanswered() const { return unanswered_; }  // who asked in vain, and may wait still
+  int unanswered() const { return unanswered_; }  // clients that have no answer yet
 
  private:
   void serve() {
@@ -151,7 +151,8 @@ TEST(CliStatus, AClosedDoorIsNoStranger) {
                                 Not(HasSubstr("no supervisor"))));
 }
 
-// It need not even listen to what it is asked: then the kernel says that the connection was reset.
+// The supervisor may close before it has read the question: then the kernel reports that the connection was
+// reset.
 TEST(CliStatus, ADoorThatIsShutAtOnceIsNoStrangerEither) {
   const std::string path = std::filesystem::temp_directory_path() / ("shut-" + std::to_string(::getpid()));
   const sys::Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -271,13 +272,12 @@ TEST_F(CliTop, FollowsTheWindow) {
   EXPECT_EQ(terminal.ended(), kDone);
 }
 
-// Each goes once in a while as far as the client's patience, on a machine that is slow enough; not five
-// times.
+// On a slow machine an attempt may take longer than the client waits for its answer; five in a row do not.
 class WhileItHangs : public CliTop, public testing::WithParamInterface<int> {
  protected:
   static constexpr int kAttempts = 5;
 
-  // Whether all that was pressed and sent was obeyed before the client lost its patience.
+  // Whether the client obeyed every key and signal before it stopped waiting for the answer.
   static bool is_heeded(int signal_number) {
     PlayedSupervisor supervisor(page(sample(64)));
     Terminal terminal(top(supervisor), environment());
@@ -323,7 +323,7 @@ TEST_F(CliTop, TellsOfAHungSupervisorOverThePageThatItSawLast) {
   EXPECT_EQ(terminal.screen().scrolled(), 0U);
 }
 
-// The child of a shell that has only one.
+// REQUIRES: the shell has exactly one child.
 pid_t child_of(pid_t shell) {
   std::ifstream children("/proc/" + std::to_string(shell) + "/task/" + std::to_string(shell) + "/children");
   pid_t child = 0;

@@ -1,5 +1,5 @@
-// Completion as bash, fish and zsh offer it: the scripts that are installed, in the real shells. The lines
-// that are completed, and what must be offered, come from --help.
+// Completion in the real shells (bash, fish, zsh), by the scripts that are installed. --help gives the lines
+// to complete, and the words that the shell must offer.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,7 +26,7 @@ using testing::IsSupersetOf;
 using testing::Not;
 using testing::UnorderedElementsAreArray;
 
-// What is offered: words, each with its description where the shell shows one.
+// The words that a shell offers, each with its description where the shell shows one.
 using Offer = std::map<std::string, std::string>;
 
 const std::string kDrivers = POSTPONE_SOURCE_DIR "/tests/integration/completion/";
@@ -64,7 +64,7 @@ std::vector<std::string> words(const Offer& offer) {
 
 class Completion : public testing::TestWithParam<std::string> {
  protected:
-  // What the shell offers at the end of each line, in the directory of the sources.
+  // The words that the shell offers at the end of each line, in the directory of the sources.
   static std::vector<Offer> complete_all(const std::vector<std::string>& lines, const std::string& script) {
     std::string input;
     for (const std::string& line : lines) input += line + "\n";
@@ -156,7 +156,7 @@ TEST_P(Completion, TakesNoValueForACommand) {
 INSTANTIATE_TEST_SUITE_P(Shells, Completion, testing::Values("bash", "fish", "zsh"),
                          [](const auto& info) { return info.param; });
 
-// bash shows none.
+// bash shows no descriptions.
 class CompletionWithDescriptions : public Completion {};
 
 TEST_P(CompletionWithDescriptions, SaysOfCommandsWhatHelpSays) {
@@ -168,8 +168,7 @@ TEST_P(CompletionWithDescriptions, SaysOfCommandsWhatHelpSays) {
 }
 
 TEST_P(CompletionWithDescriptions, SaysWhatAnOptionDoes) {
-  EXPECT_EQ(complete_all({"postpone top --sor"}).front(),
-            (Offer{{"--sort", "What the order goes by [elapsed]"}}));
+  EXPECT_EQ(complete_all({"postpone top --sor"}).front(), (Offer{{"--sort", "Sort by this [elapsed]"}}));
 }
 
 TEST_P(CompletionWithDescriptions, ShowsWhatMeansSomethingToAShellAsItIs) {

@@ -1,5 +1,5 @@
-// How postpone-supervisor and postpone-subworker end, as docs/cli.md promises it to service managers. Those
-// of `postpone` are looked at by cli_test.cc.
+// The exit codes of postpone-supervisor and postpone-subworker that docs/cli.md promises to service managers.
+// cli_test.cc has those of `postpone`.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -163,7 +163,8 @@ TEST_F(SupervisorExit, Is3WhenItMayHaveTooFewPendingSignals) {
   EXPECT_THAT(started.errors, HasSubstr("raise the limit (ulimit -i, LimitSIGPENDING=)"));
 }
 
-// As many as were asked for are enough, with a job, a reload and somebody at the status socket.
+// The number of files that the supervisor asks for is enough for a job, a reload and a client of the status
+// socket.
 TEST_F(SupervisorExit, TheFilesThatItAsksForAreEnough) {
   const std::string wrapper = files_.file("supervisor");
   std::ofstream(wrapper) << "#!/bin/sh\nulimit -n 60\nexec " POSTPONE_SUPERVISOR " \"$@\"\n";
@@ -242,7 +243,8 @@ TEST_F(SupervisorExit, Is1WhenTheCheckBeforeTheStartIsKilled) {
   EXPECT_EQ(report.code, 1) << family.log();
 }
 
-// What a service manager tries again: it need not stay so, as the configuration would.
+// A service manager tries again after 1: this mistake may go away by itself, one in the configuration does
+// not.
 TEST_F(SupervisorExit, Is1WhenItCannotBegin) {
   const std::string alone = files_.file("postpone-supervisor");
   std::filesystem::copy_file(POSTPONE_SUPERVISOR, alone);

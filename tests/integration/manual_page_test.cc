@@ -48,7 +48,7 @@ std::map<std::string, std::string> sections(const std::string& page) {
   return found;
 }
 
-// Of the command, whatever follows it in the heading.
+// The section whose heading begins with the command.
 std::string section_of(const std::map<std::string, std::string>& sections, const std::string& command) {
   for (const auto& [heading, text] : sections) {
     if ((heading + " ").starts_with(command + " ")) return text;
@@ -72,7 +72,7 @@ TEST(ManualPage, TellsOfEveryCommandAndOptionThatHelpNames) {
     const std::string text = section_of(page, help.path);
     EXPECT_NE(text, "") << help.path;
     for (const std::string& option : help.options) {
-      if (option == "--help") continue;  // told of once
+      if (option == "--help") continue;  // the page describes it once
       EXPECT_THAT(text, HasSubstr("       " + option)) << help.path;
     }
   }

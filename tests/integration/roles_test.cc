@@ -319,6 +319,20 @@ TEST_F(Roles, MayWhatTheDocumentSaysAndNoMore) {
   }
 }
 
+// Without a configuration nothing says what the role is for: to be able to read anything is enough.
+TEST_F(Roles, HealthcheckIsWellForEachRoleAndForNoStranger) {
+  for (const std::string& role : roles()) {
+    const auto well = cli({"healthcheck"}, as(role));
+    EXPECT_EQ(well.exit_status, 0) << role << ": " << well.errors;
+  }
+  sql("CREATE ROLE " + login("none") + " LOGIN");
+  const auto refused = cli({"healthcheck"}, as("none"));
+  sql("DROP ROLE " + login("none"));
+  EXPECT_EQ(refused.exit_status, 5) << refused.output;
+  EXPECT_EQ(refused.output, "");
+  EXPECT_THAT(refused.errors, AllOf(HasSubstr("permission denied"), HasSubstr("GRANT ")));
+}
+
 // What an admin page does, and what it does not, by the command line.
 TEST_F(Roles, TheOperatorDecidesAndRunsNothing) {
   sql("SELECT postpone_register_worker('s', 'h', 'n', 1); UPDATE procrastinate_workers SET last_heartbeat = "
@@ -358,7 +372,8 @@ TEST_F(Roles, TheOperatorDecidesAndRunsNothing) {
        std::vector<std::vector<std::string>>{{"defer", "t"}, {"schema", "roles"}}) {
     const auto run = cli(refused, url);
     EXPECT_EQ(run.exit_status, 1) << testing::PrintToString(refused);
-    EXPECT_THAT(run.errors, testing::AnyOf(HasSubstr("permission denied"), HasSubstr("must be owner")))
+    EXPECT_THAT(run.errors, testing::AnyOf(AllOf(HasSubstr("permission denied"), HasSubstr("GRANT ")),
+                                           HasSubstr("must be owner")))
         << run.errors;
     EXPECT_EQ(std::count(run.errors.begin(), run.errors.end(), '\n'), 1) << run.errors;
   }

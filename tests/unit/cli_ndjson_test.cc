@@ -7,7 +7,7 @@
 
 #include <cstdlib>
 
-#include "cli/screen/progress.h"
+#include "cli/screen/progress_line.h"
 #include "cli/text/timestamp.h"
 
 namespace postpone::cli {
@@ -191,11 +191,11 @@ TEST(EndlessLines, AreGivenUp) {
 }
 
 TEST(ProgressLines, TellHowFarAndHowLongStill) {
-  EXPECT_EQ(progress_line(0.25, "300 jobs", 10s, 0), "[#####---------------]  25 %  300 jobs, 30.0 s left");
-  EXPECT_EQ(progress_line(0.001, "1 job", 10s, 0), "[--------------------]   0 %  1 job");
-  EXPECT_EQ(progress_line(1, "9 jobs", 10s, 0), "[####################] 100 %  9 jobs, 0.0 ms left");
-  EXPECT_EQ(progress_line(-1, "9 jobs", 10s, 0), "9 jobs, 10.0 s");
-  EXPECT_EQ(progress_line(0.25, "300 jobs", 10s, 10), "[#####---") << "the last column stays free";
+  EXPECT_EQ(progress_text(0.25, "300 jobs", 10s, 0), "[#####---------------]  25 %  300 jobs, 30.0 s left");
+  EXPECT_EQ(progress_text(0.001, "1 job", 10s, 0), "[--------------------]   0 %  1 job");
+  EXPECT_EQ(progress_text(1, "9 jobs", 10s, 0), "[####################] 100 %  9 jobs, 0.0 ms left");
+  EXPECT_EQ(progress_text(-1, "9 jobs", 10s, 0), "9 jobs, 10.0 s");
+  EXPECT_EQ(progress_text(0.25, "300 jobs", 10s, 10), "[#####---") << "the last column stays free";
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 
 #include "cli/defer/arguments.h"
 #include "cli/screen/frame.h"
+#include "cli/text/colour.h"
+#include "cli/text/table.h"
 #include "cli/text/text.h"
 #include "cli/text/timestamp.h"
 
@@ -138,6 +140,13 @@ TEST(Printable, LeavesNothingThatATerminalObeys) {
 TEST(Printable, LeavesNothingThatTurnsOrBreaksALine) {
   EXPECT_EQ(printable("\u061C\u200E\u200F \u2028\u2029 \u202A\u202E \u2066\u2069"),
             "\\u061C\\u200E\\u200F \\u2028\\u2029 \\u202A\\u202E \\u2066\\u2069");
+  for (char32_t c :
+       {0x202A, 0x202B, 0x202C, 0x202D, 0x202E, 0x2066, 0x2067, 0x2068, 0x2069, 0x200E, 0x200F}) {
+    const std::string text = {static_cast<char>(0xE0U | (c >> 12U)),
+                              static_cast<char>(0x80U | ((c >> 6U) & 0x3FU)),
+                              static_cast<char>(0x80U | (c & 0x3FU))};
+    EXPECT_EQ(printable(text).substr(0, 3), "\\u2") << std::hex << static_cast<unsigned>(c);
+  }
   EXPECT_EQ(printable("\u061B\u200D\u2065"), "\u061B\u200D\u2065") << "their neighbours do not";
 }
 
@@ -239,6 +248,9 @@ TEST(Durations, AreShownInTheUnitThatFits) {
   EXPECT_EQ(human_duration(79h), "3 d 07 h");
   EXPECT_EQ(human_duration(-125min), "-2 h 05 min");
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(human_duration(std::chrono::duration<double>(1e308)), "?");
+  EXPECT_EQ(human_duration(std::chrono::duration<double>(-1e16)), "?");
+  EXPECT_EQ(human_duration(std::chrono::hours(24 * 365 * 300'000LL)), "109500000 d 00 h");
   EXPECT_EQ(human_duration(std::chrono::duration<double>(kInfinity)), "infinity");
   EXPECT_EQ(human_duration(std::chrono::duration<double>(-kInfinity)), "-infinity");
 }
@@ -293,7 +305,7 @@ TEST(Frames, GoOverTheOneBeforeAndWipeWhatItLeaves) {
   EXPECT_EQ(frame_over(2, "c\n", kUsual).text, "\x1b[2A\r\x1b[Kc\n\x1b[J");
 }
 
-// It would take two rows, and the picture after it begin one too low.
+// A line that wraps takes two rows, and the next page would begin one row too low.
 TEST(Frames, LetNoLineWrap) {
   EXPECT_EQ(frame_over(0, "connection refused\n", {12, 24}).text, "\x1b[Kconnectio...\n\x1b[J");
   EXPECT_EQ(frame_over(0, styled("connection", Style::bad) + "\n", {10, 24}).text,

@@ -1,0 +1,71 @@
+// postpone jobs cancel
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/jobs/change_set.h"
+#include "cli/jobs/commands.h"
+
+namespace postpone::cli {
+namespace {
+
+using What = sql::SetChange::What;
+
+struct CancelOptions {
+  SetOptions set;
+  bool abort = false;
+  bool delete_jobs = false;
+};
+
+Change change_of(const sql::SetChange& change) {
+  const std::string name = "job " + std::to_string(change.id);
+  const std::string status(sql::to_string(change.status));
+  switch (change.what) {
+    case What::cancelled:
+      return {change.id, "cancelled", ""};
+    case What::deleted:
+      return {change.id, "deleted", ""};
+    case What::abort_requested:
+      return {change.id, "abort_requested", ""};
+    case What::failed:
+      return {change.id, kDatabaseError, name + ": " + change.problem};
+    case What::not_found:
+      return {change.id, kNotFound, "there is no " + name};
+    default:
+      break;
+  }
+  if (change.status == sql::JobStatus::doing)
+    return {change.id, status, name + " is running; --abort asks it to stop"};
+  return {change.id, status, name + " has ended (" + status + "); only jobs that wait or run can be stopped"};
+}
+
+ExitCode cancel(const Invocation& invocation, const CancelOptions& options) {
+  SetWork work{options.delete_jobs ? "delete" : "cancel",
+               options.delete_jobs ? "deleted" : "cancelled",
+               {sql::JobStatus::todo},
+               {}};
+  if (options.abort) work.statuses.push_back(sql::JobStatus::doing);
+  work.batch = [&options](sql::JobSet& jobs, const std::vector<sql::JobId>& ids) {
+    std::vector<Change> changes;
+    for (const auto& change : jobs.cancel(ids, options.abort, options.delete_jobs, options.set.dry_run))
+      changes.push_back(change_of(change));
+    return changes;
+  };
+  return change_set(invocation, options.set, work);
+}
+
+}  // namespace
+
+void add_jobs_cancel(CLI::App& jobs, Invocation& invocation) {
+  CLI::App* command =
+      jobs.add_subcommand("cancel", "Cancel jobs that wait; with --abort, ask running ones to stop");
+  const auto options = std::make_shared<CancelOptions>();
+  add_set_options(*command, options->set);
+  command->add_flag("--abort", options->abort, "Ask jobs that run to stop");
+  command->add_flag("--delete", options->delete_jobs,
+                    "Delete the jobs that wait instead of keeping them as cancelled");
+  command->final_callback([&invocation, options] {
+    invocation.run = [&invocation, options] { return cancel(invocation, *options); };
+  });
+}
+
+}  // namespace postpone::cli

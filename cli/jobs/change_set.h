@@ -1,0 +1,36 @@
+// What `jobs cancel` and `jobs retry` share: they change many jobs, by the thousand.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/jobs/report.h"
+#include "cli/jobs/selection.h"
+#include "sql/job_set.h"
+
+namespace postpone::cli {
+
+struct SetOptions {
+  Selection selection;
+  bool dry_run = false;
+  bool yes = false;
+  bool as_json = false;
+};
+// Adds IDs and the options of a filter, --dry-run, --yes and --json. `options` must outlive the parser.
+void add_set_options(CLI::App& command, SetOptions& options);
+
+// What is to be done to the jobs of a set.
+struct SetWork {
+  std::string verb;                      // "cancel", for the question
+  std::string result;                    // "cancelled": the result when all goes well
+  std::vector<sql::JobStatus> statuses;  // which jobs a filter means that names no status
+  std::function<std::vector<Change>(sql::JobSet& jobs, const std::vector<sql::JobId>& ids)> batch;
+};
+// Changes the jobs, batch by batch, and prints one of three reports: a line for each job, if the line names
+// them by id and they are not too many; the totals and the first problems; or everything as JSON. Asks on a
+// terminal before it changes more than a hundred jobs: throws Failure (not_done) when the answer is no.
+ExitCode change_set(const Invocation& invocation, const SetOptions& options, const SetWork& work);
+
+}  // namespace postpone::cli

@@ -1,0 +1,30 @@
+// --watch [SECONDS]: shows the same list again and again, until Ctrl-C.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "cli/exit_code.h"
+
+namespace CLI {
+class App;
+}
+
+namespace postpone::cli {
+
+struct Watch {
+  std::optional<std::chrono::duration<double>> interval;  // nothing: show it once
+};
+
+// Adds --watch; without a number it means every two seconds. `watch` must outlive the parser.
+void add_watch_option(CLI::App& command, Watch& watch);
+
+// Prints the page that `draw` returns, which consists of whole lines. With --watch it does so again after
+// each interval: on a terminal in place of the page before, else below it, with an empty line between. `draw`
+// has to connect anew each time: when the database cannot be reached for the first page, the command ends;
+// later the error takes the place of a page.
+ExitCode show(const Watch& watch, const std::function<std::string()>& draw);
+
+}  // namespace postpone::cli
