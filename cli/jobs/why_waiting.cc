@@ -71,9 +71,7 @@ std::string join(const std::vector<std::string>& names) {
 // Whether the configuration has an idle worker for the job; nothing when it has.
 std::optional<WhyWaiting> no_idle_worker(const sql::Job& job, const std::vector<sql::WorkerState>& workers,
                                          const KnownGroups& known, sql::Seconds silent_for) {
-  std::vector<std::string> groups;
-  for (const std::uint32_t index : known.config.groups_serving(job.queue))
-    groups.push_back(known.config.groups[index].name);
+  const std::vector<std::string> groups = known.config.groups_serving(job.queue);
   const std::string file = printable(known.file);
   const std::string queue = printable(job.queue);
   if (groups.empty()) return WhyWaiting{Reason::no_worker, "no group of " + file + " serves queue " + queue};
