@@ -25,9 +25,9 @@ class Announcer {
   Announcer(const sys::ServiceManager& manager, const std::string& name, const std::string& config_path,
             std::function<status::SupervisorFacts()> look);
 
-  // Opens the status socket, if the configuration has one. Throws status::SocketMistake when it cannot be
-  // had.
-  // Returns who is to observe the crew; nullptr: no one.
+  // Opens the status socket, if the configuration has one, and returns it as the crew's observer; else
+  // nullptr.
+  // Throws status::SocketMistake when it cannot be had.
   CrewObserver* open(Loop& loop, const config::Config& config, const board::Board& board);
 
   struct Picture {

@@ -7,7 +7,6 @@
 
 #include "board/board.h"
 #include "sql/connecting.h"
-#include "sys/file_stamp.h"
 #include "sys/process.h"
 
 namespace postpone::supervisor {
@@ -47,28 +46,6 @@ void judge_user(const config::Group& group, Faults& faults) {
                    group.name)});
 }
 
-bool is_same_file(const std::string& a, const std::string& b) {
-  if (a == b) return true;  // neither may be there yet
-  const sys::FileStamp first = sys::file_stamp(a);
-  const sys::FileStamp second = sys::file_stamp(b);
-  return first.inode != 0 && first.inode == second.inode && first.device == second.device;
-}
-
-// A log is written to the end of its file, whatever that file is.
-void judge_log(const config::Config& config, const std::string& config_path, Faults& faults) {
-  if (config.log.file.empty()) return;
-  std::vector<std::pair<std::string, std::string>> others{{config_path, "the configuration itself"}};
-  for (const config::Group& group : config.groups)
-    others.emplace_back(group.executable, fmt::format("the task executable of group \"{}\"", group.name));
-  if (!config.status.socket.empty()) {
-    others.emplace_back(config.status.socket, "the status socket");
-    others.emplace_back(config.status.socket + ".lock", "the status socket's lock");
-  }
-  for (const auto& [path, what] : others)
-    if (is_same_file(config.log.file, path))
-      return faults.push_back({"", fmt::format("\"file\" in [log]: {} is {}", config.log.file, what)});
-}
-
 void judge_limits(const config::Config& config, Faults& faults) {
   const auto sub_workers = static_cast<rlim_t>(config.total_subworkers());
   rlimit limit{};
@@ -98,7 +75,6 @@ Faults faults_of(const ConfigurationFile& file, const config::Config& config) {
   judge_url("url", config.database.url, file.url_origin, faults);
   judge_url("listen_url", config.database.listen_url, "", faults);
   for (const config::Group& group : config.groups) judge_user(group, faults);
-  judge_log(config, file.path, faults);
   judge_limits(config, faults);
   return faults;
 }

@@ -13,7 +13,6 @@
 #include <system_error>
 #include <utility>
 
-#include "config/config.h"
 #include "supervisor/command_line.h"
 #include "supervisor/supervisor.h"
 #include "sys/fd.h"
@@ -28,7 +27,6 @@ using postpone::supervisor::Arguments;
 using postpone::supervisor::Configuration;
 using postpone::supervisor::ConfigurationFile;
 using postpone::supervisor::Exit;
-namespace config = postpone::config;
 
 ConfigurationFile file_of(const Arguments& arguments) {
   const auto slash = arguments.config_path.rfind('/');
@@ -47,10 +45,9 @@ ConfigurationFile file_of(const Arguments& arguments) {
   return file;
 }
 
-// A reader of our log that goes away must not take the family with it; and each child takes about four
-// descriptors, of which the usual soft limit knows only 1024.
-// Nor may a signal mask that this process has inherited: a blocked mask survives exec, and would keep SIGTERM
-// and SIGHUP from being heard.
+// What this process has inherited must not end it, nor make it deaf: a reader of our log that goes away, or a
+// signal mask, which survives exec. And each child takes about four descriptors, of which the usual soft
+// limit allows only 1024.
 void prepare_process() {
   sigset_t none;
   ::sigemptyset(&none);

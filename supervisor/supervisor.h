@@ -7,7 +7,7 @@
 // This class only joins the parts. They reach each other through it alone, but for plain values:
 //
 //   crew/        which members exist: starts, kills, replaces and buries them
-//   waking       the LISTEN connection, and who is rung for what it says
+//   waking       the LISTEN connection, and which members are rung for what it says
 //   reload/      a changed configuration: read, checked, taken into force
 //   announcer    how the family stands: log, process title, service manager, status socket (status/)
 //

@@ -1,4 +1,5 @@
-// Who is woken, and when: the LISTEN connection is heard, and sub-workers and the housekeeper are rung.
+// Which members are woken, and when: it hears the LISTEN connection, and rings sub-workers and the
+// housekeeper.
 //
 // A notification names a queue and how many jobs became ready there: as many idle sub-workers are rung
 // (board/wake.h). After each new LISTEN all members are rung once, since what was notified meanwhile is lost.

@@ -69,7 +69,8 @@ std::optional<Clock::time_point> Burials::next() const {
   return next_;
 }
 
-// What `look_at_children` says; false when it cannot look, for want of descriptors, say. The log has that once.
+// What `look_at_children` returns. False when it cannot look, for want of descriptors, say: the log has that
+// once.
 template <class Look>
 bool Burials::look(Look look_at_children) {
   try {

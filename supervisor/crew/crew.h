@@ -1,7 +1,7 @@
-// The crew: who exists, and who is to exist. It starts, hears, kills, replaces and buries the members of the
-// family, and gives them their commands through the board.
+// The crew: which members exist, and which are to exist. It starts, hears, kills, replaces and buries the
+// members of the family, and gives them their commands through the board.
 //
-// Who exists the crew knows from its own children (pid, pidfd, leash), and never from the board.
+// The crew knows from its own children (pid, pidfd, leash) which members exist, and never from the board.
 //
 // Crash of a sub-worker: its pidfd becomes readable. It is reaped; what it had started is killed and reaped;
 // only then is its lease buried and are its permits freed (burials.h), and its slot is given to the next
@@ -68,8 +68,8 @@ class Crew {
   // This process was not running for a while: no member's silence before now counts.
   void note_frozen() { roster_.thawed(Clock::now()); }
 
-  // A changed configuration is in force. In this order: what members that start from now on will read;
-  // which of the living are outdated; which slot serves which group; and the housekeeper.
+  // A changed configuration is in force: first what members that start from now on will read; then which of
+  // the living are outdated, which slot serves which group, and whether the housekeeper is replaced.
   void set_config_fd(int config_fd) { family_.config_fd = config_fd; }
   void take(const Change& change);
 
@@ -79,7 +79,8 @@ class Crew {
 
   // All end: drain or stop_now. The housekeeper goes last. By stop_by() those that still live are killed.
   void drain(board::Command command);
-  // Is everybody gone by now? To be asked at each upkeep: it lets the housekeeper go, and kills the overdue.
+  // At each upkeep: lets the housekeeper go when the others are gone, and kills the overdue. True when all
+  // are gone.
   bool finish_draining();
   Clock::time_point stop_by() const { return stop_by_; }
 

@@ -50,10 +50,10 @@ class Slots {
                                   const config::Group& group);
 
   void outdate(std::uint32_t slot) { slots_[slot].outdated = true; }
-  // The slot serves no group from now on, and who owns it is commanded to leave.
+  // The slot serves no group from now on, and its owner is commanded to leave.
   void dismiss(std::uint32_t slot);
   void command_leave(std::uint32_t slot);
-  // Commands every incarnation; run and pause: but those that are leaving.
+  // Commands every incarnation; but `run` and `pause` do not reach those that are leaving.
   void command_all(board::Command command);
 
  private:

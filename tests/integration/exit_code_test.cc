@@ -112,22 +112,6 @@ TEST_F(SupervisorExit, Is3ForAUrlThatIsNoneAndNamesWhereItStands) {
               testing::StartsWith("POSTPONE_DATABASE_URL: the database url is not valid"));
 }
 
-TEST_F(SupervisorExit, Is3ForALogFileThatIsAnotherFileOfIts) {
-  const std::string tasks = files_.file("tasks");
-  std::filesystem::copy_file(kMisbehave, tasks);
-  const std::string socket = files_.file("s");
-  std::filesystem::create_hard_link(tasks, files_.file("link"));
-  for (const std::string& log :
-       {files_.file("config.toml"), tasks, files_.file("link"), socket, socket + ".lock"}) {
-    const std::string text =
-        "[log]\nfile = \"" + log + "\"\n[status]\nsocket = \"" + socket + "\"\n" + group("m", tasks, 1);
-    const auto started = run({POSTPONE_SUPERVISOR, "--config", config(text)});
-    EXPECT_EQ(started.exit_status, 3) << log;
-    EXPECT_THAT(started.errors, HasSubstr("\"file\" in [log]: " + log + " is the ")) << log;
-    EXPECT_EQ(read_file(files_.file("config.toml")), text);
-  }
-}
-
 TEST_F(SupervisorExit, ConfigCheckAsksTheTaskExecutablesWhenItIsToldTo) {
   const auto good = run({POSTPONE_CLI, "config", "check", "--tasks", config(group("m", kMisbehave, 1))});
   EXPECT_EQ(good.exit_status, 0) << good.errors;
