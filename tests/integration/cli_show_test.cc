@@ -59,7 +59,7 @@ TEST_F(CliShow, ARunningJobNamesItsWorkerAndSinceWhen) {
   EXPECT_THAT(json(job)["waits_for"], IsEmpty());
 
   sql("DELETE FROM procrastinate_workers");
-  EXPECT_THAT(show(job), HasSubstr("its worker is gone; `postpone stalled rescue " + job + "`"));
+  EXPECT_THAT(show(job), HasSubstr("the one that ran it is gone; `postpone stalled rescue " + job + "`"));
   EXPECT_EQ(json(job)["runs"]["worker"], nullptr);
 }
 
@@ -107,7 +107,7 @@ TEST_F(CliShow, WhoServesAQueueOnlyAConfigurationTells) {
   EXPECT_THAT(served("dishes"), ContainsRegex("\n  waits +no group of .*toml serves queue mail\n"));
   EXPECT_THAT(served("mail"), HasSubstr("nothing: a worker is about to take it"));
   running(", priority => 9");
-  EXPECT_THAT(served("mail"), HasSubstr("whose 1 living workers are all busy"));
+  EXPECT_THAT(served("mail"), HasSubstr("whose only living worker is busy"));
   sql("DELETE FROM procrastinate_workers");
   EXPECT_THAT(served("mail"), HasSubstr("of which no worker is alive"));
   std::ofstream(file) << "[[group]]\n";

@@ -36,8 +36,9 @@ class CliStalled : public testing::Test {
   }
   // "1 retried, 2 database_error", of a command with --json.
   static std::string results(const ProgramRun& result) {
+    const nlohmann::json answer = nlohmann::json::parse(result.output);
     std::string text;
-    for (const auto& job : nlohmann::json::parse(result.output).at("jobs"))
+    for (const auto& job : answer.at("jobs"))
       text += (text.empty() ? "" : ", ") + job["id"].dump() + " " + job["result"].get<std::string>();
     return text;
   }
