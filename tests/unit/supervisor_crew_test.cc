@@ -1,5 +1,8 @@
 // Slots, burials and the standing of a crew: all that needs a board and no process.
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <vector>
 
@@ -152,6 +155,22 @@ TEST_F(Burying, WaitsForAFreeGraveWithGrowingPauses) {
   board_.grave(5).settled_lease.store(board_.grave(5).lease);
   EXPECT_THAT(finish(), ElementsAre(0));
   EXPECT_EQ(burials_.next(), std::nullopt);
+}
+
+// A known child that is dead keeps the kernel from naming others, which are then looked for in /proc.
+TEST_F(Burying, WithoutDescriptorsStrangersAreReapedLater) {
+  sys::FdPair leash = sys::make_socketpair(SOCK_SEQPACKET);
+  children_.adopt(0, {sys::Process::spawn({.executable = "/bin/true"}), std::move(leash.first)}, 1);
+  siginfo_t dead{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(children_.pid(0)), &dead, WEXITED | WNOWAIT), 0);
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit none{0, before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  EXPECT_NO_THROW(burials_.reap_strangers());
+  EXPECT_FALSE(burials_.kill_orphans());
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_TRUE(burials_.kill_orphans());
 }
 
 }  // namespace
