@@ -1,9 +1,12 @@
 #include "subworker/worker/reporter.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 
 #include "subworker/task/outcome.h"
 #include "sys/process.h"
+#include "sys/process_title.h"
 
 namespace postpone::subworker {
 namespace {
@@ -30,6 +33,10 @@ board::Ending ending_of(sql::Action action) {
 }
 
 }  // namespace
+
+void Reporter::does(std::string_view activity) const {
+  sys::set_process_title(fmt::format("sub-worker {}: {}", name_, activity));
+}
 
 void Reporter::task_started(pid_t pid) {
   task_ = {};
@@ -69,6 +76,7 @@ void Reporter::fetched(const sql::Job& job) {
 }
 
 void Reporter::job_started(const sql::Job& job, std::chrono::milliseconds time_limit) {
+  does(fmt::format("running {} (job {})", job.task, job.id));
   board::RunningJob running;
   running.job_id = job.id;
   running.attempt = sql::next_attempt(job.attempts);
@@ -86,9 +94,11 @@ void Reporter::job_started(const sql::Job& job, std::chrono::milliseconds time_l
 
 void Reporter::progressed(const sql::Job& job, std::uint64_t done, std::uint64_t total) {
   telemetry_.progress.write({job.id, done, total, board::now_ns()});
+  does(fmt::format("running {} (job {}), {}/{}", job.task, job.id, done, total));
 }
 
 void Reporter::job_ended(const sql::Job& job, const sql::Outcome& outcome) {
+  count(outcome);
   telemetry_.job.write({});
   const board::Ending ending = ending_of(outcome.action);
   const std::int64_t run_ns = std::max<std::int64_t>(0, to_ns(outcome.run_time));
@@ -119,6 +129,13 @@ void Reporter::job_ended(const sql::Job& job, const sql::Outcome& outcome) {
   ended.run_ns = run_ns;
   ended.cause = board::Text<24>(sql::to_string(outcome.cause));
   news(ended, job);
+}
+
+void Reporter::count(const sql::Outcome& outcome) {
+  if (outcome.action == sql::Action::succeed) ++counters_.succeeded;
+  if (outcome.action == sql::Action::retry) ++counters_.retried;
+  if (outcome.action == sql::Action::fail) ++counters_.failed;
+  if (outcome.cause == sql::Cause::signalled || outcome.cause == sql::Cause::exited) ++counters_.crashed;
 }
 
 void Reporter::news(board::News news, const sql::Job& job) const {

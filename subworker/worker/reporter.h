@@ -1,9 +1,12 @@
-// What a sub-worker tells on the board for people to see: its job, its task process, its counts. A few dozen
-// stores a job, no system call but a look into /proc once a second at most, and nothing that anybody decides
-// by.
+// What a sub-worker reports for people to see, on the board and in its process title: its job, its task
+// process, its counts. A few dozen stores a job, and no system call but a look into /proc once a second at
+// most. No process decides anything by it.
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "board/board.h"
 #include "libtask/wire/description.h"
@@ -13,15 +16,19 @@ namespace postpone::subworker {
 
 class Reporter {
  public:
-  // REQUIRES: the slot is ours.
-  Reporter(const board::Header& header, board::Slot& slot) : header_(header), telemetry_(slot.telemetry) {}
+  // `name`: of the sub-worker, "kitchen/3". REQUIRES: the slot is ours.
+  Reporter(const board::Header& header, board::Slot& slot, std::string name)
+      : header_(header), counters_(slot.counters), telemetry_(slot.telemetry), name_(std::move(name)) {}
 
-  // A task process was started; it has these tasks (said once it was greeted).
+  // What the sub-worker is about, as `ps` shows it: "idle".
+  void does(std::string_view activity) const;
+
+  // A task process was started; it has these tasks (known once it was greeted).
   void task_started(pid_t pid);
   void task_ended();
   void task_has(const libtask::wire::Description& description);
-  // Reads memory and CPU time of the task process, when that was long ago. `idle`: unless nothing can have
-  // changed.
+  // Reads memory and CPU time of the task process, once a second at most. `idle`: not if the process has served
+  // no job since the last time, because nothing can have changed then.
   void weigh_task(int jobs_served, bool idle);
 
   // How long a job could have been run before it was fetched.
@@ -30,14 +37,17 @@ class Reporter {
   void progressed(const sql::Job& job, std::uint64_t done, std::uint64_t total);
   void job_ended(const sql::Job& job, const sql::Outcome& outcome);
 
-  // A ring was answered by who was idle since `idle_since_ns`.
+  // A ring for work was answered, by a sub-worker that was idle since `idle_since_ns`.
   void woken(std::int64_t rung_ns, std::int64_t idle_since_ns);
 
  private:
+  void count(const sql::Outcome& outcome);
   void news(board::News news, const sql::Job& job) const;
 
   const board::Header& header_;
+  board::Counters& counters_;
   board::Telemetry& telemetry_;
+  const std::string name_;
   board::TaskFacts task_;
 };
 

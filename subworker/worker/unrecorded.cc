@@ -37,7 +37,7 @@ sql::Outcome failed_for(const sql::Outcome& outcome, const std::string& why) {
 
 Unrecorded::Unrecorded(sql::Outcome outcome)
     : outcome_(std::move(outcome)),
-      kept_{.job_id = outcome_.job_id,
+      sent_{.job_id = outcome_.job_id,
             .text = sql::to_json(outcome_),
             .releases = outcome_.action == sql::Action::release,
             .why = {}} {}
@@ -48,10 +48,10 @@ bool Unrecorded::asks_for_something() const {
 }
 
 void Unrecorded::lower(const std::string& why) {
-  const std::string before = kept_.text;
+  const std::string before = sent_.text;
   if (form_ == Form::as_decided) {
     take(Form::plain, why);
-    if (kept_.text != before) return;
+    if (sent_.text != before) return;
   }
   take(form_ == Form::plain && asks_for_something() ? Form::failed : Form::left_to_people, why);
 }
@@ -60,9 +60,9 @@ void Unrecorded::take(Form form, const std::string& why) {
   form_ = form;
   if (form == Form::plain) outcome_ = in_plain_form(std::move(outcome_));
   if (form == Form::failed) outcome_ = failed_for(outcome_, why);
-  kept_.text = sql::to_json(outcome_);
-  kept_.left_to_people = form == Form::left_to_people;
-  kept_.why = why;
+  sent_.text = sql::to_json(outcome_);
+  sent_.left_to_people = form == Form::left_to_people;
+  sent_.why = why;
 }
 
 }  // namespace postpone::subworker

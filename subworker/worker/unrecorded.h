@@ -1,32 +1,40 @@
-// An outcome on its way into the database, and what is tried when the database refuses it. Pure.
+// An outcome on its way into the database, and what is sent instead when the database refuses it. Pure.
 //
 //   as_decided ─▶ plain ─▶ failed ─▶ left_to_people
 //
-// plain           what only decorates it (message, type, stderr) in ASCII, and the row stays: neither may
-// decide whether
-//                 the outcome is recorded
-// failed          what the job asked for along with it (jobs to defer, another queue) is what the database
-// refuses: the
-//                 job fails with the database's words. Only for an outcome that asks for something.
-// left_to_people  the database refuses it in every form, as a trigger that always raises does. The job stays
-// in `doing`
-//                 and keeps its lock, its lease ends, and the sub-worker goes on.
+//   plain           What only decorates the outcome (message, type, stderr) in ASCII, and the row is not
+//                   deleted: neither may decide whether the outcome is recorded.
+//   failed          What the job asked for along with it (jobs to defer, another queue) may be what the
+//                   database refuses, so the job fails, with the database's words. Only for an outcome that
+//                   asks for something.
+//   left_to_people  The database refuses it in every form, as a trigger does that always raises. The job stays
+//                   in `doing` and keeps its lock, its lease ends, and the sub-worker goes on.
 #pragma once
 
 #include <string>
 
 #include "sql/job.h"
-#include "subworker/worker/session.h"
 
 namespace postpone::subworker {
+
+// An outcome as the session sends it.
+struct SentOutcome {
+  sql::JobId job_id = 0;
+  std::string text;       // sql::to_json(Outcome)
+  bool releases = false;  // Action::release
+  // The database refuses it in every form: its lease ends, and the job stays in `doing` for people to decide.
+  bool left_to_people = false;
+  std::string why;  // then: the database's words
+};
 
 class Unrecorded {
  public:
   // REQUIRES: sql::to_json() takes it.
   explicit Unrecorded(sql::Outcome outcome);
 
-  const sql::Outcome& outcome() const { return outcome_; }  // in its present form
-  const KeptOutcome& kept() const { return kept_; }
+  // Both in the present form.
+  const sql::Outcome& outcome() const { return outcome_; }
+  const SentOutcome& sent() const { return sent_; }
 
   // The database refuses the present form: takes the next one. REQUIRES: it is not left to people yet.
   void lower(const std::string& why);
@@ -38,7 +46,7 @@ class Unrecorded {
   void take(Form form, const std::string& why);
 
   sql::Outcome outcome_;
-  KeptOutcome kept_;
+  SentOutcome sent_;
   Form form_ = Form::as_decided;
 };
 

@@ -28,7 +28,7 @@ class AVisit : public testing::Test {
     const auto visit = session_.visit({}, 1);
     return visit.value().fetched.jobs.at(0);
   }
-  static subworker::KeptOutcome kept(const sql::Outcome& outcome) {
+  static subworker::SentOutcome sent(const sql::Outcome& outcome) {
     return {.job_id = outcome.job_id,
             .text = sql::to_json(outcome),
             .releases = outcome.action == sql::Action::release,
@@ -57,7 +57,7 @@ class AVisit : public testing::Test {
 TEST_F(AVisit, ThatLosesTheAnswerToAReleaseTakesAnotherLease) {
   const sql::Job job = fetch();
   proxy_.swallow_answers_to(R"("action":"release")");
-  ASSERT_TRUE(session_.visit({kept(subworker::given_back(job))}, 0));
+  ASSERT_TRUE(session_.visit({sent(subworker::given_back(job))}, 0));
   EXPECT_TRUE(proxy_.has_swallowed_answer());
   EXPECT_THAT(leases_, SizeIs(2));
   EXPECT_EQ(database_.execute("SELECT count(*) FROM procrastinate_workers"), "1")
@@ -69,7 +69,7 @@ TEST_F(AVisit, ThatLosesTheAnswerToASuccessFindsItRecordedUnderTheSameLease) {
   sql::Outcome success = subworker::given_back(fetch());
   success.action = sql::Action::succeed;
   proxy_.swallow_answers_to(R"("action":"succeed")");
-  const auto visit = session_.visit({kept(success)}, 0);
+  const auto visit = session_.visit({sent(success)}, 0);
   EXPECT_TRUE(proxy_.has_swallowed_answer());
   ASSERT_TRUE(visit);
   ASSERT_THAT(visit->recorded, SizeIs(1));

@@ -28,7 +28,7 @@ TEST(AnUnrecordedOutcome, KeepsItsActionWhenOnlyItsDecorationIsRefused) {
   EXPECT_EQ(unrecorded.outcome().action, sql::Action::retry);
   EXPECT_EQ(unrecorded.outcome().message, "??? not yet");
   EXPECT_EQ(unrecorded.outcome().stderr_tail, "??? done\n");
-  EXPECT_THAT(unrecorded.kept().text, Not(HasSubstr("delete_job")));
+  EXPECT_THAT(unrecorded.sent().text, Not(HasSubstr("delete_job")));
 }
 
 TEST(AnUnrecordedOutcome, FailsWhenWhatItAsksForIsRefused) {
@@ -39,20 +39,20 @@ TEST(AnUnrecordedOutcome, FailsWhenWhatItAsksForIsRefused) {
   EXPECT_EQ(unrecorded.outcome().action, sql::Action::fail);
   EXPECT_EQ(unrecorded.outcome().message, "the database refused what the job asked for: no such queue");
   unrecorded.lower("not that either");
-  EXPECT_TRUE(unrecorded.kept().left_to_people);
-  EXPECT_EQ(unrecorded.kept().why, "not that either");
+  EXPECT_TRUE(unrecorded.sent().left_to_people);
+  EXPECT_EQ(unrecorded.sent().why, "not that either");
 }
 
 TEST(AnUnrecordedOutcome, OfABareSuccessNeverBecomesAFailure) {
   Unrecorded unrecorded(outcome_of(sql::Action::succeed));
   unrecorded.lower("a trigger says no");
   EXPECT_EQ(unrecorded.outcome().action, sql::Action::succeed);
-  EXPECT_TRUE(unrecorded.kept().left_to_people);
+  EXPECT_TRUE(unrecorded.sent().left_to_people);
 }
 
 TEST(AnUnrecordedOutcome, ThatReleasesSaysSo) {
-  EXPECT_TRUE(Unrecorded(outcome_of(sql::Action::release)).kept().releases);
-  EXPECT_FALSE(Unrecorded(outcome_of(sql::Action::succeed)).kept().releases);
+  EXPECT_TRUE(Unrecorded(outcome_of(sql::Action::release)).sent().releases);
+  EXPECT_FALSE(Unrecorded(outcome_of(sql::Action::succeed)).sent().releases);
 }
 
 }  // namespace

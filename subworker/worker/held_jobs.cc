@@ -1,0 +1,99 @@
+#include "subworker/worker/held_jobs.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+#include "sys/crash_point.h"
+
+namespace postpone::subworker {
+
+board::JobEntry& HeldJobs::free_entry() {
+  const auto is_taken = [this](const board::JobEntry& entry) {
+    return std::ranges::any_of(jobs_, [&](const HeldJob& held) { return &held.entry == &entry; });
+  };
+  auto* const entry = std::ranges::find_if_not(slot_.jobs, is_taken);
+  if (entry == std::ranges::end(slot_.jobs))
+    throw std::logic_error("more jobs were fetched than can be held");
+  return *entry;
+}
+
+HeldJob& HeldJobs::hold(sql::Job job) {
+  board::JobEntry& entry = free_entry();
+  HeldJob& held = jobs_.emplace_back(HeldJob{std::move(job), entry, std::nullopt});
+  freed_lock_ |= held.job.lock.has_value();
+  entry.job_id.store(held.job.id);
+  entry.phase.store(board::JobPhase::held);
+  return held;
+}
+
+HeldJob* HeldJobs::next() {
+  const auto found = std::ranges::find_if(jobs_, [](const HeldJob& held) { return !held.outcome; });
+  return found != jobs_.end() ? &*found : nullptr;
+}
+
+void HeldJobs::begins(HeldJob& held) {
+  slot_.begin_run(held.entry);
+  sys::crash_point("sub_worker.job_on_board");
+}
+
+void HeldJobs::ends(HeldJob& held, sql::Outcome outcome) {
+  held.outcome.emplace(std::move(outcome));
+  write_outcome(held);
+}
+
+void HeldJobs::write_outcome(HeldJob& held) {
+  board::JobEntry& entry = held.entry;
+  const std::string& text = held.outcome->sent().text;
+  const bool fits = text.size() <= sizeof entry.outcome;
+  // A text that stands there may be read as long as the phase says `ended`.
+  if (entry.phase.load() == board::JobPhase::ended) entry.phase.store(board::JobPhase::running);
+  if (fits) std::memcpy(entry.outcome, text.data(), text.size());
+  entry.outcome_bytes.store(fits ? static_cast<std::uint32_t>(text.size()) : 0);
+  entry.phase.store(board::JobPhase::ended);
+  sys::crash_point("sub_worker.outcome_on_board");
+}
+
+void HeldJobs::let_go(const HeldJob& held) {
+  held.entry.phase.store(board::JobPhase::none);
+  jobs_.remove_if([&](const HeldJob& each) { return &each == &held; });
+}
+
+std::vector<SentOutcome> HeldJobs::unrecorded() const {
+  std::vector<SentOutcome> outcomes;
+  for (const HeldJob& held : jobs_)
+    if (held.outcome) outcomes.push_back(held.outcome->sent());
+  return outcomes;
+}
+
+bool HeldJobs::has_unrecorded() const {
+  return std::ranges::any_of(jobs_, [](const HeldJob& held) { return held.outcome.has_value(); });
+}
+
+bool HeldJobs::has_unended() const {
+  return std::ranges::any_of(jobs_, [](const HeldJob& held) { return !held.outcome; });
+}
+
+std::list<HeldJob>::iterator HeldJobs::find_unrecorded(sql::JobId job_id) {
+  return std::ranges::find_if(
+      jobs_, [job_id](const HeldJob& held) { return held.outcome && held.job.id == job_id; });
+}
+
+void HeldJobs::recorded(sql::JobId job_id) {
+  if (const auto found = find_unrecorded(job_id); found != jobs_.end()) let_go(*found);
+}
+
+sql::Cause HeldJobs::refused(sql::JobId job_id, const std::string& why) {
+  HeldJob& held = *find_unrecorded(job_id);
+  const sql::Cause cause = held.outcome->outcome().cause;
+  held.outcome->lower(why);
+  write_outcome(held);
+  return cause;
+}
+
+bool HeldJobs::take_freed_lock() {
+  return std::exchange(freed_lock_, false);
+}
+
+}  // namespace postpone::subworker

@@ -1,0 +1,78 @@
+// What a sub-worker holds: each job that it has fetched and whose outcome the database is not known to have,
+// in one list with its place on the board. This class alone writes those places, in the order that makes a
+// death at any moment safe, because it is by the board that the housekeeper decides the jobs of the dead:
+//
+//   step       board, in this order                 a death after it means for the job
+//   hold()     job_id, `held`                       never started: it waits again, no attempt is counted
+//   begins()   `running`                            an attempt is lost
+//   ends()     outcome's text, its size, `ended`    it ended, and is recorded with this outcome
+//   recorded() `none`                               nothing: the database knows
+//   let_go()   `none`                               nothing: the database has said that it is not ours
+//   refused()  `running`, another text, `ended`     (in between) an attempt is lost
+//
+// `none` comes only after the database has answered: until then an outcome that was sent may be lost. A job
+// that is on no board was fetched and not started, so hold() may come at any time before begins().
+#pragma once
+
+#include <list>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "board/board.h"
+#include "sql/job.h"
+#include "subworker/worker/unrecorded.h"
+
+namespace postpone::subworker {
+
+struct HeldJob {
+  sql::Job job;
+  board::JobEntry& entry;
+  std::optional<Unrecorded> outcome;  // nothing = it has not ended
+};
+
+class HeldJobs {
+ public:
+  // REQUIRES: the slot is ours, and its entries are free, as Board::reset_slot() leaves them.
+  explicit HeldJobs(board::Slot& slot) : slot_(slot) {}
+
+  // How many more can be held.
+  int room() const { return static_cast<int>(board::kJobsPerSlot - jobs_.size()); }
+
+  // A fetch was answered with this job. REQUIRES: room() > 0.
+  HeldJob& hold(sql::Job job);
+  // The job that was fetched first of those that have not ended; null when there is none.
+  HeldJob* next();
+  // The task process is about to get it. From here on a wish on the slot to stop the run means this one.
+  void begins(HeldJob& held);
+  // It has ended, or is given back.
+  void ends(HeldJob& held, sql::Outcome outcome);
+  // It is no longer ours, and has no outcome: `held` is gone when this returns.
+  void let_go(const HeldJob& held);
+
+  // What is decided and not known to be recorded, as it is sent.
+  std::vector<SentOutcome> unrecorded() const;
+  bool has_unrecorded() const;
+  bool has_unended() const;
+  // The database has settled the outcome of this job, if one is held.
+  void recorded(sql::JobId job_id);
+  // The database refuses the outcome of this job, with these words: it takes its next form. Returns the cause
+  // that was refused. REQUIRES: unrecorded() has it, and it is not left to people.
+  sql::Cause refused(sql::JobId job_id, const std::string& why);
+
+  // Does one of the jobs that were held since this was last asked keep a lock, which its end frees?
+  bool take_freed_lock();
+
+  const std::list<HeldJob>& all() const { return jobs_; }
+
+ private:
+  board::JobEntry& free_entry();
+  static void write_outcome(HeldJob& held);
+  std::list<HeldJob>::iterator find_unrecorded(sql::JobId job_id);
+
+  board::Slot& slot_;
+  std::list<HeldJob> jobs_;  // in the order of their fetch; a list, so that references to its elements stay
+  bool freed_lock_ = false;
+};
+
+}  // namespace postpone::subworker

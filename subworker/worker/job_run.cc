@@ -1,0 +1,42 @@
+#include "subworker/worker/job_run.h"
+
+#include <utility>
+
+#include "subworker/task/ending.h"
+
+namespace postpone::subworker {
+
+JobRun::JobRun(HeldJob& held, HeldJobs& all, board::Slot& slot, Reporter& reporter)
+    : held_(held),
+      all_(all),
+      reporter_(reporter),
+      context_(held.job.id, held.job.task, sql::next_attempt(held.job.attempts)) {
+  slot.enter(board::SlotState::running);
+  reporter_.fetched(held_.job);
+}
+
+void JobRun::begins(std::chrono::milliseconds time_limit) {
+  all_.begins(held_);
+  reporter_.job_started(held_.job, time_limit);
+}
+
+void JobRun::progresses(std::uint64_t done, std::uint64_t total) {
+  reporter_.progressed(held_.job, done, total);
+}
+
+void JobRun::ends(sql::Outcome outcome) {
+  announce_end(outcome);
+  all_.ends(held_, std::move(outcome));
+}
+
+void JobRun::is_taken_away(const sql::Outcome& told) {
+  announce_end(told);
+  all_.let_go(held_);
+}
+
+void JobRun::announce_end(const sql::Outcome& outcome) {
+  log_ending(held_.job, outcome);
+  if (outcome.action != sql::Action::release) reporter_.job_ended(held_.job, outcome);
+}
+
+}  // namespace postpone::subworker

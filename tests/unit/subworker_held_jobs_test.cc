@@ -1,0 +1,137 @@
+#include "subworker/worker/held_jobs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string_view>
+
+namespace postpone::subworker {
+namespace {
+
+using board::JobPhase;
+using testing::SizeIs;
+
+sql::Job job_of(sql::JobId id) {
+  sql::Job job;
+  job.id = id;
+  return job;
+}
+
+sql::Outcome success_of(sql::JobId id) {
+  sql::Outcome outcome;
+  outcome.job_id = id;
+  outcome.attempt = 1;
+  outcome.action = sql::Action::succeed;
+  return outcome;
+}
+
+class TheHeldJobs : public testing::Test {
+ protected:
+  TheHeldJobs() { board_.reset_slot(0, 0); }
+  // The entry of this job on the board; null when no entry in use names it.
+  const board::JobEntry* entry_of(sql::JobId id) const {
+    for (const board::JobEntry& entry : slot_.jobs)
+      if (entry.phase.load() != JobPhase::none && entry.job_id.load() == id) return &entry;
+    return nullptr;
+  }
+  JobPhase phase_of(sql::JobId id) const {
+    const auto* entry = entry_of(id);
+    return entry ? entry->phase.load() : JobPhase::none;
+  }
+  static std::string_view text_in(const board::JobEntry& entry) {
+    return {entry.outcome, entry.outcome_bytes.load()};
+  }
+
+  board::Board board_ = board::Board::create(1, 1);
+  board::Slot& slot_ = board_.slot(0);
+  HeldJobs held_{slot_};
+};
+
+TEST_F(TheHeldJobs, StandOnTheBoardFromTheirFetchToTheAnswerOfTheDatabase) {
+  HeldJob& held = held_.hold(job_of(17));
+  EXPECT_EQ(phase_of(17), JobPhase::held);
+  held_.begins(held);
+  EXPECT_EQ(phase_of(17), JobPhase::running);
+  EXPECT_EQ(slot_.runs.load(), 1U) << "a wish to stop means this run from now on";
+  held_.ends(held, success_of(17));
+  EXPECT_EQ(phase_of(17), JobPhase::ended);
+  EXPECT_EQ(text_in(*entry_of(17)), sql::to_json(success_of(17)));
+  held_.recorded(17);
+  EXPECT_EQ(phase_of(17), JobPhase::none);
+  EXPECT_THAT(held_.all(), SizeIs(0));
+}
+
+TEST_F(TheHeldJobs, HaveAPlaceEach) {
+  HeldJob& first = held_.hold(job_of(1));
+  held_.hold(job_of(2));
+  held_.ends(first, success_of(1));
+  held_.recorded(1);
+  held_.hold(job_of(3));
+  EXPECT_EQ(phase_of(2), JobPhase::held) << "not moved, nor written over, by what became of the others";
+  EXPECT_EQ(phase_of(3), JobPhase::held);
+  EXPECT_EQ(held_.next()->job.id, 2) << "the one that was fetched first";
+}
+
+TEST_F(TheHeldJobs, FillTheBoardAndNoMore) {
+  for (sql::JobId id = 1; held_.room() > 0; ++id) held_.hold(job_of(id));
+  EXPECT_THAT(held_.all(), SizeIs(board::kJobsPerSlot));
+  EXPECT_THROW(held_.hold(job_of(1000)), std::logic_error);
+}
+
+TEST_F(TheHeldJobs, AreSentOnceTheyHaveEnded) {
+  HeldJob& first = held_.hold(job_of(1));
+  held_.hold(job_of(2));
+  EXPECT_FALSE(held_.has_unrecorded());
+  held_.ends(first, success_of(1));
+  ASSERT_THAT(held_.unrecorded(), SizeIs(1));
+  EXPECT_EQ(held_.unrecorded()[0].job_id, 1);
+  EXPECT_TRUE(held_.has_unended());
+  held_.recorded(2);
+  EXPECT_EQ(phase_of(2), JobPhase::held) << "it has no outcome that could have been recorded";
+}
+
+TEST_F(TheHeldJobs, ThatAreRefusedTakeTheirNextFormOnTheBoardToo) {
+  HeldJob& held = held_.hold(job_of(17));
+  sql::Outcome outcome = success_of(17);
+  outcome.message = "\u2713";
+  held_.begins(held);
+  held_.ends(held, outcome);
+  EXPECT_EQ(held_.refused(17, "no such character"), sql::Cause::succeeded);
+  outcome.message = "???";
+  EXPECT_EQ(phase_of(17), JobPhase::ended);
+  EXPECT_EQ(text_in(*entry_of(17)), sql::to_json(outcome));
+  EXPECT_EQ(held_.unrecorded()[0].text, sql::to_json(outcome));
+}
+
+// The owner keeps it, and after its death the job counts as one that was running.
+TEST_F(TheHeldJobs, WhoseOutcomeIsTooLongForTheBoardSayThatTheyHaveEnded) {
+  HeldJob& held = held_.hold(job_of(17));
+  sql::Outcome outcome = success_of(17);
+  outcome.message = std::string(board::kMaxOutcomeBytes, 'x');
+  held_.ends(held, outcome);
+  EXPECT_EQ(phase_of(17), JobPhase::ended);
+  EXPECT_EQ(entry_of(17)->outcome_bytes.load(), 0U);
+  EXPECT_EQ(held_.unrecorded()[0].text, sql::to_json(outcome));
+}
+
+TEST_F(TheHeldJobs, ThatAreTakenAwayLeaveNothing) {
+  HeldJob& held = held_.hold(job_of(17));
+  held_.begins(held);
+  held_.let_go(held);
+  EXPECT_EQ(phase_of(17), JobPhase::none);
+  EXPECT_FALSE(held_.has_unended());
+  EXPECT_FALSE(held_.has_unrecorded());
+}
+
+TEST_F(TheHeldJobs, TellOfALockOnce) {
+  held_.hold(job_of(1));
+  EXPECT_FALSE(held_.take_freed_lock());
+  sql::Job job = job_of(2);
+  job.lock = "stove";
+  held_.hold(job);
+  EXPECT_TRUE(held_.take_freed_lock());
+  EXPECT_FALSE(held_.take_freed_lock());
+}
+
+}  // namespace
+}  // namespace postpone::subworker
