@@ -1,21 +1,25 @@
-// postpone-subworker: one process of the family that a supervisor starts. Its role is an argument: a
-// sub-worker (--group), the housekeeper (--housekeeper) or the check before the start (--preflight). With
-// --config FILE a sub-worker runs alone, on a board of its own, for instance under a debugger.
+// postpone-subworker: one member of the family that a supervisor starts. Its role is an argument: a sub-worker
+// (--group), the housekeeper (--housekeeper) or the preflight (--preflight). With --config FILE a sub-worker runs
+// alone, on a board of its own, for instance under a debugger.
+#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <limits>
 #include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "board/board.h"
 #include "board/family.h"
@@ -55,7 +59,7 @@ struct Arguments {
   bool by_hand() const { return !config_file.empty(); }
 };
 
-// What was wrong stands in the log already.
+// What is wrong stands in the log already.
 struct UsageError {};
 
 config::Config read_config(const Arguments& arguments, int fd = board::kConfigFd) {
@@ -112,8 +116,8 @@ board::SubWorkerExit run_housekeeper(const config::Config& config) {
 board::SubWorkerExit run_preflight(const config::Config& config, Occasion occasion) {
   const auto board = board::Board::attach(sys::Fd(board::kBoardFd));
   install_signal_handlers(board.header().housekeeper_doorbell, true);
-  LogFollower rotation(board);
-  return preflight(config, occasion, Leash(sys::Fd(board::kLeashFd), 1), rotation);
+  LogFollower log_follower(board);
+  return preflight(config, occasion, Leash(sys::Fd(board::kLeashFd), 1), log_follower);
 }
 
 sys::LogIdentity identity_of(const Arguments& arguments) {
@@ -156,14 +160,27 @@ board::SubWorkerExit run(const Arguments& arguments) {
 }
 
 // In decimal digits, as a person reads it; CLI11 alone takes 010 for 8.
-std::function<std::string(std::string)> number_up_to(std::uint32_t highest) {
-  return [highest](const std::string& text) {
-    const auto number = config::parse_whole_number(text, 0, highest);
+std::function<std::string(std::string)> number_between(std::int64_t lowest, std::int64_t highest) {
+  return [lowest, highest](const std::string& text) {
+    const auto number = config::parse_whole_number(text, lowest, highest);
     if (!number)
       throw CLI::ValidationError(
-          fmt::format("\"{}\" is no whole number from 0 to {} in decimal digits", text, highest));
+          fmt::format("\"{}\" is no whole number from {} to {} in decimal digits", text, lowest, highest));
     return std::to_string(*number);
   };
+}
+
+// Opens the file of our score for the OOM killer: after forbid_inspection() only root could. The score is known
+// once the arguments are read.
+sys::Fd open_oom_score() {
+  return sys::Fd(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+}
+
+// A score that the kernel does not grant is no reason to end.
+void set_oom_score(sys::Fd file, int score) {
+  const std::string text = std::to_string(score);
+  if (file && ::write(file.get(), text.data(), text.size()) < 0)
+    spdlog::debug("cannot set oom_score_adj to {}: {}", score, std::strerror(errno));
 }
 
 Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
@@ -177,11 +194,12 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
   app.add_option("--group", arguments.group, "The group to belong to");
   app.add_option("--supervisor", arguments.supervisor, "Whose sub-worker this is");
   app.add_option("--slot", arguments.slot, "Its place on the board")
-      ->transform(number_up_to(board::kMaxSlots - 1));
+      ->transform(number_between(0, board::kMaxSlots - 1));
   app.add_option("--generation", arguments.generation, "Which incarnation of the slot")
-      ->transform(number_up_to(std::numeric_limits<std::uint32_t>::max()));
+      ->transform(number_between(0, std::numeric_limits<std::uint32_t>::max()));
   app.add_option("--cgroup", arguments.cgroup, "The directory of the cgroup for its task processes");
-  app.add_option("--oom-score", arguments.oom_score, "Its oom_score_adj");
+  app.add_option("--oom-score", arguments.oom_score, "Its oom_score_adj")
+      ->transform(number_between(-sys::kHighestOomScoreAdj, sys::kHighestOomScoreAdj));
   app.add_option("--log-level", arguments.log_level, "Instead of the configuration's");
   app.footer(
       "Exit status: 0 drained, 1 failure, 2 usage or configuration, 3 task executable, 4 schema.\n"
@@ -213,11 +231,13 @@ int main(int argc, char** argv) {
   using postpone::board::SubWorkerExit;
   namespace subworker = postpone::subworker;
   postpone::sys::open_standard_descriptors();
+  auto oom_score = subworker::open_oom_score();
+  postpone::sys::forbid_inspection();
   CLI::App app("A sub-worker of Postpone; usually started by postpone-supervisor", "postpone-subworker");
   try {
     const auto arguments = subworker::parse_arguments(app, argc, argv);
-    if (arguments.oom_score) postpone::sys::set_oom_score_adj(*arguments.oom_score);
-    postpone::sys::forbid_inspection();
+    if (arguments.oom_score) subworker::set_oom_score(std::move(oom_score), *arguments.oom_score);
+    oom_score.reset();  // it may have one of the numbers that the family gives to something else
     postpone::sys::init_process_title(argc, argv);
     ::signal(SIGXFSZ, SIG_IGN);  // a log that may not grow is lines that cannot be written
     // The supervisor starts us by a descriptor, whose number would be our name.

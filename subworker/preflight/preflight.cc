@@ -8,30 +8,32 @@
 #include <optional>
 #include <thread>
 
-#include "sql/outage.h"
 #include "sql/privileges.h"
 #include "sql/schema.h"
-#include "subworker/family/signals.h"
+#include "subworker/family/leaving.h"
+#include "subworker/family/outage_log.h"
 #include "subworker/housekeeper/periodic.h"
 #include "subworker/task/describe.h"
 #include "subworker/task/task_process.h"
 #include "sys/backoff.h"
-#include "sys/log.h"
 
 namespace postpone::subworker {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::chrono::milliseconds kSlice{50};  // how soon it gives up when told to
+constexpr std::chrono::milliseconds kSlice{50};  // how soon it gives up when it is ordered to leave
 
-// Thrown out of whatever is waited for.
+// How often a task executable may be killed or late before it is held to be at fault itself.
+constexpr int kMostCutOff = 3;
+
+// Thrown out of what is waited for.
 struct GivenUp {};
 
 class Preflight {
  public:
-  Preflight(const config::Config& config, Occasion occasion, const Leash& leash, LogFollower& rotation)
-      : config_(config), occasion_(occasion), leash_(leash), log_follower_(rotation) {}
+  Preflight(const config::Config& config, Occasion occasion, const Leash& leash, LogFollower& log_follower)
+      : config_(config), occasion_(occasion), leash_(leash), log_follower_(log_follower) {}
 
   board::SubWorkerExit run() {
     if (!tasks_are_good()) return board::SubWorkerExit::bad_task;
@@ -42,7 +44,8 @@ class Preflight {
  private:
   void tick() {
     log_follower_.look();
-    if (requests_to_leave() > 0 || leash_.supervisor_gone()) throw GivenUp();
+    leaving_.look(leave_signs(board::Command::run, leash_), Leaving::Clock::now());
+    if (leaving_.is_ordered()) throw GivenUp();
   }
 
   void refuse(const std::string& reason) {
@@ -64,15 +67,19 @@ class Preflight {
     return good;
   }
 
-  // A host that has no process or memory to spare at the moment is no reason not to start.
+  // A host that has no process or memory to spare at the moment is no reason not to start. An executable that was
+  // killed or was late may be the victim of such a host, or hang by itself: it is asked some more times.
   libtask::wire::Description describe_in_time(const config::Group& group) {
     sys::Backoff backoff(100ms, 5s);
-    for (;;) {
+    for (int cut_off = 0;;) {
       try {
         return describe(group, [this] { tick(); });
       } catch (const TaskNotAsked& error) {
-        if (!error.for_want) throw;
-        if (backoff.failures() == 0) spdlog::warn("{}; trying again until it goes well", error.what());
+        if (error.why == TaskNotAsked::Why::other) throw;
+        if (error.why == TaskNotAsked::Why::cut_off && ++cut_off == kMostCutOff) throw;
+        const bool waits = error.why == TaskNotAsked::Why::want;
+        if (backoff.failures() == 0)
+          spdlog::warn("{}; trying again{}", error.what(), waits ? " until it goes well" : "");
         if (occasion_ == Occasion::start) leash_.say_why(error.what());
       }
       wait(backoff.next(sys::chance()));
@@ -91,8 +98,8 @@ class Preflight {
     }
   }
 
-  // Polling does what listening does, so the server behind listen_url may be away. But one that refuses us
-  // for good would do so for ever.
+  // Sub-workers poll where they cannot be notified, so the server behind listen_url may be away. But one that
+  // refuses us for good would do so for ever.
   bool may_listen() {
     if (!config_.database.listen || config_.database.listen_url.empty()) return true;
     try {
@@ -115,7 +122,7 @@ class Preflight {
     return options;
   }
 
-  // What is wrong with it; empty = nothing. Nothing when the server cannot be reached.
+  // What is wrong with it: an empty text when nothing is, no text when the server cannot be reached.
   std::optional<std::string> look_at_schema() {
     const sql::ConnectOptions options = options_for(config_.database.url);
     try {
@@ -126,8 +133,7 @@ class Preflight {
     } catch (const sql::DatabaseError& error) {
       const bool passing = error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict;
       if (!passing) return std::string(error.what());
-      if (const auto line = outage_.failed(error.what(), sql::Outage::Clock::now()); !line.empty())
-        sys::log_of(sys::Component::database).warn("database: {}", line);
+      outage_.failed(error.what());
       if (occasion_ == Occasion::start) leash_.say_why(error.what());  // why it takes so long
       return std::nullopt;
     }
@@ -145,15 +151,16 @@ class Preflight {
   const Occasion occasion_;
   const Leash& leash_;
   LogFollower& log_follower_;
-  sql::Outage outage_;
+  OutageLog outage_;
+  Leaving leaving_;
 };
 
 }  // namespace
 
 board::SubWorkerExit preflight(const config::Config& config, Occasion occasion, const Leash& leash,
-                               LogFollower& rotation) {
+                               LogFollower& log_follower) {
   try {
-    return Preflight(config, occasion, leash, rotation).run();
+    return Preflight(config, occasion, leash, log_follower).run();
   } catch (const GivenUp&) {
     return board::SubWorkerExit::internal_error;
   }

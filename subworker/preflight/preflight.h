@@ -1,6 +1,6 @@
-// What is checked before the supervisor starts anything, or takes a new configuration, in a process of its
-// own, so that the supervisor stays without SQL: every task executable describes itself, and the database has
-// the schema that this program needs.
+// The preflight: what is checked before the supervisor starts anything, or takes a new configuration. Every task
+// executable describes itself, and the database has the schema that this program needs. It is a process of its
+// own, so that the supervisor stays without SQL.
 #pragma once
 
 #include "board/family.h"
@@ -12,15 +12,15 @@ namespace postpone::subworker {
 
 enum class Occasion {
   start,
-  // The family works on this database already, and goes on when somebody has installed what a newer version
-  // adds: an upgrade begins so.
+  // The family works on this database already, and goes on when an upgrade has added there what a newer version
+  // needs.
   reload,
 };
 
-// Waits for a database that cannot be reached, and says so; gives up when told to leave, and kills what it
-// was asking then. Everything else that is wrong stands in the log, one line each, and was said over the
-// leash, when this returns a status other than `drained`.
+// Waits for a database that cannot be reached, and says so. When it is ordered to leave, it gives up, and kills
+// the task executable that it was asking. Whatever else is wrong stands in the log, one line each, and was said
+// over the leash, when this returns a status other than `done`.
 board::SubWorkerExit preflight(const config::Config& config, Occasion occasion, const Leash& leash,
-                               LogFollower& rotation);
+                               LogFollower& log_follower);
 
 }  // namespace postpone::subworker

@@ -21,6 +21,16 @@ std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
 }
 
+// Of a signal it is known only what the captured problem says: SIGKILL is the kernel's for want of memory.
+TaskNotAsked::Why why_not_asked(const sys::Captured& captured) {
+  using End = sys::Captured::End;
+  if (captured.end == End::not_started && sys::is_passing(captured.error_number))
+    return TaskNotAsked::Why::want;
+  const sys::ExitReport killed{.signalled = true, .code = SIGKILL};
+  const bool was_killed = captured.end == End::killed && captured.problem.ends_with(sys::to_string(killed));
+  return captured.end == End::late || was_killed ? TaskNotAsked::Why::cut_off : TaskNotAsked::Why::other;
+}
+
 }  // namespace
 
 libtask::wire::Description describe(const config::Group& group, const std::function<void()>& waiting) {
@@ -38,7 +48,7 @@ libtask::wire::Description describe(const config::Group& group, const std::funct
         fmt::format("task executable {} --describe: {}{}{}", group.executable, captured.problem,
                     captured.diagnostics.empty() ? "" : ": ", first_line(captured.diagnostics));
     if (captured.end == sys::Captured::End::status) throw BadTask(what);
-    throw TaskNotAsked(what, sys::is_passing(captured.error_number));
+    throw TaskNotAsked(what, why_not_asked(captured));
   }
   try {
     auto description = libtask::wire::parse_description(captured.output);

@@ -1,14 +1,15 @@
 // The task process of a sub-worker: started, greeted, given one job after the other, stopped and buried.
 //
-// It runs in its own process group with no descriptor but its channel, no database credentials in its
-// environment, and stdout and stderr as pipes to here. It dies with the sub-worker (parent-death signal). A
-// run ends in exactly one Execution, whatever the task does; after one that leaves the channel in doubt, or
-// no process at all, alive() is false and the owner starts a fresh TaskProcess.
+//   (constructor) ──▶ greet() ──▶ run() … run() ──▶ shut_down()
+//                       │           │
+//                       │           └─ crash, garble, flood, stop: all of it killed and reaped, alive() is false
+//                       └─ BadTask: nothing runs
 //
-//   spawn() ──▶ greet() ──▶ run() … run() ──▶ shut_down()
-//                 │           │
-//                 │           └─ crash, garble, flood, stop: all of it killed and reaped, alive() is false
-//                 └─ BadTask: nothing runs
+// A run ends in exactly one Execution, whatever the task does. After one that leaves the channel in doubt, or no
+// process at all, alive() is false and the owner starts a fresh TaskProcess.
+//
+// Its parts: task_start.h starts it, channel.h exchanges frames with it, output_pipes.h reads what it writes,
+// task_run.cc has the poll loop of one run. This file greets it, kills it, and judges it between two jobs.
 #pragma once
 
 #include <chrono>
@@ -22,8 +23,9 @@
 #include "libtask/wire/description.h"
 #include "libtask/wire/frame.h"
 #include "sql/job.h"
+#include "subworker/task/channel.h"
 #include "subworker/task/execution.h"
-#include "subworker/task/output.h"
+#include "subworker/task/output_pipes.h"
 #include "sys/descriptors.h"
 #include "sys/leftovers.h"
 #include "sys/oom.h"
@@ -37,19 +39,22 @@ class BadTask : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The task executable has not answered, which says nothing of what is in it: it could not be started, took
-// too long or was killed.
+// The task executable has not answered, which says nothing of what is in it.
 class TaskNotAsked : public BadTask {
  public:
-  TaskNotAsked(const std::string& what, bool for_want_of_means)
-      : BadTask(what), for_want(for_want_of_means) {}
-  const bool for_want;  // of processes, memory or descriptors
+  enum class Why {
+    want,     // the host had no process, memory or descriptor to spare: it may have one a moment later
+    cut_off,  // it took too long, or was killed: the host may be at fault, or the executable
+    other,    // it cannot be started, or crashes
+  };
+  TaskNotAsked(const std::string& what, Why reason) : BadTask(what), why(reason) {}
+  const Why why;
 };
 
-// What a run may ask while it waits.
+// What a run asks the sub-worker while it waits, and what it reports to it.
 struct RunHooks {
-  // Called whenever the run has waited for at most 50 ms, at least once every 10 ms in its first moments. The
-  // first reason it returns makes the task stop; `now` means: kill it without grace.
+  // Called at least every 50 ms, and every 10 ms in the first moments of the run. The first reason that it returns
+  // makes the task stop; `now` means: kill it without grace.
   struct Stop {
     StopReason reason;
     bool now = false;
@@ -80,18 +85,17 @@ class TaskProcess {
   // greeted, alive().
   Execution run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks);
 
-  // Closes the channel, which tells it to go, gives it `grace`, then kills its group and what forked away
-  // from it.
+  // Closes the channel, at which it goes, gives it `grace`, then kills its group and what forked away from it.
   void shut_down(std::chrono::milliseconds grace);
 
-  // Kills what jobs have left behind, which the end of each does too; and a process that was forked late, by
-  // a thread that a job had left in the task process, say. False when something is left all the same.
+  // Kills what jobs have left behind, as the end of each run does too: a process may be forked late, by a thread
+  // that a job has left in the task process, say. False when something is left all the same.
   bool kill_leftovers();
 
   // Hands on what it has written since its last job ended, which belongs to none.
   void pass_on_output();
 
-  // False once it was reaped. has_ended(): it has died by itself, in between two jobs.
+  // False once it was reaped. has_ended(): it has died by itself, between two jobs.
   bool alive() const { return static_cast<bool>(process_); }
   bool has_ended() const;
   // Whether the next job may be given to it: it lives, its channel is silent, and no job has left it in a
@@ -106,16 +110,10 @@ class TaskProcess {
  private:
   class Run;
 
-  void spawn();
   std::optional<libtask::wire::Frame> receive_hello(Clock::time_point deadline,
                                                     const std::function<void()>& waiting);
   void accept(const libtask::wire::Hello& hello);
   [[noreturn]] void give_up(const std::string& problem);
-  bool read_channel();
-  std::size_t drain(Output::Stream stream, std::size_t most, Clock::time_point until);
-  void drain_output();
-  void drain_what_is_there(const std::function<void()>& waiting);
-  void tell_dropped_output();
   void look_for_damage(bool failed);
   void damaged(const std::string& how);
   void send(const libtask::wire::Frame& frame);
@@ -124,18 +122,15 @@ class TaskProcess {
 
   const config::Group& group_;
   const std::string cgroup_;
-  Output output_;
-  sys::OomWitness oom_;
+  OutputPipes pipes_;
+  sys::OomWitness oom_;  // before there is a process that could be killed
   Clock::time_point oom_looked_at_;
   sys::Process process_;
-  sys::Fd channel_;
-  sys::Fd pipes_[2];  // by Output::Stream
-  libtask::wire::Decoder decoder_;
+  Channel channel_;
   libtask::wire::Description description_;
   std::optional<sys::Leftovers> leftovers_;  // once greeted
   std::optional<sys::StandardDescriptors> standard_descriptors_;
   int dead_children_ = 0;
-  bool greeted_ = false;
   bool sound_ = true;
   bool survived_ = false;
   Clock::time_point started_;
