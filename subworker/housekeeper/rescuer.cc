@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 
+#include "subworker/housekeeper/remains.h"
 #include "sys/crash_point.h"
 #include "sys/log.h"
 
@@ -15,9 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Rescuer::Clock::duration kWatchInterval = 2s;
-constexpr auto kShortestWait = 50ms;
-constexpr auto kLongestWait = 60s;
-// How often a lease is tried to be settled as it should be, before its jobs are left to people.
+// How often the database may refuse to settle a lease as it should be, before its jobs are left to people.
 constexpr int kPatience = 6;
 
 sql::StalledAction to_sql(config::StalledAction action) {
@@ -32,34 +31,6 @@ sql::StalledAction to_sql(config::StalledAction action) {
   return sql::StalledAction::report;
 }
 
-// What a dead sub-worker's places on the board say of its jobs.
-struct Remains {
-  sql::OutcomeTexts outcomes;
-  std::vector<sql::JobId> ended;    // those of the outcomes
-  std::vector<sql::JobId> running;  // and those whose outcome did not fit on the board
-
-  std::vector<sql::JobId> all() const {
-    std::vector<sql::JobId> ids = ended;
-    ids.insert(ids.end(), running.begin(), running.end());
-    return ids;
-  }
-};
-
-Remains remains_in(const board::Grave& grave) {
-  Remains remains;
-  for (const board::JobEntry& entry : grave.jobs) {
-    const auto phase = entry.phase.load();
-    const auto bytes = entry.outcome_bytes.load() <= sizeof entry.outcome ? entry.outcome_bytes.load() : 0;
-    if (phase == board::JobPhase::ended && bytes > 0) {
-      remains.outcomes.emplace_back(entry.outcome, bytes);
-      remains.ended.push_back(entry.job_id.load());
-    } else if (phase == board::JobPhase::running || phase == board::JobPhase::ended) {
-      remains.running.push_back(entry.job_id.load());
-    }
-  }
-  return remains;
-}
-
 std::string worker_of(const sql::StalledJob& job) {
   if (job.reported) return fmt::format("its sub-worker {} has died", job.worker_name);
   if (!job.worker_id) return "its worker, not one of Postpone's, is gone";
@@ -67,8 +38,8 @@ std::string worker_of(const sql::StalledJob& job) {
                      job.silent_for.value_or(0s).count());
 }
 
-// One line that tells people which job waits for them, and what they can do.
-void tell(const sql::StalledJob& job) {
+// One line that says which job waits for people, and what they can do.
+void report_stalled(const sql::StalledJob& job) {
   const sys::LogFields fields({{"job", job.id}, {"task", job.task}});
   sys::log_of(sys::Component::job)
       .warn(
@@ -81,26 +52,20 @@ void tell(const sql::StalledJob& job) {
 }  // namespace
 
 Rescuer::Rescuer(const config::Config& config, const board::Board& board, HousekeeperReporter& reporter)
-    : config_(config), board_(board), reporter_(reporter) {}
+    : config_(config), board_(board), reporter_(reporter), silence_(config.supervisor) {}
 
 Rescuer::Settled Rescuer::try_one(Cares& cares, std::int64_t id, const std::string& what,
-                                  Clock::time_point now, const std::function<void()>& settle) const {
-  const auto known = cares.find(id);
-  if (known != cares.end() && !known->second.pause.over(now)) return Settled::no;
+                                  Clock::time_point now, const std::function<void()>& settle) {
+  if (!cares.may_try(id, now)) return Settled::no;
   try {
     settle();
-    cares.erase(id);
+    cares.settled(id);
     return Settled::yes;
   } catch (const sql::DatabaseError& error) {
     if (error.remedy() == sql::Remedy::reconnect) throw;
-    Care& care = cares.try_emplace(id, Care{sys::Pause({kShortestWait, kLongestWait})}).first->second;
-    care.pause.failed(now, sys::chance());
-    if (error.remedy() == sql::Remedy::bug || error.remedy() == sql::Remedy::conflict) ++care.refusals;
-    if (care.said != error.what())
-      spdlog::error("cannot settle {}, and will try again: {}", what, error.what());
-    care.said = error.what();
-    const bool refused = error.remedy() == sql::Remedy::bug || error.remedy() == sql::Remedy::conflict;
-    return refused ? Settled::no : Settled::held_up;
+    const Cares::Failure failure = cares.failed(id, error, now, sys::chance());
+    if (failure.is_news) spdlog::error("cannot settle {}, and will try again: {}", what, error.what());
+    return failure.is_refused ? Settled::no : Settled::held_up;
   }
 }
 
@@ -112,11 +77,9 @@ void Rescuer::settle_graves(sql::JobManager& manager, Clock::time_point now) {
     board::Grave& grave = board_.grave(index);
     const auto lease = grave.lease.load();
     if (lease == grave.settled_lease.load()) continue;
-    const auto care = graves_.find(lease);
-    const int refusals = care != graves_.end() ? care->second.refusals : 0;
     sys::crash_point("housekeeper.grave_found");
     const Settled settled = try_one(graves_, lease, fmt::format("lease {} of a dead sub-worker", lease), now,
-                                    [&] { settle(manager, grave, refusals); });
+                                    [&] { settle(manager, grave); });
     if (settled == Settled::held_up) {
       more_graves_ = true;
       return;
@@ -128,17 +91,14 @@ void Rescuer::settle_graves(sql::JobManager& manager, Clock::time_point now) {
 }
 
 Rescuer::Clock::time_point Rescuer::next_settling() const {
-  if (more_graves_) return {};
-  auto next = Clock::time_point::max();
-  for (const auto& [lease, care] : graves_) next = std::min(next, care.pause.until());
-  return next;
+  return more_graves_ ? Clock::time_point{} : graves_.next();
 }
 
-// A lease that cannot be ended as it should be is ended all the same, if the database allows it at all, and
-// its jobs are left to people. If it does not, the grave stays open, and is tried again after waits of up to
+// A lease that cannot be ended as it should be is ended all the same, if the database allows it at all, and its
+// jobs are left to people. If the database does not, the grave stays open, and is tried again after waits of up to
 // a minute: what it says of its jobs is not to be lost.
-void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave, int refusals) {
-  Remains remains = remains_in(grave);
+void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave) {
+  const Remains remains = remains_in(grave);
   sql::RescueRequest rescue;
   rescue.worker_id = grave.lease.load();
   rescue.action = to_sql(config_.stalled.action);
@@ -146,10 +106,10 @@ void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave, int re
   rescue.message =
       fmt::format("its sub-worker (slot {}, lease {}) died", grave.slot.load(), rescue.worker_id);
   rescue.running = remains.running;
-  if (refusals >= kPatience) {
+  if (graves_.refusals(rescue.worker_id) >= kPatience) {
     rescue.action = sql::StalledAction::report;
     rescue.running = remains.all();
-    rescue.message += ", and the database refuses to decide its jobs: " + graves_.at(rescue.worker_id).said;
+    rescue.message += ", and the database refuses to decide its jobs: " + graves_.said(rescue.worker_id);
     return report(manager, rescue, manager.rescue_worker(rescue), {});
   }
   rescue.outcomes = remains.outcomes;
@@ -180,7 +140,7 @@ void Rescuer::settle_apart(sql::JobManager& manager, sql::RescueRequest rescue,
   report(manager, rescue, manager.rescue_worker(rescue), {});
 }
 
-// What is left to people is told of with all other stalled jobs, at once.
+// What is left to people gets its line with all other stalled jobs, at once.
 void Rescuer::report(sql::JobManager& manager, const sql::RescueRequest& rescue,
                      const std::vector<sql::Recorded>& recorded, const std::vector<sql::JobId>& known) {
   for (const sql::Recorded& r : recorded) {
@@ -197,54 +157,27 @@ void Rescuer::report(sql::JobManager& manager, const sql::RescueRequest& rescue,
 
 // --- the silent, and the jobs that are left ---
 
-// Whoever beats as we do may have been unheard for as long as we were, and for one interval more.
-Rescuer::Clock::duration Rescuer::longest_own_silence() const {
-  return config_.supervisor.stalled_after - config_.supervisor.heartbeat_interval;
-}
-
-void Rescuer::heartbeat_stored(Clock::time_point now) {
-  if (now - heartbeat_at_ > longest_own_silence()) good_since_ = now;
-  heartbeat_at_ = now;
-}
-
-bool Rescuer::may_judge(Clock::time_point since, Clock::time_point now) const {
-  return now - heartbeat_at_ <= longest_own_silence() &&
-         now - std::max(good_since_, since) >= config_.supervisor.stalled_after;
-}
-
 void Rescuer::watch_stalled(sql::JobManager& manager, Clock::time_point now) {
   if (now < next_watch_) return;
   const Clock::duration limit = config_.supervisor.stalled_after;
   next_watch_ = now + std::min(kWatchInterval, limit / 4);
   try {
-    listen(manager, now);
-    if (may_judge({}, now)) rescue_silent(manager, now);
+    silence_.heard(manager.last_heartbeats(), now);
+    if (silence_.may_judge({}, now)) rescue_silent(manager, now);
     look_at_jobs(manager, now);
   } catch (const sql::DatabaseError&) {
-    next_watch_ = {};  // still due; when it is tried again is for the housekeeper to say
+    next_watch_ = {};  // still due: the housekeeper decides when it is tried again
     throw;
   }
-}
-
-void Rescuer::listen(sql::JobManager& manager, Clock::time_point now) {
-  std::map<sql::WorkerId, Heard> heard;
-  for (const auto& [worker, at_us] : manager.last_heartbeats()) {
-    const auto before = heard_.find(worker);
-    const bool same = before != heard_.end() && before->second.at_us == at_us;
-    heard[worker] = same ? before->second : Heard{at_us, now};
-  }
-  heard_ = std::move(heard);
 }
 
 // Workers of other supervisors that were silent for too long are dead, or have fenced themselves.
 void Rescuer::rescue_silent(sql::JobManager& manager, Clock::time_point now) {
   const auto limit = config_.supervisor.stalled_after;
   const std::vector<sql::WorkerId> workers = manager.stalled_workers(limit, false);
-  std::erase_if(silent_, [&](const auto& care) { return !std::ranges::binary_search(workers, care.first); });
+  silent_.keep_only([&](sql::WorkerId id) { return std::ranges::binary_search(workers, id); });
   for (const sql::WorkerId silent : workers) {
-    // Not silent at all, perhaps: the server's clock was set forward, and everybody's last heartbeat is old.
-    const auto heard = heard_.find(silent);
-    if (heard == heard_.end() || now - heard->second.since < limit) continue;
+    if (!silence_.is_silent(silent, now)) continue;
     sql::RescueRequest rescue;
     rescue.worker_id = silent;
     rescue.action = to_sql(config_.stalled.action);
@@ -271,8 +204,8 @@ void Rescuer::look_at_jobs(sql::JobManager& manager, Clock::time_point now) {
     if (!is_ripe(job, sighting, now)) continue;
     if (job.foreign && config_.stalled.foreign_action != config::StalledAction::report)
       ripe.push_back(job);
-    else if (!std::exchange(sighting.told, true))
-      tell(job);
+    else if (!std::exchange(sighting.reported, true))
+      report_stalled(job);
   }
   sightings_ = std::move(sightings);
   decide_all(manager, ripe, now);
@@ -280,9 +213,8 @@ void Rescuer::look_at_jobs(sql::JobManager& manager, Clock::time_point now) {
 
 void Rescuer::decide_all(sql::JobManager& manager, const std::vector<sql::StalledJob>& jobs,
                          Clock::time_point now) {
-  std::erase_if(foreign_, [&](const auto& care) {
-    return std::ranges::find(jobs, care.first, &sql::StalledJob::id) == jobs.end();
-  });
+  foreign_.keep_only(
+      [&](sql::JobId id) { return std::ranges::find(jobs, id, &sql::StalledJob::id) != jobs.end(); });
   for (const sql::StalledJob& job : jobs) {
     const auto settled =
         try_one(foreign_, job.id, fmt::format("stalled job {}", job.id), now, [&] { decide(manager, job); });
@@ -290,11 +222,11 @@ void Rescuer::decide_all(sql::JobManager& manager, const std::vector<sql::Stalle
   }
 }
 
-// A foreign job whose worker is gone tells by nothing since when: we must have seen it so ourselves for as
-// long as a worker may be silent.
+// Nothing in the database says since when the worker of a foreign job is gone: we must have seen it so ourselves
+// for as long as a worker may be silent.
 bool Rescuer::is_ripe(const sql::StalledJob& job, const Sighting& sighting, Clock::time_point now) const {
   if (job.reported) return true;
-  return may_judge(job.worker_id ? Clock::time_point{} : sighting.since, now);
+  return silence_.may_judge(job.worker_id ? Clock::time_point{} : sighting.since, now);
 }
 
 void Rescuer::decide(sql::JobManager& manager, const sql::StalledJob& job) const {

@@ -1,0 +1,69 @@
+#include "subworker/housekeeper/due_jobs.h"
+
+#include <algorithm>
+#include <span>
+
+#include "board/wake.h"
+
+namespace postpone::subworker {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A transaction may commit so long after it scheduled a job, and the job is not overlooked.
+constexpr auto kLateCommit = 5s;
+
+}  // namespace
+
+DueJobs::DueJobs(const config::Config& config, const board::Board& board, const ServerClock& server_clock)
+    : config_(config), board_(board), server_clock_(server_clock) {}
+
+void DueJobs::connected(Clock::time_point now) {
+  const auto server_now = server_clock_.at(now);
+  seen_ = seen_ ? std::min(*seen_, server_now) : server_now;
+  look_soon();
+}
+
+void DueJobs::look_soon() {
+  look_back(kLateCommit);
+}
+
+void DueJobs::look_back(std::chrono::seconds back) {
+  look_back_ = std::max(look_back_.value_or(back), back);
+}
+
+DueJobs::Clock::time_point DueJobs::due() const {
+  if (look_back_) return {};
+  return next_ ? next_at_ : Clock::time_point::max();
+}
+
+void DueJobs::keep(sql::JobManager& manager, Clock::time_point now) {
+  if (next_ && now >= next_at_) {
+    wake_for(next_->queues);
+    // The wait for a distant time is cut, and then nothing is due yet.
+    seen_ = std::min(next_->due_at, server_clock_.at(now));
+    next_.reset();
+    look_back(0s);
+  }
+  if (!look_back_) return;
+  next_ = manager.next_due(*seen_ - *look_back_);
+  if (next_ && next_->due_in.count() <= 0) {
+    // Overdue, and perhaps not alone: a look of each group finds whatever is due by now, and rings on.
+    wake_everybody();
+    seen_ = next_->due_at - std::chrono::duration_cast<sql::SystemTime::duration>(next_->due_in);
+    next_ = manager.next_due(seen_);
+  }
+  if (next_) next_at_ = Clock::now() + std::chrono::ceil<Clock::duration>(next_->due_in);
+  look_back_.reset();  // last: an error before leaves the question open
+}
+
+void DueJobs::wake_everybody() const {
+  for (std::uint32_t group = 0; group < config_.groups.size(); ++group)
+    board::wake(board_, std::span(&group, 1), 1);
+}
+
+void DueJobs::wake_for(const std::vector<std::string>& queues) const {
+  for (const std::string& queue : queues) board::wake(board_, config_.groups_serving(queue), 1);
+}
+
+}  // namespace postpone::subworker

@@ -1,0 +1,55 @@
+#include "subworker/housekeeper/duties.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "sql/error.h"
+
+namespace postpone::subworker {
+
+Duties::Duties(std::function<Clock::time_point()> now, std::function<void(const std::string&)> on_fault)
+    : now_(std::move(now)), on_fault_(std::move(on_fault)) {}
+
+void Duties::add(Duty duty) {
+  duties_.push_back({std::move(duty)});
+}
+
+void Duties::keep_all() {
+  for (Kept& kept : duties_)
+    if (kept.duty.pause.over(now_())) keep(kept);
+}
+
+void Duties::keep(Kept& kept) {
+  try {
+    kept.duty.keep(now_());
+    kept.duty.pause.succeeded();
+    kept.said.clear();
+  } catch (const sql::DatabaseError& error) {
+    if (error.remedy() == sql::Remedy::reconnect) throw;
+    kept.duty.pause.failed(now_(), sys::chance());
+    const std::string fault = fmt::format("{}: {}", kept.duty.name, error.what());
+    on_fault_(fault);
+    if (fault != kept.said) spdlog::error("cannot do, and will try again: {}", fault);
+    kept.said = fault;
+  }
+}
+
+// A duty that has failed is due when its pause is over, and not before.
+Duties::Clock::duration Duties::until_next() const {
+  const auto now = now_();
+  auto next = Clock::time_point::max();
+  for (const Kept& kept : duties_) {
+    const bool has_failed = kept.duty.pause.failures() > 0;
+    next = std::min(next, has_failed ? kept.duty.pause.until() : kept.duty.due(now));
+  }
+  return std::max(Clock::duration(0), next - now);
+}
+
+void Duties::connected() {
+  for (Kept& kept : duties_) kept.duty.pause.succeeded();
+}
+
+}  // namespace postpone::subworker

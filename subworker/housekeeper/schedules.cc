@@ -1,0 +1,102 @@
+#include "subworker/housekeeper/schedules.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <numeric>
+#include <utility>
+
+#include "subworker/task/task_process.h"
+#include "sys/crash_point.h"
+#include "sys/log.h"
+
+namespace postpone::subworker {
+
+using namespace std::chrono_literals;
+
+Schedules::Schedules(const config::Config& config, const ServerClock& server_clock,
+                     HousekeeperReporter& reporter)
+    : config_(config), server_clock_(server_clock), reporter_(reporter), asking_pause_(500ms, 60s) {
+  unasked_.resize(config.groups.size());
+  std::iota(unasked_.begin(), unasked_.end(), 0);
+}
+
+Schedules::Clock::time_point Schedules::next_asking() const {
+  return unasked_.empty() ? Clock::time_point::max() : next_asking_;
+}
+
+void Schedules::learn(const Ask& ask, Clock::time_point now) {
+  if (now < next_asking()) return;
+  std::string passing;
+  for (std::size_t i = 0; i < unasked_.size();) {
+    if (const std::string trouble = ask_one(config_.groups[unasked_[i]], ask); !trouble.empty()) {
+      passing = trouble;
+      ++i;
+    } else {
+      unasked_.erase(unasked_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+  const auto asked_at = Clock::now();  // an executable may take half a minute to answer
+  periodic_.start(std::chrono::floor<std::chrono::seconds>(server_clock_.at(asked_at)));
+  next_asking_ = asked_at + asking_pause_.next(sys::chance());
+  report(passing);
+}
+
+std::string Schedules::ask_one(const config::Group& group, const Ask& ask) {
+  const auto of_group = [&group](const std::exception& error) {
+    return fmt::format("group {}: {}", group.name, error.what());
+  };
+  try {
+    periodic_.add(ask(group));
+  } catch (const sql::DatabaseError&) {
+    throw;  // of the duties that were kept meanwhile
+  } catch (const TaskNotAsked& error) {
+    return of_group(error);
+  } catch (const sys::SpawnError& error) {  // a user that is not there
+    return of_group(error);
+  } catch (const std::runtime_error& error) {
+    wrong_ = of_group(error);
+  }
+  return "";
+}
+
+void Schedules::report(const std::string& passing) {
+  const std::string& trouble = passing.empty() ? wrong_ : passing;
+  reporter_.schedules_trouble(trouble);
+  if (std::exchange(reported_, trouble) == trouble) return;
+  if (trouble.empty()) return spdlog::info("all periodic tasks are deferred again");
+  spdlog::error("{}: its periodic tasks are not deferred{}", trouble,
+                passing.empty() ? "" : "; asking again until it answers");
+}
+
+Schedules::Clock::time_point Schedules::due(Clock::time_point now) const {
+  if (!ticks_.empty()) return {};
+  const auto tick = periodic_.next_tick();
+  if (!tick) return Clock::time_point::max();
+  return now + std::chrono::duration_cast<Clock::duration>(*tick - server_clock_.at(now));
+}
+
+// A tick leaves the list when the database has answered for it. One that an error of the connection came
+// between is deferred again, and counts once all the same.
+void Schedules::keep(sql::JobManager& manager, Clock::time_point now) {
+  const auto server_now = std::chrono::floor<std::chrono::seconds>(server_clock_.at(now));
+  for (sql::PeriodicDefer& tick : periodic_.take_due(server_now)) ticks_.push_back(std::move(tick));
+  for (; !ticks_.empty(); ticks_.pop_front()) {
+    const sql::PeriodicDefer& defer = ticks_.front();
+    try {
+      if (const auto id = manager.defer_periodic(defer)) {
+        const sys::LogFields fields({{"job", *id}, {"task", defer.job.task}});
+        spdlog::info("deferred periodic task {} as job {}", defer.job.task, *id);
+      }
+      sys::crash_point("housekeeper.tick_deferred");
+    } catch (const sql::AlreadyEnqueued& error) {
+      spdlog::info("periodic task {}: {}", defer.job.task, error.what());
+    } catch (const sql::DatabaseError& error) {
+      const bool passing = error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict;
+      if (passing) throw;
+      spdlog::error("periodic task {} is not deferred: {}", defer.job.task, error.what());
+    }
+  }
+}
+
+}  // namespace postpone::subworker
