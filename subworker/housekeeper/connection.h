@@ -21,8 +21,8 @@ class HousekeeperConnection {
   // REQUIRES: it is open.
   sql::JobManager& database() { return *manager_; }
 
-  // An error has come out of open(), or of database(), which closes the connection unless the same statement may
-  // go well at once. Says so in the log, and returns how long to wait before the next try.
+  // An error has come out of open(), or of database(), which closes the connection unless the same statement
+  // may go well at once. Says so in the log, and returns how long to wait before the next try.
   std::chrono::milliseconds failed(const sql::DatabaseError& error);
   // A whole round has gone well.
   void works();

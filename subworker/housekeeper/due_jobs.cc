@@ -37,7 +37,7 @@ DueJobs::Clock::time_point DueJobs::due() const {
   return next_ ? next_at_ : Clock::time_point::max();
 }
 
-void DueJobs::keep(sql::JobManager& manager, Clock::time_point now) {
+void DueJobs::keep(sql::JobManager& manager, Clock::time_point now, const std::function<void()>& between) {
   if (next_ && now >= next_at_) {
     wake_for(next_->queues);
     // The wait for a distant time is cut, and then nothing is due yet.
@@ -51,6 +51,7 @@ void DueJobs::keep(sql::JobManager& manager, Clock::time_point now) {
     // Overdue, and perhaps not alone: a look of each group finds whatever is due by now, and rings on.
     wake_everybody();
     seen_ = next_->due_at - std::chrono::duration_cast<sql::SystemTime::duration>(next_->due_in);
+    between();
     next_ = manager.next_due(seen_);
   }
   if (next_) next_at_ = Clock::now() + std::chrono::ceil<Clock::duration>(next_->due_in);

@@ -1,11 +1,13 @@
 // Scheduled jobs: sub-workers are rung at the moment when one becomes due.
 //
-// A job becomes due without any process saying so. So the housekeeper knows the earliest due time and sleeps until
-// then. It asks anew when that time has come, and when the supervisor has heard that a job was scheduled. A
-// transaction may commit after the time for which it scheduled a job, so that question looks back a little.
+// A job becomes due without any process saying so. So the housekeeper knows the earliest due time and sleeps
+// until then. It asks anew when that time has come, and when the supervisor has heard that a job was
+// scheduled. A transaction may commit after the time for which it scheduled a job, so that question looks
+// back a little.
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,17 +26,16 @@ class DueJobs {
   // All must outlive it.
   DueJobs(const config::Config& config, const board::Board& board, const ServerClock& server_clock);
 
-  // There is a new connection, and the server clock is set: jobs may have been scheduled meanwhile. Another server
-  // (after a failover) may have another idea of the time.
+  // There is a new connection, and the server clock is set: jobs may have been scheduled meanwhile. Another
+  // server (after a failover) may have another idea of the time.
   void connected(Clock::time_point now);
   // A job was scheduled.
   void look_soon();
-  // Is the question open that look_soon() has asked?
-  bool is_asked() const { return look_back_.has_value(); }
 
   Clock::time_point due() const;
-  // Rings for jobs that are due, and asks for the next. Throws DatabaseError.
-  void keep(sql::JobManager& manager, Clock::time_point now);
+  // Rings for jobs that are due, and asks for the next; `between` is called between two statements. Throws
+  // DatabaseError.
+  void keep(sql::JobManager& manager, Clock::time_point now, const std::function<void()>& between);
 
  private:
   void look_back(std::chrono::seconds back);

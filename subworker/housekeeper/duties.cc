@@ -18,11 +18,18 @@ void Duties::add(Duty duty) {
 }
 
 void Duties::keep_all() {
-  for (Kept& kept : duties_)
-    if (kept.duty.pause.over(now_())) keep(kept);
+  for (Kept& kept : duties_) {
+    keep_urgent();
+    if (&kept != &duties_.front()) keep_if_due(kept);
+  }
 }
 
-void Duties::keep(Kept& kept) {
+void Duties::keep_urgent() {
+  keep_if_due(duties_.front());
+}
+
+void Duties::keep_if_due(Kept& kept) {
+  if (!kept.duty.pause.over(now_())) return;
   try {
     kept.duty.keep(now_());
     kept.duty.pause.succeeded();

@@ -58,8 +58,8 @@ bool Heartbeats::keep(sql::JobManager& manager, Clock::time_point now) {
   return true;
 }
 
-// A lease that ended well in this moment is no longer on the board; one that was registered since the statement
-// began was not in it, and is passed over.
+// A lease that ended well in this moment is no longer on the board; one that was registered since the
+// statement began was not in it, and is passed over.
 //
 // A row that is locked for a moment only must not cost a whole interval: the lease has to be heard of before
 // fence_after.
@@ -94,8 +94,8 @@ void Heartbeats::report_lost(board::Slot& slot, std::uint32_t index, sql::Worker
                index);
 }
 
-// One line for each lease, as long as the lock lasts, and none for a lock of a moment: a sub-worker that renews
-// its lease, or `jobs finish`, holds one too.
+// One line for each lease, as long as the lock lasts, and none for a lock of a moment: a sub-worker that
+// renews its lease, or `jobs finish`, holds one too.
 void Heartbeats::report_locked(const std::vector<sql::WorkerId>& leases) {
   std::map<sql::WorkerId, int> misses;
   for (const sql::WorkerId lease : leases) {

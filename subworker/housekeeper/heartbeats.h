@@ -1,5 +1,6 @@
-// The heartbeats of all leases of this family: one statement every heartbeat_interval. What comes of it is told to
-// each sub-worker through its slot, where its fence reads it: when its lease was last heard of, or that it is lost.
+// The heartbeats of all leases of this family: one statement every heartbeat_interval. What comes of it is
+// written on each sub-worker's slot, where its fence reads it: when its lease was last heard of, or that it
+// is lost.
 #pragma once
 
 #include <chrono>
@@ -27,16 +28,16 @@ class Heartbeats {
   // Sends what is due. True when something was sent, and is stored. Throws DatabaseError.
   bool keep(sql::JobManager& manager, Clock::time_point now);
 
-  // What keep() does with the answer to a heartbeat that was begun then (board::boot_ns()). Returns when the next
-  // one is due.
+  // What keep() does with the answer to a heartbeat that was begun then (board::boot_ns()). Returns when the
+  // next one is due.
   Clock::time_point take(const sql::Heartbeats& heartbeats, std::int64_t begun_ns, Clock::time_point now);
 
   // The leases that get heartbeats: those of the slots, but for those that are known to be lost.
   std::vector<sql::WorkerId> leases() const;
 
-  // The supervisor is gone, and nothing buries the dead any more. A sub-worker that is silent on the board gets no
-  // heartbeats from now on, so that its lease, and the locks of its jobs, come free. One that lives after all is
-  // fenced by the same word, before others take its job.
+  // The supervisor is gone, and nothing buries the dead any more. A sub-worker that is silent on the board
+  // gets no heartbeats from now on, so that its lease, and the locks of its jobs, come free. One that lives
+  // after all is fenced by the same word, before others take its job.
   void disown_silent();
 
  private:

@@ -31,11 +31,11 @@ Housekeeper::Housekeeper(const config::Config& config, const board::Board& board
       board_(board),
       leash_(std::move(leash)),
       log_follower_(board),
-      reporter_(board.header(), !config.status.socket.empty()),
+      reporter_(board.header(), !config.status.socket.empty(), config.supervisor.heartbeat_interval / 3),
       connection_(connect_options()),
       heartbeats_(config.supervisor, board),
       stops_(config.supervisor, board),
-      rescuer_(config, board, reporter_),
+      rescuer_(config, board, reporter_, [this] { duties_.keep_urgent(); }),
       due_jobs_(config, board, server_clock_),
       schedules_(config, server_clock_, reporter_),
       duties_(&Clock::now, [this](const std::string& fault) { reporter_.failed(fault); }) {
@@ -64,6 +64,7 @@ void Housekeeper::add_duties() {
     reporter_.heartbeat_committed();
     rescuer_.heartbeat_stored(Clock::now());
   };
+  const std::function<void()> between = [this] { duties_.keep_urgent(); };
   duties_.add({"heartbeats", beat, [this](Time) { return heartbeats_.due(); }, soon});
   duties_.add({"jobs to stop", [this](Time now) { stops_.keep(connection_.database(), now); },
                [this](Time) { return stops_.due(); }, soon});
@@ -71,9 +72,11 @@ void Housekeeper::add_duties() {
                [this](Time) { return rescuer_.next_settling(); }, later});
   duties_.add({"stalled jobs", [this](Time now) { rescuer_.watch_stalled(connection_.database(), now); },
                [this](Time) { return rescuer_.next_watch(); }, later});
-  duties_.add({"scheduled jobs", [this](Time now) { due_jobs_.keep(connection_.database(), now); },
+  duties_.add({"scheduled jobs",
+               [this, between](Time now) { due_jobs_.keep(connection_.database(), now, between); },
                [this](Time) { return due_jobs_.due(); }, later});
-  duties_.add({"periodic tasks", [this](Time now) { schedules_.keep(connection_.database(), now); },
+  duties_.add({"periodic tasks",
+               [this, between](Time now) { schedules_.keep(connection_.database(), now, between); },
                [this](Time now) { return schedules_.due(now); }, later});
   duties_.add({"queue depths", [this](Time now) { reporter_.look_at_queues(connection_.database(), now); },
                [this](Time) { return reporter_.next_look(); }, later});
@@ -133,8 +136,8 @@ void Housekeeper::learn_schedules() {
   }
 }
 
-// A task executable may take its time to answer, and the house is kept meanwhile. Throws Leaves, and what goes
-// wrong in the house.
+// A task executable may take its time to answer, and the house is kept meanwhile. Throws Leaves, and what
+// goes wrong in the house.
 libtask::wire::Description Housekeeper::ask(const config::Group& group) {
   return describe(group, [this] {
     tick();
@@ -167,9 +170,9 @@ void Housekeeper::tick() {
   leaving_.look(leave_signs(board_.header().housekeeper_command.load(), leash_), Clock::now());
 }
 
-// A housekeeper that is replaced leaves what is undone on the board and in the database, where the next one finds
-// it. One that drains goes last of all: as long as a sub-worker holds a lease, the lease needs heartbeats, and what
-// the dead have left wants settling.
+// A housekeeper that is replaced leaves what is undone on the board and in the database, where the next one
+// finds it. One that drains goes last of all: as long as a sub-worker holds a lease, the lease needs
+// heartbeats, and what the dead have left wants settling.
 bool Housekeeper::ends() {
   leaving_.look(leave_signs(board_.header().housekeeper_command.load(), leash_), Clock::now());
   if (leaving_.is_replaced()) return true;

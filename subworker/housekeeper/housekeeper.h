@@ -1,5 +1,6 @@
-// The housekeeper keeps time for a supervisor and its sub-workers, so that the supervisor needs no SQL and the
-// sub-workers no clock. Its duties (housekeeper/duties.h walks them), in the order in which they are done:
+// The housekeeper keeps time for a supervisor and its sub-workers, so that the supervisor needs no SQL and
+// the sub-workers no clock. Its duties (housekeeper/duties.h walks them), in the order in which they are
+// done:
 //
 //   heartbeats      of all leases of the family, in one statement            heartbeats.h
 //   jobs to stop    which of the jobs that run have to stop                  stops.h
@@ -15,8 +16,8 @@
 //   start:    connect ─▶ the supervisor learns that this process is ready ─▶ the first round
 //   work:     answer the bell ─▶ a round of duties ─▶ wait at the doorbell until the next one is due
 //   outage:   connect again, with growing waits; errors of the database cost time, never the process
-//   leave:    last of the family: not before every lease has ended and every grave is settled, unless the grace is
-//             over; at once when it is replaced, since the next housekeeper finds all that is undone
+//   leave:    last of the family: not before every lease has ended and every grave is settled, unless the
+//             grace is over; at once when it is replaced, since the next housekeeper finds all that is undone
 //
 // One connection of its own, one thread. A death costs nothing: what is undone stands on the board and in the
 // database, and every duty looks there.

@@ -1,4 +1,4 @@
-// Periodic defers: which tick of which schedule is next. Pure but for the job manager it is handed.
+// Periodic defers: which tick of which schedule is next. Pure.
 #pragma once
 
 #include <chrono>
@@ -15,8 +15,8 @@ namespace postpone::subworker {
 using libtask::wire::Cron;
 
 // The schedules of all task executables of a configuration. A tick is deferred once in the database however
-// many supervisors keep time (procrastinate_defer_periodic_job_v2); a tick that passed while nobody kept time
-// is made up for when it is no more than ten minutes old, as Procrastinate does.
+// many supervisors keep time (procrastinate_defer_periodic_job_v2); a tick that passed while no housekeeper
+// ran is made up for when it is no more than ten minutes old, as Procrastinate does.
 class Periodic {
  public:
   static constexpr std::chrono::minutes kMostLate{10};

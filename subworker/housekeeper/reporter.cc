@@ -13,9 +13,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kLookEvery = 5s;
-constexpr int kPatience = 100;     // a look that took long is repeated after so many times as long
-constexpr auto kLongestLook = 2s;  // the heartbeats wait behind it
-constexpr auto kAfterLongest = kPatience * kLongestLook;  // before one that took longer is tried again
+constexpr int kPatience = 100;  // a look that took long is repeated after so many times as long
+constexpr std::chrono::milliseconds kLongestLook = 2s;
 constexpr const char* kQueryCanceled = "57014";
 
 std::int64_t to_ns(sql::Seconds seconds) {
@@ -46,9 +45,11 @@ bool is_of_a_rescue(const sql::LastAttempt& attempt) {
 }  // namespace
 
 // The housekeeper before us may have died while it was connected, or while it wrote.
-HousekeeperReporter::HousekeeperReporter(board::Header& header, bool wanted)
+HousekeeperReporter::HousekeeperReporter(board::Header& header, bool wanted,
+                                         std::chrono::milliseconds patience)
     : telemetry_(header.housekeeper),
       wanted_(wanted),
+      longest_look_(std::min(kLongestLook, patience)),
       next_look_(wanted ? Clock::time_point() : Clock::time_point::max()) {
   facts_ = telemetry_.database.read().value_or(board::DatabaseFacts());
   was_lost_ = facts_.connected_ns == 0 && facts_.lost_ns != 0;
@@ -91,17 +92,17 @@ void HousekeeperReporter::heartbeat_committed() {
 
 void HousekeeperReporter::look_at_queues(sql::JobManager& manager, Clock::time_point now) {
   if (now < next_look_) return;
-  next_look_ = now + kAfterLongest;
+  next_look_ = now + kPatience * longest_look_;  // unless it takes less time than that
   try {
     auto facts = std::make_unique<board::QueueFacts>(
-        to_facts(manager.queue_depths(board::kMaxQueueFacts, kLongestLook)));
+        to_facts(manager.queue_depths(board::kMaxQueueFacts, longest_look_)));
     const auto took = Clock::now() - now;
     facts->took_ns = std::chrono::nanoseconds(took).count();
     facts->measured_ns = board::now_ns();
     telemetry_.queues.write(*facts);
     next_look_ = now + std::max<Clock::duration>(kLookEvery, kPatience * took);
   } catch (const sql::DatabaseError& error) {
-    if (error.sqlstate() == kQueryCanceled) return;  // what is told grows old, and says how old it is
+    if (error.sqlstate() == kQueryCanceled) return;  // the last answer grows old, and says how old it is
     next_look_ = {};  // the housekeeper, which has other things to do, tries it again after its own wait
     throw;
   }
@@ -130,7 +131,7 @@ void HousekeeperReporter::rescued(sql::JobManager& manager, std::optional<sql::W
       // Else it is an attempt before: the job had not begun here, and waits as it did.
       if ((!lease || last.worker_id == lease) && is_of_a_rescue(last)) ended(last, lost.at(last.job_id), how);
   } catch (const sql::DatabaseError& error) {
-    spdlog::debug("not told of on the status socket, rescued from lease {}: {}", lease.value_or(0),
+    spdlog::debug("not reported on the status socket, rescued from lease {}: {}", lease.value_or(0),
                   error.what());
   }
 }

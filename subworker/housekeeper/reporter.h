@@ -1,4 +1,4 @@
-// What the housekeeper tells on the board for people to see: how it stands with the database, what waits in
+// What the housekeeper reports on the board for people to see: how it stands with the database, what waits in
 // the queues, what was rescued.
 #pragma once
 
@@ -16,8 +16,9 @@ class HousekeeperReporter {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `wanted`: does anybody look? Else the queues are not asked for.
-  HousekeeperReporter(board::Header& header, bool wanted);
+  // `wanted`: is there a status socket that shows it? Else the queues are not asked for. `patience`: for how
+  // long a question may keep the heartbeats waiting.
+  HousekeeperReporter(board::Header& header, bool wanted, std::chrono::milliseconds patience);
 
   void connected(int server_version);
   void disconnected();
@@ -31,9 +32,9 @@ class HousekeeperReporter {
   void look_at_queues(sql::JobManager& manager, Clock::time_point now);
   Clock::time_point next_look() const { return next_look_; }
 
-  // Jobs of a dead worker (`lease`; nothing = nobody's) were decided. Those in `known` had ended by
-  // themselves, and who ran them has told of them. What cannot be asked of the database now is not told:
-  // nothing depends on it.
+  // Jobs of a dead worker were decided (`lease`; nothing = of a job without a worker). Those in `known` had
+  // ended by themselves, and their sub-worker has reported them. What cannot be asked of the database now is
+  // not reported: nothing depends on it.
   void rescued(sql::JobManager& manager, std::optional<sql::WorkerId> lease,
                const std::vector<sql::Recorded>& recorded, const std::vector<sql::JobId>& known,
                const std::string& how);
@@ -45,6 +46,7 @@ class HousekeeperReporter {
   board::DatabaseFacts facts_;
   bool was_lost_;  // it was connected, and is no more: the next connection is another one
   const bool wanted_;
+  const std::chrono::milliseconds longest_look_;
   Clock::time_point next_look_;
 };
 

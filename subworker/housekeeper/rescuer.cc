@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "subworker/housekeeper/remains.h"
 #include "sys/crash_point.h"
@@ -51,12 +52,18 @@ void report_stalled(const sql::StalledJob& job) {
 
 }  // namespace
 
-Rescuer::Rescuer(const config::Config& config, const board::Board& board, HousekeeperReporter& reporter)
-    : config_(config), board_(board), reporter_(reporter), silence_(config.supervisor) {}
+Rescuer::Rescuer(const config::Config& config, const board::Board& board, HousekeeperReporter& reporter,
+                 std::function<void()> between)
+    : config_(config),
+      board_(board),
+      reporter_(reporter),
+      between_(std::move(between)),
+      silence_(config.supervisor) {}
 
 Rescuer::Settled Rescuer::try_one(Cares& cares, std::int64_t id, const std::string& what,
-                                  Clock::time_point now, const std::function<void()>& settle) {
+                                  Clock::time_point now, const std::function<void()>& settle) const {
   if (!cares.may_try(id, now)) return Settled::no;
+  between_();
   try {
     settle();
     cares.settled(id);
@@ -94,9 +101,9 @@ Rescuer::Clock::time_point Rescuer::next_settling() const {
   return more_graves_ ? Clock::time_point{} : graves_.next();
 }
 
-// A lease that cannot be ended as it should be is ended all the same, if the database allows it at all, and its
-// jobs are left to people. If the database does not, the grave stays open, and is tried again after waits of up to
-// a minute: what it says of its jobs is not to be lost.
+// A lease that cannot be ended as it should be is ended all the same, if the database allows it at all, and
+// its jobs are left to people. If the database does not, the grave stays open, and is tried again after waits
+// of up to a minute: what it says of its jobs is not to be lost.
 void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave) {
   const Remains remains = remains_in(grave);
   sql::RescueRequest rescue;
@@ -163,7 +170,9 @@ void Rescuer::watch_stalled(sql::JobManager& manager, Clock::time_point now) {
   next_watch_ = now + std::min(kWatchInterval, limit / 4);
   try {
     silence_.heard(manager.last_heartbeats(), now);
+    between_();
     if (silence_.may_judge({}, now)) rescue_silent(manager, now);
+    between_();
     look_at_jobs(manager, now);
   } catch (const sql::DatabaseError&) {
     next_watch_ = {};  // still due: the housekeeper decides when it is tried again
@@ -222,8 +231,8 @@ void Rescuer::decide_all(sql::JobManager& manager, const std::vector<sql::Stalle
   }
 }
 
-// Nothing in the database says since when the worker of a foreign job is gone: we must have seen it so ourselves
-// for as long as a worker may be silent.
+// Nothing in the database says since when the worker of a foreign job is gone: we must have seen it so
+// ourselves for as long as a worker may be silent.
 bool Rescuer::is_ripe(const sql::StalledJob& job, const Sighting& sighting, Clock::time_point now) const {
   if (job.reported) return true;
   return silence_.may_judge(job.worker_id ? Clock::time_point{} : sighting.since, now);

@@ -1,14 +1,15 @@
-// Rescues jobs whose worker has died or fallen silent, as [stalled] of the configuration says: two duties of the
-// housekeeper.
+// Rescues jobs whose worker has died or fallen silent, as [stalled] of the configuration says: two duties of
+// the housekeeper.
 //
-//   graves    what dead sub-workers of this supervisor left on the board: outcomes are recorded, jobs that were
-//             not begun wait again, the running one is decided
+//   graves    what dead sub-workers of this supervisor left on the board: outcomes are recorded, jobs that
+//             were not begun wait again, the running one is decided
 //   silence   workers of other supervisors that no longer send heartbeats: all that they held is decided
 //   stalled   jobs that are left to people, and jobs of foreign workers (Python's): reported once, or decided
 //
-// A rescue is one transaction that ends the lease. Only then is the grave marked as settled: a death in between
-// costs a second rescue, which finds no lease. So nothing depends on what this object knows by itself: which jobs
-// it has reported, since when it has seen a job without a worker, and when it is to try again what failed.
+// A rescue is one transaction that ends the lease. Only then is the grave marked as settled: a death in
+// between costs a second rescue, which finds no lease. So nothing depends on what this object knows by
+// itself: which jobs it has reported, since when it has seen a job without a worker, and when it is to try
+// again what failed.
 #pragma once
 
 #include <chrono>
@@ -32,15 +33,17 @@ class Rescuer {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // All must outlive it.
-  Rescuer(const config::Config& config, const board::Board& board, HousekeeperReporter& reporter);
+  // All must outlive it. `between`: called between two statements; what it throws is passed on.
+  Rescuer(const config::Config& config, const board::Board& board, HousekeeperReporter& reporter,
+          std::function<void()> between);
 
   // See Silence.
   void connected(Clock::time_point now) { silence_.connected(now); }
   void heartbeat_stored(Clock::time_point now) { silence_.heartbeat_stored(now); }
 
-  // Throws DatabaseError, like watch_stalled(); what was not done is done at the next call. A lease or a job that
-  // cannot be settled gets a line, and is tried again after waits of its own: it keeps the others from nothing.
+  // Throws DatabaseError, like watch_stalled(); what was not done is done at the next call. A lease or a job
+  // that cannot be settled gets a line, and is tried again after waits of its own: it keeps the others from
+  // nothing.
   void settle_graves(sql::JobManager& manager, Clock::time_point now);
   // When to call it again for a grave that could not be settled; the greatest time when there is none.
   Clock::time_point next_settling() const;
@@ -56,11 +59,12 @@ class Rescuer {
   };
   using Attempt = std::pair<sql::JobId, int>;  // by the number of attempts before it
 
-  // Calls `settle` for the one of this id, unless its pause is not over. Throws DatabaseError of the connection
-  // only. `held_up`: the server has kept us waiting, and no more is tried in this round: heartbeats come first.
+  // Calls `settle` for the one of this id, unless its pause is not over. Throws DatabaseError of the
+  // connection only. `held_up`: the server has kept us waiting, and no more is tried in this round:
+  // heartbeats come first.
   enum class Settled { yes, no, held_up };
-  static Settled try_one(Cares& cares, std::int64_t id, const std::string& what, Clock::time_point now,
-                         const std::function<void()>& settle);
+  Settled try_one(Cares& cares, std::int64_t id, const std::string& what, Clock::time_point now,
+                  const std::function<void()>& settle) const;
   void settle(sql::JobManager& manager, const board::Grave& grave);
   void settle_apart(sql::JobManager& manager, sql::RescueRequest rescue,
                     const std::vector<sql::JobId>& ended);
@@ -75,6 +79,7 @@ class Rescuer {
   const config::Config& config_;
   const board::Board& board_;
   HousekeeperReporter& reporter_;
+  const std::function<void()> between_;
   Silence silence_;
   Clock::time_point next_watch_;
   std::map<Attempt, Sighting> sightings_;

@@ -78,10 +78,11 @@ Schedules::Clock::time_point Schedules::due(Clock::time_point now) const {
 
 // A tick leaves the list when the database has answered for it. One that an error of the connection came
 // between is deferred again, and counts once all the same.
-void Schedules::keep(sql::JobManager& manager, Clock::time_point now) {
+void Schedules::keep(sql::JobManager& manager, Clock::time_point now, const std::function<void()>& between) {
   const auto server_now = std::chrono::floor<std::chrono::seconds>(server_clock_.at(now));
   for (sql::PeriodicDefer& tick : periodic_.take_due(server_now)) ticks_.push_back(std::move(tick));
   for (; !ticks_.empty(); ticks_.pop_front()) {
+    between();
     const sql::PeriodicDefer& defer = ticks_.front();
     try {
       if (const auto id = manager.defer_periodic(defer)) {

@@ -1,10 +1,10 @@
-// Periodic tasks: their schedules, which the task executables are asked for, and the jobs that are deferred at
-// their ticks.
+// Periodic tasks: their schedules, which the task executables are asked for, and the jobs that are deferred
+// at their ticks.
 //
-// The preflight has checked the task executables before anything was started. One that cannot be asked now (no
-// process to be had, a file that is being replaced, an answer that takes too long) is asked again, with growing
-// waits, until it answers. One that gives a wrong answer would give it again, and is asked no more. Meanwhile, and
-// then, its schedules do not tick, which the status socket reports.
+// The preflight has checked the task executables before anything was started. One that cannot be asked now
+// (no process to be had, a file that is being replaced, an answer that takes too long) is asked again, with
+// growing waits, until it answers. One that gives a wrong answer would give it again, and is asked no more.
+// Meanwhile, and then, its schedules do not tick, which the status socket reports.
 #pragma once
 
 #include <chrono>
@@ -40,8 +40,8 @@ class Schedules {
 
   // When the next job is to be deferred.
   Clock::time_point due(Clock::time_point now) const;
-  // Defers the jobs of the ticks up to now. Throws DatabaseError.
-  void keep(sql::JobManager& manager, Clock::time_point now);
+  // Defers the jobs of the ticks up to now; `between` is called between two statements. Throws DatabaseError.
+  void keep(sql::JobManager& manager, Clock::time_point now, const std::function<void()>& between);
 
  private:
   // Asks one group, and returns why it has to be asked again; empty = it has not to be.

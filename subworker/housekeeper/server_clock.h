@@ -1,5 +1,5 @@
-// The database's clock, as it was at the last connect and has gone on since: steps of this host's clock do not
-// matter, and no round trip is needed. Pure.
+// The database's clock, as it was at the last connect and has gone on since: steps of this host's clock do
+// not matter, and no round trip is needed. Pure.
 #pragma once
 
 #include <chrono>

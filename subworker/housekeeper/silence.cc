@@ -5,7 +5,8 @@
 
 namespace postpone::subworker {
 
-// A worker that beats as often as we do may have been unheard for as long as we were, and for one interval more.
+// A worker that beats as often as we do may have been unheard for as long as we were, and for one interval
+// more.
 void Silence::heartbeat_stored(Clock::time_point now) {
   if (now - heartbeat_at_ > longest_own_silence()) good_since_ = now;
   heartbeat_at_ = now;

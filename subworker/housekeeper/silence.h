@@ -1,9 +1,9 @@
 // Which workers count as silent, and whether this housekeeper may say so. Pure: time is an argument.
 //
-// After an outage every worker looks silent, those that beat over the same server as we do as well. So no worker
-// is judged before our connection, and our own heartbeats over it, have been good for as long as others are given.
-// And a worker counts as silent by our own clock only: the server's clock may be set forward, and then each last
-// heartbeat is old.
+// After an outage every worker looks silent, those that beat over the same server as we do as well. So no
+// worker is judged before our connection, and our own heartbeats over it, have been good for as long as
+// others are given. And a worker counts as silent by our own clock only: the server's clock may be set
+// forward, and then each last heartbeat is old.
 #pragma once
 
 #include <chrono>

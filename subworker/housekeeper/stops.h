@@ -1,8 +1,9 @@
-// Jobs that run and have to stop: abort requests, and jobs that were taken from their sub-worker in the database.
+// Jobs that run and have to stop: abort requests, and jobs that were taken from their sub-worker in the
+// database.
 //
-// A notification hints that there is one. Any login can send it, and it may come before the sub-worker has read
-// the answer to its fetch and written the job on the board. So the database is asked at once, and again with
-// growing waits, up to the polling interval, which also makes up for hints that were lost.
+// A notification hints that there is one. Any login can send it, and it may come before the sub-worker has
+// read the answer to its fetch and written the job on the board. So the database is asked at once, and again
+// with growing waits, up to the polling interval, which also makes up for hints that were lost.
 #pragma once
 
 #include <chrono>

@@ -1,7 +1,10 @@
 // What the database refuses, and what is taken away under a running job: each costs the row that it is about,
 // and no process repeats it without a wait.
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <string>
+#include <thread>
 
 #include "tests/faults/faults.h"
 #include "tests/support/program.h"
@@ -10,6 +13,7 @@
 namespace postpone::tests {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -278,6 +282,37 @@ TEST_F(Refusals, OneLockedLeaseSilencesNoOther) {
   EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
   EXPECT_EQ(causes(id), "succeeded") << "nothing has stopped it";
   sql("ROLLBACK");
+}
+
+// Most duties of the housekeeper wait behind the lock, each until its timeout. The heartbeats do not.
+TEST_F(Refusals, ALockedJobsTableFencesNoJobThatRuns) {
+  const std::string keys =
+      "[supervisor]\npolling_interval = \"200ms\"\nheartbeat_interval = \"2s\"\nfence_after = \"4s\"\n"
+      "stalled_after = \"6s\"\n[status]\nsocket = \"" +
+      files_.file("status") + "\"\n";
+  Family family(database_.url(), keys + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  const auto id = defer("test.until", file_argument("go"));
+  ASSERT_TRUE(becomes(id, "doing"));
+  const std::string age =
+      "SELECT extract(epoch FROM clock_timestamp() - last_heartbeat) "
+      "FROM procrastinate_workers WHERE id = " +
+      lease_of(id);
+  const std::string url = database_.url();
+  sql("BEGIN; LOCK TABLE procrastinate_jobs");
+  double oldest = 0;
+  const auto until = std::chrono::steady_clock::now() + 12s;
+  while (std::chrono::steady_clock::now() < until) {
+    const std::string now = execute(url, age);
+    ASSERT_NE(now, "") << "the lease is gone\n" << family.log();
+    oldest = std::max(oldest, std::stod(now));
+    std::this_thread::sleep_for(100ms);
+  }
+  sql("ROLLBACK");
+  EXPECT_LT(oldest, 3.5) << "an interval, and the timeout of one statement";
+  touch("go");
+  EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
+  EXPECT_EQ(causes(id), "succeeded") << "nothing has stopped it";
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ class TheSchedules : public testing::Test {
   const config::Config config_ = config();
   board::Board board_ = board::Board::create(1, 1);
   ServerClock server_clock_;
-  HousekeeperReporter reporter_{board_.header(), false};
+  HousekeeperReporter reporter_{board_.header(), false, 1s};
   Schedules schedules_{config_, server_clock_, reporter_};
   std::map<std::string, std::function<libtask::wire::Description()>> answers_ = {{"kitchen", hourly},
                                                                                  {"cellar", hourly}};
