@@ -1,6 +1,6 @@
-// postpone-subworker: one member of the family that a supervisor starts. Its role is an argument: a sub-worker
-// (--group), the housekeeper (--housekeeper) or the preflight (--preflight). With --config FILE a sub-worker runs
-// alone, on a board of its own, for instance under a debugger.
+// postpone-subworker: one member of the family that a supervisor starts. Its role is an argument: a
+// sub-worker (--group), the housekeeper (--housekeeper) or the preflight (--preflight). With --config FILE a
+// sub-worker runs alone, on a board of its own, for instance under a debugger.
 #include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
@@ -170,8 +170,15 @@ std::function<std::string(std::string)> number_between(std::int64_t lowest, std:
   };
 }
 
-// Opens the file of our score for the OOM killer: after forbid_inspection() only root could. The score is known
-// once the arguments are read.
+// A mask that was inherited would make this process deaf to SIGTERM.
+void unblock_signals() {
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+// Opens the file of our score for the OOM killer: after forbid_inspection() only root could. The score is
+// known once the arguments are read.
 sys::Fd open_oom_score() {
   return sys::Fd(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
 }
@@ -231,6 +238,7 @@ int main(int argc, char** argv) {
   using postpone::board::SubWorkerExit;
   namespace subworker = postpone::subworker;
   postpone::sys::open_standard_descriptors();
+  postpone::subworker::unblock_signals();
   auto oom_score = subworker::open_oom_score();
   postpone::sys::forbid_inspection();
   CLI::App app("A sub-worker of Postpone; usually started by postpone-supervisor", "postpone-subworker");

@@ -17,9 +17,9 @@ namespace {
 using namespace std::chrono_literals;
 namespace wire = libtask::wire;
 
-constexpr std::size_t kReadBytes = 64UL * 1024;
-// Between two bytes of one frame. A process that swaps may be slow; one that has begun a frame and forgotten it
-// never ends it.
+constexpr std::size_t kReadBytes = Channel::kMostAtOnce / 2;
+// Between two bytes of one frame. A process that swaps may be slow; one that has begun a frame and forgotten
+// it never ends it.
 constexpr auto kHalfFrameLimit = 10s;
 constexpr auto kSendLimit = 5s;
 
@@ -27,13 +27,17 @@ constexpr auto kSendLimit = 5s;
 
 bool Channel::read() {
   char bytes[kReadBytes];
-  for (;;) {
+  for (std::size_t total = 0; total < kMostAtOnce;) {
     const ssize_t n = ::read(socket_.get(), bytes, sizeof bytes);
-    if (n > 0) decoder_.append({bytes, static_cast<std::size_t>(n)});
+    if (n > 0) {
+      decoder_.append({bytes, static_cast<std::size_t>(n)});
+      total += static_cast<std::size_t>(n);
+    }
     if (n == 0 || (n < 0 && errno == ECONNRESET)) return false;
     if (n < 0 && errno == EINTR) continue;
     if (n < static_cast<ssize_t>(sizeof bytes)) return true;
   }
+  return true;
 }
 
 void Channel::expect_whole_frames(Clock::time_point now) {

@@ -1,5 +1,6 @@
 #include "subworker/worker/fence.h"
 
+#include <cerrno>
 #include <csignal>
 
 #include <algorithm>
@@ -17,15 +18,19 @@ Fence::Fence(const board::Slot& slot, const config::Supervisor& config, bool exi
   sigevent event{};
   event.sigev_notify = SIGEV_SIGNAL;
   event.sigev_signo = SIGKILL;
-  if (::timer_create(CLOCK_BOOTTIME, &event, &timer_) != 0)
-    sys::throw_errno("cannot make the timer of the fence");
+  if (::timer_create(CLOCK_BOOTTIME, &event, &timer_) == 0) return;
+  if (errno == EAGAIN)
+    sys::throw_errno(
+        "cannot make the timer of the fence: this user has as many timers and pending signals as it "
+        "may (RLIMIT_SIGPENDING, `ulimit -i`)");
+  sys::throw_errno("cannot make the timer of the fence");
 }
 
 Fence::~Fence() {
   if (exists_) ::timer_delete(timer_);
 }
 
-// The housekeeper tells when a heartbeat last reached the database, and whose lease is gone.
+// The housekeeper writes on the slot when a heartbeat last reached the database, and which lease is gone.
 bool Fence::is_up(std::int64_t leased_since_ns) const {
   if (!exists_ || slot_.lease.load() == 0) return false;
   if (lease_is_lost()) return true;

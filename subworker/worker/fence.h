@@ -1,14 +1,14 @@
 // The fence: nothing runs here any more when another host may have taken its job.
 //
-// A lease is as good as its last heartbeat that has reached the database; after stalled_after without one,
-// whoever notices rescues its jobs. Two stages come before:
+// A lease is as good as its last heartbeat that has reached the database. After stalled_after without one,
+// any housekeeper that notices rescues its jobs. Two stages come before:
 //
 //   fence_after         the sub-worker finds itself fenced (is_up()), kills its task and keeps what it knows
-//   halfway from there  the kernel kills the sub-worker: a timer that needs nobody to run, and hits the
-//   to stalled_after    stopped as well. Its task dies with it, by the parent-death signal, before it can be
-//                       thawed.
+//   halfway from there  the kernel kills the sub-worker, by a timer that needs no process to run, and so hits
+//   to stalled_after    a stopped one too. Its task dies with it, by the parent-death signal, before it can
+//                       be thawed.
 //
-// The second is for those who were not running themselves: stopped, frozen with their whole host, or stuck in
+// The second is for sub-workers that cannot look: stopped, frozen with their whole host, or stuck in
 // a system call. All of it by CLOCK_BOOTTIME, which goes on while the machine sleeps. A virtual machine that
 // is paused together with its clocks is beyond this: what it does until its sub-workers look again, some 50
 // ms, may overlap.

@@ -1,6 +1,15 @@
 #include "subworker/worker/fence.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <system_error>
+#include <thread>
 
 #include "board/board.h"
 
@@ -51,6 +60,60 @@ TEST_F(AFence, IsUpAtOnceWhenTheLeaseIsKnownToBeLost) {
   slot_.note_good_lease(kLease, ago(0ms));
   slot_.lost_lease.store(kLease);
   EXPECT_TRUE(fence.is_up(ago(0ms)));
+}
+
+TEST_F(AFence, IsDownForASubWorkerByHandAndWithoutALease) {
+  const Fence by_hand(slot_, config_, false);
+  EXPECT_FALSE(by_hand.is_up(ago(1h)));
+  slot_.lease.store(0);
+  const Fence fence(slot_, config_, true);
+  EXPECT_FALSE(fence.is_up(ago(1h)));
+}
+
+TEST_F(AFence, ThatIsUpForALostLeaseComesDownWithAnother) {
+  const Fence fence(slot_, config_, true);
+  slot_.lost_lease.store(kLease);
+  EXPECT_TRUE(fence.lease_is_lost());
+  slot_.lease.store(kLease + 1);
+  EXPECT_FALSE(fence.lease_is_lost());
+  EXPECT_FALSE(fence.is_up(ago(0ms)));
+}
+
+// The kernel's part, in a child that stands for a sub-worker: it dies halfway between fence_after and
+// stalled_after, unless it stands down.
+TEST_F(AFence, LetsTheKernelKillWhatItGuards) {
+  const auto child = [this](bool stands_down) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      Fence fence(slot_, config_, true);
+      fence.guard(ago(1950ms));  // of the two seconds
+      if (stands_down) fence.stand_down();
+      std::this_thread::sleep_for(300ms);
+      std::_Exit(0);
+    }
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return status;
+  };
+  const int guarded = child(false);
+  ASSERT_TRUE(WIFSIGNALED(guarded));
+  EXPECT_EQ(WTERMSIG(guarded), SIGKILL);
+  EXPECT_EQ(child(true), 0);
+}
+
+TEST_F(AFence, WithoutATimerNamesTheLimit) {
+  rlimit before{};
+  ::getrlimit(RLIMIT_SIGPENDING, &before);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ::setrlimit(RLIMIT_SIGPENDING, &none);
+  try {
+    const Fence fence(slot_, config_, true);
+    ADD_FAILURE() << "there was a timer to be had";
+  } catch (const std::system_error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("RLIMIT_SIGPENDING"));
+  }
+  ::setrlimit(RLIMIT_SIGPENDING, &before);
 }
 
 TEST(SlotsGoodLease, IsForgottenWithAnotherLease) {
