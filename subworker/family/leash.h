@@ -1,4 +1,5 @@
-// The line to the supervisor: what this process says of itself, and whether the supervisor is still there.
+// A member's end of the leash: what it says of itself to the supervisor, and whether the supervisor is still
+// there.
 #pragma once
 
 #include <string_view>
@@ -19,7 +20,7 @@ class Leash {
   // Says a word; a supervisor that is gone does not hear it.
   void say(board::LeashWord word, std::int64_t lease) const;
 
-  // The preflight's: a reason why its answer is no, or not there yet.
+  // By the preflight: a reason why its answer is no, or not there yet.
   void say_why(std::string_view reason) const;
 
   // True once the supervisor's end is closed. Never without a leash.

@@ -1,5 +1,5 @@
-// Opens the log file again when it was rotated, and takes levels that a reload has changed: told by the
-// supervisor through the board, or by a SIGUSR1 of one's own.
+// Opens the log file again when it was rotated, and takes levels that a reload has changed. The supervisor
+// asks for it through the board, and a SIGUSR1 to this process does.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,12 @@ namespace postpone::subworker {
 
 class LogFollower {
  public:
-  // Opens the log file once more: the supervisor may have told of a rotation between our opening and this.
+  // Opens the log file once more: a rotation may have come between our opening it and this.
   // REQUIRES: the board outlives it; install_signal_handlers() was called.
   explicit LogFollower(const board::Board& board);
 
-  // Looks whether there is something to do; costs nothing when not. Until then lines go to the file that was
-  // open, under whatever name it has by now.
+  // Does what was asked since the last look; costs next to nothing when that is nothing. Until then lines go
+  // to the file that was open, under whatever name it has by now.
   void look();
 
  private:

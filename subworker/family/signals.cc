@@ -15,7 +15,8 @@ std::atomic<int> g_reopen_requests{0};
 std::atomic<board::Doorbell*> g_doorbell{nullptr};
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<board::Doorbell*>::is_always_lock_free);
 
-// The death of the supervisor is no request of its own: the leash tells of it, to whoever looks now.
+// The signal that the kernel sends at the death of the supervisor only ends a wait: the leash says what has
+// happened.
 void on_signal(int signal_number) {
   const int saved = errno;
   if (signal_number != board::kSupervisorDeathSignal) g_requests.fetch_add(1);
@@ -42,8 +43,8 @@ void install_signal_handlers(board::Doorbell& doorbell, bool in_family) {
   // A pipe or socket whose other end is gone is an error to be read from errno, not a reason to die.
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);
-  // The kernel sends it to members that are stopped when their supervisor dies. Who died of it would leave
-  // behind what its task has started.
+  // The kernel sends SIGHUP to members that are stopped when their supervisor dies. A member that died of it
+  // would leave behind what its task has started.
   if (in_family) ::sigaction(SIGHUP, &action, nullptr);
 }
 

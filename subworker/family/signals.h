@@ -1,13 +1,13 @@
-// SIGTERM and SIGINT, the request to leave; and what the kernel tells of the supervisor's death.
-// SIGUSR1: the request to open the log file again, for one that was sent to the whole family.
+// The signals of a member: SIGTERM and SIGINT ask it to leave, SIGUSR1 asks it to open its log file again,
+// and the kernel sends kSupervisorDeathSignal when the supervisor dies.
 #pragma once
 
 #include "board/board.h"
 
 namespace postpone::subworker {
 
-// Installs the handlers, which count and ring `doorbell`, so that no wait outlasts a signal. `in_family`:
-// there is a supervisor, and with it nobody at a terminal whose SIGHUP would have to be obeyed. REQUIRES: the
+// Installs the handlers, which count and ring `doorbell`, so that no wait outlasts a signal. `in_family`: a
+// supervisor has started this process, so a SIGHUP comes from no terminal, and is ignored. REQUIRES: the
 // doorbell lives as long as the process.
 void install_signal_handlers(board::Doorbell& doorbell, bool in_family);
 

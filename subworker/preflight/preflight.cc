@@ -67,8 +67,8 @@ class Preflight {
     return good;
   }
 
-  // A host that has no process or memory to spare at the moment is no reason not to start. An executable that was
-  // killed or was late may be the victim of such a host, or hang by itself: it is asked some more times.
+  // A host that has no process or memory to spare at the moment is no reason not to start. An executable that
+  // was killed or was late may be the victim of such a host, or hang by itself: it is asked some more times.
   libtask::wire::Description describe_in_time(const config::Group& group) {
     sys::Backoff backoff(100ms, 5s);
     for (int cut_off = 0;;) {

@@ -8,9 +8,9 @@
 
 namespace postpone::subworker {
 
-// Throws BadTask with one line that names the executable, what is wrong and what to do; TaskNotAsked, which
-// is one, when there was no answer. It may take half a minute, in which `waiting` is called every 100 ms at
-// least; what that throws is passed on.
+// Throws BadTask, with one line that names the executable, what is wrong and what to do; when there was no
+// answer, TaskNotAsked, which is a BadTask. The answer may take half a minute, in which `waiting` is called
+// every 100 ms at least; what `waiting` throws is passed on.
 libtask::wire::Description describe(const config::Group& group, const std::function<void()>& waiting = {});
 
 }  // namespace postpone::subworker

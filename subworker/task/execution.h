@@ -13,13 +13,13 @@
 
 namespace postpone::subworker {
 
-// Why the sub-worker told a task to stop. The first reason stays.
+// Why the sub-worker asked a task to stop. The first reason stays.
 enum class StopReason {
-  requested,   // somebody asked to abort the job
+  requested,   // an abort of the job was requested
   time_limit,  // it outlasted its time limit
   shutdown,    // this sub-worker has to go, and its grace is over
   taken,       // the database says that the job is not ours any more: its lock may be another's by now
-  fenced,      // our lease is lost, or nobody can tell: another host may take the job
+  fenced,      // our lease is lost, or was out of sight for too long: another host may take the job
 };
 
 // The handler ended and the task process said how.
@@ -49,7 +49,7 @@ struct Outgrown {
 
 struct Execution {
   std::variant<Returned, Died, Garbled, Flooded, Outgrown> end;
-  std::optional<StopReason> stop;  // what the task had been told before it ended
+  std::optional<StopReason> stop;  // why the task had been asked to stop, before it ended
   std::chrono::duration<double> run_time{0};
   std::chrono::duration<double> cpu_time{0};
   std::int64_t max_rss_bytes = 0;

@@ -67,13 +67,13 @@ void refuse(const sys::Question& question) {
 
 }  // namespace
 
-// What lies beneath the handler, down to main(), is libtask's and the same in every stack; so is how it calls
-// the handler.
+// What lies beneath the handler, down to main(), is libtask's and the same in every stack. So is the way in
+// which libtask calls the handler.
 std::vector<std::string> of_the_handler(std::vector<std::string> stack) {
   const auto beneath = std::find_if(stack.begin(), stack.end(), [](const std::string& frame) {
     return frame.starts_with("libtask::detail::execute(");
   });
-  if (beneath == stack.end()) return stack;  // a stripped program: nobody can tell
+  if (beneath == stack.end()) return stack;  // a stripped program has no names
   stack.erase(beneath, stack.end());
   while (stack.size() > 1 && is_wrapper(stack.back()) &&
          !holds_a_lambda(stack.back(), stack[stack.size() - 2]))
@@ -114,12 +114,12 @@ void JobLook::tick(std::chrono::nanoseconds elapsed) {
   }
   if (due && !patience_) begin(elapsed);
   if (patience_ && Clock::now() >= *patience_)
-    tell(elapsed, process_.pid(), {},
-         "its handler does not answer: it blocks signals, or the kernel keeps it");
+    report(elapsed, process_.pid(), {},
+           "its handler does not answer: it blocks signals, or the kernel keeps it");
 }
 
 void JobLook::begin(std::chrono::nanoseconds elapsed) {
-  if (const std::string why = why_not_to_ask(); !why.empty()) return tell(elapsed, process_.pid(), {}, why);
+  if (const std::string why = why_not_to_ask(); !why.empty()) return report(elapsed, process_.pid(), {}, why);
   // Before the signal, which gets it out of many a sleep.
   before_ = sys::doing_of(process_.pid(), process_.pid());
   unanswered_ = true;
@@ -139,15 +139,15 @@ std::string JobLook::why_not_to_ask() const {
 }
 
 void JobLook::answered(const libtask::wire::Stack& stack, std::chrono::nanoseconds elapsed) {
-  if (stack.job_id != job_id_ || !unanswered_) return;  // of the job before, or nobody has asked
+  if (stack.job_id != job_id_ || !unanswered_) return;  // of the job before, or not asked for
   unanswered_ = false;
-  if (!patience_) return;  // too late: it was told of without
+  if (!patience_) return;  // too late: the look has ended without it
   const auto frames = of_the_handler(sys::symbolize(process_.pid(), stack.addresses));
-  tell(elapsed, stack.thread, frames, frames.empty() ? "it cannot be unwound" : "");
+  report(elapsed, stack.thread, frames, frames.empty() ? "it cannot be unwound" : "");
 }
 
-void JobLook::tell(std::chrono::nanoseconds elapsed, pid_t thread, const std::vector<std::string>& stack,
-                   const std::string& no_stack) {
+void JobLook::report(std::chrono::nanoseconds elapsed, pid_t thread, const std::vector<std::string>& stack,
+                     const std::string& no_stack) {
   patience_.reset();
   const auto before = std::exchange(before_, std::nullopt);
   const sys::Doing doing =
@@ -170,9 +170,9 @@ void JobLook::tell(std::chrono::nanoseconds elapsed, pid_t thread, const std::ve
                                  {"stack", stack}});
     sys::log_of(sys::Component::job).warn("{}", message);
   }
-  std::string told = fmt::format("+job {} {}", job_id_, message);
-  for (const std::string& frame : stack) told += "\n    " + frame;
-  for (const sys::Question& question : questions_) sys::answer(question, told);
+  std::string answer = fmt::format("+job {} {}", job_id_, message);
+  for (const std::string& frame : stack) answer += "\n    " + frame;
+  for (const sys::Question& question : questions_) sys::answer(question, answer);
   questions_.clear();
 }
 

@@ -1,10 +1,11 @@
-// A look at a job that runs: what its process does, and where its handler is. Taken when the job has run for
-// `slow_after`, again at twice, four times, … that, and whenever somebody asks (`postpone stack`). What is
-// seen is one warning in the log, and the answer to who asked.
+// A look at a job that runs: what its process does, and where its handler is. It is taken when the job has
+// run for `slow_after`, again at twice, four times, … that, and whenever a person asks (`postpone stack`).
+// What is seen goes into the log as one warning, and to the person as the answer.
 //
-// The stack is asked for with a signal and comes as a frame (libtask/src/stack.h). A process that cannot
-// answer, because it is stopped, deep in the kernel, or knows no such signal, is told of without; what the
-// kernel says of it stands there in any case.
+// The task process is asked for the handler's stack with a signal, and answers with a frame
+// (libtask/src/stack.h). A process may be unable to answer, because it is stopped, deep in the kernel, or
+// knows no such signal. Then the report has no stack; what the kernel says of the process stands there in any
+// case.
 #pragma once
 
 #include <chrono>
@@ -44,7 +45,7 @@ class JobLook {
   JobLook(sys::Process& process, std::optional<int> stack_signal, std::int64_t job_id,
           std::chrono::milliseconds slow_after);
 
-  // Whoever still waits for an answer is told that the job has ended.
+  // The questions that are still open are answered: the job has ended.
   ~JobLook();
   JobLook(const JobLook&) = delete;
   JobLook& operator=(const JobLook&) = delete;
@@ -58,8 +59,8 @@ class JobLook {
  private:
   void begin(std::chrono::nanoseconds elapsed);
   std::string why_not_to_ask() const;
-  void tell(std::chrono::nanoseconds elapsed, pid_t thread, const std::vector<std::string>& stack,
-            const std::string& no_stack);
+  void report(std::chrono::nanoseconds elapsed, pid_t thread, const std::vector<std::string>& stack,
+              const std::string& no_stack);
 
   sys::Process& process_;
   const std::optional<int> stack_signal_;

@@ -57,7 +57,7 @@ void interrupted(sql::Outcome& outcome, const char* why) {
   outcome.action = sql::Action::retry;
 }
 
-// A job that was told to stop, and did (or was killed, which `how` says).
+// A job that was asked to stop, and did (or was killed, which `how` says).
 void stopped(sql::Outcome& outcome, StopReason reason, const TaskDescription& task, const std::string& how) {
   switch (reason) {
     case StopReason::requested:
@@ -167,7 +167,7 @@ struct Decision {
     }
   }
 
-  // Told by us, or by a SIGTERM from elsewhere (a service manager that stops the whole family at once), or by
+  // Asked by us, by a SIGTERM from elsewhere (a service manager that stops the whole family at once), or by
   // itself.
   void gave_up(const libtask::wire::Result& result) const {
     if (stop) return stopped(outcome, *stop, task, "");

@@ -1,5 +1,5 @@
-// What becomes of a job after a run: pure functions from what happened and what the task wants to what the
-// database is told.
+// What becomes of a job after a run: pure functions, from what happened and what the task wants to the
+// outcome that is recorded.
 #pragma once
 
 #include <optional>
@@ -29,7 +29,8 @@ std::string explain(const sql::Outcome& outcome);
 // The outcome of a job that was fetched and is not begun: it waits again as if nothing had happened.
 sql::Outcome given_back(const sql::Job& job);
 
-// What is told of a run that was stopped because the job is not ours any more. It is not recorded.
+// The outcome of a run that was stopped because the job is not ours any more. It is logged and counted, and
+// not recorded.
 sql::Outcome taken_away(const sql::Job& job, const Execution& execution);
 
 // The outcome of a job whose task this executable does not have: failed, without a run.

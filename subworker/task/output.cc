@@ -8,8 +8,8 @@ namespace postpone::subworker {
 
 namespace {
 
-// More than a tail, so that what stands before one tells whether it begins where a line does; and it is
-// shortened once in a while only.
+// More than a tail: what stands before the tail shows whether it begins where a line does. And more than that
+// is shortened only now and then.
 constexpr std::size_t kKept = 2 * Output::kTailBytes;
 
 }  // namespace

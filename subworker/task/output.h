@@ -1,5 +1,5 @@
 // What a job writes to stdout and stderr: cut into lines of bounded length, counted against what it may
-// write, and the end of stderr kept for the attempts table. Passive: whoever reads the pipes feeds it.
+// write, and the end of stderr kept for the attempts table. Passive: OutputPipes feeds it.
 #pragma once
 
 #include <array>

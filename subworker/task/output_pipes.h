@@ -26,8 +26,8 @@ class OutputPipes {
 
   // Reads what the pipes hold, for a few ms: a job that writes on and on keeps nothing else waiting.
   void drain();
-  // What the pipes hold at this moment, all of it and no more: a helper or a thread that writes on does not hold
-  // us up. `waiting` may be empty; it is called every few ms.
+  // What the pipes hold at this moment, all of it and no more: a helper or a thread that writes on does not
+  // hold us up. `waiting` may be empty; it is called every few ms.
   void drain_what_is_there(const std::function<void()>& waiting);
   // That, and lines without an end: what was written so far is handed on.
   void pass_on();

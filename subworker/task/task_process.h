@@ -1,12 +1,10 @@
 // The task process of a sub-worker: started, greeted, given one job after the other, stopped and buried.
 //
-//   (constructor) ──▶ greet() ──▶ run() … run() ──▶ shut_down()
-//                       │           │
-//                       │           └─ crash, garble, flood, stop: all of it killed and reaped, alive() is false
-//                       └─ BadTask: nothing runs
+//   (constructor) ──▶ greet() ──▶ run() … run() ──▶ shut_down() │ │ │ └─ crash, garble, flood, stop: all of
+//                       it killed and reaped, alive() is false └─ BadTask: nothing runs
 //
-// A run ends in exactly one Execution, whatever the task does. After one that leaves the channel in doubt, or no
-// process at all, alive() is false and the owner starts a fresh TaskProcess.
+// A run ends in exactly one Execution, whatever the task does. After one that leaves the channel in doubt, or
+// no process at all, alive() is false and the owner starts a fresh TaskProcess.
 //
 // Its parts: task_start.h starts it, channel.h exchanges frames with it, output_pipes.h reads what it writes,
 // task_run.cc has the poll loop of one run. This file greets it, kills it, and judges it between two jobs.
@@ -53,8 +51,8 @@ class TaskNotAsked : public BadTask {
 
 // What a run asks the sub-worker while it waits, and what it reports to it.
 struct RunHooks {
-  // Called at least every 50 ms, and every 10 ms in the first moments of the run. The first reason that it returns
-  // makes the task stop; `now` means: kill it without grace.
+  // Called at least every 50 ms, and every 10 ms in the first moments of the run. The first reason that it
+  // returns makes the task stop; `now` means: kill it without grace.
   struct Stop {
     StopReason reason;
     bool now = false;
@@ -85,11 +83,12 @@ class TaskProcess {
   // greeted, alive().
   Execution run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks);
 
-  // Closes the channel, at which it goes, gives it `grace`, then kills its group and what forked away from it.
+  // Closes the channel, at which it goes, gives it `grace`, then kills its group and what forked away from
+  // it.
   void shut_down(std::chrono::milliseconds grace);
 
-  // Kills what jobs have left behind, as the end of each run does too: a process may be forked late, by a thread
-  // that a job has left in the task process, say. False when something is left all the same.
+  // Kills what jobs have left behind, as the end of each run does too: a process may be forked late, by a
+  // thread that a job has left in the task process, say. False when something is left all the same.
   bool kill_leftovers();
 
   // Hands on what it has written since its last job ended, which belongs to none.

@@ -17,9 +17,10 @@ struct StartedTask {
   sys::Fd err;
 };
 
-// Starts the group's executable: in a process group of its own, in the cgroup `cgroup` unless that is empty, with
-// no descriptor but its channel, stdout and stderr, and with no database credentials in its environment. It dies
-// with the sub-worker. Returns at once. Throws sys::SpawnError, and std::system_error for want of a descriptor.
+// Starts the group's executable: in a process group of its own, in the cgroup `cgroup` unless that is empty,
+// with no descriptor but its channel, stdout and stderr, and with no database credentials in its environment.
+// It dies with the sub-worker. Returns at once. Throws sys::SpawnError, and std::system_error for want of a
+// descriptor.
 StartedTask start_task(const config::Group& group, const std::string& cgroup);
 
 }  // namespace postpone::subworker

@@ -1,4 +1,4 @@
-// Who an incarnation of a sub-worker is.
+// What an incarnation of a sub-worker is called, and where it belongs.
 #pragma once
 
 #include <cstdint>

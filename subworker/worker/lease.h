@@ -5,11 +5,11 @@
 //    │                    doubt
 //    └──ended── doubtful ◀──┘
 //
-//   out of sight  There was trouble with the database. The lease may have been silent for so long that it counts
-//                 as fenced, or another host has rescued it. It is renewed before anything is built on it, since
-//                 a job that is fetched under a fenced lease is killed at once.
-//   doubtful      What was sent under it may still come true, or its row is gone, or one of its outcomes is left
-//                 to people. It is settled, and another one taken, before anything else is done.
+//   out of sight  There was trouble with the database. The lease may have been silent for so long that it
+//                 counts as fenced, or another host has rescued it. It is renewed before anything is built on
+//                 it, since a job that is fetched under a fenced lease is killed at once.
+//   doubtful      What was sent under it may still come true, or its row is gone, or one of its outcomes is
+//                 left to people. It is settled, and another one taken, before anything else is done.
 #pragma once
 
 #include <cstdint>

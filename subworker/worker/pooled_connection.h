@@ -28,8 +28,8 @@ class PooledConnection {
   sql::JobManager& open();
   // Gives connection and permit away, to a sub-worker that waits for one.
   void give_up();
-  // With fewer permits than sub-workers, short jobs would keep a connection for ever. If one waits for long, gives
-  // it ours, and lets it take the permit before we ask for it again.
+  // With fewer permits than sub-workers, short jobs would keep a connection for ever. If one waits for long,
+  // gives it ours, and lets it take the permit before we ask for it again.
   void be_fair();
 
   bool is_connected() const { return manager_.has_value(); }

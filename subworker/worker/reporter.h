@@ -27,8 +27,8 @@ class Reporter {
   void task_started(pid_t pid);
   void task_ended();
   void task_has(const libtask::wire::Description& description);
-  // Reads memory and CPU time of the task process, once a second at most. `idle`: not if the process has served
-  // no job since the last time, because nothing can have changed then.
+  // Reads memory and CPU time of the task process, once a second at most. `idle`: not if the process has
+  // served no job since the last time, because nothing can have changed then.
   void weigh_task(int jobs_served, bool idle);
 
   // How long a job could have been run before it was fetched.

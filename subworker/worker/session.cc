@@ -103,8 +103,8 @@ void Session::exchange(VisitPlan& plan, int max_jobs) {
   plan.left.clear();
 }
 
-// Of short jobs a sample is enough to know how long they have waited: the question costs planning and an index
-// probe. Without a status socket the answer would have no reader.
+// Of short jobs a sample is enough to know how long they have waited: the question costs planning and an
+// index probe. Without a status socket the answer would have no reader.
 sql::FetchRequest Session::fetch_request(int max_jobs) {
   sql::FetchRequest request;
   request.queues = group_.queues;
@@ -186,7 +186,8 @@ void Session::ensure_lease() {
   hooks_.on_lease(lease_.id());
 }
 
-// After trouble, before the next job is fetched: under a lease that counts as fenced it would be killed at once.
+// After trouble, before the next job is fetched: under a lease that counts as fenced it would be killed at
+// once.
 void Session::renew_lease() {
   const auto begun = board::boot_ns();
   if (lease_.is_trusted()) {

@@ -1,18 +1,18 @@
-// A sub-worker's way to the database: permit, connection and lease, and the promise that an outcome is kept until
-// it is stored.
+// A sub-worker's way to the database: permit, connection and lease, and the promise that an outcome is kept
+// until it is stored.
 //
 //   visit():  permit ─▶ connection ─▶ lease ─▶ record outcomes + fetch jobs: one transaction, one round trip
 //
-// Whatever the database does, visit() tries again, with growing waits, until it was answered; it gives up only
-// when the sub-worker is leaving and has nothing (or no more time) to store. What is tried next after an error is
-// decided in visit_plan.h.
+// Whatever the database does, visit() tries again, with growing waits, until it was answered; it gives up
+// only when the sub-worker is leaving and has nothing (or no more time) to store. What is tried next after an
+// error is decided in visit_plan.h.
 //
 // Two answers are about rows, not about the server, and must cost those rows only:
 //
-//   an outcome is refused    visit() finds out which by sending the outcomes without a fetch, then one by one, and
-//                            returns those that are refused.
-//   a job cannot be started  visit() fetches past it (postpone_fetch_around), says so in the log, and passes it
-//                            over for a while, longer each time.
+//   an outcome is refused    visit() finds out which by sending the outcomes without a fetch, then one by
+//                            one, and returns those that are refused.
+//   a job cannot be started  visit() fetches past it (postpone_fetch_around), says so in the log, and passes
+//                            it over for a while, longer each time.
 //
 // A lost answer to a fetch is the one dangerous case: a job may be leased to us that we do not know, now or,
 // when the server is slow, later. Looking for it proves nothing. So the lease itself is given up, with the
@@ -21,9 +21,10 @@
 // Then we take a new one. The same holds for a lost answer to a release, which counts no attempt: sent again,
 // its late first copy would fit the next run of the same job under the same lease.
 //
-// What a death means to the database: before the lease is registered, nothing. After that, until the supervisor
-// has heard of the lease over the leash, the lease is one of a silent worker, which holds no job. From then on the
-// burial of this sub-worker ends it. An exchange is one transaction: it happened as a whole or not at all.
+// What a death means to the database: before the lease is registered, nothing. After that, until the
+// supervisor has heard of the lease over the leash, the lease is one of a silent worker, which holds no job.
+// From then on the burial of this sub-worker ends it. An exchange is one transaction: it happened as a whole
+// or not at all.
 #pragma once
 
 #include <functional>

@@ -107,8 +107,8 @@ bool SubWorker::look_for_work() {
   return !answer->jobs.empty();
 }
 
-// Behind the fence there is nothing to look for until heartbeats are good again. For a lease that is gone they
-// never will be: the visit takes another.
+// Behind the fence there is nothing to look for until heartbeats are good again. For a lease that is gone
+// they never will be: the visit takes another.
 bool SubWorker::may_fetch() const {
   const bool fenced = fence_.is_up(session_.leased_since_ns()) && !fence_.lease_is_lost();
   return !fenced && slot_.command.load() != board::Command::pause && refusals_.over(Clock::now());
@@ -212,8 +212,8 @@ void SubWorker::lend_connection() {
 
 // --- idling ---
 
-// wake() rings idle sub-workers only. One that does not fetch for a while must not swallow their rings, nor keep
-// a connection, because others cannot see then that it is not needed.
+// wake() rings idle sub-workers only. One that does not fetch for a while must not swallow their rings, nor
+// keep a connection, because others cannot see then that it is not needed.
 void SubWorker::lie_down() {
   if (refusals_.over(Clock::now())) return slot_.enter(board::SlotState::idle);
   slot_.enter(board::SlotState::looking);
@@ -223,8 +223,8 @@ void SubWorker::lie_down() {
 void SubWorker::idle() {
   reporter_.does("idle");
   lie_down();
-  // After that, and not before: a sub-worker that waits for a permit asks those that are idle, and did not find
-  // us among them until now.
+  // After that, and not before: a sub-worker that waits for a permit asks those that are idle, and did not
+  // find us among them until now.
   lend_connection();
   tasks_.sweep();
   auto until = Clock::now() + config_.supervisor.polling_interval;

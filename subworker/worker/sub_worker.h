@@ -1,19 +1,19 @@
-// A sub-worker: fetches jobs, has its task process run them, records their outcomes. One thread, straight-line
-// code that blocks. It fetches one job at a time; list and board have room for more.
+// A sub-worker: fetches jobs, has its task process run them, records their outcomes. One thread,
+// straight-line code that blocks. It fetches one job at a time; list and board have room for more.
 //
 //   start:   task process up and greeted ─▶ lease ─▶ first fetch answered ─▶ the supervisor learns of it
 //   work:    answer the bell ─▶ record what has ended + fetch the next ─▶ run ─▶ …   until there is nothing
 //   idle:    wait at the doorbell, for the polling interval at most
-//   leave:   when ordered to (family/leaving.h): fetches nothing more; a job that runs may end, within the grace
-//            that the order gives it, then it is asked to stop, then killed; its outcome is recorded, the lease
-//            deleted
+//   leave:   when ordered to (family/leaving.h): fetches nothing more; a job that runs may end, within the
+//            grace that the order gives it, then it is asked to stop, then killed; its outcome is recorded,
+//            the lease deleted
 //
-// Who does what: HeldJobs keeps the jobs and what the board says of them, JobRun announces each of them, Session
-// talks to the database, TaskKeeper sees to the task process, Fence says when nothing may run. This class only
-// says what happens next.
+// Who does what: HeldJobs keeps the jobs and what the board says of them, JobRun announces each of them,
+// Session talks to the database, TaskKeeper sees to the task process, Fence says when nothing may run. This
+// class only says what happens next.
 //
-// A death at any moment costs no job and no outcome: what the board says at each step is told at the head of
-// held_jobs.h, what the database knows at the head of session.h.
+// A death at any moment costs no job and no outcome. The head of held_jobs.h says what the board shows at
+// each step, the head of session.h what the database knows.
 #pragma once
 
 #include <optional>

@@ -2,8 +2,8 @@
 // beside what its predecessor has left.
 //
 // A process that a job has started and that no signal kills (the kernel keeps it, say) would be taken for a
-// helper of the next task process, and be kept. So LeftBehind ends the sub-worker; the supervisor, to which the
-// process falls, starts no other sub-worker in this slot until it is dead.
+// helper of the next task process, and be kept. So LeftBehind ends the sub-worker; the supervisor, to which
+// the process falls, starts no other sub-worker in this slot until it is dead.
 #pragma once
 
 #include <functional>
@@ -22,8 +22,8 @@ namespace postpone::subworker {
 class LeftBehind : public std::runtime_error {
  public:
   LeftBehind();
-  // It is left by this job, whose outcome stays on the board, unrecorded, and whose lock stays taken, until the
-  // supervisor sees the process dead.
+  // It is left by this job, whose outcome stays on the board, unrecorded, and whose lock stays taken, until
+  // the supervisor sees the process dead.
   explicit LeftBehind(sql::JobId job);
 };
 

@@ -7,8 +7,8 @@
 //   failed          What the job asked for along with it (jobs to defer, another queue) may be what the
 //                   database refuses, so the job fails, with the database's words. Only for an outcome that
 //                   asks for something.
-//   left_to_people  The database refuses it in every form, as a trigger does that always raises. The job stays
-//                   in `doing` and keeps its lock, its lease ends, and the sub-worker goes on.
+//   left_to_people  The database refuses it in every form, as a trigger does that always raises. The job
+//                   stays in `doing` and keeps its lock, its lease ends, and the sub-worker goes on.
 #pragma once
 
 #include <string>

@@ -7,13 +7,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How often an error that does not name the data is met before the row at hand is held to be at fault; and for
-// how long, unless the application has raised it: a schema that is changed, a privilege that is missing for a
-// moment.
+// How often an error that does not name the data is met before the row at hand is held to be at fault; and
+// for how long, unless the application has raised it: a schema that is changed, a privilege that is missing
+// for a moment.
 constexpr int kPatience = 6;
 constexpr auto kLongPatience = 30s;
-// How often a conflict with others (a deadlock, a serialization failure) is met before it is taken for another
-// error.
+// How often a conflict with others (a deadlock, a serialization failure) is met before it is taken for
+// another error.
 constexpr int kConflicts = 10;
 
 // Is it the data that the server does not take (and not who we are, or what is installed)?
@@ -44,8 +44,8 @@ VisitPlan::Next VisitPlan::go(Way way) {
 VisitPlan::Next VisitPlan::after(const sql::DatabaseError& error, const At& at, Clock::time_point now) {
   switch (error.remedy()) {
     case sql::Remedy::reconnect: {
-      // What the server may still obey when we have gone on: a fetch, and a release, which counts no attempt and
-      // so fits the next run of the job as well.
+      // What the server may still obey when we have gone on: a fetch, and a release, which counts no attempt
+      // and so fits the next run of the job as well.
       const bool dangerous = at.asked_for > 0 || std::ranges::any_of(left, &SentOutcome::releases);
       const bool in_doubt = at.connected && at.has_lease && dangerous && error.leaves_doubt();
       return in_doubt ? Next::reconnect_in_doubt : Next::reconnect;

@@ -1,15 +1,15 @@
-// One visit of a sub-worker to the database on its way: what is left to be recorded, and what is tried next when
-// the database says no. Pure: the session carries it out.
+// One visit of a sub-worker to the database on its way: what is left to be recorded, and what is tried next
+// when the database says no. Pure: the session carries it out.
 //
-// An error is about the server (it passes, with a wait), about the lease, or about a row. To find out which row,
-// the visit goes on in smaller steps:
+// An error is about the server (it passes, with a wait), about the lease, or about a row. To find out which
+// row, the visit goes on in smaller steps:
 //
 //   together ─▶ record_first ─▶ one_by_one            outcomes are at fault: each in a transaction of its own
 //   together ─▶ fetch_past_refused                    nothing is to be recorded: the fetch is at fault
 //
-// An error that names the data (a constraint, a value that does not fit) is believed at once. Any other may pass,
-// as while a schema is changed, and is believed after several tries; and, unless the application has raised it,
-// after half a minute only.
+// An error that names the data (a constraint, a value that does not fit) is believed at once. Any other may
+// pass, as while a schema is changed, and is believed after several tries; and, unless the application has
+// raised it, after half a minute only.
 #pragma once
 
 #include <chrono>
@@ -77,8 +77,8 @@ class VisitPlan {
   // With one_by_one: is the outcome that was sent alone at fault (and not the server, or the lease)?
   bool blames_the_outcome(const sql::DatabaseError& error) const;
 
-  // How a doubtful lease is settled: by the rescue that is used for the dead, which waits for a transaction of
-  // the lease that may be in flight. Nothing runs: what we do not know was never started.
+  // How a doubtful lease is settled: by the rescue that is used for the dead, which waits for a transaction
+  // of the lease that may be in flight. Nothing runs: what we do not know was never started.
   sql::RescueRequest rescue_of(sql::WorkerId lease) const;
   // After that rescue, whose answer stands in `answer`: the outcomes that it did not decide, to be sent once
   // more. One that is left to people is `gone` then: an earlier rescue has decided it, ours, whose answer was

@@ -86,7 +86,8 @@ TEST_F(TheTaskKeeper, ReplacesAProcessThatHasDied) {
   EXPECT_NE(keeper_.process().pid(), first);
 }
 
-// What a job has left behind, and what cannot be killed or seen, would count as a helper of the next task process.
+// What a job has left behind, and what cannot be killed or seen, would count as a helper of the next task
+// process.
 TEST_F(TheTaskKeeper, StartsNoProcessBesideWhatItCannotKillWhileIdle) {
   const IdleThread thread;  // with one thread, the descriptors that are open already are enough for a look
   {

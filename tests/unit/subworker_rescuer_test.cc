@@ -1,5 +1,5 @@
-// What the rescuer decides before it asks the database: what a grave says, who counts as silent, and when that is
-// tried again which could not be settled.
+// What the rescuer decides before it asks the database: what a grave says, who counts as silent, and when
+// that is tried again which could not be settled.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
