@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sys/process.h"
@@ -37,10 +38,15 @@ class ExitCode : public testing::Test {
     return database_.execute("SELECT count(*) FROM " + table);
   }
   // Starts a sub-worker by hand.
-  sys::Process sub_worker(const std::string& path) const {
+  sys::Process sub_worker(const std::string& path, const std::vector<std::string>& more = {}) const {
+    return start(POSTPONE_SUBWORKER, {"--config", path, "--group", "m"}, more);
+  }
+  sys::Process start(const std::string& program, std::vector<std::string> arguments,
+                     const std::vector<std::string>& more = {}) const {
     sys::ProcessSpec spec;
-    spec.executable = POSTPONE_SUBWORKER;
-    spec.arguments = {"--config", path, "--group", "m"};
+    spec.executable = program;
+    spec.arguments = std::move(arguments);
+    spec.arguments.insert(spec.arguments.end(), more.begin(), more.end());
     spec.environment = {{"POSTPONE_DATABASE_URL", database_.url()}};
     spec.parent_death_signal = SIGKILL;
     return sys::Process::spawn(spec);
@@ -52,6 +58,15 @@ class ExitCode : public testing::Test {
 
 class SupervisorExit : public ExitCode {};
 class SubWorkerExit : public ExitCode {};
+
+// A task executable that is killed when it is asked what it has, unless this shell command is true.
+std::string killed_when_asked(const TemporaryDirectory& files, const std::string& unless) {
+  const std::string path = files.file("tasks");
+  std::ofstream(path) << "#!/bin/sh\n[ \"$1\" != --describe ] || " << unless << " || { touch "
+                      << files.file("asked") << "; kill -9 $$; }\nexec " << kMisbehave << " \"$@\"\n";
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  return path;
+}
 
 TEST_F(SupervisorExit, Is0AfterASignal) {
   Family family(database_.url(), group("m", kMisbehave, 1));
@@ -84,6 +99,20 @@ TEST_F(SupervisorExit, Is0AfterASignalWhileItWaitsForTheDatabase) {
     return family.log().find("trying again until it goes well") != std::string::npos;
   })) << family.log();
   EXPECT_EQ(family.stop().code, 0) << family.log();
+}
+
+// The kernel may have killed it, for want of memory.
+TEST_F(SupervisorExit, Is0WhenATaskExecutableWasKilledAtItsFirstQuestion) {
+  const auto tasks = killed_when_asked(files_, "[ -e " + files_.file("asked") + " ]");
+  const auto ended = run({POSTPONE_SUPERVISOR, "--one-shot", "--config", config(group("m", tasks, 1))});
+  EXPECT_EQ(ended.exit_status, 0) << ended.errors;
+  EXPECT_THAT(ended.errors, HasSubstr("signal 9 (Killed); trying again"));
+}
+
+TEST_F(SupervisorExit, Is3WhenATaskExecutableIsKilledAtEachQuestion) {
+  const auto tasks = killed_when_asked(files_, "false");
+  const auto ended = run({POSTPONE_SUPERVISOR, "--one-shot", "--config", config(group("m", tasks, 1))});
+  EXPECT_EQ(ended.exit_status, 3) << ended.errors;
 }
 
 TEST_F(SupervisorExit, Is3ForAUrlThatIsNone) {
@@ -278,6 +307,24 @@ TEST_F(SubWorkerExit, Is0AfterASignal) {
   EXPECT_EQ(count("postpone_workers"), "0");
 }
 
+TEST_F(SubWorkerExit, Is0AfterASignalThatItInheritedBlocked) {
+  auto alone = start("/usr/bin/env", {"--block-signal=TERM", POSTPONE_SUBWORKER, "--config",
+                                      config(group("m", kMisbehave, 1)), "--group", "m"});
+  ASSERT_TRUE(eventually([&] { return count("postpone_workers") == "1"; }));
+  alone.signal(SIGTERM);
+  EXPECT_EQ(alone.reap().code, 0);
+}
+
+TEST_F(SubWorkerExit, Is0WithAnOomScoreThatIsReadAsDecimal) {
+  auto alone = sub_worker(config(group("m", kMisbehave, 1)), {"--oom-score", "010"});
+  ASSERT_TRUE(eventually([&] { return count("postpone_workers") == "1"; }));
+  int score = 0;
+  std::ifstream("/proc/" + std::to_string(alone.pid()) + "/oom_score_adj") >> score;
+  EXPECT_EQ(score, 10);
+  alone.signal(SIGTERM);
+  EXPECT_EQ(alone.reap().code, 0);
+}
+
 TEST_F(SubWorkerExit, Is1WhenSomethingIsLeftThatItCouldNotRecord) {
   auto alone = sub_worker(config(group("m", kMisbehave, 1)));
   ASSERT_TRUE(eventually([&] { return count("postpone_workers") == "1"; }));
@@ -292,6 +339,8 @@ TEST_F(SubWorkerExit, Is2ForACommandLineOrConfigurationThatMakesNoSense) {
   EXPECT_EQ(run({POSTPONE_SUBWORKER, "--group", "m", "--housekeeper"}).exit_status, 2);
   EXPECT_EQ(run({POSTPONE_SUBWORKER, "--config", good, "--group", "other"}).exit_status, 2);
   EXPECT_EQ(run({POSTPONE_SUBWORKER, "--config", "/no/such/file", "--group", "m"}).exit_status, 2);
+  EXPECT_EQ(run({POSTPONE_SUBWORKER, "--config", good, "--group", "m", "--oom-score", "0x10"}).exit_status,
+            2);
   EXPECT_EQ(run({POSTPONE_SUBWORKER, "--help"}).exit_status, 0);
 }
 
