@@ -59,8 +59,7 @@ void DueJobs::keep(sql::JobManager& manager, Clock::time_point now, const std::f
 }
 
 void DueJobs::wake_everybody() const {
-  for (std::uint32_t group = 0; group < config_.groups.size(); ++group)
-    board::wake(board_, std::span(&group, 1), 1);
+  for (const config::Group& group : config_.groups) board::wake(board_, std::span(&group.name, 1), 1);
 }
 
 void DueJobs::wake_for(const std::vector<std::string>& queues) const {
