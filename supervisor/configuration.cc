@@ -3,6 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 #include <sys/resource.h>
 
+#include <optional>
+#include <system_error>
 #include <utility>
 
 #include "board/board.h"
@@ -11,6 +13,8 @@
 
 namespace postpone::supervisor {
 namespace {
+
+static_assert(config::kMaxSubworkers == board::kMaxSlots);
 
 // Descriptors. Of each child: its pidfd, its leash, and the loop's own copy of both. Besides: the loop, the
 // board, the configuration (two of them during a reload), the log, the LISTEN connection, the status socket
@@ -37,7 +41,12 @@ void judge_url(const char* key, const std::string& url, const std::string& origi
 
 void judge_user(const config::Group& group, Faults& faults) {
   if (group.user.empty()) return;
-  const auto user = sys::find_user(group.user);
+  std::optional<sys::User> user;
+  try {
+    user = sys::find_user(group.user);
+  } catch (const std::system_error&) {  // a directory that does not answer yet: the preflight waits for it
+    return;
+  }
   if (user && sys::may_start_as(*user)) return;
   faults.push_back(
       {"",

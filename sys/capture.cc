@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <system_error>
 
 #include "sys/deadline.h"
+#include "sys/proc.h"
 #include "sys/process.h"
 
 namespace postpone::sys {
@@ -30,7 +32,14 @@ bool names_target(const ProcessSpec& spec, int target) {
 
 class Capture {
  public:
-  Capture(const ProcessSpec& spec, std::size_t max_bytes) : max_bytes_(max_bytes) { start(spec); }
+  // Throws SpawnError.
+  Capture(const ProcessSpec& spec, std::size_t max_bytes) : max_bytes_(max_bytes) {
+    try {
+      start(spec);
+    } catch (const std::system_error& error) {
+      throw SpawnError("cannot start " + spec.executable + ": " + error.what(), error.code().value());
+    }
+  }
   // Before the reaping, while the group's number is surely its own: nothing it forked may outlive it.
   ~Capture() { process_.signal_group(SIGKILL); }
   Capture(const Capture&) = delete;
@@ -43,6 +52,7 @@ class Capture {
       if (waiting) waiting();
     }
     process_.signal_group(SIGKILL);
+    captured_.hidden = is_hidden(process_.pid());
     const ExitReport report = process_.reap();
     for (Stream& stream : streams_) drain(stream);
     if (captured_.problem.empty() && (report.signalled || report.code != 0)) {
@@ -126,7 +136,11 @@ Captured run_and_capture(const ProcessSpec& spec, std::chrono::milliseconds limi
   try {
     return Capture(spec, max_bytes).run(limit, waiting);
   } catch (const SpawnError& error) {
-    return {{}, {}, error.what(), Captured::End::not_started, error.error_number()};
+    Captured captured;
+    captured.problem = error.what();
+    captured.end = Captured::End::not_started;
+    captured.error_number = error.error_number();
+    return captured;
   }
 }
 

@@ -16,7 +16,7 @@ namespace postpone::sys {
 namespace {
 
 // The kernel reads what one write() brings; there is no such thing as a half-written file.
-bool tell(const std::string& file, const std::string& word) {
+bool write_word(const std::string& file, const std::string& word) {
   try {
     write_file(file, word);
     return true;
@@ -79,7 +79,7 @@ bool make_cgroup(const std::string& directory) {
 }
 
 bool enter_cgroup(const std::string& directory) {
-  return tell(directory + "/cgroup.procs", "0");
+  return write_word(directory + "/cgroup.procs", "0");
 }
 
 bool is_delegated_cgroup(const std::string& directory) {
@@ -90,17 +90,17 @@ bool is_delegated_cgroup(const std::string& directory) {
 }
 
 bool share_memory_controller(const std::string& directory) {
-  return tell(directory + "/cgroup.subtree_control", "+memory");
+  return write_word(directory + "/cgroup.subtree_control", "+memory");
 }
 
 // Without the swap it would be a limit of nothing.
 bool limit_cgroup_memory(const std::string& directory, std::int64_t bytes) {
-  tell(directory + "/memory.swap.max", bytes > 0 ? "0" : "max");
-  return tell(directory + "/memory.max", bytes > 0 ? std::to_string(bytes) : "max");
+  write_word(directory + "/memory.swap.max", bytes > 0 ? "0" : "max");
+  return write_word(directory + "/memory.max", bytes > 0 ? std::to_string(bytes) : "max");
 }
 
 bool kill_cgroup(const std::string& directory) {
-  return tell(directory + "/cgroup.kill", "1");
+  return write_word(directory + "/cgroup.kill", "1");
 }
 
 void remove_cgroup(const std::string& directory) {

@@ -1,7 +1,6 @@
 // Control groups (version 2), for as much as this process may use them: a set of processes that nothing
-// leaves by forking, and that is killed as one. Where there is no such hierarchy, or no right to it, there is
-// none here, and whoever uses this page does without: process groups and the subreaper go on doing what they
-// can.
+// leaves by forking, and that is killed as one. Where there is no such hierarchy, or no right to it, these
+// functions say so, and their callers do without: process groups and the subreaper go on doing what they can.
 //
 // What stays behind are empty directories; remove_cgroup() takes them away.
 #pragma once
@@ -32,11 +31,12 @@ bool make_cgroup(const std::string& directory);
 // Moves this process there. False when that is not permitted.
 bool enter_cgroup(const std::string& directory);
 
-// Has somebody (systemd: Delegate=) handed this cgroup, and what is beneath it, to those who live in it?
+// Whether a service manager (systemd: Delegate=) has handed this cgroup, and all beneath it, to its
+// processes.
 bool is_delegated_cgroup(const std::string& directory);
 
 // Lets the cgroups beneath this one have memory limits and counters. False when the kernel refuses: a process
-// lives in it, or it has them not itself.
+// lives in this one, or it has no such limits itself.
 bool share_memory_controller(const std::string& directory);
 
 // No process in it may make it use more than so many bytes; the kernel kills then. 0 = no limit. False when

@@ -8,7 +8,7 @@
 
 namespace postpone::sys {
 
-// "<process>.<what has just happened>". Whoever adds a name adds a row to the table of the test.
+// "<process>.<what has just happened>". A change that adds a name adds a row to the table of the test.
 void crash_point(const char* name) noexcept;
 
 }  // namespace postpone::sys

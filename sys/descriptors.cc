@@ -14,7 +14,7 @@ namespace postpone::sys {
 
 namespace {
 
-// Nothing when the descriptor is closed, or when we may not look, which errno tells apart (ENOENT: closed).
+// Nothing when the descriptor is closed (errno is ENOENT), or when we may not look.
 std::optional<std::string> target_of(int directory, std::size_t descriptor) {
   std::array<char, 256> target;
   const ssize_t size =
@@ -31,9 +31,13 @@ struct CloseDirectory {
 
 StandardDescriptors::StandardDescriptors(pid_t process)
     : directory_(
-          ::open(("/proc/" + std::to_string(process) + "/fd").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
-  for (std::size_t i = 0; directory_ && i < targets_.size(); ++i)
+          ::open(("/proc/" + std::to_string(process) + "/fd").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
+      may_look_(static_cast<bool>(directory_)) {
+  for (std::size_t i = 0; directory_ && i < targets_.size(); ++i) {
+    errno = 0;
     targets_.at(i) = target_of(directory_.get(), i);
+    may_look_ &= errno != EACCES && errno != EPERM;
+  }
 }
 
 std::string StandardDescriptors::change() const {

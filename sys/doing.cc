@@ -20,7 +20,7 @@ namespace postpone::sys {
 
 namespace {
 
-// Nothing that the kernel refuses, and nobody who is gone, is an error here.
+// Empty as well where the kernel refuses, or the process is gone: neither is an error here.
 std::string read_or_nothing(const std::string& path) {
   try {
     return read_whole_file(path);
@@ -33,7 +33,7 @@ std::string path_of(pid_t process, pid_t thread, const char* file) {
   return "/proc/" + std::to_string(process) + "/task/" + std::to_string(thread) + "/" + file;
 }
 
-// The calls in which a handler is likely to be stuck; another one is told of by its number.
+// The calls in which a handler is likely to be stuck; others are shown by number.
 struct Call {
   long number;
   const char* name;

@@ -1,4 +1,4 @@
-// What a process does at this moment, as /proc tells: the same that a person would look up there. Nothing
+// What a process does at this moment, as /proc shows it: the same that a person would look up there. Nothing
 // here stops or disturbs the process. What the kernel does not let us read is left empty.
 #pragma once
 
@@ -11,7 +11,8 @@
 namespace postpone::sys {
 
 struct Doing {
-  char state = '?';  // as in /proc/PID/stat: R, S, D (not to be disturbed), T (stopped), t (traced), Z
+  // As in /proc/PID/stat: R, S, D (not to be disturbed), T (stopped), t (traced), Z.
+  char state = '?';
   std::string wait_channel;  // the function of the kernel in which the thread sleeps; empty = none
   std::string system_call;   // "read(7: pipe:[8242])"; empty = none
 };

@@ -12,8 +12,8 @@ namespace postpone::sys {
 
 class ElfSymbols {
  public:
-  // Reads the tables of a file of this machine's kind. Whatever the file holds (it is somebody else's), what
-  // is not understood has no names. A file that is overwritten meanwhile gives wrong ones at worst.
+  // Reads the tables of a file of this machine's kind. The file is not ours and may hold anything: what is
+  // not understood has no names, and a file that is overwritten meanwhile gives wrong names at worst.
   explicit ElfSymbols(const Fd& file);
 
   // Where a byte of the file is in the memory that its symbols speak of; nothing outside of what is loaded.

@@ -52,8 +52,8 @@ Fd duplicate(int fd, int lowest) {
   return copy;
 }
 
-// close() is not repeated after EINTR: Linux has let go of the number by then, and it may already stand for
-// another file.
+// close() is not repeated after EINTR: Linux has let go of the number by then, and another thread may have it
+// already.
 void Fd::reset(int fd) noexcept {
   if (fd_ >= 0) ::close(fd_);
   fd_ = fd;
@@ -99,13 +99,17 @@ std::string read_whole_file(const std::string& path) {
   return read_to_end(fd.get(), "cannot read " + path);
 }
 
-std::string read_regular_file(const std::string& path) {
+std::string read_regular_file(const std::string& path, std::size_t most) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   struct stat status = {};
   if (!fd || ::fstat(fd.get(), &status) != 0) throw_errno("cannot read " + path);
   if (!S_ISREG(status.st_mode)) {
     errno = EINVAL;
     throw_errno("cannot read " + path + ", which is no regular file");
+  }
+  if (static_cast<std::size_t>(status.st_size) > most) {
+    errno = EFBIG;
+    throw_errno("cannot read " + path);
   }
   return read_to_end(fd.get(), "cannot read " + path);
 }

@@ -1,5 +1,5 @@
-// By what a file is known again: another one at the same path has another stamp, and so has a file that was
-// written to.
+// A stamp by which a file is known again: another file at the same path has another one, and so has a file
+// that was written to.
 #pragma once
 
 #include <cstdint>

@@ -5,7 +5,7 @@
 
 namespace postpone::sys {
 
-// As uname(2) tells it; never empty.
+// As uname(2) has it; never empty.
 std::string host_name();
 
 }  // namespace postpone::sys

@@ -23,7 +23,7 @@ struct Address {
   socklen_t size = 0;
 };
 
-// In the abstract namespace: nothing to unlink, and gone with the one who asks.
+// In the abstract namespace: nothing to unlink, and gone with the process that asks.
 Address address_of(pid_t asker, std::int64_t subject) {
   const std::string name = "postpone-inquiry." + std::to_string(asker) + "." + std::to_string(subject);
   Address address;
@@ -33,7 +33,8 @@ Address address_of(pid_t asker, std::int64_t subject) {
   return address;
 }
 
-// A signal handler can reach nothing but globals. The subject is written last: who reads one has its asker.
+// A signal handler can reach nothing but globals. The subject is written last: a reader that finds one finds
+// its asker, too.
 std::atomic<pid_t> g_asker{0};
 std::atomic<std::int64_t> g_subject{0};
 
@@ -42,7 +43,7 @@ void on_inquiry(int, siginfo_t* info, void*) {
   g_subject = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(info->si_value.sival_ptr));
 }
 
-// Nobody's numbers when it is not known; pid 0 is a process that we do not see, of another pid namespace.
+// Numbers of no user when it is not known; pid 0 is a process that we do not see, of another pid namespace.
 ucred peer_of(int socket) {
   ucred peer{0, static_cast<uid_t>(-1), static_cast<gid_t>(-1)};
   socklen_t size = sizeof peer;

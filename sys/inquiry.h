@@ -1,9 +1,9 @@
 // A question to a process of this host, asked with a signal and answered over a socket: for a person who
 // wants to know something of a process that has no other way to be asked.
 //
-// Who asks listens on an abstract socket that bears its pid and what it asks about, and sends SIGUSR2 with
-// that number. Whoever may send that signal (the same user, or root) may ask; the answer goes to a process of
-// such a user only. Across network namespaces there is no way for the answer.
+// The asking process listens on an abstract socket, whose name holds its pid and the subject of the question,
+// and sends SIGUSR2 with that subject. Any process that may send the signal (of the same user, or of root)
+// may ask, and the answer goes to a process of such a user only. It does not reach another network namespace.
 #pragma once
 
 #include <sys/types.h>
@@ -18,7 +18,7 @@
 
 namespace postpone::sys {
 
-// The one who asks.
+// In the asking process.
 class Inquiry {
  public:
   // Throws std::system_error when the socket cannot be had.
@@ -28,8 +28,8 @@ class Inquiry {
   // cannot be sent. REQUIRES: the process catches SIGUSR2 (sys/doing.h); it would end one that does not.
   bool ask(int pidfd) const;
 
-  // The answer of that process; nothing when none has come within `limit`. Whoever else connects is not
-  // listened to.
+  // The answer of that process; nothing when none has come within `limit`. Connections of other processes are
+  // closed unread.
   std::optional<std::string> answer(pid_t process, std::chrono::milliseconds limit) const;
 
  private:
@@ -37,7 +37,7 @@ class Inquiry {
   Fd listener_;
 };
 
-// The one who is asked.
+// In the process that is asked.
 struct Question {
   std::int64_t subject = 0;
   pid_t asker = 0;
@@ -49,8 +49,8 @@ void accept_inquiries();
 // The last question that was asked and not taken; nothing when there is none. Costs nothing.
 std::optional<Question> take_question();
 
-// Answers it, without waiting for anybody: who has gone, or asks from elsewhere, hears nothing. At most about
-// 64 KiB.
+// Answers it, with at most about 64 KiB. Never waits: an asking process that has gone, or asks from
+// elsewhere, gets nothing.
 void answer(const Question& question, std::string_view text);
 
 }  // namespace postpone::sys

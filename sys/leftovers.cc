@@ -1,6 +1,7 @@
 #include "sys/leftovers.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -9,10 +10,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "sys/deadline.h"
@@ -46,9 +49,19 @@ Fd open_process(pid_t pid) {
   return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
 }
 
+bool lives(const Fd& process) {
+  pollfd end{process.get(), POLLIN, 0};
+  return process && ::poll(&end, 1, 0) == 0;
+}
+
+[[noreturn]] void throw_hidden(pid_t pid) {
+  throw std::system_error(EACCES, std::generic_category(),
+                          "/proc hides process " + std::to_string(pid) + " of another user (hidepid)");
+}
+
 }  // namespace
 
-ChildrenFile::ChildrenFile(pid_t parent) : parent_(parent) {
+ChildrenFile::ChildrenFile(pid_t parent) : parent_(parent), process_(open_process(parent)) {
   const std::string threads = "/proc/" + std::to_string(parent) + "/task";
   threads_ = Fd(::open(threads.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   const std::string first = threads + "/" + std::to_string(parent) + "/children";
@@ -56,17 +69,24 @@ ChildrenFile::ChildrenFile(pid_t parent) : parent_(parent) {
 }
 
 // A read from the beginning is one walk over the kernel's list. That it is empty is exact; a longer one may
-// leave a child out while a sibling of it is being reaped (listed_children()), so who goes by it looks again.
+// leave a child out while a sibling of it is being reaped (listed_children()), so sweep() looks again.
 std::vector<pid_t> ChildrenFile::read() const {
   constexpr nlink_t kLinksOfOneThread = 3;  // two, as every directory, and one for each thread
   struct stat status {};
   const bool one_thread =
       threads_ && children_ && ::fstat(threads_.get(), &status) == 0 && status.st_nlink == kLinksOfOneThread;
-  if (!one_thread) return children_of(parent_);
+  if (!one_thread) return search();
   std::array<char, 1024> text;
   const ssize_t size = ::pread(children_.get(), text.data(), text.size(), 0);
-  if (size < 0 || static_cast<std::size_t>(size) == text.size()) return children_of(parent_);
+  if (size < 0 || static_cast<std::size_t>(size) == text.size()) return search();
   return numbers_in({text.data(), static_cast<std::size_t>(size)});
+}
+
+// A process that is hidden looks like one that is gone, but lives.
+std::vector<pid_t> ChildrenFile::search() const {
+  auto children = children_of(parent_);
+  if (children.empty() && is_hidden(parent_) && (!process_ || lives(process_))) throw_hidden(parent_);
+  return children;
 }
 
 Leftovers::Leftovers(pid_t task) : task_(task), ours_(::getpid()), of_task_(task) {
@@ -96,7 +116,7 @@ bool Leftovers::may_be_kept(pid_t pid) const {
 // for no longer than a fork takes.
 void Leftovers::kill_ours(pid_t child, Look& look) const {
   if (child == task_) return;
-  look.saw_nobody = false;
+  look.saw_none = false;
   if (look.killed.size() >= kMostInALook) return;
   if (::waitpid(child, nullptr, WNOHANG) == child) return;
   if (may_be_kept(child)) {
@@ -107,13 +127,15 @@ void Leftovers::kill_ours(pid_t child, Look& look) const {
   look.killed.emplace_back(child, open_process(child));
 }
 
-// The task process may reap a child of its own at any moment, and the number be another's: so the descriptor
-// comes first, then it is made sure whose child that is.
+// The task process may reap a child of its own at any moment, and the kernel give the number to another
+// process: so the descriptor comes first, and then a look at whose child that is.
 void Leftovers::kill_of_task(pid_t child, Look& look) const {
-  look.saw_nobody = false;
+  look.saw_none = false;
   if (look.killed.size() >= kMostInALook) return;
   Fd process = open_process(child);
+  if (!process && errno != ESRCH) throw_errno("pidfd_open");
   const auto standing = standing_of(child);
+  if (!standing && lives(process)) throw_hidden(child);
   if (!process || !standing || standing->parent != task_) return;
   if (is_dead(*standing)) {
     ++look.dead;
@@ -139,7 +161,7 @@ Leftovers::Sweep Leftovers::sweep(std::chrono::milliseconds limit) const {
   for (bool found_none_before = false;;) {
     const Look look = look_and_kill();
     sweep.dead = look.dead;
-    if (look.killed.empty() && (look.saw_nobody || found_none_before)) return sweep;
+    if (look.killed.empty() && (look.saw_none || found_none_before)) return sweep;
     found_none_before = look.killed.empty();
     for (const auto& [pid, process] : look.killed) {
       if (process && wait_readable(process.get(), deadline)) ++sweep.killed;

@@ -25,11 +25,15 @@ namespace postpone::sys {
 class ChildrenFile {
  public:
   explicit ChildrenFile(pid_t parent);
-  // As children_of(), cheaper while the process has one thread.
+  // As children_of(), cheaper while the process has one thread. Throws std::system_error, too, when the
+  // process lives and /proc hides it.
   std::vector<pid_t> read() const;
 
  private:
+  std::vector<pid_t> search() const;
+
   pid_t parent_;
+  Fd process_;   // becomes readable when it has ended
   Fd threads_;   // /proc/PID/task: its link count tells how many threads there are
   Fd children_;  // of the first thread; none where the kernel keeps no such list
 };
@@ -42,7 +46,8 @@ class Leftovers {
   explicit Leftovers(pid_t task);
 
   // Kills (SIGKILL) every other descendant, and what is handed to this process or to the task process
-  // thereby, until two looks find none or `limit` has passed. Throws as children_of().
+  // thereby, until two looks find none or `limit` has passed. Throws std::system_error when a look fails (no
+  // descriptor is left, or /proc hides the task process or a child of it): something may live then.
   struct Sweep {
     int killed = 0;
     int dead = 0;             // children of the task process that have ended and that it has not waited for
@@ -58,7 +63,7 @@ class Leftovers {
   };
   // What one look has found.
   struct Look {
-    bool saw_nobody = true;  // not even one who is kept, or dead
+    bool saw_none = true;  // not even a process that is kept, or dead
     int dead = 0;
     std::vector<std::pair<pid_t, Fd>> killed;  // with a descriptor that becomes readable when it has ended
   };

@@ -39,8 +39,8 @@ mode_t mode_of(int fd) {
 }
 
 // Standard error belongs to others, too, so it may not be made non-blocking; a pipe or terminal that we open
-// again is ours alone. Empty where that is not allowed (somebody else's pipe), cannot be done (a socket), or
-// is not needed (a file).
+// again is ours alone. Empty where that is not allowed (a pipe of another user), cannot be done (a socket),
+// or is not needed (a file).
 Fd open_stderr_again() {
   const mode_t mode = mode_of(STDERR_FILENO);
   if (!S_ISFIFO(mode) && !S_ISCHR(mode)) return {};
@@ -82,7 +82,7 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     return write({line.data(), line.size()});
   }
 
-  // Never waits for a reader but once: whoever reads on is waited for again.
+  // Waits once for a reader that does not read, and again only when it has read on.
   bool write(std::string_view bytes) {
     const int fd = file_ ? file_.get() : STDERR_FILENO;
     while (!bytes.empty()) {

@@ -1,9 +1,9 @@
 // Where log lines go and what stands in each.
 //
 // A line is one write(2) to standard error or to a file, so that processes that share it never mix theirs. It
-// says when, how bad, who (role, group and slot, pid), of which component, and of which job while one runs
-// (LogContext). docs/logs.md describes the three forms: text for people, JSON for machines, and text without
-// the time but with a priority when standard error is the journal.
+// holds the time, the level, the process (role, group and slot, pid), the component, and the job while one
+// runs (LogContext). docs/logs.md describes the three forms: text for people, JSON for machines, and text
+// without the time but with a priority when standard error is the journal.
 //
 // spdlog::info() and its like log for the component that the process is; what belongs to another one goes to
 // log_of(). Like the processes that use it this is for one thread. A process that has not called init_log()
@@ -38,19 +38,20 @@ enum class Component {
 // Members have initializers so that options may name only what differs.
 struct LogOptions {
   std::string level = "info";  // trace, debug, info, warning, error
-  // Of components that have their own: name, level.
+  // Of components that have a level of their own: name, level.
   std::vector<std::pair<std::string, std::string>> levels = {};
   bool json = false;
   std::string file = {};  // an absolute path; empty = standard error
 };
 
-// Who logs. Stands in every line.
+// The process that logs. Stands in every line.
 struct LogIdentity {
   std::string role;                             // supervisor, sub-worker, housekeeper, preflight
   Component component = Component::supervisor;  // of its spdlog::info()
   std::string group = {};                       // of a sub-worker
   std::optional<std::uint32_t> slot = {};
-  bool may_wait = true;  // for a second, once, when nobody reads the lines; else they are lost at once
+  // For a second, once, when standard error is full and its reader does not read. Else lines are lost at once.
+  bool may_wait = true;
 };
 
 // Before the first line. Throws as apply_log().
@@ -61,14 +62,14 @@ void init_log(LogIdentity identity, const LogOptions& options);
 // cannot be opened; then nothing has changed.
 void apply_log(const LogOptions& options);
 
-// The levels of all components in one word, never 0, for processes to tell each other. Throws
-// std::invalid_argument for one that does not exist.
+// The levels of all components in one word, never 0, for one process to pass to another. Throws
+// std::invalid_argument for a level that does not exist.
 std::uint64_t levels_in_a_word(const LogOptions& options);
 // Takes them. REQUIRES: levels_in_a_word() has made it.
 void apply_levels(std::uint64_t word);
 
-// Opens the log file again by its name, for whoever has renamed it. False without a file, and when it cannot
-// be opened: then the old one is kept, and an error stands there.
+// Opens the log file again by its name, after log rotation has renamed it. False without a file, and when it
+// cannot be opened: then lines go to the old one, the first of them an error.
 bool reopen_log();
 
 spdlog::logger& log_of(Component component);
@@ -80,7 +81,7 @@ struct LoggedJob {
   int attempt = 0;
 };
 
-// While it lives every line tells of this job. One at a time.
+// While it lives every line names this job. One at a time.
 class LogContext {
  public:
   LogContext(std::int64_t job_id, std::string task, int attempt);
@@ -89,7 +90,7 @@ class LogContext {
   LogContext& operator=(const LogContext&) = delete;
 };
 
-// While it lives lines tell of no job: what is logged now belongs to what was before it.
+// While it lives lines name no job: what is logged now belongs to what was before the job.
 class OutsideLogContext {
  public:
   OutsideLogContext();
@@ -105,8 +106,8 @@ class OutsideLogContext {
 // task, level info.
 void log_output(std::string_view stream, std::string_view line);
 
-// What machines get as fields of their own. People read of it in the message, but for lists: each of their
-// elements is a line after it.
+// What machines get as fields of their own. People read it in the message; each element of a list is a line
+// after it.
 struct LogField {
   std::string name;
   std::variant<std::int64_t, double, std::string, std::vector<std::string>> value;

@@ -1,5 +1,8 @@
 #include "sys/oom.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -71,6 +74,11 @@ int oom_score_adj() {
 
 namespace {
 
+Fd& open_score_file() {
+  static Fd file;
+  return file;
+}
+
 bool write_score(const std::string& path, int score) {
   try {
     write_file(path, std::to_string(score));
@@ -82,8 +90,18 @@ bool write_score(const std::string& path, int score) {
 
 }  // namespace
 
+void keep_oom_score_open() {
+  if (!keeps_oom_score_open()) open_score_file() = Fd(::open(kScoreFile, O_WRONLY | O_CLOEXEC));
+}
+
+bool keeps_oom_score_open() {
+  return static_cast<bool>(open_score_file());
+}
+
 bool set_oom_score_adj(int score) {
-  return write_score(kScoreFile, score);
+  if (!keeps_oom_score_open()) return write_score(kScoreFile, score);
+  const std::string text = std::to_string(score);
+  return ::write(open_score_file().get(), text.data(), text.size()) >= 0;
 }
 
 bool set_oom_score_adj_of(pid_t process, int score) {

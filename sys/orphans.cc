@@ -31,8 +31,8 @@ std::vector<pid_t> unknown_children(const std::vector<pid_t>& known) {
   return children;
 }
 
-// True when it was reaped. REQUIRES: `child` is an unreaped child of this process, so that its pid is its
-// own.
+// True when it was reaped. REQUIRES: `child` is an unreaped child of this process, so that no other process
+// can have its pid.
 bool reap_until(pid_t child, SteadyTime deadline) {
   const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   if (pidfd) wait_readable(pidfd.get(), deadline);
@@ -66,8 +66,8 @@ ReapedOrphans kill_orphans(const std::vector<pid_t>& known, std::chrono::millise
   }
 }
 
-// The kernel names one dead child at a time, and the same again until it is reaped: one of `known` is left to
-// whoever knows it, and what is dead behind it is looked for one by one.
+// The kernel names one dead child at a time, and the same again until it is reaped. One of `known` is left to
+// its owner; the dead behind it are looked for one by one.
 void reap_dead(const std::vector<pid_t>& known) {
   for (;;) {
     siginfo_t dead{};

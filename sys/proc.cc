@@ -29,8 +29,8 @@ std::optional<pid_t> number_in(std::string_view text) {
 }
 
 // The entries of a directory that are numbers: processes, or threads. None when the process is gone. Throws
-// std::system_error when it cannot be opened (no descriptor is left, say): that nobody is there would be a
-// lie.
+// std::system_error when the directory cannot be opened (no descriptor is left, say): an empty answer would
+// be a lie.
 std::vector<pid_t> numbered_entries(const std::string& path) {
   std::vector<pid_t> numbers;
   const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
@@ -48,6 +48,20 @@ std::optional<std::string> try_read(const std::string& path) {
     return read_whole_file(path);
   } catch (const std::system_error&) {
     return std::nullopt;
+  }
+}
+
+bool is_gone(const std::system_error& error) {
+  return error.code().value() == ENOENT || error.code().value() == ESRCH;
+}
+
+// Nothing when the file is gone, with its process. Any other reason is thrown.
+std::optional<std::string> read_unless_gone(const std::string& path) {
+  try {
+    return read_whole_file(path);
+  } catch (const std::system_error& error) {
+    if (is_gone(error)) return std::nullopt;
+    throw;
   }
 }
 
@@ -72,8 +86,12 @@ std::optional<Standing> standing_in_stat(std::string_view stat) {
 }
 
 std::optional<Standing> standing_of(pid_t pid) {
-  const auto stat = try_read(proc_path(pid, "/stat"));
+  const auto stat = read_unless_gone(proc_path(pid, "/stat"));
   return stat ? standing_in_stat(*stat) : std::nullopt;
+}
+
+bool is_hidden(pid_t pid) {
+  return ::access(proc_path(pid, "/stat").c_str(), F_OK) != 0 && errno == ENOENT;
 }
 
 std::optional<std::vector<pid_t>> listed_children(pid_t parent) {

@@ -1,4 +1,4 @@
-// Child processes: how they are started, watched, signalled and buried. Boost.Process does fork and exec;
+// Child processes: how they are started, watched, signalled and reaped. Boost.Process does fork and exec;
 // this page adds what a process manager needs around it: a pidfd, a clean signal mask, exactly the
 // descriptors the child is meant to have, and an error that names the step that failed.
 #pragma once
@@ -18,7 +18,7 @@
 
 namespace postpone::sys {
 
-// Who a process runs as.
+// The user that a process runs as.
 struct User {
   std::string name;
   std::string home;
@@ -26,11 +26,12 @@ struct User {
   gid_t gid = 0;
   std::vector<gid_t> groups = {};  // all, with the first
 };
-// Nothing when the host knows none of that name.
+// Nothing when the host knows no user of that name. Throws std::system_error when the host cannot tell: no
+// descriptor is left, or a directory service does not answer.
 std::optional<User> find_user(const std::string& name);
-// Whether this process, and what it starts, may start processes as that user: it is the same, or root, or has
-// the capabilities to change users and to signal those of others (ambient ones, so that children have them
-// too).
+// Whether this process and its children may start processes as that user: they run as that user already, or
+// as root, or have the capabilities to change users and to signal processes of others (ambient ones, which
+// children inherit).
 bool may_start_as(const User& user);
 
 // `source` in the parent becomes descriptor `target` in the child.
@@ -49,10 +50,14 @@ struct ProcessSpec {
   std::vector<InheritedFd> descriptors = {};
   bool own_process_group = false;  // the child leads a process group of its own
   int parent_death_signal = 0;     // sent to the child when the parent dies; 0 = none
-  std::optional<int> oom_score_adj =
-      {};                   // who the kernel's OOM killer takes first; a refusal (EACCES) is ignored
-  std::string cgroup = {};  // the directory of a cgroup to be born into; one that does not take it is ignored
+  // The kernel's OOM killer takes processes with a high score first. A refusal by the kernel is logged once.
+  std::optional<int> oom_score_adj = {};
+  // The directory of a cgroup for the child to be born into. A cgroup that refuses the child is ignored.
+  std::string cgroup = {};
   std::optional<User> user = {};  // to run as; see may_start_as()
+  // The child, unless it is root, has no capability, nor a way to inherit one: for programs that are not
+  // ours.
+  bool without_capabilities = false;
 };
 
 // Thrown when a process could not be started. what() reads "cannot start <executable>: <step>: <strerror>".
@@ -77,9 +82,9 @@ struct ExitReport {
 // "exit status 3", "signal 11 (Segmentation fault)"; for people.
 std::string to_string(const ExitReport& report);
 
-// A child of this process, owned: exactly one Process object stands for it, and reaps it. Deaths are noticed
-// through the pidfd, so that a recycled pid is never signalled. Destroying an unreaped Process kills the
-// child (SIGKILL) and reaps it. Move-only; not thread-safe.
+// A child of this process, owned: exactly one Process object stands for it, and reaps it. Signals go through
+// the pidfd, so that a recycled pid is never signalled. Destroying an unreaped Process kills the child
+// (SIGKILL) and reaps it. Move-only; not thread-safe.
 class Process {
  public:
   Process() noexcept = default;
@@ -119,22 +124,22 @@ class Process {
 };
 
 // From now on processes of the same user cannot look into this one: its memory, descriptors and environment
-// under /proc belong to root, no debugger of theirs attaches, and it leaves no core. Its own score for the
-// OOM killer cannot be changed any more, unless by root. Not with POSTPONE_DUMPABLE=1 in the environment, for
-// who wants to debug it.
+// under /proc belong to root, no debugger of theirs attaches, and it leaves no core. set_oom_score_adj()
+// works on. Does nothing with POSTPONE_DUMPABLE=1 in the environment, for people who debug the process.
 void forbid_inspection();
 
 // Makes this process the one to which orphaned descendants are handed (PR_SET_CHILD_SUBREAPER), so that a
 // daemon that a task forked away stays within reach. Throws std::system_error.
 void become_subreaper();
 
-// The living and dead children of process `parent` as /proc tells (kernels without CONFIG_PROC_CHILDREN
-// included). Throws std::system_error when /proc cannot be read: no descriptor is left, say.
+// The living and dead children of process `parent` as /proc shows them (kernels without CONFIG_PROC_CHILDREN
+// included). Throws std::system_error when /proc cannot be read: no descriptor is left, say. Empty as well
+// for a process that /proc hides from this one (hidepid).
 std::vector<pid_t> children_of(pid_t parent);
 
 // Kills (SIGKILL) and reaps every child of this process that is not in `known`, and whatever is handed to it
-// thereby, until none is left or `limit` has passed. Returns how many were reaped; `left` tells what did not
-// die in time. Throws as children_of().
+// thereby, until none is left or `limit` has passed. Returns how many were reaped, and in `left` those that
+// did not die in time. Throws as children_of().
 struct ReapedOrphans {
   int reaped = 0;
   std::vector<pid_t> left;
@@ -159,6 +164,7 @@ struct Captured {
   std::string output;
   std::string diagnostics;
   std::string problem;  // empty when the program ended with status 0 in time
+  bool hidden = false;  // /proc did not show the program to this process (hidepid)
   End end = End::status;
   int error_number = 0;
 };

@@ -68,7 +68,7 @@ void init_process_title(int argc, char** argv) {
 
 void set_process_title(std::string_view title) {
   if (area.begin == nullptr) return;
-  // The last byte stays zero. A title that runs over argv's final zero is what tells the kernel to read on
+  // The last byte stays zero. A title that runs over argv's final zero is what makes the kernel read on
   // into the environment; zeroes behind a short one also wipe what the environment had there.
   const auto room = static_cast<std::size_t>(area.end - area.begin) - 1;
   const auto prefix_bytes = std::min(room, kPrefix.size());

@@ -1,13 +1,13 @@
 // The one way in which a loop of ours takes a failed step again. Whatever the error was, the next try comes
 // after a wait, and each wait is longer than the one before, up to the limit of the Backoff:
 //
-//     const bool done = retry(backoff, [&] { return try_it() ? Tried::done : Tried::again; },
-//                             [&](std::chrono::milliseconds limit) { return
-//                             wait_and_show_a_sign_of_life(limit); });
+//     const auto step = [&] { return try_it() ? Tried::done : Tried::again; };
+//     const auto wait = [&](std::chrono::milliseconds limit) { return wait_and_show_a_sign_of_life(limit); };
+//     const bool done = retry(backoff, step, wait);
 //
-// A loop without its wait cannot be written with it. What is driven by callbacks (the listener, the
-// supervisor's children) keeps a Backoff and a timer instead, and what repeats a round of duties keeps one
-// for each duty (Pause).
+// A loop without its wait cannot be written with it. Code that callbacks drive (the listener, the
+// supervisor's children) keeps a Backoff and a timer instead; code that repeats a round of duties keeps a
+// Pause for each.
 #pragma once
 
 #include <chrono>
@@ -19,8 +19,8 @@ namespace postpone::sys {
 
 enum class Tried { done, again };
 
-// Runs `step` until it says `done`; true then, and the backoff begins anew. In between it waits: `wait` gets
-// how long, and says by false that there is no point in going on.
+// Runs `step` until it returns `done`; true then, and the backoff begins anew. In between calls `wait` with
+// the time to wait; when that returns false, there is no point in going on, and so does this.
 template <class Step, class Wait>
 bool retry(Backoff& backoff, Step&& step, Wait&& wait) {
   while (step() == Tried::again) {
@@ -30,8 +30,8 @@ bool retry(Backoff& backoff, Step&& step, Wait&& wait) {
   return true;
 }
 
-// When a thing that is done again and again, one among others, may be tried next: at once, unless it has
-// failed. Pure: time and chance are arguments.
+// When one of several things that are done again and again may be tried next: at once, unless it has failed.
+// Pure: time and chance are arguments.
 class Pause {
  public:
   using Clock = std::chrono::steady_clock;

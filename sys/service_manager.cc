@@ -38,7 +38,7 @@ ServiceManager ServiceManager::from_environment() {
   ServiceManager manager;
   if (address.empty()) return manager;
   manager.open(address);
-  // Meant for another process, from which we have inherited it, unless it names us or nobody.
+  // Unless it names us or no process, it is meant for another one, from which we have inherited it.
   const bool for_us = pid.empty() || number(pid) == ::getpid();
   if (!manager.listens() || usec.empty() || !for_us) return manager;
   if (const auto limit = number(usec))

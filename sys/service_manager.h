@@ -1,4 +1,4 @@
-// What a service manager (systemd) is told, in its own protocol and without its library: a datagram of
+// Reports to a service manager (systemd), in its own protocol and without its library: a datagram of
 // "NAME=value" lines to the Unix socket that NOTIFY_SOCKET names. man 3 sd_notify lists the names.
 #pragma once
 
@@ -12,17 +12,17 @@ namespace postpone::sys {
 
 class ServiceManager {
  public:
-  // Nobody wants to be told.
+  // No service manager listens.
   ServiceManager() = default;
 
   // As the environment says: NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID. Takes them out of it, so that no
   // child inherits them and speaks in our name. REQUIRES: no other thread runs. Never throws: what is wrong
-  // with them stands in problem(), and then nobody is told.
+  // with them stands in problem(), and then no service manager listens.
   static ServiceManager from_environment();
 
   bool listens() const { return static_cast<bool>(socket_); }
   // Sends all lines as one datagram. Never blocks; false when the manager's queue is full, or it is gone.
-  // True when nobody wants to be told.
+  // True when none listens.
   bool tell(const std::string& lines) const;
   // How often WATCHDOG=1 is expected at least. Nothing: it is not.
   std::optional<std::chrono::microseconds> watchdog() const { return watchdog_; }

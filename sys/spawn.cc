@@ -1,5 +1,5 @@
-// How a process is started. Boost.Process forks and executes; what the child does in between stands here,
-// step by step.
+// How a process is started. Boost.Process forks and executes; what the child does in between stands in
+// child.cc, step by step.
 //
 // Boost's own way of reporting a failed step is switched off (ignore_error), for two reasons: its pipe to the
 // parent may have got the very number that a descriptor of the child is to have, and dup2() would then cut
@@ -16,16 +16,12 @@
 #define BOOST_POSIX_HAS_VFORK 1
 #include <utility>  // first: Boost 1.74 headers miss it
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <linux/close_range.h>
+#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <boost/process/child.hpp>
 #include <boost/process/error.hpp>
 #include <boost/process/exe.hpp>
@@ -33,197 +29,16 @@
 #include <boost/process/posix.hpp>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
+#include <optional>
+#include <system_error>
 
+#include "sys/child.h"
 #include "sys/oom.h"
 #include "sys/process.h"
 
 namespace postpone::sys {
 
 namespace {
-
-enum class Step : int {
-  fork,
-  process_group,
-  user,
-  parent_death_signal,
-  oom_score,
-  descriptors,
-  execve,
-  pidfd
-};
-
-const char* name_of(Step step) {
-  switch (step) {
-    case Step::fork:
-      return "fork";
-    case Step::process_group:
-      return "setpgid";
-    case Step::user:
-      return "changing the user";
-    case Step::parent_death_signal:
-      return "prctl(PR_SET_PDEATHSIG)";
-    case Step::oom_score:
-      return "oom_score_adj";
-    case Step::descriptors:
-      return "passing descriptors";
-    case Step::execve:
-      return "execve";
-    case Step::pidfd:
-      return "pidfd_open";
-  }
-  return "unknown step";
-}
-
-// What a child that could not become the program tells its parent: one write, smaller than PIPE_BUF.
-struct Report {
-  Step step;
-  int error_number;
-};
-
-// Everything the child needs, laid out before the fork so that the child allocates nothing.
-struct Plan {
-  explicit Plan(const ProcessSpec& wanted);
-
-  const ProcessSpec& spec;
-  std::vector<std::string> environment_strings;
-  std::vector<char*> arguments;
-  std::vector<char*> environment;
-  std::string oom_score;
-  std::string cgroup_procs;
-  std::vector<int> sources;  // of spec.descriptors; in the child, lifted above every target
-  int first_free = 0;        // the lowest number above every target
-  int report_fd = -1;
-  pid_t parent = ::getpid();
-  int fork_error = 0;
-};
-
-// execve() takes pointers to char that it does not write to.
-char* argument(const std::string& text) {
-  return const_cast<char*>(text.c_str());
-}
-
-Plan::Plan(const ProcessSpec& wanted) : spec(wanted) {
-  arguments.push_back(argument(spec.executable));
-  for (const auto& text : spec.arguments) arguments.push_back(argument(text));
-  arguments.push_back(nullptr);
-
-  environment_strings.reserve(spec.environment.size());
-  for (const auto& [name, value] : spec.environment) {
-    std::string& text = environment_strings.emplace_back(name);
-    text += '=';
-    text += value;
-    environment.push_back(argument(text));
-  }
-  environment.push_back(nullptr);
-
-  if (spec.oom_score_adj) oom_score = std::to_string(*spec.oom_score_adj);
-  if (!spec.cgroup.empty()) cgroup_procs = spec.cgroup + "/cgroup.procs";
-  int highest = STDERR_FILENO;
-  for (const auto& descriptor : spec.descriptors) {
-    sources.push_back(descriptor.source);
-    highest = std::max(highest, descriptor.target);
-  }
-  first_free = highest + 1;
-}
-
-// From here to ChildSetup: what runs in the child, between fork and exec. System calls only.
-
-[[noreturn]] void give_up(const Plan& plan, Step step) {
-  const Report report{step, errno};
-  [[maybe_unused]] const ssize_t written = ::write(plan.report_fd, &report, sizeof report);
-  ::_exit(127);
-}
-
-void lift(const Plan& plan, int& fd) {
-  const int lifted = ::fcntl(fd, F_DUPFD_CLOEXEC, plan.first_free);
-  if (lifted < 0) give_up(plan, Step::descriptors);
-  fd = lifted;
-}
-
-void join_process_group(const Plan& plan) {
-  if (plan.spec.own_process_group && ::setpgid(0, 0) != 0) give_up(plan, Step::process_group);
-}
-
-// The signal is sent for deaths from now on only: a parent that died before has to be noticed here.
-void bind_to_parent(const Plan& plan) {
-  if (plan.spec.parent_death_signal == 0) return;
-  if (::prctl(PR_SET_PDEATHSIG, plan.spec.parent_death_signal) != 0) give_up(plan, Step::parent_death_signal);
-  if (::getppid() != plan.parent) ::_exit(127);
-}
-
-void adjust_oom_score(const Plan& plan) {
-  if (plan.oom_score.empty()) return;
-  const int fd = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  const bool written = fd >= 0 && ::write(fd, plan.oom_score.data(), plan.oom_score.size()) >= 0;
-  if (!written && errno != EACCES && errno != EPERM) give_up(plan, Step::oom_score);
-  ::close(fd);
-}
-
-void enter_cgroup(const Plan& plan) {
-  if (plan.cgroup_procs.empty()) return;
-  const int fd = ::open(plan.cgroup_procs.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  [[maybe_unused]] const ssize_t ignored = ::write(fd, "0", 1);
-  ::close(fd);
-}
-
-// By system calls: the C library's own functions would change the user of each thread, and the child borrows
-// the parent's memory.
-void become_user(const Plan& plan) {
-  if (!plan.spec.user) return;
-  const User& user = *plan.spec.user;
-  if (user.uid == ::geteuid() && user.gid == ::getegid()) return;
-  if (::syscall(SYS_setgroups, user.groups.size(), user.groups.data()) != 0 ||
-      ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) != 0 ||
-      ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) != 0)
-    give_up(plan, Step::user);
-}
-
-// For kernels and sandboxes that refuse close_range().
-bool mark_close_on_exec_one_by_one() {
-  const int directory = ::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return false;
-  alignas(dirent64) std::array<char, 4096> entries;
-  ssize_t bytes = 0;
-  while ((bytes = ::getdents64(directory, entries.data(), entries.size())) > 0) {
-    for (ssize_t at = 0; at < bytes;) {
-      const auto* const entry = reinterpret_cast<const dirent64*>(entries.data() + at);
-      const int fd = ::atoi(entry->d_name);
-      if (fd > STDERR_FILENO) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-      at += entry->d_reclen;
-    }
-  }
-  ::close(directory);
-  return bytes == 0;
-}
-
-// Everything above stderr is left to exec to close, so that the report's descriptor works until then; dup2()
-// takes the mark off those that are meant to stay. Sources are lifted before the first dup2(), because one's
-// target may be another's source.
-void pass_descriptors(Plan& plan) {
-  for (int& source : plan.sources) lift(plan, source);
-  constexpr unsigned kFirst = STDERR_FILENO + 1;
-  if (::syscall(SYS_close_range, kFirst, ~0U, CLOSE_RANGE_CLOEXEC) != 0 && !mark_close_on_exec_one_by_one()) {
-    give_up(plan, Step::descriptors);
-  }
-  for (std::size_t i = 0; i < plan.sources.size(); ++i) {
-    if (::dup2(plan.sources[i], plan.spec.descriptors[i].target) < 0) give_up(plan, Step::descriptors);
-  }
-}
-
-// Ignored signals and blocked ones survive exec. Refusals (SIGKILL, SIGSTOP, the C library's own) are
-// expected.
-void reset_signals() {
-  struct sigaction standard {};
-  standard.sa_handler = SIG_DFL;
-  for (int signal_number = 1; signal_number < NSIG; ++signal_number) {
-    ::sigaction(signal_number, &standard, nullptr);
-  }
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-}
 
 // The hooks that Boost.Process calls around its fork and exec.
 class ChildSetup : public boost::process::extend::handler {
@@ -237,14 +52,7 @@ class ChildSetup : public boost::process::extend::handler {
 
   template <class Executor>
   void on_exec_setup(Executor& executor) const {
-    lift(*plan_, plan_->report_fd);
-    join_process_group(*plan_);
-    adjust_oom_score(*plan_);
-    enter_cgroup(*plan_);
-    become_user(*plan_);
-    bind_to_parent(*plan_);  // not before: who changes users is bound no more
-    pass_descriptors(*plan_);
-    reset_signals();
+    set_up_child(*plan_);
     executor.exe = plan_->spec.executable.c_str();
     executor.cmd_line = plan_->arguments.data();
     executor.env = plan_->environment.data();
@@ -316,26 +124,82 @@ void bury(pid_t pid) {
   }
 }
 
+// The files below /proc of a process that forbids inspection belong to root, and so do those of its vfork()
+// child: neither can open the file of its own score. If this process has kept that file open, it takes the
+// score of the child for as long as the spawn lasts, and the child is born with it.
+class OomScoreOfChild {
+ public:
+  explicit OomScoreOfChild(Plan& plan) {
+    if (!plan.spec.oom_score_adj || plan.dumpable == 1 || !keeps_oom_score_open()) return;
+    former_ = oom_score_adj();
+    taken_ = set_oom_score_adj(*plan.spec.oom_score_adj);
+    if (taken_) plan.oom_score.clear();
+  }
+  ~OomScoreOfChild() {
+    if (taken_) set_oom_score_adj(former_);
+  }
+  OomScoreOfChild(const OomScoreOfChild&) = delete;
+  OomScoreOfChild& operator=(const OomScoreOfChild&) = delete;
+
+ private:
+  int former_ = 0;
+  bool taken_ = false;
+};
+
+// Once the child is the program, the file of its score belongs to the child's user. To write it, a process of
+// another user becomes that user: a forked one, for just that.
+bool set_oom_score_of(pid_t child, const ProcessSpec& spec) {
+  if (!spec.user || is_us(*spec.user)) return set_oom_score_adj_of(child, *spec.oom_score_adj);
+  const SignalsBlocked blocked;
+  const pid_t writer = ::fork();
+  if (writer == 0)
+    ::_exit(take_ids_of(*spec.user) && set_oom_score_adj_of(child, *spec.oom_score_adj) ? 0 : 1);
+  int status = -1;
+  while (writer > 0 && ::waitpid(writer, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status == 0;
+}
+
+// One line, not one for each task process.
+void say_score_was_refused(const ProcessSpec& spec) {
+  static bool said = false;
+  if (!std::exchange(said, true))
+    spdlog::warn("{} has not got its score for the OOM killer ({}): the kernel may take it later than others",
+                 spec.executable, *spec.oom_score_adj);
+}
+
+FdPair pipe_for_report(const ProcessSpec& spec) {
+  try {
+    return make_pipe();
+  } catch (const std::system_error& error) {
+    throw failure(spec, {Step::pipe, error.code().value()});
+  }
+}
+
 }  // namespace
 
 Process Process::spawn(const ProcessSpec& spec) {
   if (spec.executable.empty()) throw failure(spec, {Step::execve, ENOENT});
   keep_exit_statuses();
-  auto [reports, report_writer] = make_pipe();
+  auto [reports, report_writer] = pipe_for_report(spec);
   Plan plan(spec);
   plan.report_fd = report_writer.get();
-  const pid_t pid = fork_and_exec(plan);
-  report_writer.reset();
-
-  std::optional<Report> report = read_report(reports.get());
+  std::optional<Report> report;
+  pid_t pid = -1;
+  {
+    const OomScoreOfChild score(plan);
+    pid = fork_and_exec(plan);
+    report_writer.reset();
+    report = read_report(reports.get());
+  }
+  if (spec.user) ::prctl(PR_SET_DUMPABLE, plan.dumpable);
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!report && !pidfd) report = Report{Step::pidfd, errno};
   if (report) {
     bury(pid);
     throw failure(spec, *report);
   }
-  // The child of a process that nobody may look into could not do it itself before it was a program.
-  if (spec.oom_score_adj && ::prctl(PR_GET_DUMPABLE) == 0) set_oom_score_adj_of(pid, *spec.oom_score_adj);
+  if (!plan.has_oom_score && !set_oom_score_of(pid, spec)) say_score_was_refused(spec);
   return {pid, std::move(pidfd)};
 }
 

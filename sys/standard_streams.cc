@@ -19,8 +19,9 @@ void open_standard_descriptors() {
     constexpr std::string_view kProblem =
         "cannot open /dev/null in the place of a standard descriptor that is closed; mount a /dev that has "
         "it\n";
-    const ssize_t told = fd == STDERR_FILENO ? 0 : ::write(STDERR_FILENO, kProblem.data(), kProblem.size());
-    static_cast<void>(told);  // where standard error is the one that is closed, nothing can be told
+    // Where standard error is closed, there is no place for it.
+    [[maybe_unused]] const ssize_t written =
+        fd == STDERR_FILENO ? 0 : ::write(STDERR_FILENO, kProblem.data(), kProblem.size());
     std::_Exit(EXIT_FAILURE);
   }
 }
@@ -45,7 +46,7 @@ bool StandardOutput::write_out() {
     const ssize_t written = ::write(STDOUT_FILENO, from, static_cast<std::size_t>(pptr() - from));
     if (written >= 0) {
       from += written;
-    } else if (errno == EAGAIN) {  // whoever shares it with us has made it non-blocking
+    } else if (errno == EAGAIN) {  // a process that shares it with us has made it non-blocking
       pollfd room{STDOUT_FILENO, POLLOUT, 0};
       ::poll(&room, 1, -1);
     } else if (errno != EINTR) {

@@ -20,7 +20,7 @@ namespace postpone::sys {
 
 namespace {
 
-constexpr std::size_t kMaxNameBytes = 300;  // names of templates grow beyond what anybody reads
+constexpr std::size_t kMaxNameBytes = 300;  // names of templates grow beyond what people read
 
 // A line of /proc/PID/maps: "7f12a000-7f12b000 r-xp 00001000 fe:01 4711   /usr/lib/libc.so.6"
 struct Mapping {

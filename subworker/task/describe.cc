@@ -38,11 +38,24 @@ libtask::wire::Description describe(const config::Group& group, const std::funct
   spec.executable = group.executable;
   spec.arguments = {"--describe"};
   spec.arguments.insert(spec.arguments.end(), group.arguments.begin(), group.arguments.end());
-  spec.environment = task_environment(group);
+  try {
+    spec.environment = task_environment(group);
+    spec.user = task_user(group);
+  } catch (const sys::SpawnError& error) {
+    if (sys::is_passing(error.error_number())) throw TaskNotAsked(error.what(), true);
+    throw;
+  }
   spec.own_process_group = true;
-  spec.user = task_user(group);
+  spec.without_capabilities = true;
   spec.parent_death_signal = SIGKILL;
   const auto captured = sys::run_and_capture(spec, kLimit, kMostBytes, waiting);
+  if (captured.hidden)
+    throw BadTask(fmt::format(
+        "task executable {}: /proc hides its processes{} from the user of the supervisor, so what jobs leave "
+        "behind could not be found: set ProtectProc=default (or mount /proc without hidepid), or add the "
+        "ambient "
+        "capability CAP_SYS_PTRACE",
+        group.executable, group.user.empty() ? "" : " of user " + group.user));
   if (!captured.problem.empty()) {
     const std::string what =
         fmt::format("task executable {} --describe: {}{}{}", group.executable, captured.problem,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <system_error>
 
 #include "sys/process.h"
 
@@ -37,7 +38,12 @@ std::vector<std::pair<std::string, std::string>> task_environment(const config::
 
 std::optional<sys::User> task_user(const config::Group& group) {
   if (group.user.empty()) return std::nullopt;
-  auto user = sys::find_user(group.user);
+  std::optional<sys::User> user;
+  try {
+    user = sys::find_user(group.user);
+  } catch (const std::system_error& error) {  // whatever the reason: a directory service may answer later
+    throw sys::SpawnError(error.what(), EAGAIN);
+  }
   if (!user) throw sys::SpawnError("there is no user \"" + group.user + "\" on this host", ENOENT);
   return user;
 }

@@ -14,8 +14,8 @@ namespace postpone::subworker {
 
 std::vector<std::pair<std::string, std::string>> task_environment(const config::Group& group);
 
-// The user as whom task processes of this group run; nothing = as we do. Throws sys::SpawnError when there is
-// no such user.
+// The user that task processes of this group run as; nothing = ours. Throws sys::SpawnError when there is no
+// such user, or with EAGAIN when the host cannot say now.
 std::optional<sys::User> task_user(const config::Group& group);
 
 }  // namespace postpone::subworker

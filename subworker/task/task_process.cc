@@ -29,6 +29,16 @@ constexpr auto kBurialLimit = 5s;
 constexpr auto kSweepLimit = 1s;   // with what a job has left behind
 constexpr auto kOomInterval = 1s;  // a look costs as much as a short job
 
+// Once, not for each task process.
+void warn_of_closed_eyes(const std::string& user) {
+  static bool said = false;
+  if (!std::exchange(said, true))
+    spdlog::warn(
+        "no look at the descriptors of task processes of user {}: one whose standard descriptors a job has "
+        "changed, or that has none left to open, is not replaced",
+        user);
+}
+
 }  // namespace
 
 TaskProcess::TaskProcess(const config::Group& group, std::string cgroup, Output::Sink sink)
@@ -101,6 +111,7 @@ void TaskProcess::accept(const wire::Hello& hello) {
   // Before it may do anything in the name of a job.
   leftovers_.emplace(process_.pid());
   standard_descriptors_.emplace(process_.pid());
+  if (!standard_descriptors_->may_look()) warn_of_closed_eyes(group_.user);
   send(wire::Welcome{});
 }
 

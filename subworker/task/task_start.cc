@@ -38,6 +38,7 @@ StartedTask start_task(const config::Group& group, const std::string& cgroup) {
   spec.oom_score_adj = std::min(std::max(500, sys::oom_score_adj() + 100), sys::kHighestOomScoreAdj);
   spec.cgroup = cgroup;
   spec.user = task_user(group);
+  spec.without_capabilities = true;
   StartedTask started{sys::Process::spawn(spec), std::move(channel.first), std::move(out.first),
                       std::move(err.first)};
   for (const sys::Fd* fd : {&started.channel, &started.out, &started.err}) sys::set_nonblocking(fd->get());

@@ -132,8 +132,13 @@ void SocketFile::clear_path() const {
 // No client may connect before group and mode are as they should be: until then it belongs to this user
 // alone, and no process listens.
 void SocketFile::bind_and_listen(int mode, const std::string& group) {
+  errno = 0;
   const ::group* entry = group.empty() ? nullptr : ::getgrnam(group.c_str());
-  if (!group.empty() && entry == nullptr) refuse_for_good(path_, "there is no group " + group);
+  if (!group.empty() && entry == nullptr) {
+    const bool answered = errno == 0 || errno == ENOENT || errno == ESRCH || errno == EBADF || errno == EPERM;
+    if (!answered) refuse_errno(path_, "cannot look up the group " + group);
+    refuse_for_good(path_, "there is no group " + group);
+  }
   socket_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket_) refuse_errno(path_, "cannot make a socket");
   const sockaddr_un address = address_of(path_);

@@ -1,6 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
 
 #include "sys/process.h"
 
@@ -24,6 +28,7 @@ TEST(Capture, KeepsTheStreamsApart) {
   EXPECT_EQ(captured.output, "out\n");
   EXPECT_EQ(captured.diagnostics, "err\n");
   EXPECT_EQ(captured.problem, "");
+  EXPECT_FALSE(captured.hidden);
 }
 
 TEST(Capture, NamesTheExitStatus) {
@@ -39,6 +44,33 @@ TEST(Capture, NamesTheSignal) {
 TEST(Capture, NamesWhatCannotBeStarted) {
   EXPECT_EQ(run_and_capture({.executable = "./no-such-program"}, kGenerous, kPlenty).problem,
             "cannot start ./no-such-program: execve: No such file or directory");
+}
+
+// Whichever of the descriptors it needs is the one too many.
+TEST(Capture, WithoutDescriptorsNothingIsStartedForNow) {
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  bool started = false;
+  int refused = 0;
+  for (rlim_t most = 0; !started && most < 64; ++most) {
+    const rlimit few{most, before.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &few);
+    const Captured captured = run_and_capture({.executable = "/bin/true"}, kGenerous, kPlenty);
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    started = captured.problem.empty();
+    if (started) break;
+    ++refused;
+    EXPECT_EQ(captured.end, Captured::End::not_started) << captured.problem;
+    EXPECT_TRUE(is_passing(captured.error_number)) << captured.problem;
+    EXPECT_THAT(captured.problem, testing::StartsWith("cannot start /bin/true: ")) << captured.problem;
+  }
+  EXPECT_TRUE(started);
+  EXPECT_GT(refused, 5);
+}
+
+TEST(Capture, WhatIsThrownMeanwhileIsPassedOn) {
+  const auto fail = [] { throw std::system_error(EMFILE, std::generic_category()); };
+  EXPECT_THROW(run_and_capture({.executable = "/bin/true"}, kGenerous, kPlenty, fail), std::system_error);
 }
 
 TEST(Capture, MoreThanAPipeHolds) {

@@ -1,10 +1,19 @@
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <system_error>
 #include <utility>
 
 #include "sys/leftovers.h"
@@ -135,6 +144,57 @@ TEST_F(OfATask, ALivingChildIsKilled) {
   go_on();
   EXPECT_EQ(leftovers.sweep(kGenerous).killed, 1);
   EXPECT_EQ(leftovers.sweep(kGenerous).killed, 0);
+}
+
+// Until the next look succeeds, something may live.
+TEST_F(OfATask, WithoutADescriptorForALookItIsNoCleanLook) {
+  start("echo ready >&5; read x; sleep 1000 & echo ready >&5; read y");
+  const Leftovers leftovers(task_.pid());
+  go_on();
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit none{0, before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  EXPECT_THROW(leftovers.sweep(kGenerous), std::system_error);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(leftovers.sweep(kGenerous).killed, 1);
+}
+
+// A process without CAP_SYS_PTRACE, whose /proc shows no process of another user.
+void hide_others() {
+  constexpr gid_t kNoGroup = 65534;  // /proc shows all to the group of root
+  constexpr std::uint64_t kTrace = std::uint64_t{1} << CAP_SYS_PTRACE;
+  ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+  ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  ASSERT_EQ(::mount("proc", "/proc", "proc", 0, "hidepid=2"), 0);
+  ASSERT_EQ(::setgroups(0, nullptr), 0);
+  ASSERT_EQ(::setresgid(kNoGroup, kNoGroup, kNoGroup), 0);
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> sets{};
+  ASSERT_EQ(::syscall(SYS_capget, &header, sets.data()), 0);
+  sets[0].effective &= static_cast<std::uint32_t>(~kTrace);
+  sets[0].permitted &= static_cast<std::uint32_t>(~kTrace);
+  ASSERT_EQ(::syscall(SYS_capset, &header, sets.data()), 0);
+}
+
+TEST_F(Orphans, ATaskProcessThatIsHiddenIsNotTakenForOneThatIsGone) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const pid_t story = ::fork();
+  if (story == 0) {
+    hide_others();
+    const User user{.name = "other", .home = "/", .uid = 33, .gid = 33, .groups = {33}};
+    ProcessSpec spec = shell("sleep 1000 & wait");
+    spec.user = user;
+    const Process task = Process::spawn(spec);
+    const Leftovers leftovers(task.pid());
+    EXPECT_THROW(leftovers.sweep(kGenerous), std::system_error);
+    EXPECT_TRUE(run_and_capture(spec, 50ms, 100).hidden);
+    ::_exit(HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(story, &status, 0), story);
+  EXPECT_EQ(status, 0);
+  kill_orphans({}, kGenerous);
 }
 
 TEST_F(Orphans, TheDeadOfATaskThatDoesNotWaitForThemAreCounted) {

@@ -29,7 +29,7 @@ struct Flaky : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Environment and open descriptors, a line each.
+// Environment, open descriptors and capabilities, a line each.
 void surroundings(const std::string& file) {
   std::ofstream out(file);
   for (char** entry = environ; *entry; ++entry) out << *entry << '\n';
@@ -38,6 +38,9 @@ void surroundings(const std::string& file) {
     out << "fd " << fd.path().filename().string() << ' '
         << std::filesystem::read_symlink(fd, ignored).string() << '\n';
   }
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("Cap")) out << line << '\n';
 }
 
 void append(const std::string& file, const std::string& text) {

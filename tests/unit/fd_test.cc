@@ -94,6 +94,17 @@ TEST(ReadWholeFile, NamesTheFileThatIsNotThere) {
   }
 }
 
+TEST(ReadRegularFile, NotWhatIsLargerThanItMayBe) {
+  const std::string self = "/proc/self/exe";
+  EXPECT_GT(read_regular_file(self).size(), 1000U);
+  try {
+    read_regular_file(self, 1000);
+    FAIL();
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code().value(), EFBIG);
+  }
+}
+
 TEST(NonBlocking, AnEmptyPipeSaysSo) {
   const FdPair pipe = make_pipe();
   set_nonblocking(pipe.first.get());
