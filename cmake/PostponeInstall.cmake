@@ -1,13 +1,16 @@
 # What `cmake --install` puts where, and the package that find_package(postpone) finds. Two components, which are the two
-# Debian packages of PostponePackage.cmake: `programs` and `development`. All that it takes from the build directory is built by the
-# target `installed`, for those who do not build everything (scripts/demo).
+# Debian packages of PostponePackage.cmake: `programs` and `development`. All that it takes from the build directory is built by
+# the target `installed`, for scripts that do not build everything (scripts/demo).
 include(CMakePackageConfigHelpers)
 
 set(POSTPONE_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/postpone)
 
 # The supervisor finds the sub-worker's program next to its own.
-install(TARGETS postpone postpone-supervisor postpone-subworker
-        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
+install(TARGETS postpone postpone-supervisor RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
+# Users execute it and do not read it: what a process cannot read of its own program, the kernel lets no other process
+# of the same user look into, from exec on.
+install(TARGETS postpone-subworker RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs
+        PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_EXECUTE WORLD_EXECUTE)
 
 set_target_properties(libtask PROPERTIES EXPORT_NAME libtask)
 install(TARGETS libtask EXPORT postpone-targets
