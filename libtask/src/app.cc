@@ -62,9 +62,18 @@ void App::periodic(std::string cron, std::string task, PeriodicOptions options) 
 namespace {
 
 // A handler's file or socket must not become what it, and the libraries it uses, take for standard output.
+// (sys/standard_streams.cc does the same for programs that do not link libtask.)
 void open_standard_descriptors() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) != fd) std::_Exit(1);
+    if (::fcntl(fd, F_GETFD) >= 0 || ::open("/dev/null", O_RDWR) == fd) continue;
+    constexpr std::string_view kProblem =
+        "libtask: cannot open /dev/null in the place of a standard descriptor that is closed; mount a /dev "
+        "that "
+        "has it\n";
+    // Where standard error is closed, this goes nowhere.
+    [[maybe_unused]] const ssize_t written =
+        fd == STDERR_FILENO ? 0 : ::write(STDERR_FILENO, kProblem.data(), kProblem.size());
+    std::_Exit(1);
   }
 }
 

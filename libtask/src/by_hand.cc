@@ -111,7 +111,7 @@ int run_job(const Registry& registry, std::string_view program, const std::strin
   return status == kDone ? kFailed : status;
 }
 
-// A pipe that closed early must not pass for success: who reads --describe would believe half of it.
+// A pipe that closed early must not pass for success: the reader of --describe would believe half of it.
 int print(const std::string& text) {
   std::cout << text;
   return std::cout.flush() ? kDone : kFailed;

@@ -32,7 +32,7 @@ class Channel {
   // The next frame, waiting for it; nothing when the sub-worker has closed the channel. Throws ChannelError,
   // ProtocolError.
   std::optional<wire::Frame> receive();
-  // The next frame if one is there, without waiting; closed() tells why there is none. Throws as receive().
+  // The next frame if one is there, without waiting; closed() says why there is none. Throws as receive().
   std::optional<wire::Frame> poll();
   bool closed() const { return closed_; }
 

@@ -93,7 +93,7 @@ void end_if_forked(pid_t owner, const std::string& task) {
   std::_Exit(70);
 }
 
-// Before the result is told, so that the job's last lines are still taken for its own.
+// Before the result is sent, so that the sub-worker takes the job's last lines for its own.
 void flush_output() {
   std::cout.flush();
   std::clog.flush();
@@ -118,7 +118,7 @@ wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& g
   try {
     Context context(job);
     task->handler(context);
-    // Who saw that it should stop, and returned, has stopped before its work was done: no success.
+    // A handler that saw that it should stop, and returned, has stopped before its work was done: no success.
     if (job.abort_reason()) throw Aborted{};
     result.defers = job.take_deferred();
   } catch (...) {

@@ -7,9 +7,9 @@
 
 namespace libtask::detail {
 
-// Runs the handler of run.task and says how that ended; whatever the handler throws is told in the result.
-// Its output is flushed. A process that the handler forked and that comes back from the handler ends here
-// (status 70): it must not speak for the job.
+// Runs the handler of run.task. The result says how that ended, with whatever the handler threw. Its output
+// is flushed. A process that the handler forked and that comes back from the handler ends here (status 70):
+// it must not speak for the job.
 wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& giver);
 
 }  // namespace libtask::detail

@@ -1,5 +1,5 @@
-// As much of JSON as a library without a JSON library needs: to tell whether a text is a JSON object, and
-// what its keys are. Writing is in libtask/task.h (ToJson).
+// As much of JSON as a library without a JSON library needs: whether a text is a JSON object, and what its
+// keys are. Writing is in libtask/args.h (ToJson).
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What an App has been told: its tasks and its schedules.
+// The tasks and schedules that an App has registered.
 #pragma once
 
 #include <chrono>

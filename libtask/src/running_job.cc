@@ -37,12 +37,12 @@ std::size_t bytes_of(const wire::DeferredJob& job) {
 
 RunningJob::RunningJob(const wire::Run& run, const Registry& registry, JobGiver& giver)
     : run_(run), registry_(registry), giver_(giver) {
-  // Cut to what the clock can hold: somebody's "no limit" may be the largest number there is.
+  // Cut to what the clock can hold: a "no limit" may be written as the largest number there is.
   if (run.time_limit_ms > 0)
     deadline_ = Clock::now() + std::chrono::milliseconds(std::min(run.time_limit_ms, kLongestLimit.count()));
 }
 
-// The giver comes first: it knows best, and a signal may be no more than how it gave weight to its word.
+// The giver comes first: it knows the reason, and a signal may be only what it sent along.
 std::optional<AbortReason> RunningJob::look_for_abort_reason() {
   if (const auto wish = giver_.stop_wish(run_.job_id)) return wish;
   if (deadline_ && Clock::now() >= *deadline_) return AbortReason::time_limit;

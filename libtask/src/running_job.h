@@ -12,13 +12,14 @@
 
 namespace libtask::detail {
 
-// Who gave the job and hears of it: the sub-worker behind the channel, or the person at the terminal.
+// Where the job came from and its progress goes: the sub-worker behind the channel, or a person at a
+// terminal.
 class JobGiver {
  public:
   virtual ~JobGiver() = default;
   // Whether the giver has asked for this job to stop. Never blocks.
   virtual std::optional<AbortReason> stop_wish(std::int64_t job_id) = 0;
-  // Never blocks; what cannot be told at once is dropped.
+  // Never blocks; progress that cannot be sent at once is dropped.
   virtual void tell_progress(const wire::Progress& progress) = 0;
 };
 

@@ -22,7 +22,7 @@ void complain(const std::string& message) {
   std::fprintf(stderr, "libtask: %s\n", message.c_str());
 }
 
-// A handler that fails to read is better off than one that waits for somebody to type.
+// A handler that fails to read is better off than one that waits for a person to type.
 void read_stdin_from_nowhere() {
   const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (null < 0) return;
@@ -106,7 +106,7 @@ class Server : public JobGiver {
   void serve_job(const wire::Run& run) {
     forget_termination();
     const wire::Result result = [&] {
-      const StackOfJob told(run.job_id);
+      const StackOfJob of_this_job(run.job_id);
       return execute(run, registry_, *this);
     }();
     surroundings_.restore();

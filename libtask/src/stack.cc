@@ -35,8 +35,8 @@ struct Frames {
   bool interrupted = false;  // the interrupted frame was reached
 };
 
-// The unwinder is told by tables that the compiler made; with the glibc and gcc that libtask is built with
-// (2.35, 12, or later) it takes no lock to find them.
+// The unwinder reads tables that the compiler made; with the glibc and gcc that libtask is built with (2.35,
+// 12, or later) it takes no lock to find them.
 _Unwind_Reason_Code note_frame(_Unwind_Context* context, void* argument) {
   auto& frames = *static_cast<Frames*>(argument);
   int before = 0;

@@ -20,6 +20,8 @@ class Surroundings {
   void restore() const;
 
  private:
+  void forget_deadly_signals() const;
+
   int directory_;  // -1: it cannot be opened, and is not put back
   mode_t umask_;
   sigset_t blocked_;

@@ -6,7 +6,7 @@
 namespace libtask::detail {
 
 // From construction on. CPU time is that of this process and of the children it has waited for; the peak is
-// that of this process (0 where /proc is not there to tell).
+// that of this process (0 where there is no /proc).
 class UsageMeter {
  public:
   UsageMeter();

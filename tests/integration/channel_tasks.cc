@@ -57,6 +57,23 @@ void disturb_the_process() {
   pthread_sigmask(SIG_SETMASK, &all, nullptr);
 }
 
+// Leaves a signal behind that arrives as soon as it is unblocked.
+void leave_pending(int signal_number, bool by_alarm) {
+  std::signal(signal_number, SIG_DFL);
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, signal_number);
+  pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+  if (by_alarm)
+    alarm(1);
+  else
+    kill(getpid(), signal_number);
+  sigset_t pending;
+  do {
+    sigpending(&pending);
+  } while (!sigismember(&pending, signal_number));
+}
+
 void show_the_process() {
   const mode_t mask = umask(022);
   sigset_t blocked;
@@ -76,6 +93,7 @@ int main(int argc, char** argv) {
   app.task("channel.write", write_without_flushing);
   app.task("channel.fork", let_a_child_return);
   app.task("channel.disturb", disturb_the_process);
+  app.task("channel.pending", leave_pending, {"signal", "by_alarm"});
   app.task("channel.show", show_the_process);
   app.task("channel.count", count_to, {"last"});
   app.task("channel.toss", toss, {"times"});

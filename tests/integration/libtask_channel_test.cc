@@ -202,6 +202,22 @@ TEST(Channel, WhatAJobChangesInItsProcessIsPutBack) {
   EXPECT_EQ(to_string(served.end()), "exit status 0");
 }
 
+TEST(Channel, ASignalThatAJobHasBlockedDoesNotEndIt) {
+  Served served(POSTPONE_CHANNEL_TASKS);
+  served.welcome();
+  EXPECT_EQ(served.run("channel.pending", R"({"signal": 14, "by_alarm": true})").status,
+            ResultStatus::succeeded);
+  for (const int signal_number : {SIGTERM, SIGUSR1, SIGTSTP, SIGINT, SIGPIPE, SIGRTMIN + 3})
+    EXPECT_EQ(served
+                  .run("channel.pending",
+                       "{\"signal\": " + std::to_string(signal_number) + ", \"by_alarm\": false}")
+                  .status,
+              ResultStatus::succeeded)
+        << signal_number;
+  served.close_channel();
+  EXPECT_EQ(to_string(served.end()), "exit status 0");
+}
+
 TEST(Channel, FailuresCostTheJobNotTheProcess) {
   Served served(kMisbehave);
   served.welcome();

@@ -60,6 +60,15 @@ std::string quoted(const fs::path& path) {
   return '"' + path.string() + '"';
 }
 
+TEST(ByHand, WithoutDevNullAProgramSaysWhyItEnds) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  const ProgramRun run =
+      run_program({"unshare", "--mount", "sh", "-c",
+                   std::string("mount -t tmpfs none /dev; exec ") + kMisbehave + " --list <&-"});
+  EXPECT_EQ(run.exit_status, 1);
+  EXPECT_THAT(run.errors, HasSubstr("cannot open /dev/null in the place of a standard descriptor"));
+}
+
 TEST(ByHand, EveryExampleDescribesItself) {
   for (const char* example : {kFiles, kLetters, kMisbehave}) {
     const ProgramRun run = run_program({example, "--describe"});

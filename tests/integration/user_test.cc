@@ -187,9 +187,10 @@ TEST_F(Users, ASubWorkerThatItsUserCannotReadIsClosedFromItsFirstMoment) {
                              files_.file("postpone-subworker"));
   std::filesystem::permissions(files_.file("postpone-subworker"), std::filesystem::perms(0711));
   Family family(
-      database_.url(), group("q", kTestTasks, 1, "user = \"nobody\""),
+      database_.url(), group("q", kTestTasks, 1),
       {.environment = {{"POSTPONE_DUMPABLE", "1"}},
-       .program = wrapper("exec " + with_ambient_capabilities(files_.file("postpone-supervisor")))});
+       .program =
+           wrapper("exec " + in_one_line(as_user(owner_of_server(), {files_.file("postpone-supervisor")})))});
   family.wait_until_ready(1);
   const auto id = append("q", "file");
   ASSERT_TRUE(eventually([&] { return status(id) == "succeeded"; })) << family.log();
