@@ -29,7 +29,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-// Feeds a file to `sink` piece by piece, tells how far it is, and stops when the job is to stop.
+// Feeds a file to `sink` piece by piece, shows its progress, and stops when the job should stop.
 template <class Sink>
 std::uint64_t read_file(libtask::Context& job, const fs::path& path, Sink sink) {
   const std::uint64_t size = fs::file_size(path);  // names the path when it throws

@@ -21,7 +21,7 @@ std::chrono::milliseconds random_time(int max_ms) {
   return std::chrono::milliseconds(std::uniform_int_distribution<>(0, max_ms)(random));
 }
 
-// O_APPEND puts each letter at the end, whoever else writes at the same time.
+// O_APPEND puts each letter at the end, whatever other processes write at the same time.
 void append(const std::string& path, const std::string& text) {
   const int file = open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) throw std::system_error(errno, std::generic_category(), path);

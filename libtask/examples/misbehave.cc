@@ -57,7 +57,7 @@ void exit_from_handler(std::optional<int> status) {
   std::exit(status.value_or(3));
 }
 
-// Deaf to should_abort(), and SIGTERM only sets what that would tell.
+// Never asks should_abort(), and SIGTERM only sets what that would return.
 [[noreturn]] void hang() {
   while (true) pause();
 }
@@ -96,8 +96,7 @@ void fork_away(const std::optional<std::string>& pid_file) {
   waitpid(child, nullptr, 0);
 }
 
-// Never the same process for longer than a fork takes, so that whoever reads its number and kills comes too
-// late.
+// Never the same process for longer than a fork takes, so that a kill by a number that was read comes too late.
 [[noreturn]] void run_away() {
   setsid();
   while (true)

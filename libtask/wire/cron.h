@@ -4,9 +4,9 @@
 // or 7. Times are UTC.
 //
 // The two day fields, as in cron: a field that begins with `*`, or that lists every day, does not restrict.
-// When both restrict, a day that either fits is one; else a day that both fit.
+// When both restrict, a day has to fit one of them; else it has to fit both.
 //
-// libtask refuses by this code what it cannot be, and the housekeeper finds the ticks by it.
+// With this code libtask refuses impossible expressions, and the housekeeper finds the ticks.
 #pragma once
 
 #include <bitset>
@@ -17,8 +17,7 @@
 
 namespace libtask::wire {
 
-// what() says what is wrong with an expression, about which the sentence goes: "\"60\" cannot be its minute
-// (0 to 59)".
+// what() says what is wrong, in words that follow the expression: "\"60\" cannot be its minute (0 to 59)".
 class CronError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -28,11 +27,11 @@ class Cron {
  public:
   using Time = std::chrono::sys_seconds;
 
-  // Throws CronError, for an expression whose day never comes (30 February) too.
+  // Throws CronError, also for an expression whose day never comes (30 February).
   static Cron parse(std::string_view expression);
 
-  // The first tick strictly after `time`. There is one within 41 years, which is as far apart as two 29
-  // February on the same day of the week may be; nothing else is said to be none.
+  // The first tick strictly after `time`, looked for in 41 years: two 29 February on the same day of the week
+  // may lie so far apart. Nothing when there is none; parse() takes no expression of that kind.
   std::optional<Time> next_after(Time time) const;
 
  private:

@@ -1,5 +1,5 @@
-// What a task executable says of itself (--describe, and in its hello), read by the supervisor's side. Not
-// part of what task authors link.
+// What a task executable says of itself (--describe, and in its hello), as sub-workers read it. Not part of
+// the library that task executables link.
 #pragma once
 
 #include <chrono>
@@ -10,16 +10,17 @@
 
 namespace libtask::wire {
 
-// total wait = wait + linear_wait * attempts + exponential_wait ^ (attempts + 1), in seconds, where
-// `attempts` counts those before this one: Procrastinate's rule, and so is that a job whose attempts have
-// reached max_attempts is not retried (so it runs at most max_attempts + 1 times; nothing = no limit).
+// Procrastinate's rules. The wait is
+//   wait + linear_wait * attempts + exponential_wait ^ (attempts + 1)    in seconds,
+// where `attempts` counts those before the one that failed. A job whose attempts have reached max_attempts is
+// not retried, so it runs at most max_attempts + 1 times; nothing = no limit.
 struct RetryStrategy {
   std::optional<int> max_attempts{};
   std::chrono::duration<double> wait{0};
   std::chrono::duration<double> linear_wait{0};
   std::chrono::duration<double> exponential_wait{0};  // its count of seconds is the base; 0 = none
-  bool on_crash = true;           // a crash and a passed time limit count as failures to be retried too
-  std::optional<int> priority{};  // what a retry changes
+  bool on_crash = true;                               // after a crash and after a passed time limit, too
+  std::optional<int> priority{};                      // what a retry changes
   std::optional<std::string> queue{};
   std::optional<std::string> lock{};
 };
@@ -37,7 +38,7 @@ struct TaskDescription {
 struct PeriodicDescription {
   std::string cron{};  // five fields, or six with seconds last
   std::string task{};
-  std::string id{};  // tells several schedules of one task apart
+  std::string id{};  // different for each of several schedules of one task
   std::string args = "{}";
 };
 

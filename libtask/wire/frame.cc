@@ -107,7 +107,7 @@ void write(Writer& out, const Hello& hello) {
   out.text(hello.description);
 }
 
-// The first three fields keep their place in every version, so that a peer of another version can be told so.
+// The first three fields keep their place in every version, so that a peer of another version can say so.
 Hello read_hello(Reader& in) {
   Hello hello;
   hello.magic = in.integer<std::uint32_t>();

@@ -26,11 +26,12 @@
 namespace libtask::wire {
 
 inline constexpr std::uint32_t kMagic = 0x5050544b;  // "PPTK"
-inline constexpr std::uint16_t kProtocolVersion =
-    1;                                // raised by any change that an older reader would misread
-inline constexpr int kChannelFd = 3;  // the descriptor that a task process inherits
-inline constexpr const char* kChannelVariable =
-    "POSTPONE_TASK_CHANNEL";  // "3": you are served by a sub-worker
+// Raised by any change that an older reader would misread.
+inline constexpr std::uint16_t kProtocolVersion = 1;
+// The descriptor that a task process inherits, and the environment variable with its number: where that is
+// set, a sub-worker serves the process.
+inline constexpr int kChannelFd = 3;
+inline constexpr const char* kChannelVariable = "POSTPONE_TASK_CHANNEL";
 inline constexpr std::uint32_t kMaxFrameBytes = 16 * 1024 * 1024;
 
 struct Hello {
@@ -77,8 +78,8 @@ struct Result {
   ResultStatus status = ResultStatus::succeeded;
   std::string exception_type{};  // with `exception`: the demangled type
   std::string message{};
-  // With `aborted`: what the handler had been told, by an abort, by its time limit or (shutdown) by a
-  // SIGTERM; nothing when it gave up by itself.
+  // With `aborted`: why should_abort() was true: an abort, the time limit or (shutdown) a SIGTERM; nothing
+  // when the handler gave up by itself.
   std::optional<Abort::Reason> abort_reason{};
   // With `exception`: false when the retry strategy names exception types and this is none of them.
   bool retryable = true;
@@ -90,8 +91,8 @@ struct Result {
   std::vector<DeferredJob> defers{};  // with `succeeded`: to be created together with the success
 };
 
-// Where the handler is: the answer to the signal that the description names as its stack_signal, which is why
-// no older sub-worker ever gets one.
+// Where the handler is: the answer to the signal that the description names as its stack_signal. Sub-workers
+// older than this frame do not send that signal.
 struct Stack {
   std::int64_t job_id = 0;
   std::int32_t thread = 0;                 // the thread that runs the handler, as gettid() has it
@@ -101,7 +102,7 @@ inline constexpr std::size_t kMaxStackFrames = 64;
 
 using Frame = std::variant<Hello, Welcome, Refuse, Run, Abort, Progress, Result, Stack>;
 
-// A peer does not speak this protocol. what() says how that showed.
+// A peer does not speak this protocol. what() says in what that shows.
 class ProtocolError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -127,7 +128,7 @@ class StackBytes {
 };
 
 // Cuts a stream of bytes into frames. append() what was read, then take next() until it returns nothing.
-// next() throws ProtocolError for a length, type or body that cannot be; the decoder is then of no more use.
+// next() throws ProtocolError for an impossible length, type or body; the decoder is of no more use then.
 // Memory is bounded by kMaxFrameBytes.
 class Decoder {
  public:

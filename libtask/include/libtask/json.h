@@ -1,16 +1,19 @@
 // Typed parameters for handlers, with nlohmann-json (Debian: nlohmann-json3-dev).
 //
 //   app.task("dishes.wash", [](const std::string& dish, int times) { … }, {"dish", "times"});
-//   app.task("dishes.dry", [](libtask::Context& job, const std::string& dish, std::optional<int> seconds) { …
-//   }, {"dish", "seconds"});
+//   app.task("dishes.dry",
+//            [](libtask::Context& job, const std::string& dish, std::optional<int> seconds) { … },
+//            {"dish", "seconds"});
 //
 // A parameter may be of any type that nlohmann-json reads: bool, integers, floating point, std::string,
-// std::vector, std::map, nlohmann::json itself, a type of your own with from_json. A std::optional may be
-// missing or null. Reading is strict: a job whose argument is missing, of another type, out of range or not
-// among the names fails at once, is not retried, and says which argument it was. The one exception: a
-// "timestamp" that is not among the names is ignored, because periodic jobs carry it.
+// std::vector, std::map, nlohmann::json itself, a type of your own with from_json. The argument of a
+// std::optional may be missing or null.
 //
-// An nlohmann::json that is an object converts to libtask::Args, and any to a value in one.
+// Reading is strict. A job with an argument that is missing, of another type, out of range or not among the
+// names fails at once and is not retried, and its message names the argument. One exception: a "timestamp"
+// that is not among the names is ignored, because jobs of schedules carry it.
+//
+// An nlohmann::json that is an object converts to libtask::Args, and any nlohmann::json to a value in Args.
 #pragma once
 
 #include <libtask/task.h>
@@ -65,9 +68,9 @@ inline void expect(bool fits, const std::string& expected, const nlohmann::json&
   if (!fits) throw BadArguments(where + ": expected " + expected + ", got " + shown(value));
 }
 
-// Reads an argument of type T; `where` names it: argument "times" of dishes.wash. Throws BadArguments. Where
-// nlohmann-json would convert (2.5 to int, 300 to std::uint8_t, true to 1), this refuses. The primary
-// template is for all other types.
+// Reads an argument of type T; `where` names it: argument "times" of dishes.wash. Throws BadArguments.
+// Refuses where nlohmann-json would convert: 2.5 to int, 300 to std::uint8_t, true to 1. The primary template
+// is for the types without one of their own below.
 template <class T>
 struct Reader {
   static_assert(
@@ -184,7 +187,7 @@ T read_argument(const nlohmann::json& args, const std::string& name, const std::
   }
 }
 
-// Takes everything, and keeps what the parser objects to, with its place.
+// Finds what the parser objects to, and where.
 struct FaultFinder : nlohmann::json_sax<nlohmann::json> {
   bool null() override { return true; }
   bool boolean(bool) override { return true; }
@@ -280,7 +283,7 @@ struct TypedHandler {
   using Shape = Signature<decltype(std::function{std::declval<F>()})>;
   using Parameters = typename Shape::Parameters;
   static_assert(std::is_void_v<typename Shape::Return>,
-                "a handler returns void: failure is told by an exception");
+                "a handler returns void, and reports a failure by an exception");
   static_assert(std::tuple_size_v<Parameters> == N,
                 "a handler takes one parameter for each name (after Context&)");
 

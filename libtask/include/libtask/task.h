@@ -1,4 +1,4 @@
-// What a task author writes against. Needs the standard library only; <libtask/json.h> adds typed parameters.
+// The library for task executables. Needs the standard library only; <libtask/json.h> adds typed parameters.
 //
 //   int main(int argc, char** argv) {
 //     libtask::App app;
@@ -10,22 +10,28 @@
 //   }
 //
 // The program is a task executable. A sub-worker of Postpone starts it and lets it serve many jobs, one at a
-// time; by hand,
-// `./program run report.build '{}'` runs one job without a database. See docs/tasks.md.
+// time. By hand, `./program run report.build '{}'` runs one job without a database. See docs/tasks.md.
 //
 // A handler may do what a program may do: throw, take long, write to stdout and stderr, start children,
-// crash. Delivery is at least once: a handler whose process or host dies may be run again for the same job.
+// crash. Delivery is at least once: when a process or a host dies in the middle of a job, the handler may be
+// run again for the same job.
+//
+// In the order in which you are likely to need it:
+//   App, at the end of this file     what a program registers, and its main()
+//   Context                          the running job, as its handler sees it
+//   Task, with RetryOptions          the options of a registered task
+//   Aborted, Retry, BadArguments     how a handler ends other than by returning
+//   Args, in <libtask/args.h>        the arguments of a job that a handler defers
 #pragma once
 
+#include <libtask/args.h>
+
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
-#include <initializer_list>
 #include <iterator>
-#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -38,177 +44,42 @@
 
 namespace libtask {
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Arguments of a job that is to be deferred
+// ----------------------------------------------------------------------------------------------------
+// How a handler ends other than by returning. Any exception is a failure; these say more.
 
-namespace detail {
-std::string json_text(std::string_view text);  // quoted and escaped
-std::string json_number(double number);
-
-// what(), which is an author's to write; empty when it returns no text at all.
-std::string what_of(const std::exception& error);
-}  // namespace detail
-
-// How a C++ value is written as JSON: static std::string text(const T&). To pass a type of your own in Args,
-// specialise it.
-template <class T>
-struct ToJson;
-
-template <class T>
-concept JsonWritable = requires(const T& value) {
-  { ToJson<T>::text(value) } -> std::same_as<std::string>;
-};
-
-class Value;
-class Args;
-
-template <>
-struct ToJson<Value> {
-  static std::string text(const Value& value);
-};
-
-template <>
-struct ToJson<Args> {
-  static std::string text(const Args& args);
-};
-
-template <>
-struct ToJson<std::nullptr_t> {
-  static std::string text(std::nullptr_t) { return "null"; }
-};
-
-template <>
-struct ToJson<bool> {
-  static std::string text(bool value) { return value ? "true" : "false"; }
-};
-
-// Character types are left out: whether 'a' is a text or a number is not for a library to guess.
-template <std::integral T>
-requires(!std::same_as<T, bool> && !std::same_as<T, char> && !std::same_as<T, wchar_t> &&
-         !std::same_as<T, char8_t> && !std::same_as<T, char16_t> &&
-         !std::same_as<T, char32_t>) struct ToJson<T> {
-  static std::string text(T value) { return std::to_string(value); }
-};
-
-template <std::floating_point T>
-struct ToJson<T> {
-  static std::string text(T value) { return detail::json_number(static_cast<double>(value)); }
-};
-
-template <class T>
-requires std::convertible_to<const T&, std::string_view>
-struct ToJson<T> {
-  static std::string text(const T& value) { return detail::json_text(value); }
-};
-
-template <JsonWritable T>
-struct ToJson<std::optional<T>> {
-  static std::string text(const std::optional<T>& value) { return value ? ToJson<T>::text(*value) : "null"; }
-};
-
-template <JsonWritable T>
-struct ToJson<std::vector<T>> {
-  static std::string text(const std::vector<T>& values) {
-    std::string list;
-    for (const auto& value : values) list.append(list.empty() ? "" : ",").append(ToJson<T>::text(value));
-    return "[" + list + "]";
-  }
-};
-
-template <JsonWritable T>
-struct ToJson<std::map<std::string, T>> {
-  static std::string text(const std::map<std::string, T>& values) {
-    std::string list;
-    for (const auto& [name, value] : values) {
-      list.append(list.empty() ? "" : ",").append(detail::json_text(name) + ":" + ToJson<T>::text(value));
-    }
-    return "{" + list + "}";
-  }
-};
-
-struct Member;
-
-// A JSON value, made from nullptr, bool, a number, a text, a std::optional, std::vector or
-// std::map<std::string, …> of those (std::vector<Value> for a mixed list), a braced list of names and values,
-// Args, or any type with a ToJson. Throws std::invalid_argument for what JSON in PostgreSQL cannot hold: a
-// text that is not UTF-8 or has a NUL, NaN, infinity.
-class Value {
- public:
-  template <class T>
-  requires(JsonWritable<T> && !std::same_as<T, Value>) Value(const T& value)
-      : text_(ToJson<T>::text(value)) {}
-  Value(std::initializer_list<Member> object);
-
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
-// A name and its value, as in {"to", who}.
-struct Member {
-  std::string_view name;
-  Value value;
-};
-
-// The arguments of a job, a JSON object: {{"to", who}, {"sizes", std::vector{1, 2}}, {"from", {{"name",
-// "Ada"}}}}.
-class Args {
- public:
-  Args() : text_("{}") {}
-  Args(std::initializer_list<Member> members);
-  // From a type whose ToJson writes objects (nlohmann::json with <libtask/json.h>). Throws
-  // std::invalid_argument when the text is not a JSON object.
-  template <class T>
-  requires(JsonWritable<T>&& std::is_class_v<T> && !std::same_as<T, Args>) Args(const T& value)
-      : Args(from_text(ToJson<T>::text(value))) {}
-
-  // From JSON text. Throws std::invalid_argument, which says at which byte, when it is not a JSON object.
-  static Args from_text(std::string json);
-
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
-// ---------------------------------------------------------------------------------------------------------------------
-// How a handler ends other than by returning: any exception is a failure, these say more
-
-// The job ends as aborted: thrown by a handler that stops because should_abort() told it to.
+// The job ends as aborted. For a handler that stops because should_abort() is true.
 struct Aborted {};
 
-// The job is to be run again after this time, whatever the task's retry options say.
+// The job runs again after this time, whatever the task's retry options say.
 struct Retry {
   std::chrono::duration<double> in{0};
   std::string reason{};
 };
 
-// The arguments cannot be used: the job fails at once and is not retried, because the same arguments would
+// The arguments cannot be used. The job fails at once and is not retried, because the same arguments would
 // fail again.
 class BadArguments : public std::invalid_argument {
  public:
   using std::invalid_argument::invalid_argument;
 };
 
-// ---------------------------------------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------------------
 // The running job
 
 enum class AbortReason {
-  requested,   // somebody asked for this job to be aborted (postpone jobs cancel --abort; Ctrl-C when run by
-               // hand)
+  requested,   // by `postpone jobs cancel --abort`, by an SQL client, or by Ctrl-C where it runs by hand
   time_limit,  // the job has used up its time
-  shutdown,    // the process is to end
+  shutdown,    // the process has to end
 };
 
-// What may differ from the deferred task's own options. A task of the same App has those it was registered
-// with; any other has the queue "default", priority 0 and no locks.
+// What of a deferred job differs from its task's options. A task of the same App has the options that it was
+// registered with; any other has the queue "default", priority 0 and no locks.
 struct DeferOptions {
   std::optional<std::string> queue{};
   std::optional<int> priority{};
   std::optional<std::string> lock{};           // "" = none, even if the task has one
   std::optional<std::string> queueing_lock{};  // likewise
-  std::chrono::microseconds delay{0};          // not before so long after this job's success
+  std::chrono::microseconds delay{0};          // the deferred job starts so long after this job's success
 };
 
 namespace detail {
@@ -232,23 +103,24 @@ class Context {
   const std::string& lock() const;  // empty = none
   const std::string& args() const;  // JSON text of an object
 
-  // True once the job should stop: it was aborted, its time is up, or the process is to end. Never blocks and
-  // costs about as much as a system call. A handler that goes on is killed after a grace. One that was told
-  // true and returns, or throws libtask::Aborted, has stopped early: its job is no success, and nothing that
-  // it deferred is.
+  // True once the job should stop: it was aborted, its time is up, or the process has to end. Never blocks,
+  // and costs about as much as a system call. After the first true,
+  // - a handler that returns, or throws Aborted, has stopped early: its job is no success, and what it deferred
+  //   is not created;
+  // - a handler that goes on is killed after the group's abort_grace.
   bool should_abort();
   std::optional<AbortReason> abort_reason() const;  // as of the last should_abort()
 
-  // Until the time limit; nothing when there is none. Negative when it has passed.
+  // The time until the time limit, negative when that has passed; nothing when there is none.
   std::optional<std::chrono::milliseconds> time_left() const;
 
-  // How far the job is, in units of your own; total 0 = unknown. Call it as often as you like: at most ten a
-  // second are sent.
+  // How far the job is, in units of your own; total 0 = unknown. Call it as often as you like: libtask sends
+  // at most ten a second.
   void progress(std::uint64_t done, std::uint64_t total = 0);
 
-  // Defers a job in the transaction that records this job's success: both happen or neither does. Nothing is
-  // deferred when the handler throws. Throws std::invalid_argument for an empty name or a negative delay,
-  // std::length_error when all that this job defers passes 15 MiB.
+  // Creates a job in the transaction that records this job's success: both happen or neither does, and
+  // neither when the handler throws. Throws std::invalid_argument for an empty name or a negative delay,
+  // std::length_error when all that this job defers is more than 15 MiB.
   void defer(std::string_view task, const Args& args = {}, const DeferOptions& options = {});
 
  private:
@@ -257,7 +129,7 @@ class Context {
 
 using Handler = std::function<void(Context&)>;
 
-// ---------------------------------------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------------------
 // Tasks and their options
 
 using ExceptionMatcher = bool (*)(const std::exception_ptr&);
@@ -275,49 +147,55 @@ bool is_a(const std::exception_ptr& thrown) {
 }
 }  // namespace detail
 
-// These types and all that derive from them: .retry({.on = libtask::exceptions<NetworkError,
-// std::system_error>()}).
+// These types, and all that derive from them:
+//   .retry({.on = libtask::exceptions<NetworkError, std::system_error>()})
 template <class... Exceptions>
 std::vector<ExceptionMatcher> exceptions() {
   return {&detail::is_a<Exceptions>...};
 }
 
-// When and how a failed job is run again. The total wait before the next attempt, with n attempts made before
-// this one, is wait + linear_wait * n + exponential_wait ^ (n + 1) in seconds, as with Procrastinate.
+// When and how a failed job runs again. The wait before the next attempt, with n attempts made before the one
+// that failed, is
+//   wait + linear_wait * n + exponential_wait ^ (n + 1)    in seconds, as with Procrastinate.
 struct RetryOptions {
-  std::optional<int>
-      max_attempts{};  // a job that was retried so often is not retried again; nothing = no limit
+  std::optional<int> max_attempts{};  // so many retries, then the failure is final; nothing = no limit
   std::chrono::duration<double> wait{0};
   std::chrono::duration<double> linear_wait{0};
   std::chrono::duration<double> exponential_wait{0};  // its count of seconds is the base; 0 = none
   std::vector<ExceptionMatcher> on{};                 // only for these exceptions; empty = for all
-  bool on_crash = true;                               // after a crash and a passed time limit too
+  bool on_crash = true;                               // after a crash and after a passed time limit, too
   // What a retry changes:
   std::optional<int> priority{};
   std::optional<std::string> queue{};
   std::optional<std::string> lock{};
 };
 
-// A registered task, to give it options: app.task(…).queue("kitchen").priority(5). Refers to the App, which
-// must outlive it.
+// A registered task, to give it options: app.task(…).queue("kitchen").priority(5). The App must outlive it.
 class Task {
  public:
   explicit Task(detail::TaskEntry& entry) : entry_(&entry) {}
 
-  Task queue(std::string name);          // "default" otherwise
-  Task priority(int priority);           // higher runs first; 0 otherwise
-  Task lock(std::string lock);           // jobs with the same lock run one at a time, in order; "" = none
-  Task queueing_lock(std::string lock);  // no two jobs with the same one can be waiting; "" = none
-  Task time_limit(std::chrono::milliseconds limit);  // then the job is aborted, and killed after a grace
-  Task retry(RetryOptions options);                  // without this a failure is final
+  // Jobs of this task wait in this queue; without it in "default".
+  Task queue(std::string name);
+  // Jobs with a higher priority run first; without it, 0.
+  Task priority(int priority);
+  // Jobs with the same lock run one at a time, in order. "" = none.
+  Task lock(std::string lock);
+  // No two jobs with the same queueing lock can wait at the same time. "" = none.
+  Task queueing_lock(std::string lock);
+  // A job that runs for so long should abort, and is killed after the group's abort_grace; without it the
+  // group's time_limit holds.
+  Task time_limit(std::chrono::milliseconds limit);
+  // A failed job runs again; without it a failure is final.
+  Task retry(RetryOptions options);
 
  private:
   detail::TaskEntry* entry_;
 };
 
 struct PeriodicOptions {
-  Args args{};       // of each job; a "timestamp", the unix seconds of the tick, is added to them
-  std::string id{};  // tells several schedules of one task apart
+  Args args{};       // of each job; libtask adds a "timestamp", the unix seconds of the tick
+  std::string id{};  // different for each of several schedules of one task
 };
 
 namespace detail {
@@ -344,11 +222,11 @@ template <class F>
 Handler untyped(F handler) {
   if constexpr (std::is_invocable_v<F&, Context&>) {
     static_assert(std::is_void_v<std::invoke_result_t<F&, Context&>>,
-                  "a handler returns void: failure is told by an exception");
+                  "a handler returns void, and reports a failure by an exception");
     return handler;
   } else if constexpr (std::is_invocable_v<F&>) {
     static_assert(std::is_void_v<std::invoke_result_t<F&>>,
-                  "a handler returns void: failure is told by an exception");
+                  "a handler returns void, and reports a failure by an exception");
     return [handler = std::move(handler)](Context& job) mutable {
       expect_no_arguments(job);
       handler();
@@ -362,10 +240,10 @@ Handler untyped(F handler) {
 
 }  // namespace detail
 
-// ---------------------------------------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------------------
 
-// The tasks of a program and its main(). Registration never throws for a mistake in it (a name used twice, an
-// impossible option): run() reports them all, one line each, and returns 2.
+// The tasks of a program, and its main(). No registration throws for a mistake in it (a name used twice, an
+// impossible option): run() reports all mistakes, one line each, and returns 2.
 class App {
  public:
   App();
@@ -373,15 +251,16 @@ class App {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
-  // The handler takes Context&, and the arguments as JSON text from it; or nothing, and then the job must
-  // have no arguments.
+  // Registers a handler that takes Context&, which has the arguments as JSON text; or one that takes nothing,
+  // and then a job with arguments fails.
   template <class F>
   Task task(std::string_view name, F handler) {
     return add(name, detail::untyped(std::move(handler)), {});
   }
 
-  // The handler takes one parameter for each name, and may take Context& before them. Needs <libtask/json.h>,
-  // which tells the types a parameter may have and what becomes of arguments that do not fit.
+  // Registers a handler that takes one parameter for each name, and may take Context& before them. Needs
+  // <libtask/json.h>, which says what types a parameter may have, and what becomes of arguments that do not
+  // fit.
   template <class F, std::size_t N>
   Task task(std::string_view name, F handler, const char* const (&parameters)[N]) {
     static_assert(detail::Defined<detail::TypedHandler<F, N>>,
@@ -390,15 +269,15 @@ class App {
                {std::begin(parameters), std::end(parameters)});
   }
 
-  // Defers a job of a registered task at each tick of `cron`: minute, hour, day of month, month, day of week,
-  // with seconds after them if six fields are given. The supervisor's housekeeper keeps the time.
+  // The supervisor's housekeeper defers a job of a registered task at each tick of `cron`: minute, hour, day
+  // of month, month, day of week, and seconds if there is a sixth field. Times are UTC.
   void periodic(std::string cron, std::string task, PeriodicOptions options = {});
 
   // Does what the environment and the arguments ask for, and returns the exit status for main():
-  //   served by a sub-worker   0 when it closes the channel, 70 when it does not speak the protocol
-  //   run TASK [JSON]          0 succeeded, 1 failed or aborted, 2 unknown task or arguments that do not fit
+  //   served by a sub-worker       0 when it closes the channel, 70 when it does not speak the protocol
+  //   run TASK [JSON]              0 succeeded, 1 failed or aborted, 2 unknown task or unfit arguments
   //   --describe, --list, --help   0
-  //   anything else, or a mistake in the registration: 2
+  //   anything else                2, and so is a mistake in the registration
   int run(int argc, char** argv);
 
  private:
