@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <memory>
+#include <system_error>
+
+#include "config/shape.h"
 
 namespace postpone::config {
 namespace {
-
-constexpr std::size_t kMaxFileBytes = std::size_t{4} << 20;
 
 ParseResult unreadable(const std::string& why) {
   return {std::nullopt, {Problem{0, 0, "cannot be read: " + why}}};
@@ -44,15 +44,24 @@ int Config::effective_pool_size() const {
   return database.pool_size > 0 ? database.pool_size : total_subworkers();
 }
 
-ParseResult load(const std::string& path) {
+std::string read_text(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
-  if (!file) return unreadable(std::strerror(errno));
+  if (!file) throw std::system_error(errno, std::generic_category(), path);
   std::string text(kMaxFileBytes + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) return unreadable(std::strerror(errno));
-  if (text.size() > kMaxFileBytes) return unreadable("larger than 4 MiB, which no configuration is");
+  if (std::ferror(file.get()) != 0) throw std::system_error(errno, std::generic_category(), path);
+  if (text.size() > kMaxFileBytes)
+    throw std::system_error(EFBIG, std::generic_category(), path + ": " + kTooLarge);
+  return text;
+}
 
-  return parse(text, std::filesystem::path(path).parent_path().string());
+ParseResult load(const std::string& path) {
+  try {
+    return parse(read_text(path), std::filesystem::path(path).parent_path().string(), Files::check, path);
+  } catch (const std::system_error& error) {
+    const bool too_large = error.code().value() == EFBIG;
+    return unreadable(too_large ? kTooLarge : error.code().message());
+  }
 }
 
 std::string to_string(const Problem& problem, const std::string& path) {
@@ -66,7 +75,6 @@ void apply(const Overrides& overrides, Config& config) {
     config.database.url = *overrides.database_url;
   }
   if (overrides.log_level) config.log.level = *overrides.log_level;
-  if (overrides.polling_interval) config.supervisor.polling_interval = *overrides.polling_interval;
 }
 
 }  // namespace postpone::config

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,6 +18,11 @@
 namespace postpone::config {
 
 using Milliseconds = std::chrono::milliseconds;
+
+// Of all groups together. Where sub-workers live, on the board, there are as many slots.
+inline constexpr int kMaxSubworkers = 1024;
+
+inline constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20;
 
 // [database]
 struct Database {
@@ -37,7 +43,8 @@ struct Database {
 
 // [supervisor]
 struct Supervisor {
-  std::string name;                      // stands in postpone_workers and in the log; empty = the host's name
+  // Stands in postpone_workers and in the log; empty = the host's name.
+  std::string name;
   Milliseconds polling_interval{5'000};  // the longest that a sub-worker idles without looking for work
   // After SIGTERM: how long running jobs may take before they are aborted.
   Milliseconds shutdown_grace{30'000};
@@ -48,11 +55,13 @@ struct Supervisor {
   Milliseconds respawn_backoff{100};
   Milliseconds respawn_backoff_max{30'000};
   Milliseconds heartbeat_interval{10'000};
-  Milliseconds fence_after{20'000};  // without a heartbeat in the database for so long, tasks here are killed
-  Milliseconds stalled_after{30'000};  // a worker silent for so long is held for dead by the others
+  // When no heartbeat has reached the database for so long, sub-workers kill their own tasks.
+  Milliseconds fence_after{20'000};
+  // Other supervisors take the jobs of a worker that is silent for so long.
+  Milliseconds stalled_after{30'000};
 
-  // A housekeeper that has shown no sign of life for so long is replaced: soon enough that the heartbeats it
-  // is to send are not missed before fence_after.
+  // The supervisor replaces a housekeeper that has shown no sign of life for so long: soon enough that the
+  // heartbeats which it has to send are not missed before fence_after.
   Milliseconds housekeeper_timeout() const;
 
   bool operator==(const Supervisor&) const = default;
@@ -62,13 +71,13 @@ struct Supervisor {
 enum class StalledAction {
   retry,   // it waits again at once
   fail,    // it has failed
-  report,  // it is left as it is, keeps its lock, and people are told
+  report,  // it is left as it is and keeps its lock, and a warning asks people to decide
 };
 
 // [stalled]
 struct Stalled {
   StalledAction action = StalledAction::retry;
-  // For jobs of workers that are not Postpone's (Python's). Nobody fences those: one that was only slow may
+  // For jobs of workers that are not Postpone's (Python's). No fence stops those: one that was only slow may
   // still be running its job.
   StalledAction foreign_action = StalledAction::report;
   int max_stalled = 3;  // a job may lose so many workers; at the next one it is failed as a poison job
@@ -81,14 +90,14 @@ enum class LogFormat { text, json };
 // What `level` may be, from the most talkative to the quietest.
 inline constexpr std::array<std::string_view, 5> kLogLevels{"trace", "debug", "info", "warning", "error"};
 
-// What lines are about: the names in `levels`, as sys/log.h has them.
+// The subjects of log lines: the names in `levels`, as sys/log.h has them.
 inline constexpr std::array<std::string_view, 6> kLogComponents{"supervisor", "subworker", "housekeeper",
                                                                 "database",   "job",       "task"};
 
 // [log]
 struct Log {
   std::string level = "info";  // one of kLogLevels
-  // Of components that have their own: one of kLogComponents, and one of kLogLevels.
+  // Of components that have a level of their own: one of kLogComponents, and one of kLogLevels.
   std::vector<std::pair<std::string, std::string>> levels;
   LogFormat format = LogFormat::text;
   // An absolute path, as `executable`; empty = standard error.
@@ -112,8 +121,8 @@ enum class DeleteJobs { never, successful, always };
 // [[group]]: sub-workers that serve the same queues with the same task executable
 struct Group {
   std::string name;  // required, unique; letters, digits, '-', '_' and '.', at most 63 of them
-  // Required. The file says it relative to its own directory, here it is an absolute path. Symbolic links
-  // stay, so that "current/tasks" may point to something newer tomorrow.
+  // Required. In the file relative to the file's directory, here an absolute path. Symbolic links stay, so
+  // that "current/tasks" may point to something newer tomorrow.
   std::string executable;
   std::vector<std::string> arguments;
   std::string user;  // that task processes run as; empty = the supervisor's own
@@ -129,8 +138,7 @@ struct Group {
   std::int64_t memory_limit = 0;  // bytes; killed when it grows beyond this while a job runs (0 = no limit)
   Milliseconds max_age{0};        // replaced after a job when it is older (0 = never)
   Milliseconds time_limit{0};     // of jobs whose task sets none (0 = no limit)
-  // A job that runs for so long is told of in the log, with its stack; again at growing intervals (0 =
-  // never).
+  // A job that runs for so long is logged with its stack, again at growing intervals (0 = never).
   Milliseconds slow_after{0};
   Milliseconds abort_grace{10'000};  // between asking a task to stop (should_abort, SIGTERM) and SIGKILL
   // Bytes that one job may write to stdout and stderr before it is stopped.
@@ -171,15 +179,21 @@ struct ParseResult {
   std::vector<Problem> problems;  // in the order of the file
 };
 
-// Whether the files that a configuration names are looked at. A sub-worker trusts them: the supervisor has
-// checked, and one group's program that is missing for a moment must not keep those of the others from
-// starting.
+// Whether the parser looks at the files, users and groups that a configuration names. A sub-worker trusts
+// them: the supervisor has checked, and a program of one group that is missing for a moment must not keep
+// sub-workers of other groups from starting.
 enum class Files { check, trust };
 
 // Parses and checks the text of a configuration. `directory` is what relative paths are relative to, itself
 // relative to the working directory unless absolute; checks of the file system (is the executable there, may
-// it be executed) are part of it.
-ParseResult parse(std::string_view text, const std::string& directory, Files files = Files::check);
+// it be executed) are part of it. `path`, if given, is the file that the text is from, which the log must not
+// be written to.
+ParseResult parse(std::string_view text, const std::string& directory, Files files = Files::check,
+                  const std::string& path = {});
+
+// The text of a configuration file, or of a pipe. Throws std::system_error when it cannot be read, or is larger
+// than any configuration is (EFBIG).
+std::string read_text(const std::string& path);
 
 // Reads the file and parses it; an unreadable file is a Problem too.
 ParseResult load(const std::string& path);
@@ -187,13 +201,13 @@ ParseResult load(const std::string& path);
 // "demo.toml:12:3: unknown key …", or "demo.toml: cannot be read: No such file or directory".
 std::string to_string(const Problem& problem, const std::string& path);
 
-// What a command line and the environment say on top of the file. Empty = nothing said; so is an empty
-// database_url, as an environment variable that is set to nothing counts as unset.
+// What a command line and the environment say on top of the file. An empty database_url says nothing, as an
+// environment variable that is set to nothing counts as unset.
 struct Overrides {
   std::optional<std::string> database_url;  // --database-url, else POSTPONE_DATABASE_URL
-  std::optional<std::string> log_level;
-  std::optional<Milliseconds> polling_interval;
+  std::optional<std::string> log_level;     // --log-level
 };
+// The one place where overrides meet a configuration.
 void apply(const Overrides& overrides, Config& config);
 
 // "1500ms" or "1.5s" -> 1500 ms; units ms, s, m, h, d. Nothing when the text is not of that form, does not
@@ -205,7 +219,7 @@ std::optional<Milliseconds> parse_duration(std::string_view text);
 std::optional<std::int64_t> parse_size(std::string_view text);
 // "42", "-5", "007" -> the number: decimal digits, at most a '-' before them, whatever a library would make
 // of "0x6f", "010" or "1e3". Nothing when the text is not of that form, or the number is not within these
-// limits. What a command line has of whole numbers goes through this.
+// limits. Command lines read their whole numbers with it.
 std::optional<std::int64_t> parse_whole_number(std::string_view text, std::int64_t lowest,
                                                std::int64_t highest);
 // "2", "0.25" -> the number: decimal digits, with at most one point between them. Nothing as above.

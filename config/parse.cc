@@ -8,16 +8,17 @@
 #include <initializer_list>
 
 #include "config/config.h"
+#include "config/readers.h"
 #include "config/sections.h"
+#include "config/shape.h"
 
 namespace postpone::config {
 namespace {
 
-constexpr int kMaxSubworkers = 1024;  // the slots on the board
-
 class Parser {
  public:
-  Parser(std::string directory, Files files) : directory_(std::move(directory)), files_(files) {}
+  Parser(std::string directory, Files files, std::string path)
+      : directory_(std::move(directory)), files_(files), path_(std::move(path)) {}
 
   ParseResult parse(std::string_view text);
 
@@ -29,6 +30,7 @@ class Parser {
   void read_section(const toml::table& table, const Schema<Section>& schema, Section& section);
   void read_groups(const toml::table& document);
   void read_group(const toml::table& table);
+  void check_log_file(const toml::table& document);
   void check(const Supervisor& supervisor, const toml::table& table);
   void check(const Group& group, const toml::table& table);
   void check(const Database&, const toml::table&) {}
@@ -38,6 +40,7 @@ class Parser {
 
   const std::string directory_;
   Files files_;
+  const std::string path_;
   Config config_;
   Report report_;
   std::vector<toml::source_region> name_regions_;  // of the groups' names, by index in config_.groups
@@ -62,41 +65,8 @@ std::string syntax_error(const toml::parse_error& error) {
   return message;
 }
 
-// The parser calls itself for each part of a dotted key, and would use up the stack: looked for before it
-// begins. The line with too many dots outside of quotes and comments; 0 = there is none.
-int line_of_too_many_dots(std::string_view text) {
-  constexpr int kMost = 64;
-  int line = 1;
-  int dots = 0;
-  char quote = 0;
-  bool comment = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '\n') {
-      ++line;
-      dots = 0;
-      quote = 0;
-      comment = false;
-    } else if (comment) {
-      continue;
-    } else if (quote != 0) {
-      if (c == '\\' && quote == '"') ++i;
-      if (c == quote) quote = 0;
-    } else if (c == '"' || c == '\'') {
-      quote = c;
-    } else if (c == '#') {
-      comment = true;
-    } else if (c == '.' && ++dots > kMost) {
-      return line;
-    }
-  }
-  return 0;
-}
-
 ParseResult Parser::parse(std::string_view text) {
-  if (const int line = line_of_too_many_dots(text); line != 0)
-    return {std::nullopt,
-            {Problem{line, 1, "not valid: a key of so many parts, which no configuration has"}}};
+  if (auto problem = problem_of_shape(text)) return {std::nullopt, {*std::move(problem)}};
   try {
     read_document(toml::parse(text));
   } catch (const toml::parse_error& error) {
@@ -117,6 +87,15 @@ void Parser::read_document(const toml::table& document) {
   read_singular(document, log_schema(), config_.log);
   read_singular(document, status_schema(), config_.status);
   read_groups(document);
+  if (files_ == Files::check) check_log_file(document);
+}
+
+// Each line of the log would be written into it.
+void Parser::check_log_file(const toml::table& document) {
+  const std::string other = other_use_of_log_file(config_, path_);
+  if (!other.empty())
+    report_.add(document["log"]["file"].node()->source(),
+                "\"file\" in [log]: " + config_.log.file + " is " + other);
 }
 
 // A section that stands once or not at all.
@@ -246,8 +225,8 @@ std::string absolute(const std::string& directory) {
 
 }  // namespace
 
-ParseResult parse(std::string_view text, const std::string& directory, Files files) {
-  return Parser(absolute(directory), files).parse(text);
+ParseResult parse(std::string_view text, const std::string& directory, Files files, const std::string& path) {
+  return Parser(absolute(directory), files, path).parse(text);
 }
 
 }  // namespace postpone::config

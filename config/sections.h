@@ -1,6 +1,7 @@
-// The sections of a configuration file: one table each that names its keys and, for each, the field it fills
-// and the rule its value obeys. The tables drive everything: what is read, what is unknown, what is suggested
-// instead. For .cc files of this room only.
+// The sections of a configuration file: one table each that names its keys and, for each, the field it fills,
+// the rule its value obeys, and what a reload does when it changes. The tables drive everything: what is
+// read, what is unknown, what is suggested instead, what a supervisor does at a reload. For .cc files of this
+// room only.
 #pragma once
 
 #include <functional>
@@ -8,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/reload.h"
 #include "config/value.h"
 
 namespace postpone::config {
@@ -15,7 +17,9 @@ namespace postpone::config {
 template <class Section>
 struct Key {
   std::string_view name;
+  Reload reload;
   std::function<void(const Value&, Section&)> read;
+  std::function<bool(const Section&, const Section&)> same;  // the value in two configurations
   bool required = false;
 };
 
@@ -34,6 +38,7 @@ const Schema<Status>& status_schema();
 const Schema<Group>& group_schema();
 
 bool is_section(std::string_view name);
+bool is_group_key(std::string_view name);
 
 // Messages about a name that is none: what it may have been, where it belongs, or what there is. `heading` is
 // one of the headings above.

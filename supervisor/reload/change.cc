@@ -6,6 +6,8 @@
 #include <map>
 #include <utility>
 
+#include "config/reload.h"
+
 namespace postpone::supervisor {
 namespace {
 
@@ -18,10 +20,8 @@ const Group* find_group(const Config& config, const std::string& name) {
   return found == config.groups.end() ? nullptr : &*found;
 }
 
-// But for their number, which the supervisor alone goes by.
-bool same_for_sub_workers(Group now, const Group& next) {
-  now.count = next.count;
-  return now == next;
+bool any(const std::vector<config::KeyRule>& changed, bool (*is_so)(config::Reload)) {
+  return std::any_of(changed.begin(), changed.end(), [is_so](const auto& key) { return is_so(key.reload); });
 }
 
 std::string sub_workers(int count) {
@@ -38,48 +38,21 @@ void compare_group(const Group* now, const Group& next, const std::set<std::stri
     change.words.push_back(
         fmt::format("group {} has {} instead of {}", next.name, sub_workers(next.count), now->count));
   const bool another_program = now->executable == next.executable && replaced.contains(next.executable);
-  if (same_for_sub_workers(*now, next) && !another_program) return;
+  if (!any(changed_keys(*now, next), config::replaces_sub_workers) && !another_program) return;
   change.groups.insert(next.name);
   change.words.push_back(fmt::format("group {} has {}, its sub-workers are replaced one by one", next.name,
                                      another_program ? "another task executable" : "changed"));
 }
 
-// All but what the supervisor alone goes by, and what cannot change.
-bool same_for_everybody(Config now, const Config& next) {
-  now.groups = next.groups;
-  now.stalled = next.stalled;
-  now.status = next.status;
-  now.log.level = next.log.level;  // the board carries it
-  now.log.levels = next.log.levels;
-  now.database.pool_size = next.database.pool_size;
-  now.database.listen = next.database.listen;
-  now.database.listen_url = next.database.listen_url;
-  now.supervisor.respawn_backoff = next.supervisor.respawn_backoff;
-  now.supervisor.respawn_backoff_max = next.supervisor.respawn_backoff_max;
-  return now == next;
-}
-
 // The housekeeper reads which groups serve a queue, to wake them, and runs their executables, to ask for
 // their periodic tasks. The order of the groups is nothing to it. A new housekeeper has to watch other hosts
 // for stalled_after before it may hold one for dead, so it is replaced only for what it reads.
-bool same_for_housekeeper(const Group& a, const Group& b) {
-  return a.queues == b.queues && a.executable == b.executable && a.arguments == b.arguments &&
-         a.environment == b.environment && a.user == b.user;
-}
-
 bool same_groups_for_housekeeper(const Config& now, const Config& next) {
   return now.groups.size() == next.groups.size() &&
          std::all_of(next.groups.begin(), next.groups.end(), [&](const Group& group) {
            const Group* const former = find_group(now, group.name);
-           return former && same_for_housekeeper(*former, group);
+           return former && !any(changed_keys(*former, group), config::replaces_housekeeper);
          });
-}
-
-bool same_for_housekeeper(Config now, const Config& next) {
-  if (!same_groups_for_housekeeper(now, next) || now.stalled != next.stalled) return false;
-  now.supervisor.start_deadline = next.supervisor.start_deadline;
-  now.supervisor.subworker_timeout = next.supervisor.subworker_timeout;
-  return same_for_everybody(std::move(now), next);
 }
 
 bool uses_one_of(const Config& config, const std::set<std::string>& executables) {
@@ -104,19 +77,17 @@ bool same_listening(const Config& now, const Config& next) {
 
 std::vector<config::SectionAndKey> fixed_keys_changed(const Config& now, const Config& next) {
   std::vector<config::SectionAndKey> keys;
-  if (now.database.url != next.database.url) keys.emplace_back("database", "url");
-  if (now.supervisor.name != next.supervisor.name) keys.emplace_back("supervisor", "name");
-  if (now.status.socket != next.status.socket) keys.emplace_back("status", "socket");
-  if (now.status.mode != next.status.mode) keys.emplace_back("status", "mode");
-  if (now.status.group != next.status.group) keys.emplace_back("status", "group");
-  if (now.supervisor.heartbeat_interval != next.supervisor.heartbeat_interval ||
-      now.supervisor.fence_after != next.supervisor.fence_after ||
-      now.supervisor.stalled_after != next.supervisor.stalled_after) {
-    // All three or none: each is right only together with the others.
-    keys.emplace_back("supervisor", "heartbeat_interval");
-    keys.emplace_back("supervisor", "fence_after");
-    keys.emplace_back("supervisor", "stalled_after");
+  bool times = false;
+  for (const auto& rule : changed_keys(now, next)) {
+    if (rule.reload != config::Reload::restart) continue;
+    const bool is_time = rule.section == "supervisor" && rule.key != "name";
+    if (!is_time) keys.emplace_back(rule.section, rule.key);
+    times |= is_time;
   }
+  // All three or none: each is right only together with the others.
+  if (times)
+    for (const char* key : {"heartbeat_interval", "fence_after", "stalled_after"})
+      keys.emplace_back("supervisor", key);
   return keys;
 }
 
@@ -129,12 +100,14 @@ Change compare(const Config& now, const Config& next, const std::set<std::string
   for (const Group& group : next.groups) compare_group(find_group(now, group.name), group, replaced, change);
   for (const Group& group : now.groups)
     if (!find_group(next, group.name)) change.words.push_back(fmt::format("group {} is gone", group.name));
-  change.everybody = !same_for_everybody(now, next);
+  const auto changed = changed_keys(now, next);
+  change.everybody = any(changed, config::replaces_sub_workers);
   if (change.everybody) change.words.push_back("all sub-workers are replaced one by one");
   change.listening = !same_listening(now, next);
   change.log_levels = now.log.level != next.log.level || now.log.levels != next.log.levels;
   if (change.log_levels) change.words.push_back("log levels");
-  change.housekeeper = !same_for_housekeeper(now, next) || uses_one_of(next, replaced);
+  change.housekeeper = any(changed, config::replaces_housekeeper) ||
+                       !same_groups_for_housekeeper(now, next) || uses_one_of(next, replaced);
   if (change.words.empty() && now != next) change.words.push_back("what the supervisor itself obeys");
   return change;
 }

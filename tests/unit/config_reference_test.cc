@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "config/reload.h"
 #include "config_fixture.h"
 
 namespace postpone::config {
@@ -115,6 +116,37 @@ TEST_F(ReferenceTest, TheGuideListsTheSameKeysWithTheSameDefaults) {
     EXPECT_GT(line.size(), listed.back().size() + 10) << "says what it is: " << line;
   }
   EXPECT_EQ(listed, wanted);
+}
+
+// The last column of the guide's list, and the keys that the head of the reference names.
+TEST_F(ReferenceTest, GuideAndReferenceSayWhatAReloadDoesWithEachKey) {
+  std::vector<std::string> wanted;
+  std::set<std::string> fixed;
+  for (const KeyRule& rule : key_rules()) {
+    const std::string key = std::string(rule.section) + "." + std::string(rule.key);
+    wanted.push_back(key + ": " + std::string(to_string(rule.reload)));
+    if (rule.reload == Reload::restart) fixed.insert(key);
+  }
+  std::vector<std::string> listed;
+  const std::string guide = read_source_file("docs/configuration.md");
+  std::istringstream list(guide.substr(guide.find("\n## All keys\n")));
+  for (std::string line; std::getline(list, line);) {
+    if (!line.starts_with("| `")) continue;
+    const auto column = line.rfind(" | ", line.size() - 3) + 3;
+    listed.push_back(line.substr(3, line.find('`', 3) - 3) + ": " +
+                     line.substr(column, line.size() - 2 - column));
+  }
+  EXPECT_EQ(listed, wanted);
+
+  const std::string reference = read_source_file("config/reference.toml");
+  const auto from = reference.find("# A reload ");
+  std::set<std::string> named;
+  std::istringstream words(reference.substr(from, reference.find("keep their values", from) - from));
+  for (std::string word; words >> word;) {
+    while (word.ends_with(',') || word.ends_with(':')) word.pop_back();
+    if (word.find('.') != std::string::npos) named.insert(word);
+  }
+  EXPECT_EQ(named, fixed);
 }
 
 TEST_F(ReferenceTest, ShowsTheDefaults) {

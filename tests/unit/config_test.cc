@@ -1,8 +1,13 @@
 #include "config/config.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
+#include <fstream>
 #include <limits>
+#include <system_error>
+#include <thread>
 
 #include "config/nearest.h"
 #include "config_fixture.h"
@@ -163,6 +168,31 @@ TEST_F(ConfigTest, DirectoriesOfSocketAndLogAreThere) {
                           "7:8: \"file\" in [log]: " + directory_.path("tasks") + " is no directory"));
   // A service manager makes them when it starts what needs them.
   EXPECT_THAT(problems_of("[status]\nsocket = \"/run/no/such/s\"\n"), IsEmpty());
+  for (const char* file : {"/var/log/postpone/no-such/log", "/var/lib/postpone/no-such/log"})
+    EXPECT_THAT(problems_of("[log]\nfile = \"" + std::string(file) + "\"\n"), IsEmpty());
+}
+
+// Its lines would be appended there.
+TEST_F(ConfigTest, TheLogIsNoFileThatIsNeededForSomethingElse) {
+  const std::string tasks = directory_.path("tasks");
+  EXPECT_THAT(problems_of("[log]\nfile = \"tasks\"\n"),
+              ElementsAre("5:8: \"file\" in [log]: " + tasks + " is the task executable of group \"kitchen\""));
+  for (const std::string end : {"", ".lock"})
+    EXPECT_THAT(problems_of("[status]\nsocket = \"s\"\n[log]\nfile = \"s" + end + "\"\n"),
+                ElementsAre(HasSubstr("is the status socket or its lock")));
+  const std::string text = "[log]\nfile = \"k.toml\"\n[[group]]\nname = \"k\"\nexecutable = \"tasks\"\n";
+  const std::string path = directory_.write("k.toml", text);
+  EXPECT_THAT(lines(load(path)), ElementsAre("2:8: \"file\" in [log]: " + path + " is this configuration"));
+  EXPECT_THAT(lines(parse(text, directory_.path(), Files::trust)), IsEmpty());
+}
+
+TEST_F(ConfigTest, IsReadFromAPipeToo) {
+  const std::string pipe = directory_.path("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::thread writer([&] { std::ofstream(pipe) << "[log]\n"; });
+  EXPECT_EQ(read_text(pipe), "[log]\n");
+  writer.join();
+  EXPECT_THROW(read_text("/dev/zero"), std::system_error);
 }
 
 TEST_F(ConfigTest, AUserIsOneOfThisHost) {
@@ -170,6 +200,19 @@ TEST_F(ConfigTest, AUserIsOneOfThisHost) {
               IsEmpty());
   EXPECT_THAT(lines(parse_text("[[group]]\nname = \"k\"\nexecutable = \"tasks\"\nuser = \"no such user\"\n")),
               ElementsAre("4:8: \"user\" in [[group]]: there is no user \"no such user\" on this host"));
+}
+
+// Out of descriptors here; in real life a directory service that is not up yet.
+TEST_F(ConfigTest, AUserThatCannotBeLookedUpIsNotWrong) {
+  const std::string text =
+      "[status]\ngroup = \"daemon\"\n[[group]]\nname = \"k\"\nexecutable = \"tasks\"\nuser = \"daemon\"\n";
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit none{0, before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  const ParseResult result = parse_text(text);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_THAT(lines(result), IsEmpty());
 }
 
 TEST_F(ConfigTest, PathsHaveNoDotsThatSayNothing) {
@@ -187,6 +230,55 @@ TEST_F(ConfigTest, AKeyOfTooManyPartsIsRefusedBeforeItIsRead) {
   EXPECT_THAT(problems_of("environment = { A = \"" + std::string(500, '.') + "\" } # " +
                           std::string(500, '.') + "\n"),
               IsEmpty());
+}
+
+TEST_F(ConfigTest, WhatStandsInStringsAndCommentsHasNoParts) {
+  const std::string dots(500, '.');
+  for (const std::string& value :
+       {"[\"\"\"\n" + dots + "\n" + dots + "\"\"\"]", "['''\n" + dots + "\n''']",
+        "[\"" + dots + "\\\"" + dots + "\"]", "['" + dots + "\\', '" + dots + "']",
+        "[\n# " + dots + "\n\"a\"]", "[\"\"\"a\"\"\"\"\", \"" + dots + "\", \"\"\"\"\"\", '" + dots + "']"})
+    EXPECT_THAT(problems_of("arguments = " + value + "\n"), IsEmpty()) << value;
+  std::string numbers;
+  for (int i = 0; i < 200; ++i) numbers += "1.5, ";
+  EXPECT_THAT(problems_of("arguments = [" + numbers + "]\n"),
+              testing::Contains(HasSubstr("expected a string")));
+}
+
+// Where a string ends decides what the parser makes of the rest.
+TEST_F(ConfigTest, AKeyOfTooManyPartsIsSeenBehindAnyString) {
+  std::string dots = "a";
+  for (int i = 0; i < 400'000; ++i) dots += ".a";
+  for (const std::string before : {"y = \"\"\"\nz\"\"\"", "y = '''\nz'''", "y = \"\"\"z\"\"\"\"\"",
+                                   "y = \"\"", "y = '\\'", "y = \"\\\"\"", "y = \"\"\"\\\"\"\"\"",
+                                   "y = \"\"\"\"\"\"\"", "y = \"\"\"# \\\"\"\"\"\"", "y = ''''''"})
+    EXPECT_THAT(lines(parse_text("x = {" + before + ", " + dots + " = 1}\n")),
+                ElementsAre(HasSubstr("not valid: a key of so many parts")))
+        << before;
+  EXPECT_THAT(lines(parse_text("# \"\"\"\n# '\nx = 1 # \"\n" + dots + " = 1\n")),
+              ElementsAre(HasSubstr("4:1: not valid: a key of so many parts")));
+}
+
+TEST_F(ConfigTest, WhatIsNestedTooDeeplyIsRefusedBeforeItIsRead) {
+  std::string tables = "x = ";
+  for (int i = 0; i < 100'000; ++i) tables += "{a = ";
+  for (const std::string& text :
+       {"x = " + std::string(100'000, '['), tables, "x = [\n" + std::string(100'000, '[')})
+    EXPECT_THAT(lines(parse_text(text)),
+                ElementsAre(HasSubstr("not valid: arrays or tables inside of so many others")));
+  // The most of both, which the parser's stack holds.
+  std::string parts = "a";
+  for (int i = 1; i < 64; ++i) parts += ".a";
+  std::string deepest = "[" + parts + "]\n" + parts + " = ";
+  for (int i = 0; i < 16; ++i) deepest += "{" + parts + " = ";
+  EXPECT_THAT(lines(parse_text(deepest + "1" + std::string(16, '}') + "\n")),
+              testing::Contains(HasSubstr("unknown section \"a\"")));
+}
+
+TEST_F(ConfigTest, ATextThatIsNoConfigurationBySizeIsNotRead) {
+  EXPECT_THAT(lines(parse_text(std::string((1 << 20) + 1, '\n'))),
+              ElementsAre(HasSubstr("larger than 1 MiB")));
+  EXPECT_THAT(problems_of(std::string(1 << 19, '\n')), IsEmpty());
 }
 
 TEST_F(ConfigTest, AFileModeIsOctalDigitsInQuotes) {
@@ -563,7 +655,7 @@ TEST_F(ConfigTest, SaysWhyAFileCannotBeRead) {
   const std::string missing = directory_.path("missing.toml");
   EXPECT_EQ(complaint(missing), missing + ": cannot be read: No such file or directory");
   EXPECT_EQ(complaint(directory_.path()), directory_.path() + ": cannot be read: Is a directory");
-  EXPECT_THAT(complaint("/dev/zero"), HasSubstr("larger than 4 MiB"));
+  EXPECT_THAT(complaint("/dev/zero"), HasSubstr("larger than 1 MiB"));
 }
 
 TEST(Problems, AreWrittenAsCompilersDo) {
@@ -574,10 +666,9 @@ TEST(Problems, AreWrittenAsCompilersDo) {
 TEST(OverridesTest, GoBeforeTheFile) {
   Config config;
   config.database.url = "dbname=file";
-  apply({.database_url = "dbname=flag", .log_level = "debug", .polling_interval = 100ms}, config);
+  apply({.database_url = "dbname=flag", .log_level = "debug"}, config);
   EXPECT_EQ(config.database.url, "dbname=flag");
   EXPECT_EQ(config.log.level, "debug");
-  EXPECT_EQ(config.supervisor.polling_interval, 100ms);
 }
 
 TEST(OverridesTest, ThatSayNothingChangeNothing) {
@@ -585,7 +676,7 @@ TEST(OverridesTest, ThatSayNothingChangeNothing) {
   config.database.url = "dbname=file";
   const Config before = config;
   apply({}, config);
-  apply({.database_url = "", .log_level = {}, .polling_interval = {}}, config);
+  apply({.database_url = "", .log_level = {}}, config);
   EXPECT_EQ(config, before);
 }
 
