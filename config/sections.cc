@@ -129,7 +129,7 @@ const Schema<Group>& group_schema() {
               required(key("name", Reload::group, &Group::name, group_name)),
               required(key("executable", Reload::group_and_housekeeper, &Group::executable, executable)),
               key("arguments", Reload::group_and_housekeeper, &Group::arguments, list(text)),
-              key("user", Reload::group, &Group::user, system_user),
+              key("user", Reload::group_and_housekeeper, &Group::user, system_user),
               key("environment", Reload::group_and_housekeeper, &Group::environment, environment),
               key("queues", Reload::group_and_housekeeper, &Group::queues, queue_names),
               key("count", Reload::at_once, &Group::count, integer(1, kMaxSubworkersPerGroup)),

@@ -92,7 +92,7 @@ Faults faults_of(const ConfigurationFile& file, const config::Config& config) {
 
 Reading read_configuration(const ConfigurationFile& file, std::string text, config::Files files) {
   Reading reading;
-  const auto parsed = config::parse(text, file.directory, files);
+  const auto parsed = config::parse(text, file.directory, files, file.path);
   for (const config::Problem& problem : parsed.problems)
     reading.faults.push_back(config::to_string(problem, file.path));
   if (!parsed.config) {

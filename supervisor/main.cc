@@ -66,7 +66,7 @@ void prepare_process() {
 // then. The text is read once: what is checked here is what the sub-workers get, whatever happens to the file
 // meanwhile. Throws std::system_error.
 std::optional<Configuration> begin(const ConfigurationFile& file) {
-  auto reading = postpone::supervisor::read_configuration(file, postpone::sys::read_whole_file(file.path));
+  auto reading = postpone::supervisor::read_configuration(file, postpone::config::read_text(file.path));
   for (const std::string& fault : reading.faults) std::fprintf(stderr, "%s\n", fault.c_str());
   if (!reading.configuration) return std::nullopt;
   postpone::sys::init_log({.role = "supervisor", .may_wait = false},

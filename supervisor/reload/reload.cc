@@ -71,7 +71,7 @@ void Reload::begin() {
   spdlog::info("reading {} again", file_.path);
   handlers_.on_begin();
   try {
-    Reading reading = read_configuration(file_, sys::read_regular_file(file_.path));
+    Reading reading = read_configuration(file_, sys::read_regular_file(file_.path, config::kMaxFileBytes));
     for (const std::string& fault : reading.faults) spdlog::error("{}", fault);
     if (!reading.configuration) return end(false, reading.reason);
     check(std::move(*reading.configuration));
