@@ -33,8 +33,13 @@ ExitCode apply(const Invocation& invocation) {
   const std::vector<std::string> applied = as_schema_failure([&] { return sql::apply_schema(options); });
   for (const std::string& migration : applied) std::cout << "applied " << migration << '\n';
   const sql::SchemaReport report = sql::check_schema(options);
-  if (applied.empty())
+  if (report.state == sql::SchemaReport::State::newer_but_open) {
+    std::cout << "left as it is: version " << report.installed_version
+              << " is installed, newer than this program's " << report.current_version
+              << ", which may run on it\n";
+  } else if (applied.empty()) {
     std::cout << "nothing to do: version " << report.installed_version << " is installed\n";
+  }
   std::cout << "database " << printable(report.where) << ", schema " << printable(report.schema) << '\n';
   return ExitCode::done;
 }
@@ -52,6 +57,8 @@ const char* describe(sql::SchemaReport::State state) {
       return "current";
     case State::newer:
       return "newer than this program";
+    case State::newer_but_open:
+      return "newer than this program, which may run on it";
     case State::damaged:
       return "damaged";
     case State::wrong_encoding:
@@ -77,9 +84,11 @@ ExitCode check(const Invocation& invocation) {
             << " in schema " << report.schema << ", PostgreSQL " << report.server_version << '\n'
             << "database   " << printable(report.where) << '\n';
   for (const std::string& object : report.missing) std::cout << "missing    " << object << '\n';
+  for (const std::string& object : report.differing) std::cout << "differs    " << object << '\n';
+  for (const std::string& object : report.leftover) std::cout << "leftover   " << object << '\n';
   std::cout << "roles      " << roles_of(report) << '\n';
-  if (report.state == sql::SchemaReport::State::current) return ExitCode::done;
-  throw Failure(ExitCode::schema, sql::explain(report));
+  if (const std::string wrong = sql::explain(report); !wrong.empty()) throw Failure(ExitCode::schema, wrong);
+  return ExitCode::done;
 }
 
 ExitCode make_roles(const Invocation& invocation, bool print_only) {
@@ -88,10 +97,7 @@ ExitCode make_roles(const Invocation& invocation, bool print_only) {
     return ExitCode::done;
   }
   const sql::ConnectOptions options = reachable(invocation);
-  const sql::SchemaReport report = as_schema_failure([&] { return sql::check_schema(options); });
-  if (report.state != sql::SchemaReport::State::current)
-    throw Failure(ExitCode::schema, sql::explain(report));
-  as_schema_failure([&] { sql::apply_roles(options); });
+  const sql::SchemaReport report = as_schema_failure([&] { return sql::apply_roles(options); });
   std::cout << "postpone_worker, postpone_client, postpone_operator and postpone_monitor have what they need "
                "in schema "
             << report.schema << " of database " << printable(report.where)
@@ -117,7 +123,8 @@ void add_schema_commands(CLI::App& app, Invocation& invocation) {
       ->final_callback([&] { invocation.run = [&] { return apply(invocation); }; });
   schema
       ->add_subcommand("check",
-                       "Tell what is installed and what is missing; exit code 5 unless it is current")
+                       "Show what is installed, what is missing and what differs; exit code 5 unless this "
+                       "program can run on it")
       ->final_callback([&] { invocation.run = [&] { return check(invocation); }; });
   CLI::App* roles = schema->add_subcommand(
       "roles",

@@ -14,18 +14,20 @@ if(CMAKE_SCRIPT_MODE_FILE)
     get_filename_component(name ${file} NAME_WE)
     string(REGEX MATCH "^0*([1-9][0-9]*)_" number ${name})
     set(version ${CMAKE_MATCH_1})
+    file(STRINGS ${file} first_line LIMIT_COUNT 1)
+    if(NOT first_line MATCHES "^-- Oldest program: ([0-9]+)$" OR CMAKE_MATCH_1 GREATER version)
+      message(FATAL_ERROR "${file} must begin with a line \"-- Oldest program: N\", N at most ${version}: "
+                          "sql/migrations/0001_tables.sql says what that means")
+    endif()
+    set(oldest_program ${CMAKE_MATCH_1})
     read_literal(${file} literal)
-    string(APPEND list "      {${version}, \"${name}\", ${literal}},\n")
+    string(APPEND list "      {${version}, \"${name}\", ${oldest_program}, ${literal}},\n")
   endforeach()
   set(functions "")
-  set(all_functions "")
   foreach(file IN LISTS FUNCTIONS)
-    file(READ ${file} text)
-    string(APPEND all_functions "${text}")
     read_literal(${file} literal)
     string(APPEND functions "      ${literal}\n")
   endforeach()
-  string(MD5 digest "${all_functions}")
   read_literal(${PRIVILEGES} privileges)
   read_literal(${ROLES} roles)
   read_literal(${OBJECTS_QUERY} query)
@@ -44,10 +46,6 @@ ${list}  };
 std::string_view functions() {
   return
 ${functions}      \"\";
-}
-
-std::string_view functions_digest() {
-  return \"${digest}\";
 }
 
 std::string_view privileges() {

@@ -10,17 +10,14 @@ namespace postpone::sql {
 // sql/objects.sql: lists what stands in the schema $1, one description a row.
 std::string_view objects_query();
 
-// sql/functions/: every function and trigger, one body each, in any order. Run after the migrations.
+// sql/functions/: every function and trigger, one body each, in any order, with {schema} in the place of the
+// schema's name. sql/functions.h reads them.
 std::string_view functions();
-
-// Changes whenever one of those files does. Stands in the database as the comment of postpone_migrations, so
-// that a program finds out when the functions there are not its own.
-std::string_view functions_digest();
 
 // sql/privileges.sql: run after the migrations, each time.
 std::string_view privileges();
 
-// sql/roles.sql: run after those, where it was run before, and when somebody asks for it.
+// sql/roles.sql: `schema roles` runs it, and from then on every `schema apply`, after privileges.sql.
 std::string_view roles();
 
 // sql/objects.txt: what that gives for a complete schema, one description a line.

@@ -27,11 +27,13 @@ FROM (
     FROM tables JOIN pg_constraint ON conrelid = tables.oid
     WHERE contype = 'f'
     UNION ALL
-    SELECT 'trigger ' || tgname || ' on ' || relname
+    SELECT 'trigger ' || tgname || ' on ' || relname || ': '
+           || coalesce(substring(pg_get_triggerdef(pg_trigger.oid, true)
+                                 FROM '^CREATE (?:CONSTRAINT )?TRIGGER (?:"(?:[^"]|"")*"|\S+) (.*)'), '')
     FROM tables JOIN pg_trigger ON tgrelid = tables.oid
     WHERE NOT tgisinternal AND tgenabled <> 'D'
     UNION ALL
-    SELECT 'function ' || proname || '(' || pg_get_function_identity_arguments(pg_proc.oid) || ') returns '
+    SELECT 'function ' || proname || '(' || pg_get_function_arguments(pg_proc.oid) || ') returns '
            || pg_get_function_result(pg_proc.oid)
     FROM pg_proc
     WHERE pronamespace = quote_ident($1)::regnamespace AND proname ~ '^(procrastinate|postpone)_'

@@ -9,19 +9,20 @@
 
 -- Jobs that nobody else holds go to `doing`, leased to this worker. To run jobs is for those who may register workers: who
 -- may change jobs otherwise (postpone_operator) has the privileges that the UPDATE needs, too.
-CREATE OR REPLACE FUNCTION postpone_start_jobs(job_ids bigint[], p_worker_id bigint) RETURNS SETOF procrastinate_jobs
+CREATE OR REPLACE FUNCTION {schema}.postpone_start_jobs(job_ids bigint[], p_worker_id bigint)
+RETURNS SETOF {schema}.procrastinate_jobs
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 BEGIN
-    IF NOT has_table_privilege('procrastinate_workers'::regclass, 'INSERT') THEN
+    IF NOT has_table_privilege('{schema}.procrastinate_workers'::regclass, 'INSERT') THEN
         RAISE EXCEPTION 'permission denied to run jobs: that takes INSERT on procrastinate_workers'
             USING ERRCODE = 'insufficient_privilege';
     END IF;
     RETURN QUERY
     WITH started AS (
-        UPDATE procrastinate_jobs AS job SET status = 'doing', worker_id = p_worker_id
+        UPDATE {schema}.procrastinate_jobs AS job SET status = 'doing', worker_id = p_worker_id
         WHERE job.id = ANY (job_ids)
         RETURNING job.*
     )
@@ -30,9 +31,10 @@ END
 $$;
 
 -- The one selection of jobs to run: up to max_jobs that wait in these queues (null or empty: in any), are due, are not
--- passed over (by id, or by task), and are not held by others, by priority, then id. Of a lock, at most the first that waits, whatever
--- its queue or schedule, and only while none of that lock is running. Their rows are locked. job_ids is null for none.
-CREATE OR REPLACE FUNCTION postpone_find_jobs(
+-- passed over (by id, or by task), and are not held by others, by priority, then id. Of a lock, at most the first that
+-- waits, whatever its queue or schedule, and only while none of that lock is running. The rows found are locked.
+-- job_ids is null for none.
+CREATE OR REPLACE FUNCTION {schema}.postpone_find_jobs(
     target_queue_names varchar[], max_jobs integer, passed_over bigint[], passed_over_tasks text[],
     OUT job_ids bigint[], OUT with_lock boolean)
 LANGUAGE plpgsql
@@ -45,7 +47,7 @@ BEGIN
     SELECT array_agg(candidate.id), bool_or(candidate.lock IS NOT NULL) INTO job_ids, with_lock
     FROM (
         SELECT job.id, job.lock
-        FROM procrastinate_jobs AS job
+        FROM {schema}.procrastinate_jobs AS job
         WHERE job.status = 'todo'
           -- array_position, not ANY: no index on queue_name may tempt the planner.
           AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
@@ -54,9 +56,9 @@ BEGIN
           AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
           AND CASE WHEN job.lock IS NULL THEN true ELSE
               -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
-              (SELECT running.id FROM procrastinate_jobs AS running
+              (SELECT running.id FROM {schema}.procrastinate_jobs AS running
                WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
-              AND (SELECT elder.id FROM procrastinate_jobs AS elder
+              AND (SELECT elder.id FROM {schema}.procrastinate_jobs AS elder
                    WHERE elder.status = 'todo' AND elder.lock = job.lock
                    ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
               END
@@ -76,10 +78,10 @@ $$;
 --
 -- A transaction that keeps its snapshot (REPEATABLE READ) may not take a job that changed since: it finds nothing.
 -- Only such a one pays for the subtransaction in which it learns that; `may_fail` tells that it runs in one already.
-CREATE OR REPLACE FUNCTION postpone_take_jobs(
+CREATE OR REPLACE FUNCTION {schema}.postpone_take_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
     passed_over_tasks text[] DEFAULT NULL, may_fail boolean DEFAULT false)
-RETURNS SETOF procrastinate_jobs
+RETURNS SETOF {schema}.procrastinate_jobs
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
@@ -91,7 +93,7 @@ DECLARE
 BEGIN
     IF NOT may_fail AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         BEGIN
-            RETURN QUERY SELECT * FROM postpone_take_jobs(
+            RETURN QUERY SELECT * FROM {schema}.postpone_take_jobs(
                 target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, may_fail => true);
         EXCEPTION WHEN serialization_failure THEN
             NULL;
@@ -103,24 +105,24 @@ BEGIN
     -- end.
     FOR round IN 1 .. 10 LOOP
         SELECT job_ids, with_lock INTO found_ids, found_lock
-        FROM postpone_find_jobs(target_queue_names, max_jobs, passed_over, passed_over_tasks);
+        FROM {schema}.postpone_find_jobs(target_queue_names, max_jobs, passed_over, passed_over_tasks);
         IF found_ids IS NULL THEN
             RETURN;
         ELSIF NOT found_lock THEN
             -- Nothing can collide: no need to pay for a subtransaction.
-            RETURN QUERY SELECT * FROM postpone_start_jobs(found_ids, p_worker_id);
+            RETURN QUERY SELECT * FROM {schema}.postpone_start_jobs(found_ids, p_worker_id);
             RETURN;
         END IF;
         BEGIN
-            RETURN QUERY SELECT * FROM postpone_start_jobs(found_ids, p_worker_id);
+            RETURN QUERY SELECT * FROM {schema}.postpone_start_jobs(found_ids, p_worker_id);
             RETURN;
         EXCEPTION WHEN unique_violation THEN
             GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
             IF violated <> 'procrastinate_jobs_lock_idx_v1' THEN
                 RAISE;
             END IF;
-            PERFORM postpone_announce_jobs(queue_name, min(id), count(*), false, false)
-            FROM procrastinate_jobs
+            PERFORM {schema}.postpone_announce_jobs(queue_name, min(id), count(*), false, false)
+            FROM {schema}.procrastinate_jobs
             WHERE id = ANY (found_ids) AND lock IS NOT NULL
             GROUP BY queue_name;
         END;
@@ -129,13 +131,13 @@ END
 $$;
 
 -- Python's fetch. Always one row, all null when there is nothing: clients do not expect an empty result.
-CREATE OR REPLACE FUNCTION procrastinate_fetch_job_v2(target_queue_names varchar[], p_worker_id bigint)
-RETURNS procrastinate_jobs
+CREATE OR REPLACE FUNCTION {schema}.procrastinate_fetch_job_v2(target_queue_names varchar[], p_worker_id bigint)
+RETURNS {schema}.procrastinate_jobs
 LANGUAGE plpgsql AS $$
 DECLARE
-    found_job procrastinate_jobs;
+    found_job {schema}.procrastinate_jobs;
 BEGIN
-    SELECT * INTO found_job FROM postpone_take_jobs(target_queue_names, p_worker_id, 1);
+    SELECT * INTO found_job FROM {schema}.postpone_take_jobs(target_queue_names, p_worker_id, 1);
     RETURN found_job;
 END
 $$;
@@ -145,10 +147,10 @@ $$;
 -- that was retried by hand, or by Python, keeps its worker, and may be fetched by the same one again.
 --
 -- The constraint's name is what tells a lost lease from any other violation of a foreign key.
-CREATE OR REPLACE FUNCTION postpone_hold_worker(p_worker_id bigint) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.postpone_hold_worker(p_worker_id bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM procrastinate_workers WHERE id = p_worker_id FOR KEY SHARE;
+    PERFORM FROM {schema}.procrastinate_workers WHERE id = p_worker_id FOR KEY SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no worker %', p_worker_id
             USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'procrastinate_jobs_worker_id_fkey';
@@ -159,7 +161,7 @@ $$;
 -- Our fetch. `more` tells, on every row, whether it is worth it to wake somebody: another job is due, and does not
 -- wait for one of these. It may be wrong about locks of others, and looks only so far: to be exact would cost
 -- another fetch. passed_over, passed_over_tasks: jobs that are left alone (see postpone_fetch_around).
-CREATE OR REPLACE FUNCTION postpone_fetch_jobs(
+CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
     passed_over_tasks text[] DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
@@ -171,19 +173,19 @@ AS $$
 #variable_conflict use_column
 DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
-    taken procrastinate_jobs[];
+    taken {schema}.procrastinate_jobs[];
     is_more boolean := false;
 BEGIN
-    PERFORM postpone_hold_worker(p_worker_id);
+    PERFORM {schema}.postpone_hold_worker(p_worker_id);
     taken := ARRAY(
         SELECT job
-        FROM postpone_take_jobs(target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks) AS job);
+        FROM {schema}.postpone_take_jobs(target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks) AS job);
     -- Fewer than asked for: the walk came to its end.
     IF cardinality(taken) = coalesce(max_jobs, 1) THEN
         is_more := EXISTS (
             SELECT FROM (
                 SELECT job.lock
-                FROM procrastinate_jobs AS job
+                FROM {schema}.procrastinate_jobs AS job
                 WHERE job.status = 'todo'
                   AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
                   AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
@@ -201,7 +203,7 @@ $$;
 
 -- Is an error of this state one that waiting mends, or that somebody caused on purpose, and no fault of the data? The
 -- connection, a conflict with others, resources, an operator. The same list as remedy_for() in sql/error.cc.
-CREATE OR REPLACE FUNCTION postpone_is_passing(state text) RETURNS boolean
+CREATE OR REPLACE FUNCTION {schema}.postpone_is_passing(state text) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
     SELECT left(state, 2) IN ('08', '53', '58')
         OR state IN ('40001', '40P01', '55P03', '57014', '57P01', '57P02', '57P03', '57P05', '25P03', '25006')
@@ -214,7 +216,7 @@ $$;
 -- refused, all of that task are passed over: there may be thousands.
 --
 -- A conflict counts as a refusal here: the caller has met it several times before.
-CREATE OR REPLACE FUNCTION postpone_fetch_around(
+CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_around(
     target_queue_names varchar[], p_worker_id bigint, passed_over bigint[], passed_over_tasks text[] DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
                args jsonb, scheduled_at timestamptz, attempts integer, more boolean, refused_because text)
@@ -228,10 +230,10 @@ DECLARE
     violated text;
     refusal text;
 BEGIN
-    PERFORM postpone_hold_worker(p_worker_id);
+    PERFORM {schema}.postpone_hold_worker(p_worker_id);
     FOR round IN 1 .. 1000 LOOP
         found_ids := (SELECT job_ids
-                      FROM postpone_find_jobs(target_queue_names, 1, passed_over, passed_over_tasks));
+                      FROM {schema}.postpone_find_jobs(target_queue_names, 1, passed_over, passed_over_tasks));
         EXIT WHEN found_ids IS NULL;
         passed_over := passed_over || found_ids;
         violated := NULL;
@@ -241,11 +243,11 @@ BEGIN
             RETURN QUERY
             SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
                    job.scheduled_at, job.attempts, true, NULL::text
-            FROM postpone_start_jobs(found_ids, p_worker_id) AS job;
+            FROM {schema}.postpone_start_jobs(found_ids, p_worker_id) AS job;
             EXIT;
         EXCEPTION WHEN OTHERS OR assert_failure THEN
             GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
-            IF postpone_is_passing(sqlstate) AND left(sqlstate, 2) NOT IN ('40', '55') THEN
+            IF {schema}.postpone_is_passing(sqlstate) AND left(sqlstate, 2) NOT IN ('40', '55') THEN
                 RAISE;
             END IF;
             refusal := format('%s (SQLSTATE %s)', sqlerrm, sqlstate);
@@ -258,17 +260,17 @@ BEGIN
         RETURN QUERY
         SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
                job.scheduled_at, job.attempts, true, refusal
-        FROM procrastinate_jobs AS job
+        FROM {schema}.procrastinate_jobs AS job
         WHERE job.id = ANY (found_ids);
-        refused_task := (SELECT job.task_name FROM procrastinate_jobs AS job WHERE job.id = ANY (found_ids));
+        refused_task := (SELECT job.task_name FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (found_ids));
         refused_tasks := refused_tasks || refused_task;
         IF cardinality(array_positions(refused_tasks, refused_task)) >= 20 THEN
             passed_over_tasks := passed_over_tasks || refused_task;
         END IF;
     END LOOP;
     -- As postpone_take_jobs: these stay locked until we commit, invisible to those who were told of them.
-    PERFORM postpone_announce_jobs(job.queue_name, min(job.id), count(*), false, false)
-    FROM procrastinate_jobs AS job
+    PERFORM {schema}.postpone_announce_jobs(job.queue_name, min(job.id), count(*), false, false)
+    FROM {schema}.procrastinate_jobs AS job
     WHERE job.id = ANY (collided_ids)
     GROUP BY job.queue_name;
 END

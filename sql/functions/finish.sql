@@ -2,14 +2,14 @@
 -- pinned as in fetch.sql.
 
 -- The number of the attempt that comes after so many; it stays at the greatest that the column holds.
-CREATE OR REPLACE FUNCTION postpone_next_attempt(attempts integer) RETURNS integer
+CREATE OR REPLACE FUNCTION {schema}.postpone_next_attempt(attempts integer) RETURNS integer
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN attempts < 2147483647 THEN attempts + 1 ELSE attempts END
 $$;
 
 -- Removes the jobs of these outcomes that were to be deleted and have ended by them. One that a foreign key of the
 -- application holds stays, with a warning: that it has ended is recorded all the same.
-CREATE OR REPLACE FUNCTION postpone_delete_ended_jobs(p_worker_id bigint, outcomes jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.postpone_delete_ended_jobs(p_worker_id bigint, outcomes jsonb) RETURNS void
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
@@ -18,23 +18,23 @@ AS $$
 DECLARE
     outcome jsonb;
 BEGIN
-    DELETE FROM procrastinate_jobs AS job
+    DELETE FROM {schema}.procrastinate_jobs AS job
     USING jsonb_to_recordset(outcomes)
-        AS outcome (job_id bigint, attempt integer, action postpone_action, delete_job boolean),
-        postpone_attempts AS ended
+        AS outcome (job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean),
+        {schema}.postpone_attempts AS ended
     WHERE outcome.delete_job AND outcome.action IN ('succeed', 'fail', 'abort')
       AND ended.job_id = outcome.job_id AND ended.attempt = outcome.attempt AND ended.worker_id = p_worker_id
       AND job.id = outcome.job_id AND job.attempts = outcome.attempt
       AND job.status IN ('succeeded', 'failed', 'aborted');
 EXCEPTION WHEN OTHERS OR assert_failure THEN
-    IF postpone_is_passing(sqlstate) THEN
+    IF {schema}.postpone_is_passing(sqlstate) THEN
         RAISE;
     ELSIF jsonb_array_length(outcomes) = 1 THEN
         RAISE WARNING 'job % has ended, but its row cannot be deleted and stays: %', outcomes -> 0 ->> 'job_id', sqlerrm
             USING ERRCODE = '01P0J';
     ELSE
         FOR outcome IN SELECT value FROM jsonb_array_elements(outcomes) LOOP
-            PERFORM postpone_delete_ended_jobs(p_worker_id, jsonb_build_array(outcome));
+            PERFORM {schema}.postpone_delete_ended_jobs(p_worker_id, jsonb_build_array(outcome));
         END LOOP;
     END IF;
 END
@@ -43,8 +43,8 @@ $$;
 -- Applies outcomes (see postpone_finish_jobs) as one set, and says what became of each, in their order. Only jobs
 -- that this worker holds, in the attempt that the outcome speaks of, are touched. A job that goes back to waiting
 -- may violate the queueing lock's unique index: that is for the caller.
-CREATE OR REPLACE FUNCTION postpone_apply_outcomes(p_worker_id bigint, outcomes jsonb)
-RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+CREATE OR REPLACE FUNCTION {schema}.postpone_apply_outcomes(p_worker_id bigint, outcomes jsonb)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
@@ -56,12 +56,12 @@ BEGIN
     WITH outcome AS MATERIALIZED (
         SELECT *
         FROM ROWS FROM (jsonb_to_recordset(outcomes) AS (
-            job_id bigint, attempt integer, action postpone_action, delete_job boolean, retry_in double precision,
-            new_priority integer, new_queue varchar, new_lock text, cause postpone_cause, exception_type text,
+            job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean, retry_in double precision,
+            new_priority integer, new_queue varchar, new_lock text, cause {schema}.postpone_cause, exception_type text,
             message text, signal integer, exit_status integer, stderr_tail text, run_time double precision,
             cpu_time double precision, max_rss bigint, superseded_by bigint)) WITH ORDINALITY
     ), decided AS (
-        UPDATE procrastinate_jobs AS job
+        UPDATE {schema}.procrastinate_jobs AS job
         SET status = CASE outcome.action
                 WHEN 'succeed' THEN 'succeeded'
                 WHEN 'fail' THEN 'failed'
@@ -69,10 +69,11 @@ BEGIN
                 -- Somebody wants it to stop: it does not wait again.
                 WHEN 'retry' THEN CASE WHEN job.abort_requested THEN 'failed' ELSE 'todo' END
                 WHEN 'release' THEN CASE WHEN job.abort_requested THEN 'cancelled' ELSE 'todo' END
-            END::procrastinate_job_status,
-            attempts = CASE outcome.action WHEN 'release' THEN job.attempts ELSE postpone_next_attempt(job.attempts) END,
+            END::{schema}.procrastinate_job_status,
+            attempts = CASE outcome.action WHEN 'release' THEN job.attempts
+                                           ELSE {schema}.postpone_next_attempt(job.attempts) END,
             scheduled_at = CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested
-                THEN now() + postpone_seconds(coalesce(outcome.retry_in, 0)) ELSE job.scheduled_at END,
+                THEN now() + {schema}.postpone_seconds(coalesce(outcome.retry_in, 0)) ELSE job.scheduled_at END,
             priority = coalesce(
                 CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested THEN outcome.new_priority END,
                 job.priority),
@@ -86,21 +87,23 @@ BEGIN
             -- Cleared, so that the end of the lease finds only what is left to rescue.
             worker_id = NULL
         FROM outcome
-        WHERE job.id = outcome.job_id AND postpone_next_attempt(job.attempts) = outcome.attempt
+        WHERE job.id = outcome.job_id AND {schema}.postpone_next_attempt(job.attempts) = outcome.attempt
           -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since
           -- the table was vacuumed, has left an entry.
           AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
         RETURNING outcome.ordinality, job.id, job.status
     ), kept AS (
-        INSERT INTO postpone_attempts (
+        INSERT INTO {schema}.postpone_attempts (
             job_id, attempt, cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time,
             max_rss, worker_id, worker_name, superseded_by)
         SELECT outcome.job_id, outcome.attempt,
                coalesce(outcome.cause, CASE outcome.action
-                   WHEN 'succeed' THEN 'succeeded' WHEN 'abort' THEN 'aborted' ELSE 'exception' END::postpone_cause),
+                   WHEN 'succeed' THEN 'succeeded'
+                   WHEN 'abort' THEN 'aborted'
+                   ELSE 'exception' END::{schema}.postpone_cause),
                outcome.exception_type, outcome.message, outcome.signal, outcome.exit_status, outcome.stderr_tail,
                outcome.run_time, outcome.cpu_time, outcome.max_rss, p_worker_id,
-               (SELECT name FROM postpone_workers WHERE worker_id = p_worker_id), outcome.superseded_by
+               (SELECT name FROM {schema}.postpone_workers WHERE worker_id = p_worker_id), outcome.superseded_by
         FROM outcome JOIN decided USING (ordinality)
         WHERE outcome.action <> 'release'
         -- The same number again: somebody has set `attempts` back by hand. The later word counts.
@@ -116,7 +119,7 @@ BEGIN
                WHEN decided.id IS NOT NULL AND outcome.superseded_by IS NOT NULL THEN 'superseded'
                WHEN decided.id IS NOT NULL THEN 'recorded'
                WHEN outcome.action <> 'release' AND EXISTS (
-                   SELECT FROM postpone_attempts AS known
+                   SELECT FROM {schema}.postpone_attempts AS known
                    WHERE known.job_id = outcome.job_id AND known.attempt = outcome.attempt
                      AND known.worker_id = p_worker_id
                      -- A rescue notes the same lease: what it decided is not what this outcome says.
@@ -126,23 +129,24 @@ BEGIN
                ELSE 'gone'
            END,
            CASE WHEN decided.id IS NOT NULL THEN outcome.superseded_by END,
-           coalesce(decided.status, (SELECT job.status FROM procrastinate_jobs AS job WHERE job.id = outcome.job_id))
+           coalesce(decided.status, (SELECT job.status FROM {schema}.procrastinate_jobs AS job
+                                     WHERE job.id = outcome.job_id))
     FROM outcome LEFT JOIN decided USING (ordinality)
     ORDER BY outcome.ordinality;
 
     IF outcomes @? '$[*] ? (@.delete_job == true)' THEN
-        PERFORM postpone_delete_ended_jobs(p_worker_id, outcomes);
+        PERFORM {schema}.postpone_delete_ended_jobs(p_worker_id, outcomes);
     END IF;
 END
 $$;
 
 -- The jobs that a handler deferred. One whose queueing lock is taken is left out: the waiting job stands for it.
-CREATE OR REPLACE FUNCTION postpone_defer_followers(defers jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.postpone_defer_followers(defers jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
+    INSERT INTO {schema}.procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
     SELECT coalesce(queue, 'default'), task, coalesce(priority, 0), lock, queueing_lock, coalesce(args, '{}'),
-           CASE WHEN delay > 0 THEN now() + postpone_seconds(delay) END
+           CASE WHEN delay > 0 THEN now() + {schema}.postpone_seconds(delay) END
     FROM jsonb_to_recordset(defers) AS job (
         task varchar, args jsonb, queue varchar, priority integer, lock text, queueing_lock text,
         delay double precision)
@@ -151,19 +155,19 @@ END
 $$;
 
 -- The job that waits under the queueing lock of this one.
-CREATE OR REPLACE FUNCTION postpone_waiting_instead_of(p_job_id bigint) RETURNS bigint
+CREATE OR REPLACE FUNCTION {schema}.postpone_waiting_instead_of(p_job_id bigint) RETURNS bigint
 LANGUAGE plpgsql AS $$
 BEGIN
     RETURN (SELECT waiting.id
-            FROM procrastinate_jobs AS job
-            JOIN procrastinate_jobs AS waiting
+            FROM {schema}.procrastinate_jobs AS job
+            JOIN {schema}.procrastinate_jobs AS waiting
                 ON waiting.queueing_lock = job.queueing_lock AND waiting.status = 'todo'
             WHERE job.id = p_job_id);
 END
 $$;
 
 -- Under REPEATABLE READ the job that holds the queueing lock may stay invisible: the transaction is to be tried again.
-CREATE OR REPLACE FUNCTION postpone_refuse_to_wait(p_job_id bigint) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.postpone_refuse_to_wait(p_job_id bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'job % cannot go back to waiting: who holds its queueing lock is not visible', p_job_id
@@ -175,8 +179,8 @@ $$;
 -- one has under the same queueing lock, or for jobs that the database refuses. The unique index is the only check,
 -- so there is no gap between check and act; the waiting job is looked up afterwards, and may have left by then: try
 -- again.
-CREATE OR REPLACE FUNCTION postpone_apply_outcome(p_worker_id bigint, outcome jsonb)
-RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+CREATE OR REPLACE FUNCTION {schema}.postpone_apply_outcome(p_worker_id bigint, outcome jsonb)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql AS $$
 DECLARE
     violated text;
@@ -186,16 +190,16 @@ BEGIN
     FOR round IN 1 .. 10 LOOP
         BEGIN
             SELECT * INTO job_id, disposition, by_job_id, status
-            FROM postpone_apply_outcomes(p_worker_id, jsonb_build_array(outcome));
+            FROM {schema}.postpone_apply_outcomes(p_worker_id, jsonb_build_array(outcome));
             IF disposition = 'recorded' AND status = 'succeeded' AND outcome ? 'defers' THEN
                 at_followers := true;
-                PERFORM postpone_defer_followers(outcome -> 'defers');
+                PERFORM {schema}.postpone_defer_followers(outcome -> 'defers');
             END IF;
             RETURN NEXT;
             RETURN;
         EXCEPTION WHEN OTHERS OR assert_failure THEN
             GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
-            IF postpone_is_passing(sqlstate) THEN
+            IF {schema}.postpone_is_passing(sqlstate) THEN
                 RAISE;
             ELSIF at_followers THEN
                 -- A success whose deferred jobs cannot be stored is none.
@@ -204,7 +208,7 @@ BEGIN
                     'action', 'fail', 'cause', 'exception',
                     'message', format('the jobs it deferred were refused: %s (SQLSTATE %s)', sqlerrm, sqlstate));
             ELSIF violated = 'procrastinate_jobs_queueing_lock_idx_v1' THEN
-                waiting_id := postpone_waiting_instead_of((outcome ->> 'job_id')::bigint);
+                waiting_id := {schema}.postpone_waiting_instead_of((outcome ->> 'job_id')::bigint);
                 IF waiting_id IS NOT NULL THEN
                     outcome := outcome - ARRAY['retry_in', 'new_priority', 'new_queue', 'new_lock', 'delete_job']
                         || jsonb_build_object(
@@ -216,7 +220,7 @@ BEGIN
             END IF;
         END;
     END LOOP;
-    PERFORM postpone_refuse_to_wait((outcome ->> 'job_id')::bigint);
+    PERFORM {schema}.postpone_refuse_to_wait((outcome ->> 'job_id')::bigint);
 END
 $$;
 
@@ -230,8 +234,8 @@ $$;
 --
 -- A worker whose lease has ended deletes nothing: its jobs were decided by a rescue, perhaps as failed, and an outcome
 -- that comes late knows nothing of that.
-CREATE OR REPLACE FUNCTION postpone_finish_jobs(p_worker_id bigint, outcomes jsonb)
-RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+CREATE OR REPLACE FUNCTION {schema}.postpone_finish_jobs(p_worker_id bigint, outcomes jsonb)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql AS $$
 DECLARE
     outcome jsonb;
@@ -242,33 +246,33 @@ BEGIN
     IF outcomes IS NULL OR outcomes = '[]' THEN
         RETURN;
     END IF;
-    PERFORM FROM procrastinate_workers WHERE id = p_worker_id FOR KEY SHARE;
+    PERFORM FROM {schema}.procrastinate_workers WHERE id = p_worker_id FOR KEY SHARE;
     IF NOT FOUND THEN
         outcomes := (SELECT jsonb_agg(value - 'delete_job' ORDER BY ordinality)
                      FROM jsonb_array_elements(outcomes) WITH ORDINALITY);
     END IF;
 
     IF NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release" || exists (@.defers[*]))' THEN
-        RETURN QUERY SELECT * FROM postpone_apply_outcomes(p_worker_id, outcomes);
+        RETURN QUERY SELECT * FROM {schema}.postpone_apply_outcomes(p_worker_id, outcomes);
         RETURN;
     END IF;
     IF NOT outcomes @? '$[*].defers[*]' THEN
         BEGIN
-            RETURN QUERY SELECT * FROM postpone_apply_outcomes(p_worker_id, outcomes);
+            RETURN QUERY SELECT * FROM {schema}.postpone_apply_outcomes(p_worker_id, outcomes);
             RETURN;
         EXCEPTION WHEN unique_violation THEN
             NULL;  -- One of them collides: one by one.
         END;
     END IF;
     FOR outcome IN SELECT value FROM jsonb_array_elements(outcomes) LOOP
-        RETURN QUERY SELECT * FROM postpone_apply_outcome(p_worker_id, outcome);
+        RETURN QUERY SELECT * FROM {schema}.postpone_apply_outcome(p_worker_id, outcome);
     END LOOP;
 END
 $$;
 
 -- Python's finish. It keeps worker_id.
-CREATE OR REPLACE FUNCTION procrastinate_finish_job_v1(
-    job_id bigint, end_status procrastinate_job_status, delete_job boolean)
+CREATE OR REPLACE FUNCTION {schema}.procrastinate_finish_job_v1(
+    job_id bigint, end_status {schema}.procrastinate_job_status, delete_job boolean)
 RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -278,11 +282,11 @@ BEGIN
             end_status, job_id;
     END IF;
     IF delete_job THEN
-        DELETE FROM procrastinate_jobs WHERE id = job_id AND status IN ('todo', 'doing');
+        DELETE FROM {schema}.procrastinate_jobs WHERE id = job_id AND status IN ('todo', 'doing');
     ELSE
-        UPDATE procrastinate_jobs
+        UPDATE {schema}.procrastinate_jobs
         SET status = end_status, abort_requested = false,
-            attempts = CASE WHEN status = 'doing' THEN postpone_next_attempt(attempts) ELSE attempts END
+            attempts = CASE WHEN status = 'doing' THEN {schema}.postpone_next_attempt(attempts) ELSE attempts END
         WHERE id = job_id AND status IN ('todo', 'doing');
     END IF;
     IF NOT FOUND THEN

@@ -22,16 +22,16 @@ BEGIN
     FOR foreign_trigger IN
         SELECT tgname
         FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-        WHERE tgrelid = 'procrastinate_jobs'::regclass AND NOT tgisinternal AND starts_with(proname, 'procrastinate_')
+        WHERE tgrelid = '{schema}.procrastinate_jobs'::regclass AND NOT tgisinternal AND starts_with(proname, 'procrastinate_')
     LOOP
-        EXECUTE format('DROP TRIGGER %I ON procrastinate_jobs', foreign_trigger);
+        EXECUTE format('DROP TRIGGER %I ON %s', foreign_trigger, '{schema}.procrastinate_jobs'::regclass);
     END LOOP;
 END
 $$;
 
 -- Sends a payload to whoever serves this queue. A channel's name has at most 63 bytes, of which the prefix takes
 -- 23: listeners for queues with longer names listen for any queue.
-CREATE OR REPLACE FUNCTION postpone_notify(queue_name varchar, payload text) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.postpone_notify(queue_name varchar, payload text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     IF octet_length(queue_name) <= 40 THEN
@@ -41,12 +41,12 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION postpone_announce_jobs(
+CREATE OR REPLACE FUNCTION {schema}.postpone_announce_jobs(
     queue_name varchar, first_job_id bigint, due_count bigint, scheduled boolean, freed_lock boolean)
 RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM postpone_notify(queue_name, json_strip_nulls(json_build_object(
+    PERFORM {schema}.postpone_notify(queue_name, json_strip_nulls(json_build_object(
         'type', 'job_inserted', 'job_id', first_job_id, 'queue', queue_name, 'count', due_count,
         'scheduled', nullif(scheduled, false), 'freed_lock', nullif(freed_lock, false)))::text);
 END
@@ -54,7 +54,7 @@ $$;
 
 -- The jobs that may run next, for locks that have just become free: the first that waits of each, if none is
 -- running.
-CREATE OR REPLACE FUNCTION postpone_successors(locks text[])
+CREATE OR REPLACE FUNCTION {schema}.postpone_successors(locks text[])
 RETURNS TABLE (id bigint, queue_name varchar, scheduled_at timestamptz)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -64,19 +64,20 @@ BEGIN
     FROM unnest(locks) AS freed (lock)
     CROSS JOIN LATERAL (
         SELECT job.id, job.queue_name, job.scheduled_at
-        FROM procrastinate_jobs AS job
+        FROM {schema}.procrastinate_jobs AS job
         WHERE job.status = 'todo' AND job.lock = freed.lock
         ORDER BY job.priority DESC, job.id
         LIMIT 1
     ) AS successor
-    WHERE NOT EXISTS (SELECT FROM procrastinate_jobs AS running
+    WHERE NOT EXISTS (SELECT FROM {schema}.procrastinate_jobs AS running
                       WHERE running.status = 'doing' AND running.lock = freed.lock);
 END
 $$;
 
 -- The event that a change of status writes; null for none.
-CREATE OR REPLACE FUNCTION postpone_status_event(before procrastinate_job_status, after procrastinate_job_status)
-RETURNS procrastinate_job_event_type
+CREATE OR REPLACE FUNCTION {schema}.postpone_status_event(
+    before {schema}.procrastinate_job_status, after {schema}.procrastinate_job_status)
+RETURNS {schema}.procrastinate_job_event_type
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     RETURN CASE
@@ -91,24 +92,24 @@ END
 $$;
 
 -- Is this lease, or was it a moment ago, that of a worker of Postpone?
-CREATE OR REPLACE FUNCTION postpone_is_ours(p_worker_id bigint) RETURNS boolean
+CREATE OR REPLACE FUNCTION {schema}.postpone_is_ours(p_worker_id bigint) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN EXISTS (SELECT FROM postpone_workers WHERE worker_id = p_worker_id);
+    RETURN EXISTS (SELECT FROM {schema}.postpone_workers WHERE worker_id = p_worker_id);
 END
 $$;
 
-CREATE OR REPLACE FUNCTION postpone_jobs_inserted() RETURNS trigger
+CREATE OR REPLACE FUNCTION {schema}.postpone_jobs_inserted() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO procrastinate_events (job_id, type, at)
+    INSERT INTO {schema}.procrastinate_events (job_id, type, at)
     SELECT job.id, event.type, event.at
     FROM created AS job
-    CROSS JOIN LATERAL (VALUES ('deferred'::procrastinate_job_event_type, now()), ('scheduled', job.scheduled_at))
+    CROSS JOIN LATERAL (VALUES ('deferred'::{schema}.procrastinate_job_event_type, now()), ('scheduled', job.scheduled_at))
         AS event (type, at)
     WHERE job.status = 'todo' AND event.at IS NOT NULL;
 
-    PERFORM postpone_announce_jobs(
+    PERFORM {schema}.postpone_announce_jobs(
         queue_name, min(id), count(*) FILTER (WHERE scheduled_at IS NULL OR scheduled_at <= clock_timestamp()),
         bool_or(scheduled_at > clock_timestamp()), false)
     FROM created
@@ -118,7 +119,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION postpone_jobs_updated() RETURNS trigger
+CREATE OR REPLACE FUNCTION {schema}.postpone_jobs_updated() RETURNS trigger
 LANGUAGE plpgsql
 SET enable_nestloop = off SET jit = off
 AS $$
@@ -131,7 +132,7 @@ BEGIN
     -- Most statements start or finish a job without a lock: for them this one query is all.
     WITH change AS MATERIALIZED (
         SELECT id, after.scheduled_at, before.lock,
-               postpone_status_event(before.status, after.status) AS event,
+               {schema}.postpone_status_event(before.status, after.status) AS event,
                after.status = 'todo' AND after.scheduled_at IS NOT NULL
                    AND (before.status, before.scheduled_at) IS DISTINCT FROM (after.status, after.scheduled_at)
                    AS is_scheduled,
@@ -140,9 +141,9 @@ BEGIN
                before.status = 'doing' AND before.worker_id IS NOT NULL
                    AND (after.status <> 'doing' OR after.worker_id IS DISTINCT FROM before.worker_id)
                    AND NOT (after.status <> 'doing' AND after.worker_id IS NULL
-                            AND (after.attempts = postpone_next_attempt(before.attempts)
+                            AND (after.attempts = {schema}.postpone_next_attempt(before.attempts)
                                  OR after.status = 'todo' AND after.attempts = before.attempts))
-                   AND (after.status = 'doing' OR postpone_is_ours(before.worker_id))
+                   AND (after.status = 'doing' OR {schema}.postpone_is_ours(before.worker_id))
                    AS is_taken,
                after.status = 'todo'
                    AND (before.status, before.queue_name, before.priority, before.lock, before.scheduled_at)
@@ -155,13 +156,13 @@ BEGIN
                    AS frees_lock
         FROM before JOIN after USING (id)
     ), logged AS (
-        INSERT INTO procrastinate_events (job_id, type, at)
+        INSERT INTO {schema}.procrastinate_events (job_id, type, at)
         SELECT change.id, event.type, event.at
         FROM change
         CROSS JOIN LATERAL (
             VALUES (change.event, now()),
-                   (CASE WHEN is_scheduled THEN 'scheduled'::procrastinate_job_event_type END, change.scheduled_at),
-                   (CASE WHEN is_to_abort THEN 'abort_requested'::procrastinate_job_event_type END, now())
+                   (CASE WHEN is_scheduled THEN 'scheduled'::{schema}.procrastinate_job_event_type END, change.scheduled_at),
+                   (CASE WHEN is_to_abort THEN 'abort_requested'::{schema}.procrastinate_job_event_type END, now())
         ) AS event (type, at)
         WHERE event.type IS NOT NULL
     )
@@ -171,25 +172,25 @@ BEGIN
     FROM change;
 
     IF ready_ids IS NOT NULL OR freed_locks IS NOT NULL THEN
-        PERFORM postpone_announce_jobs(
+        PERFORM {schema}.postpone_announce_jobs(
             queue_name, min(id),
             count(DISTINCT id) FILTER (WHERE scheduled_at IS NULL OR scheduled_at <= clock_timestamp()),
             bool_or(scheduled_at > clock_timestamp()), bool_or(is_successor))
         FROM (SELECT id, queue_name, scheduled_at, false AS is_successor
               FROM after JOIN unnest(ready_ids) AS ready (id) USING (id)
               UNION ALL
-              SELECT id, queue_name, scheduled_at, true FROM postpone_successors(freed_locks)) AS job
+              SELECT id, queue_name, scheduled_at, true FROM {schema}.postpone_successors(freed_locks)) AS job
         GROUP BY queue_name;
     END IF;
 
     IF aborts THEN
-        PERFORM postpone_notify(
+        PERFORM {schema}.postpone_notify(
             after.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', id)::text)
         FROM before JOIN after USING (id)
         WHERE after.status = 'doing' AND after.abort_requested AND NOT before.abort_requested;
     END IF;
     IF taken_ids IS NOT NULL THEN
-        PERFORM postpone_notify(
+        PERFORM {schema}.postpone_notify(
             before.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', id)::text)
         FROM before JOIN unnest(taken_ids) AS taken (id) USING (id);
     END IF;
@@ -197,7 +198,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION postpone_jobs_deleted() RETURNS trigger
+CREATE OR REPLACE FUNCTION {schema}.postpone_jobs_deleted() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
     freed_locks text[];
@@ -207,26 +208,26 @@ BEGIN
     WHERE lock IS NOT NULL AND status IN ('todo', 'doing');
 
     IF freed_locks IS NOT NULL THEN
-        PERFORM postpone_announce_jobs(
+        PERFORM {schema}.postpone_announce_jobs(
             queue_name, min(id), count(*) FILTER (WHERE scheduled_at IS NULL OR scheduled_at <= clock_timestamp()),
             bool_or(scheduled_at > clock_timestamp()), true)
-        FROM postpone_successors(freed_locks)
+        FROM {schema}.postpone_successors(freed_locks)
         GROUP BY queue_name;
     END IF;
-    PERFORM postpone_notify(
+    PERFORM {schema}.postpone_notify(
         deleted.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', deleted.id)::text)
     FROM deleted
-    WHERE deleted.status = 'doing' AND postpone_is_ours(deleted.worker_id);
+    WHERE deleted.status = 'doing' AND {schema}.postpone_is_ours(deleted.worker_id);
     RETURN NULL;
 END
 $$;
 
-CREATE OR REPLACE TRIGGER postpone_jobs_inserted AFTER INSERT ON procrastinate_jobs
+CREATE OR REPLACE TRIGGER postpone_jobs_inserted AFTER INSERT ON {schema}.procrastinate_jobs
     REFERENCING NEW TABLE AS created
-    FOR EACH STATEMENT EXECUTE FUNCTION postpone_jobs_inserted();
-CREATE OR REPLACE TRIGGER postpone_jobs_updated AFTER UPDATE ON procrastinate_jobs
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.postpone_jobs_inserted();
+CREATE OR REPLACE TRIGGER postpone_jobs_updated AFTER UPDATE ON {schema}.procrastinate_jobs
     REFERENCING OLD TABLE AS before NEW TABLE AS after
-    FOR EACH STATEMENT EXECUTE FUNCTION postpone_jobs_updated();
-CREATE OR REPLACE TRIGGER postpone_jobs_deleted AFTER DELETE ON procrastinate_jobs
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.postpone_jobs_updated();
+CREATE OR REPLACE TRIGGER postpone_jobs_deleted AFTER DELETE ON {schema}.procrastinate_jobs
     REFERENCING OLD TABLE AS deleted
-    FOR EACH STATEMENT EXECUTE FUNCTION postpone_jobs_deleted();
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.postpone_jobs_deleted();

@@ -1,10 +1,11 @@
 -- Retry and cancel: what people and Python's workers do with a job from the outside.
 
 -- The end of a running job from the outside: failed, and its attempt counted.
-CREATE OR REPLACE FUNCTION postpone_fail_running_job(p_job_id bigint) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.postpone_fail_running_job(p_job_id bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE procrastinate_jobs SET status = 'failed', attempts = postpone_next_attempt(attempts), abort_requested = false
+    UPDATE {schema}.procrastinate_jobs
+    SET status = 'failed', attempts = {schema}.postpone_next_attempt(attempts), abort_requested = false
     WHERE id = p_job_id;
 END
 $$;
@@ -12,18 +13,18 @@ $$;
 -- Makes a job that is in one of these states wait again; it keeps worker_id, which the next fetch replaces. A
 -- running job that was to be aborted fails instead. So does one whose place another job has taken under the same
 -- queueing lock; a job that had ended before stays as it is then. Never a unique violation.
-CREATE OR REPLACE FUNCTION postpone_requeue_job(
-    p_job_id bigint, from_statuses procrastinate_job_status[], retry_at timestamptz, new_priority integer,
+CREATE OR REPLACE FUNCTION {schema}.postpone_requeue_job(
+    p_job_id bigint, from_statuses {schema}.procrastinate_job_status[], retry_at timestamptz, new_priority integer,
     new_queue_name varchar, new_lock text)
-RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    before procrastinate_jobs;
+    before {schema}.procrastinate_jobs;
     violated text;
     waiting_id bigint;
 BEGIN
-    SELECT * INTO before FROM procrastinate_jobs AS job
+    SELECT * INTO before FROM {schema}.procrastinate_jobs AS job
     WHERE job.id = p_job_id AND job.status = ANY (from_statuses)
     FOR NO KEY UPDATE;
     IF NOT FOUND AND from_statuses = '{doing}' THEN
@@ -32,17 +33,17 @@ BEGIN
         RAISE 'Job was not found or has an invalid status to retry (job id: %)', p_job_id;
     END IF;
     IF before.status = 'doing' AND before.abort_requested THEN
-        PERFORM postpone_fail_running_job(p_job_id);
-        RETURN QUERY SELECT p_job_id, 'recorded', NULL::bigint, 'failed'::procrastinate_job_status;
+        PERFORM {schema}.postpone_fail_running_job(p_job_id);
+        RETURN QUERY SELECT p_job_id, 'recorded', NULL::bigint, 'failed'::{schema}.procrastinate_job_status;
         RETURN;
     END IF;
 
     FOR round IN 1 .. 10 LOOP
         BEGIN
             RETURN QUERY
-            UPDATE procrastinate_jobs AS job
+            UPDATE {schema}.procrastinate_jobs AS job
             SET status = 'todo',
-                attempts = CASE WHEN job.status IN ('doing', 'failed') THEN postpone_next_attempt(job.attempts)
+                attempts = CASE WHEN job.status IN ('doing', 'failed') THEN {schema}.postpone_next_attempt(job.attempts)
                                 ELSE job.attempts END,
                 scheduled_at = retry_at,
                 priority = coalesce(new_priority, job.priority),
@@ -57,19 +58,19 @@ BEGIN
             IF violated <> 'procrastinate_jobs_queueing_lock_idx_v1' THEN
                 RAISE;
             END IF;
-            waiting_id := postpone_waiting_instead_of(p_job_id);
+            waiting_id := {schema}.postpone_waiting_instead_of(p_job_id);
         END;
         EXIT WHEN waiting_id IS NOT NULL;
     END LOOP;
     IF waiting_id IS NULL THEN
-        PERFORM postpone_refuse_to_wait(p_job_id);
+        PERFORM {schema}.postpone_refuse_to_wait(p_job_id);
     END IF;
 
     IF before.status = 'doing' THEN
-        PERFORM postpone_fail_running_job(p_job_id);
-        INSERT INTO postpone_attempts AS known (job_id, attempt, cause, message, worker_id, superseded_by)
-        VALUES (p_job_id, postpone_next_attempt(before.attempts), 'superseded', 'superseded by job ' || waiting_id, before.worker_id,
-                waiting_id)
+        PERFORM {schema}.postpone_fail_running_job(p_job_id);
+        INSERT INTO {schema}.postpone_attempts AS known (job_id, attempt, cause, message, worker_id, superseded_by)
+        VALUES (p_job_id, {schema}.postpone_next_attempt(before.attempts), 'superseded',
+                'superseded by job ' || waiting_id, before.worker_id, waiting_id)
         ON CONFLICT ON CONSTRAINT postpone_attempts_pkey DO UPDATE
         SET (cause, message, superseded_by) = (excluded.cause, excluded.message, excluded.superseded_by);
         before.status := 'failed';
@@ -79,50 +80,50 @@ END
 $$;
 
 -- For people: whatever has ended without success runs again, and the answer tells what came of it.
-CREATE OR REPLACE FUNCTION postpone_retry_job(
+CREATE OR REPLACE FUNCTION {schema}.postpone_retry_job(
     p_job_id bigint, retry_at timestamptz DEFAULT NULL, new_priority integer DEFAULT NULL,
     new_queue_name text DEFAULT NULL, new_lock text DEFAULT NULL)
-RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN QUERY SELECT * FROM postpone_requeue_job(
+    RETURN QUERY SELECT * FROM {schema}.postpone_requeue_job(
         p_job_id, '{doing,failed,cancelled,aborted}', retry_at, new_priority, new_queue_name, new_lock);
 END
 $$;
 
-CREATE OR REPLACE FUNCTION procrastinate_retry_job_v1(
+CREATE OR REPLACE FUNCTION {schema}.procrastinate_retry_job_v1(
     job_id bigint, retry_at timestamptz, new_priority integer, new_queue_name varchar, new_lock varchar)
 RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM postpone_requeue_job(job_id, '{doing}', retry_at, new_priority, new_queue_name, new_lock);
+    PERFORM {schema}.postpone_requeue_job(job_id, '{doing}', retry_at, new_priority, new_queue_name, new_lock);
 END
 $$;
 
-CREATE OR REPLACE FUNCTION procrastinate_retry_job_v2(
+CREATE OR REPLACE FUNCTION {schema}.procrastinate_retry_job_v2(
     job_id bigint, retry_at timestamptz, new_priority integer, new_queue_name varchar, new_lock varchar)
 RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM postpone_requeue_job(job_id, '{doing,failed}', retry_at, new_priority, new_queue_name, new_lock);
+    PERFORM {schema}.postpone_requeue_job(job_id, '{doing,failed}', retry_at, new_priority, new_queue_name, new_lock);
 END
 $$;
 
 -- The id when the job was cancelled (or deleted), or asked to stop; null when neither applies.
-CREATE OR REPLACE FUNCTION procrastinate_cancel_job_v1(job_id bigint, abort boolean, delete_job boolean)
+CREATE OR REPLACE FUNCTION {schema}.procrastinate_cancel_job_v1(job_id bigint, abort boolean, delete_job boolean)
 RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     found_id bigint;
 BEGIN
     IF delete_job THEN
-        DELETE FROM procrastinate_jobs WHERE id = job_id AND status = 'todo' RETURNING id INTO found_id;
+        DELETE FROM {schema}.procrastinate_jobs WHERE id = job_id AND status = 'todo' RETURNING id INTO found_id;
     ELSE
-        UPDATE procrastinate_jobs SET status = 'cancelled' WHERE id = job_id AND status = 'todo'
+        UPDATE {schema}.procrastinate_jobs SET status = 'cancelled' WHERE id = job_id AND status = 'todo'
         RETURNING id INTO found_id;
     END IF;
     IF found_id IS NULL AND abort THEN
-        UPDATE procrastinate_jobs SET abort_requested = true WHERE id = job_id AND status = 'doing'
+        UPDATE {schema}.procrastinate_jobs SET abort_requested = true WHERE id = job_id AND status = 'doing'
         RETURNING id INTO found_id;
     END IF;
     RETURN found_id;

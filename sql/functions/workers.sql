@@ -1,67 +1,68 @@
 -- Workers: leases and heartbeats; and when to look again.
 
 -- So many seconds, as an interval that can be added to any moment of the present: at most a hundred years either way.
-CREATE OR REPLACE FUNCTION postpone_seconds(amount double precision) RETURNS interval
+CREATE OR REPLACE FUNCTION {schema}.postpone_seconds(amount double precision) RETURNS interval
 LANGUAGE sql IMMUTABLE AS $$
     SELECT make_interval(secs => CASE WHEN amount > 3155760000 THEN 3155760000
                                       WHEN amount < -3155760000 THEN -3155760000
                                       ELSE amount END)
 $$;
 
-CREATE OR REPLACE FUNCTION procrastinate_register_worker_v1() RETURNS TABLE (worker_id bigint)
+CREATE OR REPLACE FUNCTION {schema}.procrastinate_register_worker_v1() RETURNS TABLE (worker_id bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN QUERY INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id;
+    RETURN QUERY INSERT INTO {schema}.procrastinate_workers DEFAULT VALUES RETURNING id;
 END
 $$;
 
 -- The plan of the foreign key's action is pinned with it: that must not walk through all jobs.
-CREATE OR REPLACE FUNCTION procrastinate_unregister_worker_v1(worker_id bigint) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.procrastinate_unregister_worker_v1(worker_id bigint) RETURNS void
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
-    DELETE FROM procrastinate_workers WHERE id = worker_id;
+    DELETE FROM {schema}.procrastinate_workers WHERE id = worker_id;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION procrastinate_update_heartbeat_v1(worker_id bigint) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.procrastinate_update_heartbeat_v1(worker_id bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = worker_id;
+    UPDATE {schema}.procrastinate_workers SET last_heartbeat = now() WHERE id = worker_id;
 END
 $$;
 
 -- Python's leases only. Ours end by postpone_rescue_worker, which decides the jobs of the dead in the same transaction;
 -- and each Python worker calls this with a limit of its own, which knows nothing of how long ours may be silent.
 -- Locked in the order of ids, as by postpone_heartbeat: two that hold several leases must not wait for each other.
-CREATE OR REPLACE FUNCTION procrastinate_prune_stalled_workers_v1(seconds_since_heartbeat float)
+CREATE OR REPLACE FUNCTION {schema}.procrastinate_prune_stalled_workers_v1(seconds_since_heartbeat float)
 RETURNS TABLE (worker_id bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY
     WITH silent AS MATERIALIZED (
         SELECT worker.id
-        FROM procrastinate_workers AS worker
-        WHERE worker.last_heartbeat < now() - postpone_seconds(seconds_since_heartbeat)
-          AND NOT EXISTS (SELECT FROM postpone_workers AS ours WHERE ours.worker_id = worker.id)
+        FROM {schema}.procrastinate_workers AS worker
+        WHERE worker.last_heartbeat < now() - {schema}.postpone_seconds(seconds_since_heartbeat)
+          AND NOT EXISTS (SELECT FROM {schema}.postpone_workers AS ours WHERE ours.worker_id = worker.id)
         ORDER BY worker.id
         FOR UPDATE
     )
-    DELETE FROM procrastinate_workers AS worker USING silent
+    DELETE FROM {schema}.procrastinate_workers AS worker USING silent
     WHERE worker.id = silent.id
     RETURNING worker.id;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION postpone_register_worker(supervisor text, host text, name text, pid integer) RETURNS bigint
+CREATE OR REPLACE FUNCTION {schema}.postpone_register_worker(supervisor text, host text, name text, pid integer)
+RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     new_id bigint;
 BEGIN
-    INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id INTO new_id;
-    INSERT INTO postpone_workers (worker_id, supervisor, host, name, pid)
+    INSERT INTO {schema}.procrastinate_workers DEFAULT VALUES RETURNING id INTO new_id;
+    INSERT INTO {schema}.postpone_workers (worker_id, supervisor, host, name, pid)
     VALUES (new_id, supervisor, host, name, pid);
     RETURN new_id;
 END
@@ -69,15 +70,15 @@ $$;
 
 -- Heartbeats of all workers of a supervisor; those that got one. A row that somebody has locked is passed over: one lock
 -- must not keep the others from being heard. Of those that are left out, some may exist all the same.
-CREATE OR REPLACE FUNCTION postpone_store_heartbeats(worker_ids bigint[]) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION {schema}.postpone_store_heartbeats(worker_ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql AS $$
 DECLARE
     stored bigint[];
 BEGIN
     WITH unlocked AS MATERIALIZED (
-        SELECT id FROM procrastinate_workers WHERE id = ANY (worker_ids) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+        SELECT id FROM {schema}.procrastinate_workers WHERE id = ANY (worker_ids) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
     ), beaten AS (
-        UPDATE procrastinate_workers AS worker SET last_heartbeat = now()
+        UPDATE {schema}.procrastinate_workers AS worker SET last_heartbeat = now()
         FROM unlocked
         WHERE worker.id = unlocked.id
         RETURNING worker.id
@@ -89,43 +90,43 @@ $$;
 
 -- The same for families that were started by the first release and go on: it takes whoever is left out for gone, so it
 -- waits for every lock.
-CREATE OR REPLACE FUNCTION postpone_heartbeat(worker_ids bigint[]) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION {schema}.postpone_heartbeat(worker_ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM procrastinate_workers WHERE id = ANY (worker_ids) ORDER BY id FOR NO KEY UPDATE;
-    RETURN postpone_store_heartbeats(worker_ids);
+    PERFORM FROM {schema}.procrastinate_workers WHERE id = ANY (worker_ids) ORDER BY id FOR NO KEY UPDATE;
+    RETURN {schema}.postpone_store_heartbeats(worker_ids);
 END
 $$;
 
 -- Workers that have been silent for so many seconds: ours, or Python's too.
-CREATE OR REPLACE FUNCTION postpone_stalled_workers(silent_for double precision, include_foreign boolean)
+CREATE OR REPLACE FUNCTION {schema}.postpone_stalled_workers(silent_for double precision, include_foreign boolean)
 RETURNS SETOF bigint
 LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY
     SELECT worker.id
-    FROM procrastinate_workers AS worker
-    WHERE worker.last_heartbeat < now() - postpone_seconds(silent_for)
-      AND (include_foreign OR EXISTS (SELECT FROM postpone_workers WHERE worker_id = worker.id))
+    FROM {schema}.procrastinate_workers AS worker
+    WHERE worker.last_heartbeat < now() - {schema}.postpone_seconds(silent_for)
+      AND (include_foreign OR EXISTS (SELECT FROM {schema}.postpone_workers WHERE worker_id = worker.id))
     ORDER BY worker.id;
 END
 $$;
 
 -- The earliest time after `after` (null: after now) at which waiting jobs become due, and their queues. A job at
 -- 'infinity' never is. due_in is at most 24 days, so that it fits into any timer: whoever waits looks again then.
-CREATE OR REPLACE FUNCTION postpone_next_due(after timestamptz)
+CREATE OR REPLACE FUNCTION {schema}.postpone_next_due(after timestamptz)
 RETURNS TABLE (due_at timestamptz, due_in double precision, queue_names text[])
 LANGUAGE plpgsql AS $$
 BEGIN
     after := coalesce(after, clock_timestamp());
     SELECT scheduled_at INTO due_at
-    FROM procrastinate_jobs
+    FROM {schema}.procrastinate_jobs
     WHERE status = 'todo' AND scheduled_at > after AND scheduled_at < 'infinity'
     ORDER BY scheduled_at
     LIMIT 1;
     IF FOUND THEN
         due_in := least(extract(epoch FROM due_at - clock_timestamp()), 24 * 86400);
-        queue_names := ARRAY(SELECT DISTINCT queue_name::text FROM procrastinate_jobs
+        queue_names := ARRAY(SELECT DISTINCT queue_name::text FROM {schema}.procrastinate_jobs
                              WHERE status = 'todo' AND scheduled_at = due_at ORDER BY 1);
         RETURN NEXT;
     END IF;
@@ -134,7 +135,7 @@ $$;
 
 -- Of jobs that run (number n under lease n, as their runner knows them): those that have to stop. Either an abort was
 -- asked for, or the lease does not hold the job any more: its row was deleted, finished, sent back or given to another.
-CREATE OR REPLACE FUNCTION postpone_jobs_to_stop(p_worker_ids bigint[], p_job_ids bigint[])
+CREATE OR REPLACE FUNCTION {schema}.postpone_jobs_to_stop(p_worker_ids bigint[], p_job_ids bigint[])
 RETURNS TABLE (worker_id bigint, job_id bigint, is_held boolean)
 LANGUAGE plpgsql STABLE
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -145,7 +146,7 @@ BEGIN
     RETURN QUERY
     SELECT running.worker_id, running.job_id, job.id IS NOT NULL
     FROM unnest(p_worker_ids, p_job_ids) AS running (worker_id, job_id)
-    LEFT JOIN procrastinate_jobs AS job
+    LEFT JOIN {schema}.procrastinate_jobs AS job
         ON job.id = running.job_id AND job.status::text = 'doing'
             AND job.worker_id IS NOT DISTINCT FROM running.worker_id
     WHERE job.id IS NULL OR job.abort_requested;

@@ -1,3 +1,5 @@
+-- Oldest program: 1
+--
 -- Types, tables and indexes.
 --
 -- Everything named procrastinate_* is the contract with Procrastinate 3.x: Python programs rely on these names,
@@ -5,7 +7,9 @@
 -- which Procrastinate 3.2 to 3.9 is installed and in use; there it keeps all rows and adds what is missing.
 --
 -- Rules for every migration: one transaction runs them all; each may be run again without harm; no name is
--- qualified, so that whichever schema comes first in search_path receives the objects.
+-- qualified, so that whichever schema comes first in search_path receives the objects. Its first line names the oldest
+-- program, by the schema version that is built into it, that can work on a database with this migration and with the
+-- functions of its time: an older program refuses to start there, a younger one runs (see docs/backup.md).
 
 DO $$
 BEGIN

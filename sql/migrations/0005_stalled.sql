@@ -1,3 +1,5 @@
+-- Oldest program: 5
+--
 -- What stalled jobs need: jobs in `doing` whose worker is gone or silent.
 
 -- Written by postpone_finish_by_hand.

@@ -1,3 +1,5 @@
+-- Oldest program: 6
+--
 -- From here on functions and triggers stand in sql/functions/, one body each, and `schema apply` puts all of them in place.
 -- Versions 2 to 4 held nothing else; a database that has them keeps its record of them.
 

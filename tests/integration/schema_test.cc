@@ -149,22 +149,93 @@ TEST(Schema, MissingMigrationIsAppliedWithoutTheOthers) {
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 
-TEST(Schema, FunctionsOfAnotherBuildAreReplaced) {
+// What `schema check` says of functions and triggers that are not this program's, and `schema apply` mends.
+struct Alteration {
+  std::string name, done, named;
+};
+void PrintTo(const Alteration& alteration, std::ostream* out) {
+  *out << alteration.name;
+}
+
+class AlteredSchema : public ::testing::TestWithParam<Alteration> {};
+
+TEST_P(AlteredSchema, IsNamedAndMended) {
+  const TestDatabase database;
+  Session session(database);
+  session.rows(GetParam().done);
+  const SchemaReport report = sql::check_schema(options_for(database));
+  EXPECT_EQ(report.state, State::outdated);
+  EXPECT_THAT(report.missing, IsEmpty());
+  EXPECT_THAT(report.differing, ElementsAre(GetParam().named));
+  EXPECT_EQ(sql::explain(report),
+            "schema \"public\" is at version 7, this program at 7, with other contents of " +
+                GetParam().named + ": run: postpone schema apply");
+  EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("functions"));
+  EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
+  EXPECT_EQ(session.value("SELECT postpone_heartbeat('{}')"), "{}");
+  EXPECT_THAT(sql::apply_schema(options_for(database)), IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , AlteredSchema,
+    ::testing::Values(
+        Alteration{"Body",
+                   "DO $$ BEGIN EXECUTE replace(pg_get_functiondef('postpone_heartbeat'::regproc),"
+                   " 'ORDER BY id', 'ORDER BY  id'); END $$",
+                   "function postpone_heartbeat"},
+        Alteration{"Language",
+                   "CREATE OR REPLACE FUNCTION postpone_heartbeat(worker_ids bigint[]) RETURNS bigint[] "
+                   "LANGUAGE sql AS 'SELECT NULL::bigint[]'",
+                   "function postpone_heartbeat"},
+        Alteration{"Setting", "ALTER FUNCTION postpone_find_jobs SET enable_sort = on",
+                   "function postpone_find_jobs"},
+        Alteration{"NoSettings", "ALTER FUNCTION postpone_rescue_job RESET ALL",
+                   "function postpone_rescue_job"},
+        Alteration{"Volatility", "ALTER FUNCTION postpone_is_ours VOLATILE", "function postpone_is_ours"},
+        Alteration{"Rights", "ALTER FUNCTION postpone_notify SECURITY DEFINER", "function postpone_notify"},
+        Alteration{"Trigger",
+                   "CREATE OR REPLACE TRIGGER postpone_jobs_updated AFTER UPDATE OF status ON "
+                   "procrastinate_jobs FOR EACH STATEMENT EXECUTE FUNCTION postpone_jobs_inserted()",
+                   "trigger postpone_jobs_updated on procrastinate_jobs"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(Schema, WhatAnotherProgramHasPutThereIsALeftover) {
   const TestDatabase database;
   Session session(database);
   session.rows(
-      "COMMENT ON TABLE postpone_migrations IS 'functions of yesterday'; "
-      "CREATE OR REPLACE FUNCTION postpone_heartbeat(worker_ids bigint[]) RETURNS bigint[] LANGUAGE sql "
-      "AS 'SELECT NULL::bigint[]'");
+      "CREATE FUNCTION postpone_old() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+      "CREATE TRIGGER old BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION postpone_old();"
+      "CREATE FUNCTION postpone_of_the_application() RETURNS void LANGUAGE sql AS '';"
+      "DO $$ BEGIN EXECUTE format('COMMENT ON TABLE postpone_migrations IS %L',"
+      " obj_description('postpone_migrations'::regclass, 'pg_class') || ' postpone_old'); END $$");
   const SchemaReport report = sql::check_schema(options_for(database));
   EXPECT_EQ(report.state, State::outdated);
+  EXPECT_THAT(report.leftover, ElementsAre("function postpone_old"));
+  EXPECT_THAT(sql::explain(report),
+              HasSubstr(", with leftovers: function postpone_old: run: postpone schema apply"));
+  EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("functions"));
+  EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
+  EXPECT_EQ(session.value("SELECT to_regproc('postpone_old')"), "∅");
+  EXPECT_EQ(session.value("SELECT to_regproc('postpone_of_the_application')"), "postpone_of_the_application");
+}
+
+TEST(Schema, ThatWasRenamedNamesItselfAgainAfterApply) {
+  const TestDatabase database;
+  Session session(database);
+  session.rows(R"(ALTER SCHEMA public RENAME TO "it's ""here""")");
+  const sql::ConnectOptions options = options_for(database, R"("it\'s\\ ""here""")");
+  session.rows(R"(SET search_path = "it's ""here""")");
+  EXPECT_THROW(session.rows("SELECT postpone_defer('wash')"), SqlError);
+  const SchemaReport report = sql::check_schema(options);
+  EXPECT_EQ(report.moved_from, "public");
   EXPECT_EQ(
       sql::explain(report),
-      "schema \"public\" is at version 6, this program at 6, without the functions of this version: run: "
-      "postpone schema apply");
-  EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("functions"));
-  EXPECT_EQ(session.value("SELECT postpone_heartbeat('{}')"), "{}");
-  EXPECT_THAT(sql::apply_schema(options_for(database)), IsEmpty());
+      R"(schema "it's "here"" is at version 7, this program at 7, moved from schema "public", which its )"
+      "functions still name: run: postpone schema apply");
+  EXPECT_THAT(sql::apply_schema(options), ElementsAre("functions"));
+  EXPECT_EQ(sql::check_schema(options).state, State::current);
+  session.rows("SELECT postpone_defer('wash'); SELECT postpone_register_worker('s', 'h', 'w', 1)");
+  EXPECT_EQ(session.value("SELECT id FROM postpone_fetch_jobs(NULL, 1, 1)"), "1");
 }
 
 // Versions 2 to 4 held functions, of which one has been renamed since.
@@ -174,22 +245,76 @@ TEST(Schema, DatabaseOfTheFirstReleaseIsBroughtUpToDate) {
   session.rows(
       "DELETE FROM postpone_migrations WHERE version > 1; COMMENT ON TABLE postpone_migrations IS NULL;"
       "INSERT INTO postpone_migrations (version, name) VALUES (2, '0002_notifications'), (3, '0003_jobs'),"
-      " (4, '0004_workers'), (5, '0005_stalled');"
+      " (4, '0004_workers'), (5, '0005_stalled'); ALTER TABLE postpone_migrations DROP oldest_program;"
       "CREATE FUNCTION postpone_rescue_worker(bigint, jsonb, text, integer, text, bigint[]) RETURNS void"
       " LANGUAGE sql AS ''");
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::outdated);
-  EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("0006_functions", "functions"));
+  EXPECT_THAT(sql::apply_schema(options_for(database)),
+              ElementsAre("0006_functions", "0007_oldest_program", "functions"));
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 
-TEST(Schema, NewerSchemaIsLeftAlone) {
+// Two versions ahead; the second one is what counts for an older program.
+void make_newer(Session& session, const std::string& oldest_program) {
+  session.rows(
+      "INSERT INTO postpone_migrations (version, name, oldest_program) VALUES (8999, 'harmless', 2),"
+      " (9000, 'from_the_future', " +
+      oldest_program +
+      "); CREATE OR REPLACE FUNCTION postpone_heartbeat(worker_ids bigint[]) RETURNS bigint[] LANGUAGE sql"
+      " AS 'SELECT ''{9000}''::bigint[]'; CREATE FUNCTION postpone_of_the_future() RETURNS void LANGUAGE sql "
+      "AS ''");
+}
+
+TEST(Schema, NewerSchemaThatIsNotOpenToThisProgramIsLeftAlone) {
+  for (const std::string oldest : {"NULL", "9000", "8"}) {
+    SCOPED_TRACE(oldest);
+    const TestDatabase database;
+    Session session(database);
+    make_newer(session, oldest);
+    const SchemaReport report = sql::check_schema(options_for(database));
+    EXPECT_EQ(report.state, State::newer);
+    EXPECT_EQ(sql::explain(report), "schema \"public\" is at version 9000, this program at 7, and it wants " +
+                                        (oldest == "8" ? oldest : "9000") +
+                                        " or later: upgrade this program");
+    try {
+      sql::apply_schema(options_for(database));
+      ADD_FAILURE() << "it was applied";
+    } catch (const sql::SchemaUnfit& refusal) {
+      EXPECT_EQ(refusal.what(), sql::explain(report));
+    }
+    EXPECT_EQ(session.value("SELECT postpone_heartbeat('{}')"), "{9000}");
+  }
+}
+
+TEST(Schema, NewerSchemaThatIsOpenToThisProgramIsUsedAndLeftAsItIs) {
   const TestDatabase database;
   Session session(database);
-  session.rows("INSERT INTO postpone_migrations (version, name) VALUES (9000, 'from_the_future')");
+  make_newer(session, "7");
   const SchemaReport report = sql::check_schema(options_for(database));
-  EXPECT_EQ(report.state, State::newer);
-  EXPECT_THAT(sql::explain(report), HasSubstr("is at version 9000, this program at 6: upgrade this program"));
-  EXPECT_THROW(sql::apply_schema(options_for(database)), sql::DatabaseError);
+  EXPECT_EQ(report.state, State::newer_but_open);
+  EXPECT_EQ(sql::explain(report), "");
+  EXPECT_THAT(sql::apply_schema(options_for(database)), IsEmpty());
+  EXPECT_EQ(session.value("SELECT postpone_heartbeat('{}')"), "{9000}");
+  try {
+    sql::apply_roles(options_for(database));
+    ADD_FAILURE() << "an older program does not know what the roles need";
+  } catch (const sql::SchemaUnfit& refusal) {
+    EXPECT_THAT(refusal.what(), HasSubstr("is at version 9000, newer than this program at 7"));
+  }
+  EXPECT_THROW(session.rows(sql::schema_script()), SqlError);
+  session.rows("ROLLBACK");
+  EXPECT_EQ(session.value("SELECT postpone_heartbeat('{}')"), "{9000}");
+}
+
+TEST(Schema, EveryMigrationIsRecordedWithItsOldestProgram) {
+  const TestDatabase database;
+  Session session(database);
+  Values expected;
+  for (const sql::Migration& migration : sql::migrations()) {
+    EXPECT_LE(migration.oldest_program, migration.version);
+    expected.push_back(std::to_string(migration.oldest_program));
+  }
+  EXPECT_EQ(session.rows("SELECT oldest_program FROM postpone_migrations ORDER BY version"), expected);
 }
 
 struct Damage {
