@@ -11,29 +11,17 @@
 #pragma once
 
 #include <chrono>
-#include <concepts>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <type_traits>
 #include <vector>
 
 #include "sql/connect_options.h"
 #include "sql/connecting.h"
 #include "sql/error.h"
-#include "sql/job.h"
-
-struct pg_result;
+#include "sql/parameter.h"
+#include "sql/result.h"
 
 namespace postpone::sql {
-
-struct ClearResult {
-  void operator()(pg_result* result) const noexcept;
-};
-using ResultHandle = std::unique_ptr<pg_result, ClearResult>;
 
 // What the server said in a result that is an error.
 ServerError error_of(const pg_result* result);
@@ -41,111 +29,9 @@ ServerError error_of(const pg_result* result);
 // Throws the DatabaseError (reconnect) of a connection that broke.
 [[noreturn]] void throw_lost(const pg_conn* connection);
 
-// A parameter in text form; nothing = NULL. Cast it in the statement: $1::bigint.
-using Parameter = std::optional<std::string>;
-
-// PostgreSQL's text form of values, the same whatever DateStyle and TimeZone are.
-std::string to_parameter(int value);
-std::string to_parameter(std::int64_t value);
-std::string to_parameter(double value);
-template <std::same_as<bool> T>  // of a plain bool parameter, every pointer would become "true"
-std::string to_parameter(T value) {
-  return value ? "t" : "f";
-}
-std::string to_parameter(SystemTime value);                         // timestamptz, to the microsecond
-std::string to_parameter(const std::vector<std::int64_t>& values);  // an array, {1,2}
-std::string to_parameter(const std::vector<std::string>& values);   // an array, {"a","b"}; any text
-std::string to_parameter(const std::vector<Parameter>& values);     // the same, with NULLs
-inline std::string to_parameter(std::string value) {
-  return value;
-}
-template <class T>
-Parameter to_parameter(const std::optional<T>& value) {
-  if (!value) return std::nullopt;
-  return to_parameter(*value);
-}
-
 struct Statement {
   std::string sql;
   std::vector<Parameter> parameters;
-};
-
-// One row of a Result, valid as long as that lives. Columns count from 0. get<T>() knows bool, int,
-// std::int64_t, double, std::string, DatabaseTime and SystemTime (of a column that microseconds_of() wrote)
-// and std::optional of these; a NULL where T is not optional, or text that is no T, is a DatabaseError (bug).
-class Row {
- public:
-  Row(const pg_result* result, int row) : result_(result), row_(row) {}
-
-  bool is_null(int column) const;
-  std::string_view text(int column) const;
-
-  template <class T>
-  T get(int column) const {
-    if constexpr (is_optional<T>::value) {
-      if (is_null(column)) return std::nullopt;
-      return get<typename T::value_type>(column);
-    } else {
-      T value{};
-      read(column, value);
-      return value;
-    }
-  }
-
- private:
-  template <class T>
-  struct is_optional : std::false_type {};
-  template <class T>
-  struct is_optional<std::optional<T>> : std::true_type {};
-
-  void read(int column, bool& value) const;
-  void read(int column, int& value) const;
-  void read(int column, std::int64_t& value) const;
-  void read(int column, double& value) const;
-  void read(int column, std::string& value) const;
-  void read(int column, DatabaseTime& value) const;
-  void read(int column, SystemTime& value) const;  // at its end for what lies beyond
-
-  const pg_result* result_;
-  int row_;
-};
-
-// The SQL that reads a timestamptz expression as get<DatabaseTime>() wants it, whatever moment it is: no row
-// may make a statement fail for the time that stands in it.
-std::string microseconds_of(std::string_view expression);
-// The SQL that tells how many seconds ago a timestamptz expression was, as a double: negative for the future,
-// infinite for the infinities, which a subtraction of PostgreSQL's would refuse.
-std::string seconds_since(std::string_view expression);
-
-class Result {
- public:
-  explicit Result(ResultHandle handle) : handle_(std::move(handle)) {}
-
-  int rows() const;
-  bool empty() const { return rows() == 0; }
-  Row row(int index) const { return Row(handle_.get(), index); }
-  Row only() const;  // of a statement that gives one row; DatabaseError (bug) when it did not
-
-  // For `for (Row row : result)`.
-  class Iterator {
-   public:
-    Iterator(const pg_result* result, int row) : result_(result), row_(row) {}
-    Row operator*() const { return Row(result_, row_); }
-    Iterator& operator++() {
-      ++row_;
-      return *this;
-    }
-    bool operator!=(const Iterator& other) const { return row_ != other.row_; }
-
-   private:
-    const pg_result* result_;
-    int row_;
-  };
-  Iterator begin() const { return {handle_.get(), 0}; }
-  Iterator end() const { return {handle_.get(), rows()}; }
-
- private:
-  ResultHandle handle_;
 };
 
 class Connection {

@@ -29,8 +29,8 @@ std::string describe(const ServerError& error) {
   if (schema_is_missing(error)) text += "; run: postpone schema apply";
   if (error.sqlstate == "42501")
     text +=
-        "; GRANT one of postpone_worker, postpone_client, postpone_monitor to this role (made by: postpone "
-        "schema roles)";
+        "; GRANT this role what it is for: postpone_monitor looks, postpone_client defers, postpone_operator "
+        "changes jobs, postpone_worker runs them (made by: postpone schema roles)";
   return text;
 }
 

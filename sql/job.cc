@@ -73,9 +73,66 @@ std::string without_escaped_nul(const std::string& text) {
   return result;
 }
 
-bool is_json_object(const std::string& text) {
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// JSON text without the magnitude of its numbers, of which those beyond a double are correct JSON, and PostgreSQL
+// stores them: exponents become zeros, and digits behind the 200th of a row are left out.
+std::string without_magnitudes(std::string text) {
+  constexpr std::size_t kMostDigits = 200;
+  bool in_string = false;
+  std::size_t digits = 0;
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string && c == '\\' && i + 1 < text.size()) {
+      result += c;
+      result += text[++i];
+      continue;
+    }
+    if (c == '"') in_string = !in_string;
+    const bool is_exponent = !in_string && (c == 'e' || c == 'E') && digits > 0;
+    digits = !in_string && is_digit(c) ? digits + 1 : 0;
+    if (digits <= kMostDigits) result += c;
+    if (!is_exponent) continue;
+    if (i + 1 < text.size() && (text[i + 1] == '+' || text[i + 1] == '-')) result += text[++i];
+    while (i + 1 < text.size() && is_digit(text[i + 1])) {
+      result += '0';
+      ++i;
+    }
+  }
+  return result;
+}
+
+// Where JSON text is none: the position of the first byte that does not fit, from 1.
+struct FirstMistake : json::json_sax_t {
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(std::size_t byte, const std::string&, const nlohmann::detail::exception&) override {
+    position = byte;
+    return false;
+  }
+  std::size_t position = 0;
+};
+
+// What keeps a text from being a JSON object; empty when it is one.
+std::string fault_of_object(const std::string& text) {
   const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  return begin != std::string::npos && text[begin] == '{' && json::accept(text);
+  if (begin == std::string::npos || text[begin] != '{') return "the arguments are not a JSON object";
+  FirstMistake mistake;
+  if (json::sax_parse(without_magnitudes(text), &mistake)) return "";
+  return "the arguments are not a JSON object: mistake at byte " + std::to_string(mistake.position);
 }
 
 Seconds delay_of(const DeferRequest& request) {
@@ -161,7 +218,7 @@ std::string fault_of(const DeferRequest& request) {
   if (is_too_long_a_name(request.queue)) return job + "the queue name is longer than 128 characters";
   if (is_too_long_a_lock(request.lock)) return job + "the lock is longer than 2000 bytes";
   if (is_too_long_a_lock(request.queueing_lock)) return job + "the queueing lock is longer than 2000 bytes";
-  if (!is_json_object(storable(request.args))) return job + "the arguments are not a JSON object";
+  if (const std::string fault = fault_of_object(storable(request.args)); !fault.empty()) return job + fault;
   return "";
 }
 

@@ -136,8 +136,9 @@ struct QueueDepth {
   std::string queue;
   std::int64_t ready = 0;      // could be run now
   std::int64_t scheduled = 0;  // wait for their time
-  // For how long the one could have been run that has waited longest, of the first ones by id and by
-  // schedule, those that were tried before apart; nothing when none is ready.
+  // How long the job has waited that has been ready longest; nothing when none is ready. A good guess: of each
+  // queue only three jobs are looked at, the first by id of those never tried, the first by id of those tried
+  // before, and the first by schedule.
   std::optional<Seconds> oldest;
 };
 struct QueueDepths {
@@ -196,18 +197,6 @@ class JobManager {
   void commit();
   // Once per (task, periodic_id, timestamp): nothing when it was deferred before.
   std::optional<JobId> defer_periodic(const PeriodicDefer& defer);
-  // todo -> cancelled (or deleted). With `abort` a running job is asked to stop. False when neither applies.
-  bool cancel(JobId id, bool abort, bool delete_job);
-  // A failed (or doing, Python's way) job waits again. Throws DatabaseError (bug) when its status does not
-  // allow it.
-  struct RetryOptions {
-    std::optional<SystemTime> at = std::nullopt;  // at that time, or
-    std::optional<Seconds> in = std::nullopt;     // so long after now, by the database's clock; neither = now
-    std::optional<int> priority;
-    std::optional<std::string> queue;
-    std::optional<std::string> lock;
-  };
-  Recorded retry(JobId id, const RetryOptions& options);
   std::vector<Job> list(const JobFilter& filter);
   // How many there are, whatever its limit says; statuses without any are left out.
   std::map<JobStatus, std::int64_t> count(const JobFilter& filter);

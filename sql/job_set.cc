@@ -7,6 +7,7 @@
 
 #include "sql/connection.h"
 #include "sql/filter.h"
+#include "sql/in_halves.h"
 #include "sys/backoff.h"
 
 namespace postpone::sql {
@@ -52,26 +53,9 @@ bool may_be_retried(JobStatus status, bool even_running) {
          (even_running && status == JobStatus::doing);
 }
 
-// Whether what the server says may be about one row only, and not about the statement or the connection.
-bool is_of_a_row(const DatabaseError& error) {
-  return error.remedy() == Remedy::bug && !error.sqlstate().empty() && !error.sqlstate().starts_with("42");
-}
-
-// One job that the database refuses, by a foreign key or a trigger of the application, costs that job and not
-// its batch.
-template <class Work>
-std::vector<SetChange> in_halves(const Ids& ids, Work work) {
-  try {
-    return work(ids);
-  } catch (const DatabaseError& error) {
-    if (!is_of_a_row(error)) throw;
-    if (ids.size() == 1)
-      return {SetChange{ids.front(), What::failed, JobStatus::todo, std::nullopt, error.what()}};
-  }
-  const auto middle = ids.begin() + static_cast<std::ptrdiff_t>(ids.size() / 2);
-  std::vector<SetChange> changes = in_halves(Ids(ids.begin(), middle), work);
-  for (SetChange& change : in_halves(Ids(middle, ids.end()), work)) changes.push_back(std::move(change));
-  return changes;
+SetChange failed(JobId id, const DatabaseError& error) {
+  return {id, What::failed, JobStatus::todo, std::nullopt,
+          error.sqlstate() == "55P03" ? "another session has locked it" : error.what()};
 }
 
 // The jobs of a batch that wait again without a word: postpone_retry_job() for all at once. Those that run,
@@ -92,15 +76,11 @@ constexpr const char* kRetrySet =
     "  lock = coalesce($6::text, j.lock), abort_requested = false"
     " from chosen where j.id = chosen.id and j.status in ('failed', 'cancelled', 'aborted') returning j.id";
 
-// For a dry run: which waiting job, or which earlier one of the batch, is in the way of whom.
-constexpr const char* kInTheWay =
-    "with batch as materialized ("
-    " select j.id, j.queueing_lock, min(j.id) filter (where j.status in ('failed', 'cancelled', 'aborted'))"
-    "  over (partition by j.queueing_lock) as first"
-    " from procrastinate_jobs j where j.id = any($1::bigint[]) and j.queueing_lock is not null)"
-    " select b.id, coalesce(waiting.id, b.first) from batch b left join procrastinate_jobs waiting"
-    "  on waiting.status = 'todo' and waiting.queueing_lock = b.queueing_lock"
-    " where waiting.id is not null or b.first < b.id";
+// For a dry run: the queueing locks of those that could wait again, and which waiting job has them now.
+constexpr const char* kWantedLocks =
+    "select j.id, j.queueing_lock, waiting.id from procrastinate_jobs j left join procrastinate_jobs waiting"
+    "  on waiting.status = 'todo' and waiting.queueing_lock = j.queueing_lock"
+    " where j.id = any($1::bigint[]) and j.queueing_lock is not null";
 
 }  // namespace
 
@@ -109,22 +89,30 @@ struct JobSet::Impl {
 
   std::vector<Result> change(const std::vector<Statement>& statements);
   std::vector<SetChange> cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run);
-  std::vector<SetChange> retry(const Ids& ids, const JobManager::RetryOptions& options, bool even_running,
-                               bool dry_run);
-  Result call_retry(JobId id, const JobManager::RetryOptions& options);
-  SetChange retry_alone(JobId id, const JobManager::RetryOptions& options);
+  std::vector<SetChange> retry(const Ids& ids, const RetryOptions& options, bool even_running);
+  Result call_retry(JobId id, const RetryOptions& options, bool even_running);
+  SetChange retry_alone(JobId id, const RetryOptions& options, bool even_running);
+  std::vector<SetChange> retry_in_thought(const Ids& ids, bool even_running);
 
   Connection connection;
+  // Of dry runs: the queueing locks that jobs of this set would have, and which job would be the first.
+  std::map<std::string, JobId> wanted;
 };
 
-// All of it, or nothing; again where another transaction was preferred.
+// All of it, or nothing; again where another transaction was preferred. A row that another session has locked is
+// waited for, but not for long.
 std::vector<Result> JobSet::Impl::change(const std::vector<Statement>& statements) {
+  std::vector<Statement> limited = {{"select set_config('lock_timeout', '1s', true)", {}}};
+  limited.insert(limited.end(), statements.begin(), statements.end());
   sys::Backoff backoff{std::chrono::milliseconds(20), std::chrono::seconds(1)};
   for (;;) {
     try {
-      return connection.pipeline(statements);
+      std::vector<Result> results = connection.pipeline(limited);
+      results.erase(results.begin());
+      return results;
     } catch (const DatabaseError& error) {
-      if (error.remedy() != Remedy::retry || backoff.failures() + 1 >= kMostRounds) throw;
+      const bool lost_a_race = error.remedy() == Remedy::retry && error.sqlstate() != "55P03";
+      if (!lost_a_race || backoff.failures() + 1 >= kMostRounds) throw;
     }
     std::this_thread::sleep_for(backoff.next(sys::chance()));
   }
@@ -155,7 +143,8 @@ std::vector<JobId> JobSet::find(const JobFilter& filter) {
 // ---- cancel --------------------------------------------------------------------------------------
 
 std::vector<SetChange> JobSet::cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run) {
-  return in_halves(ids, [&](const Ids& part) { return impl_->cancel(part, abort, delete_jobs, dry_run); });
+  return in_halves(
+      ids, [&](const Ids& part) { return impl_->cancel(part, abort, delete_jobs, dry_run); }, failed);
 }
 
 std::vector<SetChange> JobSet::Impl::cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run) {
@@ -197,30 +186,34 @@ std::vector<SetChange> JobSet::Impl::cancel(const Ids& ids, bool abort, bool del
 
 // ---- retry ---------------------------------------------------------------------------------------
 
-// Raises where the status does not allow it, as it may since somebody else has changed it in this moment.
-Result JobSet::Impl::call_retry(JobId id, const JobManager::RetryOptions& options) {
+// Raises where the status does not allow it, as it may since somebody else has changed it in this moment: a job that
+// runs now is left alone like one that ran before, unless it is meant.
+Result JobSet::Impl::call_retry(JobId id, const RetryOptions& options, bool even_running) {
   Parameter in;
   if (options.in) in = to_parameter(options.in->count());
-  auto results =
-      change({{"select disposition, by_job_id, status from postpone_retry_job($1::bigint,"
-               "  coalesce(now() + $2::double precision * interval '1 second', $3::timestamptz),"
-               "  $4::int, $5::text, $6::text)",
-               {to_parameter(id), in, to_parameter(options.at), to_parameter(options.priority), options.queue,
-                options.lock}}});
+  auto results = change(
+      {{"select disposition, by_job_id, status from postpone_requeue_job($1::bigint,"
+        "  $2::text::procrastinate_job_status[],"
+        "  coalesce(now() + $3::double precision * interval '1 second', $4::timestamptz),"
+        "  $5::int, $6::text, $7::text)",
+        {to_parameter(id), even_running ? "{doing,failed,cancelled,aborted}" : "{failed,cancelled,aborted}",
+         in, to_parameter(options.at), to_parameter(options.priority), options.queue, options.lock}}});
   return std::move(results.front());
 }
 
-SetChange JobSet::Impl::retry_alone(JobId id, const JobManager::RetryOptions& options) {
+SetChange JobSet::Impl::retry_alone(JobId id, const RetryOptions& options, bool even_running) {
   std::optional<Result> answer;
   try {
-    answer = call_retry(id, options);
+    answer = call_retry(id, options, even_running);
   } catch (const DatabaseError& error) {
     if (!is_of_a_row(error)) throw;
     const auto now = statuses_in(connection.pipeline({look({id})}).front());
     if (now.empty()) return SetChange{id};
     const JobStatus status = now.begin()->second;
-    if (!may_be_retried(status, true)) return SetChange{id, What::refused, status};
-    return SetChange{id, What::failed, status, std::nullopt, error.what()};
+    if (!may_be_retried(status, even_running)) return SetChange{id, What::refused, status};
+    SetChange change = failed(id, error);
+    change.status = status;
+    return change;
   }
   const Row row = answer->only();
   SetChange change{id, What::retried};
@@ -234,30 +227,52 @@ SetChange JobSet::Impl::retry_alone(JobId id, const JobManager::RetryOptions& op
   return change;
 }
 
-std::vector<SetChange> JobSet::retry(const Ids& ids, const JobManager::RetryOptions& options,
-                                     bool even_running, bool dry_run) {
-  return in_halves(ids, [&](const Ids& part) { return impl_->retry(part, options, even_running, dry_run); });
+std::vector<SetChange> JobSet::retry(const Ids& ids, const RetryOptions& options, bool even_running,
+                                     bool dry_run) {
+  if (dry_run) return impl_->retry_in_thought(ids, even_running);
+  return in_halves(
+      ids, [&](const Ids& part) { return impl_->retry(part, options, even_running); }, failed);
 }
 
-std::vector<SetChange> JobSet::Impl::retry(const Ids& ids, const JobManager::RetryOptions& options,
-                                           bool even_running, bool dry_run) {
+// What retry() would do. The jobs of earlier batches would wait by now.
+std::vector<SetChange> JobSet::Impl::retry_in_thought(const Ids& ids, bool even_running) {
+  const std::vector<Result> looked = change({look(ids), about(kWantedLocks, ids)});
+  const std::map<JobId, JobStatus> before = statuses_in(looked[0]);
+  std::map<JobId, std::string> locks;
+  for (const Row row : looked[1]) {
+    locks.emplace(row.get<JobId>(0), row.get<std::string>(1));
+    if (const auto waiting = row.get<std::optional<JobId>>(2))
+      wanted.emplace(row.get<std::string>(1), *waiting);
+  }
+  std::vector<SetChange> changes;
+  for (const JobId id : ids) {
+    const auto found = before.find(id);
+    if (found == before.end()) {
+      changes.push_back({id});
+    } else if (!may_be_retried(found->second, even_running)) {
+      changes.push_back({id, What::refused, found->second});
+    } else if (const auto lock = locks.find(id);
+               lock == locks.end() || wanted.emplace(lock->second, id).second) {
+      changes.push_back({id, What::retried});
+    } else {
+      changes.push_back({id, What::superseded, found->second, wanted.at(lock->second)});
+    }
+  }
+  return changes;
+}
+
+std::vector<SetChange> JobSet::Impl::retry(const Ids& ids, const RetryOptions& options, bool even_running) {
   Parameter in;
   if (options.in) in = to_parameter(options.in->count());
-  const std::vector<Result> looked = change({look(ids), about(kInTheWay, dry_run ? ids : Ids())});
-  const std::map<JobId, JobStatus> before = statuses_in(looked[0]);
-  std::map<JobId, JobId> in_the_way;
-  for (const Row row : looked[1]) in_the_way.emplace(row.get<JobId>(0), row.get<JobId>(1));
-
+  const std::map<JobId, JobStatus> before = statuses_in(change({look(ids)}).front());
   std::set<JobId> done;
-  if (!dry_run) {
-    try {
-      done = ids_in(change({{kRetrySet,
-                             {to_parameter(ids), in, to_parameter(options.at), to_parameter(options.priority),
-                              options.queue, options.lock}}})
-                        .front());
-    } catch (const AlreadyEnqueued&) {
-      // A job with one of the queueing locks has come in between: each is asked by itself.
-    }
+  try {
+    done = ids_in(change({{kRetrySet,
+                           {to_parameter(ids), in, to_parameter(options.at), to_parameter(options.priority),
+                            options.queue, options.lock}}})
+                      .front());
+  } catch (const AlreadyEnqueued&) {
+    // A job with one of the queueing locks has come in between: each is asked by itself.
   }
 
   std::vector<SetChange> changes;
@@ -269,12 +284,8 @@ std::vector<SetChange> JobSet::Impl::retry(const Ids& ids, const JobManager::Ret
       changes.push_back({id, What::retried});
     } else if (!may_be_retried(found->second, even_running)) {
       changes.push_back({id, What::refused, found->second});
-    } else if (!dry_run) {
-      changes.push_back(retry_alone(id, options));
-    } else if (const auto other = in_the_way.find(id); other != in_the_way.end()) {
-      changes.push_back({id, What::superseded, found->second, other->second});
     } else {
-      changes.push_back({id, What::retried});
+      changes.push_back(retry_alone(id, options, even_running));
     }
   }
   return changes;

@@ -14,7 +14,6 @@
 
 #include "sql/connect_options.h"
 #include "sql/job.h"
-#include "sql/job_manager.h"
 
 namespace postpone::sql {
 
@@ -37,6 +36,15 @@ struct SetChange {
   std::string problem = {};
 };
 
+// How a job waits again; what is not named stays as it is.
+struct RetryOptions {
+  std::optional<SystemTime> at = std::nullopt;  // at that time, or
+  std::optional<Seconds> in = std::nullopt;     // so long after now, by the database's clock; neither = now
+  std::optional<int> priority = std::nullopt;
+  std::optional<std::string> queue = std::nullopt;
+  std::optional<std::string> lock = std::nullopt;
+};
+
 class JobSet {
  public:
   // Connects, as JobManager::connect() does.
@@ -57,8 +65,8 @@ class JobSet {
 
   // Jobs that failed, were cancelled or aborted wait again; with `even_running` those that run, too. A
   // running job that was to be aborted fails instead: `refused`.
-  std::vector<SetChange> retry(const std::vector<JobId>& ids, const JobManager::RetryOptions& options,
-                               bool even_running, bool dry_run);
+  std::vector<SetChange> retry(const std::vector<JobId>& ids, const RetryOptions& options, bool even_running,
+                               bool dry_run);
 
   // "kitchen on host db1, port 5432"
   std::string database() const;

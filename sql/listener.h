@@ -16,33 +16,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "sql/notification.h"
+
 namespace postpone::sql {
-
-// A word from the database, as the payload says it. Payloads that are not of the contract's form are ignored.
-// Whoever may connect to the database may send any of them, so that each is a hint to look there, and no
-// more.
-struct Notification {
-  enum class Type { job_inserted, abort_job_requested };
-  Type type = Type::job_inserted;
-  std::int64_t job_id = 0;
-  std::string queue;       // empty: not known, may be any
-  int count = 1;           // how many jobs of that queue became ready
-  bool scheduled = false;  // (some of) the jobs wait for a time to come
-};
-
-// The channel and payload of one notification, parsed; nothing when it is none of ours. Pure.
-std::optional<Notification> parse_notification(std::string_view channel, std::string_view payload);
-
-// Adds a notification to others that are handled together with it: what says the same becomes one. Of a queue
-// the jobs are added up; that some job has to stop is said once, with the number of the first. Pure.
-void fold(Notification notification, std::vector<Notification>& others);
-
-// The channels to listen on for these queues (empty = all): one for each queue, or the any-queue channel when
-// all are served or a name is too long for a channel (40 bytes). Pure.
-std::vector<std::string> channels_for(const std::vector<std::string>& queues);
 
 struct ListenOptions {
   std::string url;

@@ -9,7 +9,13 @@ WITH tables AS (
 SELECT description
 FROM (
     SELECT 'column ' || relname || '.' || attname || ' ' || format_type(atttypid, atttypmod)
+           -- A job that lacks one of these can neither be run nor listed.
+           || CASE WHEN relname = 'procrastinate_jobs' AND attname <> 'id'
+                   THEN CASE WHEN attnotnull THEN ' not null' ELSE '' END
+                        || coalesce(' default ' || pg_get_expr(adbin, adrelid), '')
+                   ELSE '' END
     FROM tables JOIN pg_attribute ON attrelid = tables.oid
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE attnum > 0 AND NOT attisdropped
     UNION ALL
     SELECT CASE WHEN indisunique THEN 'unique index ' ELSE 'index ' END || pg_class.relname
@@ -31,7 +37,7 @@ FROM (
            || coalesce(substring(pg_get_triggerdef(pg_trigger.oid, true)
                                  FROM '^CREATE (?:CONSTRAINT )?TRIGGER (?:"(?:[^"]|"")*"|\S+) (.*)'), '')
     FROM tables JOIN pg_trigger ON tgrelid = tables.oid
-    WHERE NOT tgisinternal AND tgenabled <> 'D'
+    WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')
     UNION ALL
     SELECT 'function ' || proname || '(' || pg_get_function_arguments(pg_proc.oid) || ') returns '
            || pg_get_function_result(pg_proc.oid)

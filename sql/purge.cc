@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "sql/connection.h"
+#include "sql/in_halves.h"
 
 namespace postpone::sql {
 namespace {
@@ -11,20 +13,18 @@ namespace {
 // Jobs that one step looks at. It deletes so many at most, which takes some hundredths of a second.
 constexpr int kJobsOfAStep = 1000;
 
-// The jobs j of a step that are to go, as the end of a statement; $1 and $2 are the first and the last id
-// that they may have, $3 is the moment before which the last event must have been.
-Statement chosen(const PurgeOptions& options, JobId first, JobId last, const std::string& moment) {
+// Those of these jobs j that are to go, as the end of a statement; $1 are their ids, $2 is the moment before which
+// the last event must have been. (An event that lies ahead counts for none: whoever may defer may write one.)
+Statement chosen(const PurgeOptions& options, const std::vector<JobId>& ids, const std::string& moment) {
   Statement statement;
-  statement.parameters = {to_parameter(first), to_parameter(last), moment};
+  statement.parameters = {to_parameter(ids), moment};
   std::string labels;
   for (const JobStatus status : options.statuses)
     labels += (labels.empty() ? "'" : ", '") + std::string(to_string(status)) + "'";
-  statement.sql =
-      " from procrastinate_jobs j where j.id >= $1::bigint and j.id <= $2::bigint and j.status in (" +
-      labels +
-      ") and (select max(e.at) from procrastinate_events e"
-      "      where e.job_id = j.id and e.type is distinct from 'scheduled')"
-      " < timestamptz 'epoch' + $3::bigint * interval '1 microsecond'";
+  statement.sql = " from procrastinate_jobs j where j.id = any($1::bigint[]) and j.status in (" + labels +
+                  ") and (select max(e.at) from procrastinate_events e"
+                  "      where e.job_id = j.id and e.type is distinct from 'scheduled' and e.at <= now())"
+                  " < timestamptz 'epoch' + $2::bigint * interval '1 microsecond'";
   const auto equals = [&statement](const char* column, const std::optional<std::string>& value) {
     if (!value) return;
     statement.parameters.emplace_back(*value);
@@ -68,7 +68,22 @@ struct Purge::Impl {
   JobId next = 0;  // what comes before it was looked at; of no meaning once all were
   bool all_seen = false;
   std::map<JobStatus, std::int64_t> deleted;
+
+  // The status and number of those deleted.
+  using Counts = std::vector<std::pair<JobStatus, std::int64_t>>;
+  Counts purge(const std::vector<JobId>& ids);
 };
+
+Purge::Impl::Counts Purge::Impl::purge(const std::vector<JobId>& ids) {
+  const std::vector<Result> results =
+      connection.pipeline({step_statement(options, chosen(options, ids, moment))});
+  Counts counts;
+  for (const Row row : results.front()) {
+    if (const auto status = parse_job_status(row.text(0)))
+      counts.emplace_back(*status, row.get<std::int64_t>(1));
+  }
+  return counts;
+}
 
 Purge::Purge(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Purge::Purge(Purge&&) noexcept = default;
@@ -95,18 +110,22 @@ Purge Purge::begin(const ConnectOptions& connect_options, PurgeOptions options) 
 
 bool Purge::step() {
   if (impl_->all_seen) return false;
-  const Result window = impl_->connection.query(
-      "select coalesce(max(w.id), $2::bigint) from (select j.id from procrastinate_jobs j"
-      " where j.id >= $1::bigint and j.id <= $2::bigint order by j.id limit " +
-          std::to_string(kJobsOfAStep) + ") w",
-      {to_parameter(impl_->next), to_parameter(impl_->last)});
-  const JobId until = window.only().get<JobId>(0);
-  Statement statement =
-      step_statement(impl_->options, chosen(impl_->options, impl_->next, until, impl_->moment));
-  const std::vector<Result> results = impl_->connection.pipeline({std::move(statement)});
-  for (const Row row : results.front()) {
-    if (const auto status = parse_job_status(row.text(0)))
-      impl_->deleted[*status] += row.get<std::int64_t>(1);
+  std::vector<JobId> ids;
+  for (const Row row : impl_->connection.query(
+           "select j.id from procrastinate_jobs j where j.id >= $1::bigint and j.id <= $2::bigint"
+           " order by j.id limit " +
+               std::to_string(kJobsOfAStep),
+           {to_parameter(impl_->next), to_parameter(impl_->last)})) {
+    ids.push_back(row.get<JobId>(0));
+  }
+  const JobId until = ids.empty() ? impl_->last : ids.back();
+  const auto purged = in_halves(
+      ids, [&](const std::vector<JobId>& part) { return impl_->purge(part); },
+      [](JobId, const DatabaseError&) {
+        return std::pair{JobStatus::todo, std::int64_t{0}};
+      });
+  for (const auto& [status, count] : purged) {
+    if (count > 0) impl_->deleted[status] += count;
   }
   // An id may be the greatest that there is.
   impl_->all_seen = until >= impl_->last;

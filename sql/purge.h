@@ -1,6 +1,7 @@
 // Deletes jobs that have ended long ago, a few at a time, so that nobody waits for it: each step is a
 // transaction of its own, which looks at a bounded number of jobs, locks only those that it deletes, and
-// passes over what somebody else has locked. Their events and attempts go with them.
+// passes over what another session has locked, and what the database refuses to delete (a foreign key of the
+// application). Their events and attempts go with them.
 //
 // Every call may throw DatabaseError; the steps before stay done. Not thread-safe.
 #pragma once

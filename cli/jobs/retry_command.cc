@@ -14,7 +14,7 @@ using What = sql::SetChange::What;
 
 struct RetryCommandOptions {
   SetOptions set;
-  sql::JobManager::RetryOptions changes;
+  sql::RetryOptions changes;
   DueTime due;
   bool even_running = false;
 };

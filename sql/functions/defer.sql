@@ -32,6 +32,10 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_defer(
 RETURNS bigint
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF task IS NULL OR queue IS NULL THEN
+        RAISE EXCEPTION 'postpone_defer: the % is null', CASE WHEN task IS NULL THEN 'task' ELSE 'queue' END
+            USING ERRCODE = 'null_value_not_allowed';
+    END IF;
     RETURN ({schema}.procrastinate_defer_jobs_v1(ARRAY[
         ROW(queue, task, priority, lock, queueing_lock, args, scheduled_at)::{schema}.procrastinate_job_to_defer_v1]))[1];
 END

@@ -16,7 +16,7 @@ SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 BEGIN
-    IF NOT has_table_privilege('{schema}.procrastinate_workers'::regclass, 'INSERT') THEN
+    IF NOT has_any_column_privilege('{schema}.procrastinate_workers'::regclass, 'INSERT') THEN
         RAISE EXCEPTION 'permission denied to run jobs: that takes INSERT on procrastinate_workers'
             USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -63,7 +63,7 @@ BEGIN
                    ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
               END
         ORDER BY job.priority DESC, job.id
-        LIMIT coalesce(max_jobs, 1)
+        LIMIT greatest(coalesce(max_jobs, 1), 0)
         FOR NO KEY UPDATE SKIP LOCKED
     ) AS candidate;
 END
@@ -150,6 +150,9 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.postpone_hold_worker(p_worker_id bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF p_worker_id IS NULL THEN
+        RAISE EXCEPTION 'the worker id is null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
     PERFORM FROM {schema}.procrastinate_workers WHERE id = p_worker_id FOR KEY SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no worker %', p_worker_id
@@ -181,7 +184,7 @@ BEGIN
         SELECT job
         FROM {schema}.postpone_take_jobs(target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks) AS job);
     -- Fewer than asked for: the walk came to its end.
-    IF cardinality(taken) = coalesce(max_jobs, 1) THEN
+    IF cardinality(taken) = greatest(coalesce(max_jobs, 1), 1) THEN
         is_more := EXISTS (
             SELECT FROM (
                 SELECT job.lock
@@ -189,6 +192,8 @@ BEGIN
                 WHERE job.status = 'todo'
                   AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
                   AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+                  AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
+                  AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
                 ORDER BY job.priority DESC, job.id
                 LIMIT 50
             ) AS next
@@ -213,9 +218,11 @@ $$;
 -- a check of its own fails) must not keep all others from being fetched. Jobs are tried one by one, each in a
 -- subtransaction, until one is started. Those that cannot be are told of in rows of their own, with the error as
 -- refused_because; they wait as before, and the caller passes them over from then on. Where twenty jobs of one task are
--- refused, all of that task are passed over: there may be thousands.
+-- refused, all of that task are passed over: there may be thousands. After fifty refusals, or one second, the caller is
+-- to come again: it holds the row of its worker, and all that it has tried.
 --
--- A conflict counts as a refusal here: the caller has met it several times before.
+-- A conflict counts as a refusal here: the caller has met it several times before. A privilege or an object that is
+-- missing does not: that is no fault of a row.
 CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_around(
     target_queue_names varchar[], p_worker_id bigint, passed_over bigint[], passed_over_tasks text[] DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
@@ -224,6 +231,8 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     found_ids bigint[];
+    began_at timestamptz := clock_timestamp();
+    refusals integer := 0;
     refused_tasks text[] := '{}';
     refused_task text;
     collided_ids bigint[] := '{}';
@@ -232,6 +241,7 @@ DECLARE
 BEGIN
     PERFORM {schema}.postpone_hold_worker(p_worker_id);
     FOR round IN 1 .. 1000 LOOP
+        EXIT WHEN refusals >= 50 OR clock_timestamp() > began_at + interval '1 second';
         found_ids := (SELECT job_ids
                       FROM {schema}.postpone_find_jobs(target_queue_names, 1, passed_over, passed_over_tasks));
         EXIT WHEN found_ids IS NULL;
@@ -247,7 +257,9 @@ BEGIN
             EXIT;
         EXCEPTION WHEN OTHERS OR assert_failure THEN
             GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
-            IF {schema}.postpone_is_passing(sqlstate) AND left(sqlstate, 2) NOT IN ('40', '55') THEN
+            IF {schema}.postpone_is_passing(sqlstate) AND left(sqlstate, 2) NOT IN ('40', '55')
+                OR sqlstate IN ('42501', '42P01', '42703', '42704', '42883', '3F000')
+            THEN
                 RAISE;
             END IF;
             refusal := format('%s (SQLSTATE %s)', sqlerrm, sqlstate);
@@ -264,6 +276,7 @@ BEGIN
         WHERE job.id = ANY (found_ids);
         refused_task := (SELECT job.task_name FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (found_ids));
         refused_tasks := refused_tasks || refused_task;
+        refusals := refusals + 1;
         IF cardinality(array_positions(refused_tasks, refused_task)) >= 20 THEN
             passed_over_tasks := passed_over_tasks || refused_task;
         END IF;

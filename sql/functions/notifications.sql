@@ -124,11 +124,23 @@ LANGUAGE plpgsql
 SET enable_nestloop = off SET jit = off
 AS $$
 DECLARE
+    callers_path pg_catalog.text;
     ready_ids bigint[];
-    freed_locks text[];
+    freed_locks pg_catalog.text[];
     aborts boolean;
     taken_ids bigint[];
 BEGIN
+    -- From PostgreSQL 18 on this trigger runs as the owner of the tables when the end of a lease sets worker_id to null.
+    -- Nothing of the caller's may come between then: neither a function of its own that fits better than one that is
+    -- built in, nor an operator. (Setting the path each time would cost more, and would take it away from triggers of
+    -- the application that fire inside.)
+    IF (CASE WHEN pg_catalog.current_setting('role') OPERATOR(pg_catalog.=) 'none' THEN session_user::pg_catalog.text
+             ELSE pg_catalog.current_setting('role') END) OPERATOR(pg_catalog.<>) current_user::pg_catalog.text
+    THEN
+        callers_path := pg_catalog.current_setting('search_path');
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END IF;
+
     -- Most statements start or finish a job without a lock: for them this one query is all.
     WITH change AS MATERIALIZED (
         SELECT id, after.scheduled_at, before.lock,
@@ -193,6 +205,9 @@ BEGIN
         PERFORM {schema}.postpone_notify(
             before.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', id)::text)
         FROM before JOIN unnest(taken_ids) AS taken (id) USING (id);
+    END IF;
+    IF callers_path IS NOT NULL THEN
+        PERFORM pg_catalog.set_config('search_path', callers_path, true);
     END IF;
     RETURN NULL;
 END

@@ -61,6 +61,9 @@ LANGUAGE plpgsql AS $$
 DECLARE
     new_id bigint;
 BEGIN
+    IF supervisor IS NULL OR host IS NULL OR name IS NULL OR pid IS NULL THEN
+        RAISE EXCEPTION 'postpone_register_worker: an argument is null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
     INSERT INTO {schema}.procrastinate_workers DEFAULT VALUES RETURNING id INTO new_id;
     INSERT INTO {schema}.postpone_workers (worker_id, supervisor, host, name, pid)
     VALUES (new_id, supervisor, host, name, pid);

@@ -88,6 +88,15 @@ CREATE TABLE IF NOT EXISTS procrastinate_jobs (
     CONSTRAINT check_not_todo_abort_requested CHECK (NOT (status = 'todo' AND abort_requested))
 );
 
+-- Where somebody has taken them away.
+ALTER TABLE procrastinate_jobs
+    ALTER queue_name SET NOT NULL, ALTER task_name SET NOT NULL,
+    ALTER priority SET NOT NULL, ALTER priority SET DEFAULT 0,
+    ALTER args SET NOT NULL, ALTER args SET DEFAULT '{}',
+    ALTER status SET NOT NULL, ALTER status SET DEFAULT 'todo',
+    ALTER attempts SET NOT NULL, ALTER attempts SET DEFAULT 0,
+    ALTER abort_requested SET NOT NULL, ALTER abort_requested SET DEFAULT false;
+
 CREATE TABLE IF NOT EXISTS procrastinate_periodic_defers (
     id bigserial PRIMARY KEY,
     task_name varchar(128) NOT NULL,

@@ -106,6 +106,50 @@ TEST_F(Queue, NoNumberOfJobsMeansOne) {
   EXPECT_THAT(app.rows("SELECT id, more FROM postpone_fetch_jobs(NULL, 1, NULL)"), ElementsAre("1|t"));
 }
 
+TEST_F(Queue, WhatIsPassedOverIsNotMore) {
+  for (int i = 0; i < 3; ++i) defer();
+  EXPECT_THAT(app.rows("SELECT id, more FROM postpone_fetch_jobs(NULL, 1, 1, '{1}')"), ElementsAre("2|t"));
+  EXPECT_THAT(app.rows("SELECT id, more FROM postpone_fetch_jobs(NULL, 1, 1, '{1}')"), ElementsAre("3|f"));
+  app.value("SELECT postpone_defer('dry')");
+  defer();
+  EXPECT_THAT(app.rows("SELECT id, more FROM postpone_fetch_jobs(NULL, 1, 1, '{1}', '{dry}')"),
+              ElementsAre("5|f"));
+}
+
+// Neither a missing privilege nor a missing object is the fault of the row that was tried first.
+TEST_F(Queue, AFetchAroundRowsRefusesNoneForWhatConcernsAllOfThem) {
+  defer();
+  app.rows("ALTER TABLE procrastinate_events RENAME TO elsewhere");
+  EXPECT_THROW(app.rows("SELECT id FROM postpone_fetch_around(NULL, 1, NULL)"), SqlError);
+  app.rows("ALTER TABLE elsewhere RENAME TO procrastinate_events");
+  EXPECT_THAT(app.rows("SELECT id, refused_because FROM postpone_fetch_around(NULL, 1, NULL)"),
+              ElementsAre("1|∅"));
+}
+
+TEST_F(Queue, AFetchAroundRowsComesBackAfterFiftyRefusals) {
+  app.rows(
+      "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END';"
+      "CREATE TRIGGER refuse BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION refuse();"
+      "SELECT postpone_defer('task' || i) FROM generate_series(1, 60) AS i");
+  EXPECT_EQ(app.value("SELECT count(refused_because) FROM postpone_fetch_around(NULL, 1, NULL)"), "50");
+}
+
+TEST_F(Queue, NullsAreRefusedInWords) {
+  for (const std::string call :
+       {"postpone_defer(NULL)", "postpone_defer('wash', queue => NULL)",
+        "postpone_register_worker('s', 'h', NULL, 1)", "postpone_fetch_jobs(NULL, NULL, 1)",
+        "postpone_fetch_around(NULL, NULL, NULL)"}) {
+    try {
+      app.rows("SELECT " + call);
+      ADD_FAILURE() << call;
+    } catch (const SqlError& error) {
+      EXPECT_EQ(error.sqlstate, "22004") << call;
+    }
+  }
+  defer();
+  EXPECT_THAT(fetch(1, -1), IsEmpty());
+}
+
 TEST_F(Queue, OnlyNamedQueuesAreServed) {
   defer("queue => 'dishes'");
   defer("queue => 'floors'");

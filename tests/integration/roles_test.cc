@@ -124,7 +124,7 @@ TEST_F(Roles, ASupervisorOfAnotherRoleDoesNotStartAndSaysWhatToType) {
   const auto health = cli({"healthcheck", "--config", files.file("kitchen.toml")}, as("none"));
   EXPECT_EQ(health.exit_status, 5) << health.output;
   EXPECT_THAT(health.errors, HasSubstr("GRANT postpone_worker TO \"" + login("none")));
-  EXPECT_THAT(cli({"jobs", "list"}, as("none")).errors, HasSubstr("GRANT one of postpone_worker"));
+  EXPECT_THAT(cli({"jobs", "list"}, as("none")).errors, HasSubstr("GRANT this role what it is for: postpone_monitor looks"));
 
   // Whoever was given the same by hand is as good; and one who may not even look into the schema is told
   // that.

@@ -142,6 +142,39 @@ TEST(SearchPath, HidesNothingThatIsBuiltIn) {
   });
 }
 
+// PostgreSQL 18 runs the trigger as the owner of the tables when a lease ends; a function with its owner's rights does
+// so on every version. The caller's path leads to nothing of the caller's then.
+TEST(SearchPath, OfACallerCountsForNothingWhereATriggerRunsAsTheOwner) {
+  const TestDatabase database;
+  const std::string role = database.name() + "_worker";
+  Session session(database);
+  session.rows(
+      "CREATE ROLE " + role + "; CREATE SCHEMA trap AUTHORIZATION " + role +
+      "; GRANT SELECT, UPDATE, DELETE ON procrastinate_workers, procrastinate_jobs TO " + role +
+      "; GRANT SELECT, INSERT ON procrastinate_events TO " + role + "; GRANT SELECT ON postpone_workers TO " + role +
+      "; GRANT USAGE ON SEQUENCE procrastinate_events_id_seq TO " + role +
+      "; CREATE TABLE trap.caught (who text); GRANT ALL ON trap.caught TO PUBLIC;"
+      "CREATE FUNCTION cancel() RETURNS void LANGUAGE sql SECURITY DEFINER AS"
+      " $$UPDATE public.procrastinate_jobs SET status = 'cancelled' WHERE status = 'todo'$$;"
+      "SELECT postpone_register_worker('s', 'h', 'w', 1), postpone_defer('wash'), postpone_defer('dry');"
+      "SELECT postpone_fetch_jobs(NULL, 1, 1); SET ROLE " +
+      role +
+      "; CREATE TEMPORARY TABLE procrastinate_events (LIKE public.procrastinate_events);"
+      "CREATE DOMAIN pg_temp.text AS pg_catalog.text;"
+      "CREATE FUNCTION trap.spring() RETURNS trigger LANGUAGE plpgsql AS"
+      " 'BEGIN INSERT INTO trap.caught VALUES (current_user); RETURN NULL; END';"
+      "CREATE TRIGGER spring BEFORE INSERT ON procrastinate_events EXECUTE FUNCTION trap.spring();"
+      "CREATE FUNCTION trap.now() RETURNS timestamptz LANGUAGE plpgsql AS"
+      " 'BEGIN INSERT INTO trap.caught VALUES (current_user); RETURN pg_catalog.now(); END';"
+      "SET search_path = trap, pg_catalog, public");
+  session.rows("SELECT public.cancel()");
+  EXPECT_EQ(session.value("SHOW search_path"), "trap, pg_catalog, public");
+  session.rows("DELETE FROM public.procrastinate_workers");
+  EXPECT_THAT(session.rows("SELECT who FROM trap.caught WHERE who <> '" + role + "'"), IsEmpty());
+  EXPECT_EQ(session.value("SELECT count(*) FROM pg_temp.procrastinate_events"), "0");
+  session.rows("RESET ROLE; DROP OWNED BY " + role + "; DROP ROLE " + role);
+}
+
 // The names of our own objects, outside of comments, texts and ON CONSTRAINT, all have their schema.
 TEST(SearchPath, IsAskedByNoFunction) {
   const TestDatabase database;

@@ -211,10 +211,28 @@ TEST(Faults, EmptyIsNotAbsent) {
 }
 
 TEST(Faults, ArgumentsMustBeAnObject) {
-  for (const char* args : {"", " ", "[]", "1", "null", "{", "{}}", "{\"a\": }", R"({"a": "\ud800"})"}) {
+  const auto fault_of_args = [](const std::string& args) {
     DeferRequest request = request_of("t");
     request.args = args;
-    EXPECT_EQ(fault_of(request), "job of task \"t\": the arguments are not a JSON object") << args;
+    return fault_of(request);
+  };
+  const std::string fault = "job of task \"t\": the arguments are not a JSON object";
+  for (const char* args : {"", " ", "[]", "1", "null"}) EXPECT_EQ(fault_of_args(args), fault) << args;
+  EXPECT_EQ(fault_of_args("{"), fault + ": mistake at byte 2");
+  EXPECT_EQ(fault_of_args("{}}"), fault + ": mistake at byte 3");
+  EXPECT_EQ(fault_of_args("{\"a\": }"), fault + ": mistake at byte 7");
+  EXPECT_EQ(fault_of_args(R"({"n": 1e400, "a": "\ud800"})"), fault + ": mistake at byte 26");
+  EXPECT_EQ(fault_of_args(R"({"n": 1e, "m": 2})"), fault + ": mistake at byte 9");
+}
+
+// PostgreSQL stores numbers that no double can hold.
+TEST(Faults, NumbersMayBeOfAnySize) {
+  DeferRequest request = request_of("t");
+  for (const std::string& number :
+       std::vector<std::string>{"1e400", "-1E-400", "1.5e+99999", std::string(400, '9'),
+                                std::string(400, '9') + ".5", "0." + std::string(400, '9') + "e500"}) {
+    request.args = R"({"e": "1e400\"", "n": )" + number + ", \"true\": [true, false]}";
+    EXPECT_EQ(fault_of(request), "") << number;
   }
 }
 

@@ -1,0 +1,57 @@
+// What the files of the job manager share. Internal to sql/.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sql/connection.h"
+#include "sql/job_manager.h"
+
+namespace postpone::sql {
+
+struct JobManager::Impl {
+  explicit Impl(const ConnectOptions& options) : connection(options) {}
+  Connection connection;
+};
+
+// The columns that job_of() reads, of a table or function called `alias`.
+std::string job_columns(const std::string& alias);
+inline constexpr int kJobColumns = 9;
+Job job_of(const Row& row);
+
+[[noreturn]] void throw_unknown_label(std::string_view label);
+// The label in this column as a value of ours. Throws DatabaseError (bug) for one that this program does not know.
+template <class T>
+T known(std::optional<T> value, std::string_view label) {
+  if (!value) throw_unknown_label(label);
+  return *value;
+}
+JobStatus status_of(const Row& row, int column);
+
+inline constexpr std::string_view kRecordedColumns = "job_id, disposition, by_job_id, status";
+Recorded recorded_of(const Row& row);
+
+std::string json_array(const OutcomeTexts& outcomes);
+
+// The SQL that tells since when a job has been one that could be run, by its events; its schedule may say later.
+std::string ready_since(const std::string& job_id);
+// The SQL that tells for how many seconds a job could have been run. NULL when no event tells, or one says
+// `infinity`: what is only reported must not keep a job from being fetched.
+std::string waited_of(const std::string& ready_at);
+
+template <class Read>
+auto each(const Result& result, Read read) {
+  std::vector<decltype(read(result.row(0)))> values;
+  values.reserve(static_cast<std::size_t>(result.rows()));
+  for (const Row row : result) values.push_back(read(row));
+  return values;
+}
+
+inline std::vector<std::int64_t> ids_of(const Result& result) {
+  return each(result, [](const Row& row) { return row.get<std::int64_t>(0); });
+}
+
+}  // namespace postpone::sql

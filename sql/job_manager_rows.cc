@@ -1,0 +1,79 @@
+// Rows of the database as the values that callers of the job manager get.
+#include <utility>
+
+#include "sql/job_manager_impl.h"
+
+namespace postpone::sql {
+namespace {
+
+Disposition disposition_of(std::string_view label) {
+  if (label == "recorded") return Disposition::recorded;
+  if (label == "superseded") return Disposition::superseded;
+  if (label == "already_recorded") return Disposition::already_recorded;
+  if (label == "gone") return Disposition::gone;
+  if (label == "reported") return Disposition::reported;
+  if (label == "still_running") return Disposition::still_running;
+  return known(std::optional<Disposition>(), label);
+}
+
+}  // namespace
+
+std::string job_columns(const std::string& alias) {
+  const std::string a = alias + ".";
+  return a + "id, " + a + "queue_name, " + a + "task_name, " + a + "priority, " + a + "lock, " + a +
+         "queueing_lock, " + a + "args, " + microseconds_of(a + "scheduled_at") + ", " + a + "attempts";
+}
+
+Job job_of(const Row& row) {
+  Job job;
+  job.id = row.get<JobId>(0);
+  job.queue = row.get<std::string>(1);
+  job.task = row.get<std::string>(2);
+  job.priority = row.get<int>(3);
+  job.lock = row.get<std::optional<std::string>>(4);
+  job.queueing_lock = row.get<std::optional<std::string>>(5);
+  job.args = row.get<std::string>(6);
+  job.scheduled_at = row.get<std::optional<DatabaseTime>>(7);
+  job.attempts = row.get<int>(8);
+  return job;
+}
+
+void throw_unknown_label(std::string_view label) {
+  throw DatabaseError(Remedy::bug, "the database sent the label \"" + std::string(label) +
+                                       "\", which this program does not know");
+}
+
+JobStatus status_of(const Row& row, int column) {
+  return known(parse_job_status(row.text(column)), row.text(column));
+}
+
+Recorded recorded_of(const Row& row) {
+  Recorded recorded;
+  recorded.job_id = row.get<JobId>(0);
+  recorded.disposition = disposition_of(row.text(1));
+  recorded.by = row.get<std::optional<JobId>>(2);
+  if (!row.is_null(3)) recorded.status = status_of(row, 3);
+  return recorded;
+}
+
+std::string ready_since(const std::string& job_id) {
+  return "(select max(e.at) from procrastinate_events e where e.job_id = " + job_id +
+         " and e.type in ('deferred', 'deferred_for_retry', 'retried'))";
+}
+
+std::string waited_of(const std::string& ready_at) {
+  return "(select case when isfinite(w.ready_at) then extract(epoch from clock_timestamp() - w.ready_at) end"
+         " from (select " +
+         ready_at + " as ready_at) w)::double precision";
+}
+
+std::string json_array(const OutcomeTexts& outcomes) {
+  std::string array = "[";
+  for (const std::string& outcome : outcomes) {
+    if (array.size() > 1) array += ',';
+    array += outcome;
+  }
+  return array + "]";
+}
+
+}  // namespace postpone::sql

@@ -1,0 +1,142 @@
+// Running jobs: leases, fetches, outcomes, and what wakes those who run them.
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "sql/job_manager_impl.h"
+
+namespace postpone::sql {
+namespace {
+
+Statement finish_statement(WorkerId worker_id, const OutcomeTexts& outcomes) {
+  return {"select " + std::string(kRecordedColumns) + " from postpone_finish_jobs($1::bigint, $2::jsonb)",
+          {to_parameter(worker_id), json_array(outcomes)}};
+}
+
+// No list at all is quicker to compare with than an empty one.
+template <class T>
+Parameter null_or(const std::vector<T>& values) {
+  if (values.empty()) return std::nullopt;
+  return to_parameter(values);
+}
+
+Statement fetch_statement(const FetchRequest& request) {
+  static const std::string kFrom =
+      " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int, $4::bigint[], $5::text[]) f";
+  static const std::string kSql = "select " + job_columns("f") + ", f.more" + kFrom;
+  static const std::string kAskingSql = "select " + job_columns("f") + ", f.more, " +
+                                        waited_of("greatest(f.scheduled_at, " + ready_since("f.id") + ")") +
+                                        kFrom;
+  return {request.ask_waited ? kAskingSql : kSql,
+          {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs),
+           null_or(request.passed_over), null_or(request.passed_over_tasks)}};
+}
+
+Job leased_job_of(const Row& row, WorkerId worker_id) {
+  Job job = job_of(row);
+  job.status = JobStatus::doing;
+  job.worker_id = worker_id;
+  return job;
+}
+
+Fetched fetched_of(const Result& result, WorkerId worker_id, bool tells_waited) {
+  Fetched fetched;
+  for (const Row row : result) {
+    Job job = leased_job_of(row, worker_id);
+    if (tells_waited && !row.is_null(kJobColumns + 1)) job.waited = Seconds(row.get<double>(kJobColumns + 1));
+    fetched.jobs.push_back(std::move(job));
+    fetched.more = row.get<bool>(kJobColumns);
+  }
+  return fetched;
+}
+
+}  // namespace
+
+WorkerId JobManager::register_worker(const WorkerDescription& description) {
+  const Result result = impl_->connection.query(
+      "select postpone_register_worker($1::text, $2::text, $3::text, $4::int)",
+      {description.supervisor, description.host, description.name, to_parameter(description.pid)});
+  return result.only().get<WorkerId>(0);
+}
+
+void JobManager::unregister_worker(WorkerId id) {
+  impl_->connection.query("select procrastinate_unregister_worker_v1($1::bigint)", {to_parameter(id)});
+}
+
+Heartbeats JobManager::heartbeat(const std::vector<WorkerId>& ids) {
+  const std::vector<Result> results = impl_->connection.pipeline(
+      {{"select unnest(postpone_store_heartbeats($1::bigint[]))", {to_parameter(ids)}},
+       {"select id from procrastinate_workers where id = any($1::bigint[]) order by id",
+        {to_parameter(ids)}}});
+  Heartbeats heartbeats;
+  heartbeats.stored = ids_of(results.front());
+  const std::vector<WorkerId> existing = ids_of(results.back());
+  std::vector<WorkerId> asked = ids;
+  std::ranges::sort(asked);
+  std::ranges::set_difference(existing, heartbeats.stored, std::back_inserter(heartbeats.locked));
+  std::vector<WorkerId> heard;
+  std::ranges::set_union(existing, heartbeats.stored, std::back_inserter(heard));
+  std::ranges::set_difference(asked, heard, std::back_inserter(heartbeats.gone));
+  return heartbeats;
+}
+
+FinishedAndFetched JobManager::finish_and_fetch(WorkerId worker_id, const OutcomeTexts& outcomes,
+                                                const FetchRequest& fetch) {
+  std::vector<Statement> statements;
+  if (!outcomes.empty()) statements.push_back(finish_statement(worker_id, outcomes));
+  if (fetch.max_jobs > 0) statements.push_back(fetch_statement(fetch));
+  if (statements.empty()) return {};
+
+  const std::vector<Result> results = impl_->connection.pipeline(statements);
+  FinishedAndFetched done;
+  if (!outcomes.empty()) done.recorded = each(results.front(), recorded_of);
+  if (fetch.max_jobs > 0) done.fetched = fetched_of(results.back(), fetch.worker_id, fetch.ask_waited);
+  return done;
+}
+
+FetchedAround JobManager::fetch_around(const FetchRequest& fetch) {
+  static const std::string kSql = "select " + job_columns("f") +
+                                  ", f.more, f.refused_because from postpone_fetch_around($1::varchar[], "
+                                  "$2::bigint, $3::bigint[], $4::text[]) f";
+  const Result result =
+      impl_->connection.query(kSql, {to_parameter(fetch.queues), to_parameter(fetch.worker_id),
+                                     to_parameter(fetch.passed_over), null_or(fetch.passed_over_tasks)});
+  FetchedAround around;
+  for (const Row row : result) {
+    if (!row.is_null(kJobColumns + 1)) {
+      around.refused.push_back({job_of(row), row.get<std::string>(kJobColumns + 1)});
+      continue;
+    }
+    around.fetched.jobs.push_back(leased_job_of(row, fetch.worker_id));
+    around.fetched.more = row.get<bool>(kJobColumns);
+  }
+  return around;
+}
+
+std::vector<JobToStop> JobManager::jobs_to_stop(const std::vector<RunningJob>& running) {
+  std::vector<WorkerId> workers;
+  std::vector<JobId> jobs;
+  for (const RunningJob& job : running) {
+    workers.push_back(job.worker_id);
+    jobs.push_back(job.job_id);
+  }
+  const Result result = impl_->connection.query(
+      "select worker_id, job_id, is_held from postpone_jobs_to_stop($1::bigint[], $2::bigint[])",
+      {to_parameter(workers), to_parameter(jobs)});
+  return each(result, [](const Row& row) {
+    return JobToStop{{row.get<WorkerId>(0), row.get<JobId>(1)}, row.get<bool>(2)};
+  });
+}
+
+std::optional<NextDue> JobManager::next_due(std::optional<SystemTime> after) {
+  const Result result = impl_->connection.query(
+      "select " + microseconds_of("d.due_at") +
+          ", d.due_in, q from postpone_next_due($1::timestamptz) d, unnest(d.queue_names) q",
+      {to_parameter(after)});
+  if (result.empty()) return std::nullopt;
+  NextDue next{result.row(0).get<SystemTime>(0), Seconds(result.row(0).get<double>(1)), {}};
+  next.queues = each(result, [](const Row& row) { return row.get<std::string>(2); });
+  return next;
+}
+
+}  // namespace postpone::sql
