@@ -151,8 +151,8 @@ TEST(SearchPath, OfACallerCountsForNothingWhereATriggerRunsAsTheOwner) {
   session.rows(
       "CREATE ROLE " + role + "; CREATE SCHEMA trap AUTHORIZATION " + role +
       "; GRANT SELECT, UPDATE, DELETE ON procrastinate_workers, procrastinate_jobs TO " + role +
-      "; GRANT SELECT, INSERT ON procrastinate_events TO " + role + "; GRANT SELECT ON postpone_workers TO " + role +
-      "; GRANT USAGE ON SEQUENCE procrastinate_events_id_seq TO " + role +
+      "; GRANT SELECT, INSERT ON procrastinate_events TO " + role + "; GRANT SELECT ON postpone_workers TO " +
+      role + "; GRANT USAGE ON SEQUENCE procrastinate_events_id_seq TO " + role +
       "; CREATE TABLE trap.caught (who text); GRANT ALL ON trap.caught TO PUBLIC;"
       "CREATE FUNCTION cancel() RETURNS void LANGUAGE sql SECURITY DEFINER AS"
       " $$UPDATE public.procrastinate_jobs SET status = 'cancelled' WHERE status = 'todo'$$;"
@@ -172,7 +172,7 @@ TEST(SearchPath, OfACallerCountsForNothingWhereATriggerRunsAsTheOwner) {
   session.rows("DELETE FROM public.procrastinate_workers");
   EXPECT_THAT(session.rows("SELECT who FROM trap.caught WHERE who <> '" + role + "'"), IsEmpty());
   EXPECT_EQ(session.value("SELECT count(*) FROM pg_temp.procrastinate_events"), "0");
-  session.rows("RESET ROLE; DROP OWNED BY " + role + "; DROP ROLE " + role);
+  session.rows("RESET ROLE; DROP SCHEMA trap CASCADE; DROP OWNED BY " + role + " CASCADE; DROP ROLE " + role);
 }
 
 // The names of our own objects, outside of comments, texts and ON CONSTRAINT, all have their schema.
