@@ -1,0 +1,1 @@
+// Nothing but the headers, for the target that compiles them.
