@@ -737,7 +737,7 @@ TEST_F(Status, ASocketThatSomebodyRemovesComesBack) {
   family.wait_until_ready(1);
   std::filesystem::remove(path());
   EXPECT_TRUE(eventually([&] { return curl("/healthz").exit_status == 0; }));
-  EXPECT_THAT(family.log(), HasSubstr("was removed by somebody, and made again"));
+  EXPECT_THAT(family.log(), HasSubstr("had been removed, and was made again"));
 }
 
 TEST_F(Status, ASecondSupervisorDoesNotStartAndTheFirstGoesOn) {

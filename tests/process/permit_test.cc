@@ -162,7 +162,7 @@ bool wait_for_permit(const Board& board, std::uint32_t index, std::optional<Perm
 // Nobody polls here: one wake-up lost between the last look and the wait would leave a waiter to its limit.
 TEST_F(PermitTest, NobodySleepsWhileAPermitIsFree) {
   constexpr int kRounds = 5000;
-  std::atomic<std::int64_t>& holders = slot(0).worker_id;
+  std::atomic<std::int64_t>& holders = slot(0).lease;
   std::vector<pid_t> workers;
   for (std::uint32_t index = 0; index < kSlots; ++index) {
     workers.push_back(fork_to([this, &holders, index] {
