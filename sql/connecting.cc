@@ -2,7 +2,6 @@
 
 #include <libpq-fe.h>
 #include <poll.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
@@ -11,7 +10,7 @@
 #include <utility>
 
 #include "sql/error.h"
-#include "sys/log.h"
+#include "sys/logger.h"
 
 namespace postpone::sql {
 namespace {

@@ -3,7 +3,6 @@
 // sub-worker runs alone, on a board of its own, for instance under a debugger.
 #include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -34,6 +33,7 @@
 #include "sys/host.h"
 #include "sys/inquiry.h"
 #include "sys/log.h"
+#include "sys/logger.h"
 #include "sys/oom.h"
 #include "sys/process.h"
 #include "sys/process_title.h"
@@ -67,7 +67,7 @@ config::Config read_config(const Arguments& arguments, int fd = board::kConfigFd
                                           : config::parse(sys::read_whole(fd), arguments.config_directory,
                                                           config::Files::trust);
   for (const config::Problem& problem : result.problems)
-    spdlog::error(
+    sys::log.error(
         "{}", config::to_string(problem, arguments.by_hand() ? arguments.config_file : "the configuration"));
   if (!result.config) throw UsageError();
   config::Config config = *result.config;
@@ -84,7 +84,7 @@ const config::Group& find_group(const config::Config& config, const std::string&
     if (group.name == name) return group;
     known += (known.empty() ? "" : ", ") + group.name;
   }
-  spdlog::error("--group: there is no group \"{}\" in the configuration; it has: {}", name, known);
+  sys::log.error("--group: there is no group \"{}\" in the configuration; it has: {}", name, known);
   throw UsageError();
 }
 
@@ -142,7 +142,7 @@ void start_log(const sys::LogIdentity& identity, const config::Log& log) {
   } catch (const std::system_error& error) {
     options.file.clear();
     sys::init_log(identity, options);
-    spdlog::error("{}; writing to standard error", error.what());
+    sys::log.error("{}; writing to standard error", error.what());
   }
 }
 
@@ -187,7 +187,7 @@ sys::Fd open_oom_score() {
 void set_oom_score(sys::Fd file, int score) {
   const std::string text = std::to_string(score);
   if (file && ::write(file.get(), text.data(), text.size()) < 0)
-    spdlog::debug("cannot set oom_score_adj to {}: {}", score, std::strerror(errno));
+    sys::log.debug("cannot set oom_score_adj to {}: {}", score, std::strerror(errno));
 }
 
 Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
@@ -256,7 +256,7 @@ int main(int argc, char** argv) {
   } catch (const subworker::UsageError&) {
     return static_cast<int>(SubWorkerExit::usage);
   } catch (const std::exception& error) {
-    spdlog::critical("{}", error.what());
+    sys::log.critical("{}", error.what());
     return static_cast<int>(SubWorkerExit::internal_error);
   }
 }

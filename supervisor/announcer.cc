@@ -1,11 +1,11 @@
 #include "supervisor/announcer.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <utility>
 
+#include "sys/logger.h"
 #include "sys/process_title.h"
 
 namespace postpone::supervisor {
@@ -53,8 +53,8 @@ void Announcer::show(const Picture& picture) {
 void Announcer::log_degraded(const Picture& picture) {
   const bool working = picture.phase == Phase::working;
   const bool degraded = working && picture.standing.failing > 0;
-  if (degraded && !degraded_) spdlog::error("degraded: {}", failing_words(picture.standing));
-  if (!degraded && degraded_ && working) spdlog::info("no longer degraded");
+  if (degraded && !degraded_) sys::log.error("degraded: {}", failing_words(picture.standing));
+  if (!degraded && degraded_ && working) sys::log.info("no longer degraded");
   degraded_ = degraded;
 }
 

@@ -1,11 +1,10 @@
 #include "supervisor/listening.h"
 
-#include <spdlog/spdlog.h>
-
 #include <system_error>
 #include <utility>
 
 #include "sys/log.h"
+#include "sys/logger.h"
 
 namespace postpone::supervisor {
 

@@ -1,5 +1,4 @@
 // postpone-supervisor: reads the configuration and runs the supervisor.
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -17,6 +16,7 @@
 #include "supervisor/supervisor.h"
 #include "sys/fd.h"
 #include "sys/log.h"
+#include "sys/logger.h"
 #include "sys/process_title.h"
 #include "sys/service_manager.h"
 #include "sys/standard_streams.h"
@@ -120,7 +120,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return static_cast<int>(answer(app, error));
   } catch (const std::exception& error) {
-    spdlog::critical("{}", error.what());
+    postpone::sys::log.critical("{}", error.what());
     return static_cast<int>(Exit::failure);
   }
 }

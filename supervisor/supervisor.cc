@@ -1,7 +1,6 @@
 #include "supervisor/supervisor.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "sys/crash_point.h"
 #include "sys/host.h"
 #include "sys/log.h"
+#include "sys/logger.h"
 #include "sys/oom.h"
 #include "sys/process.h"
 
@@ -107,21 +107,21 @@ Exit Supervisor::run() {
   crew_.take_in_orphans();
   loop_.on_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGTSTP, SIGCONT},
                    [this](int signal_number) { on_signal(signal_number); });
-  spdlog::info("supervisor {} starts: {} sub-workers in {} groups, {} pooled connections", name_,
-               crew_.slots().size(), in_force_.config.groups.size(), in_force_.config.effective_pool_size());
-  if (!options_.service_manager.problem().empty()) spdlog::warn("{}", options_.service_manager.problem());
+  sys::log.info("supervisor {} starts: {} sub-workers in {} groups, {} pooled connections", name_,
+                crew_.slots().size(), in_force_.config.groups.size(), in_force_.config.effective_pool_size());
+  if (!options_.service_manager.problem().empty()) sys::log.warn("{}", options_.service_manager.problem());
   try {
     // Before the preflight, which takes its time while the database is away: people want to see that.
     crew_.set_observer(announcer_.open(loop_, in_force_.config, board_));
   } catch (const status::SocketMistake& mistake) {
-    spdlog::critical("{}", mistake.what());
+    sys::log.critical("{}", mistake.what());
     if (!in_force_.config.log.file.empty()) std::fprintf(stderr, "postpone-supervisor: %s\n", mistake.what());
     return Exit::configuration;
   }
   crew_.start_preflight();
   upkeep();
   loop_.run();
-  spdlog::info("supervisor ends");
+  sys::log.info("supervisor ends");
   return exit_;
 }
 
@@ -146,7 +146,7 @@ void Supervisor::on_preflight_end(const sys::ExitReport& report) {
   }
   if (good) return start_working();
   crew_.kill_orphans();  // as above
-  spdlog::error("not started: see above");
+  sys::log.error("not started: see above");
   exit_ = status == board::SubWorkerExit::bad_schema ? Exit::schema
           : status == board::SubWorkerExit::bad_task || status == board::SubWorkerExit::usage
               ? Exit::configuration
@@ -189,7 +189,7 @@ bool Supervisor::board_is_sound() {
     if (counts_are_ours) return true;
     throw board::Damaged("its counts");
   } catch (const board::Damaged& damage) {
-    spdlog::critical("{}; the whole family is killed, and is to be started anew", damage.what());
+    sys::log.critical("{}; the whole family is killed, and is to be started anew", damage.what());
   }
   exit_ = Exit::failure;
   phase_ = Phase::draining;
@@ -209,8 +209,8 @@ void Supervisor::check_one_shot() {
     fetched += board_.slot(slot).counters.fetched.load();
   if (fetched_when_idle_ == fetched) {
     if (idleness->failing > 0) {
-      spdlog::error("{} sub-workers do not get ready: the jobs of their groups are not worked off",
-                    idleness->failing);
+      sys::log.error("{} sub-workers do not get ready: the jobs of their groups are not worked off",
+                     idleness->failing);
       exit_ = Exit::failure;
     }
     return drain(board::Command::drain);
@@ -301,14 +301,14 @@ void Supervisor::on_signal(int signal_number) {
       break;
   }
   const bool again = phase_ == Phase::draining;
-  spdlog::info("signal {}: {}", signal_number,
-               again ? "stopping now" : "draining; a second signal means now");
+  sys::log.info("signal {}: {}", signal_number,
+                again ? "stopping now" : "draining; a second signal means now");
   drain(again ? board::Command::stop_now : board::Command::drain);
 }
 
 void Supervisor::request_reload() {
   if (phase_ == Phase::draining) {
-    spdlog::warn("SIGHUP: no configuration is read while draining");
+    sys::log.warn("SIGHUP: no configuration is read while draining");
     return;
   }
   reload_.request(phase_ == Phase::working);
@@ -319,14 +319,14 @@ void Supervisor::request_reload() {
 void Supervisor::reopen_log() {
   ++board_.header().log_epoch;
   if (sys::reopen_log())
-    spdlog::info("the log file was opened again");
+    sys::log.info("the log file was opened again");
   else if (in_force_.config.log.file.empty())
-    spdlog::info("SIGUSR1: there is no log file to open again");
+    sys::log.info("SIGUSR1: there is no log file to open again");
 }
 
 void Supervisor::pause(bool paused) {
   if (phase_ == Phase::draining) return;
-  spdlog::info(paused ? "paused: no further jobs are fetched until SIGCONT" : "resumed");
+  sys::log.info(paused ? "paused: no further jobs are fetched until SIGCONT" : "resumed");
   crew_.pause(paused);
 }
 

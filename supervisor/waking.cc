@@ -1,11 +1,10 @@
 #include "supervisor/waking.h"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
 #include "board/wake.h"
 #include "sys/crash_point.h"
+#include "sys/logger.h"
 
 namespace postpone::supervisor {
 
@@ -19,7 +18,7 @@ void Waking::listen() {
   listening_.emplace(loop_, options(),
                      Listening::Handlers{[this](const auto& notification) { on_notification(notification); },
                                          [this] {
-                                           spdlog::info("listening");
+                                           sys::log.info("listening");
                                            board::ring_all(board_, board::kRungForWork);
                                          },
                                          on_connecting_});

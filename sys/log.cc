@@ -22,6 +22,7 @@
 
 #include "sys/fd.h"
 #include "sys/log_line.h"
+#include "sys/logger.h"
 
 namespace postpone::sys {
 
@@ -152,6 +153,17 @@ std::size_t index_of(Component component) {
   return static_cast<std::size_t>(component);
 }
 
+// The one of a component; before init_log(), and without a component, the one of the process.
+spdlog::logger& logger_of(std::optional<Component> component) {
+  const auto& logger = the_log().loggers.at(component ? index_of(*component) : 0);
+  return component && logger ? *logger : *spdlog::default_logger_raw();
+}
+
+spdlog::level::level_enum spdlog_level(Level level) {
+  static_assert(static_cast<int>(Level::critical) == spdlog::level::critical);
+  return static_cast<spdlog::level::level_enum>(level);
+}
+
 spdlog::level::level_enum level_named(const std::string& name) {
   constexpr std::array<std::pair<std::string_view, spdlog::level::level_enum>, 5> kLevels{{
       {"trace", spdlog::level::trace},
@@ -245,14 +257,30 @@ bool reopen_log() {
     log.sink->write_to(open_log_file(log.file));
     return true;
   } catch (const std::system_error& error) {
-    spdlog::error("{}; writing on to the old one", error.what());
+    sys::log.error("{}; writing on to the old one", error.what());
     return false;
   }
 }
 
-spdlog::logger& log_of(Component component) {
-  const auto& logger = the_log().loggers.at(index_of(component));
-  return logger ? *logger : *spdlog::default_logger_raw();
+bool Logger::should_log(Level level) const {
+  return logger_of(component_).should_log(spdlog_level(level));
+}
+
+void Logger::log(Level level, std::string_view text) const {
+  logger_of(component_).log(spdlog_level(level), spdlog::string_view_t(text.data(), text.size()));
+}
+
+void Logger::format(Level level, fmt::string_view text, fmt::format_args values) const {
+  spdlog::logger& logger = logger_of(component_);
+  if (!logger.should_log(spdlog_level(level))) return;
+  logger.log(spdlog_level(level), spdlog::string_view_t(fmt::vformat(text, values)));
+}
+
+const Logger& log_of(Component component) {
+  static constexpr std::array kLoggers = {
+      Logger(Component::supervisor), Logger(Component::subworker), Logger(Component::housekeeper),
+      Logger(Component::database),   Logger(Component::job),       Logger(Component::task)};
+  return kLoggers.at(index_of(component));
 }
 
 LogContext::LogContext(std::int64_t job_id, std::string task, int attempt) {

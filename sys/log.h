@@ -5,9 +5,8 @@
 // runs (LogContext). docs/logs.md describes the three forms: text for people, JSON for machines, and text
 // without the time but with a priority when standard error is the journal.
 //
-// spdlog::info() and its like log for the component that the process is; what belongs to another one goes to
-// log_of(). Like the processes that use it this is for one thread. A process that has not called init_log()
-// logs as spdlog does by itself.
+// sys/logger.h has what writes lines. Like the processes that use it this is for one thread. A process that has
+// not called init_log() logs as spdlog does by itself.
 #pragma once
 
 #include <chrono>
@@ -18,10 +17,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-namespace spdlog {
-class logger;
-}
 
 namespace postpone::sys {
 
@@ -47,7 +42,7 @@ struct LogOptions {
 // The process that logs. Stands in every line.
 struct LogIdentity {
   std::string role;                             // supervisor, sub-worker, housekeeper, preflight
-  Component component = Component::supervisor;  // of its spdlog::info()
+  Component component = Component::supervisor;  // of its sys::log
   std::string group = {};                       // of a sub-worker
   std::optional<std::uint32_t> slot = {};
   // For a second, once, when standard error is full and its reader does not read. Else lines are lost at once.
@@ -71,8 +66,6 @@ void apply_levels(std::uint64_t word);
 // Opens the log file again by its name, after log rotation has renamed it. False without a file, and when it
 // cannot be opened: then lines go to the old one, the first of them an error.
 bool reopen_log();
-
-spdlog::logger& log_of(Component component);
 
 // The job that runs.
 struct LoggedJob {

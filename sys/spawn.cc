@@ -16,7 +16,6 @@
 #define BOOST_POSIX_HAS_VFORK 1
 #include <utility>  // first: Boost 1.74 headers miss it
 
-#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -33,6 +32,7 @@
 #include <system_error>
 
 #include "sys/child.h"
+#include "sys/logger.h"
 #include "sys/oom.h"
 #include "sys/process.h"
 
@@ -164,8 +164,9 @@ bool set_oom_score_of(pid_t child, const ProcessSpec& spec) {
 void say_score_was_refused(const ProcessSpec& spec) {
   static bool said = false;
   if (!std::exchange(said, true))
-    spdlog::warn("{} has not got its score for the OOM killer ({}): the kernel may take it later than others",
-                 spec.executable, *spec.oom_score_adj);
+    sys::log.warn(
+        "{} has not got its score for the OOM killer ({}): the kernel may take it later than others",
+        spec.executable, *spec.oom_score_adj);
 }
 
 FdPair pipe_for_report(const ProcessSpec& spec) {

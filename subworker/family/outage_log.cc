@@ -1,8 +1,7 @@
 #include "subworker/family/outage_log.h"
 
-#include <spdlog/spdlog.h>
-
 #include "sys/log.h"
+#include "sys/logger.h"
 
 namespace postpone::subworker {
 

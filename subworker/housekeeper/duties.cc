@@ -1,12 +1,12 @@
 #include "subworker/housekeeper/duties.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "sql/error.h"
+#include "sys/logger.h"
 
 namespace postpone::subworker {
 
@@ -39,7 +39,7 @@ void Duties::keep_if_due(Kept& kept) {
     kept.duty.pause.failed(now_(), sys::chance());
     const std::string fault = fmt::format("{}: {}", kept.duty.name, error.what());
     on_fault_(fault);
-    if (fault != kept.said) spdlog::error("cannot do, and will try again: {}", fault);
+    if (fault != kept.said) sys::log.error("cannot do, and will try again: {}", fault);
     kept.said = fault;
   }
 }

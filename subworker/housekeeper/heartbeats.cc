@@ -1,11 +1,10 @@
 #include "subworker/housekeeper/heartbeats.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "sys/crash_point.h"
+#include "sys/logger.h"
 
 namespace postpone::subworker {
 namespace {
@@ -43,7 +42,7 @@ void Heartbeats::disown_silent() {
     const std::chrono::nanoseconds silent(board::now_ns() - slot.heartbeat_ns.load());
     if (lease == 0 || slot.lost_lease.load() == lease || silent < kOrphanSilence) continue;
     slot.lost_lease.store(lease);
-    spdlog::warn(
+    sys::log.warn(
         "lease {} of slot {} gets no heartbeats any more: no sign of life, and no supervisor to see why",
         lease, i);
   }
@@ -90,8 +89,8 @@ void Heartbeats::note_good(board::Slot& slot, sql::WorkerId lease, std::int64_t 
 void Heartbeats::report_lost(board::Slot& slot, std::uint32_t index, sql::WorkerId lease) {
   if (slot.lost_lease.exchange(lease) == lease) return;
   slot.doorbell.ring(board::kRungForWork);  // to take another
-  spdlog::warn("lease {} of slot {} is gone from the database: somebody held its sub-worker for dead", lease,
-               index);
+  sys::log.warn("lease {} of slot {} is gone from the database: somebody held its sub-worker for dead", lease,
+                index);
 }
 
 // One line for each lease, as long as the lock lasts, and none for a lock of a moment: a sub-worker that
@@ -101,7 +100,7 @@ void Heartbeats::report_locked(const std::vector<sql::WorkerId>& leases) {
   for (const sql::WorkerId lease : leases) {
     const int missed = misses[lease] = missed_[lease] + 1;
     if (missed != 2) continue;
-    spdlog::warn(
+    sys::log.warn(
         "lease {} gets no heartbeats: another session has locked its row of procrastinate_workers. Its "
         "sub-worker "
         "stops its job unless that ends before fence_after; the others go on",

@@ -1,6 +1,5 @@
 #include "subworker/housekeeper/reporter.h"
-
-#include <spdlog/spdlog.h>
+#include "sys/logger.h"
 
 #include <algorithm>
 #include <map>
@@ -131,8 +130,8 @@ void HousekeeperReporter::rescued(sql::JobManager& manager, std::optional<sql::W
       // Else it is an attempt before: the job had not begun here, and waits as it did.
       if ((!lease || last.worker_id == lease) && is_of_a_rescue(last)) ended(last, lost.at(last.job_id), how);
   } catch (const sql::DatabaseError& error) {
-    spdlog::debug("not reported on the status socket, rescued from lease {}: {}", lease.value_or(0),
-                  error.what());
+    sys::log.debug("not reported on the status socket, rescued from lease {}: {}", lease.value_or(0),
+                   error.what());
   }
 }
 

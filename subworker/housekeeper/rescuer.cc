@@ -1,7 +1,6 @@
 #include "subworker/housekeeper/rescuer.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <string>
@@ -10,6 +9,7 @@
 #include "subworker/housekeeper/remains.h"
 #include "sys/crash_point.h"
 #include "sys/log.h"
+#include "sys/logger.h"
 
 namespace postpone::subworker {
 namespace {
@@ -71,7 +71,7 @@ Rescuer::Settled Rescuer::try_one(Cares& cares, std::int64_t id, const std::stri
   } catch (const sql::DatabaseError& error) {
     if (error.remedy() == sql::Remedy::reconnect) throw;
     const Cares::Failure failure = cares.failed(id, error, now, sys::chance());
-    if (failure.is_news) spdlog::error("cannot settle {}, and will try again: {}", what, error.what());
+    if (failure.is_news) sys::log.error("cannot settle {}, and will try again: {}", what, error.what());
     return failure.is_refused ? Settled::no : Settled::held_up;
   }
 }
@@ -124,7 +124,7 @@ void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave) {
     report(manager, rescue, manager.rescue_worker(rescue), remains.ended);
   } catch (const sql::DatabaseError& error) {
     if (error.remedy() != sql::Remedy::bug || rescue.outcomes.empty()) throw;
-    spdlog::error("the outcomes that lease {} left are refused: {}", rescue.worker_id, error.what());
+    sys::log.error("the outcomes that lease {} left are refused: {}", rescue.worker_id, error.what());
     settle_apart(manager, std::move(rescue), remains.ended);
   }
 }

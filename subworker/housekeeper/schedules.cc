@@ -1,7 +1,6 @@
 #include "subworker/housekeeper/schedules.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <numeric>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "subworker/task/task_process.h"
 #include "sys/crash_point.h"
 #include "sys/log.h"
+#include "sys/logger.h"
 
 namespace postpone::subworker {
 
@@ -64,9 +64,9 @@ void Schedules::report(const std::string& passing) {
   const std::string& trouble = passing.empty() ? wrong_ : passing;
   reporter_.schedules_trouble(trouble);
   if (std::exchange(reported_, trouble) == trouble) return;
-  if (trouble.empty()) return spdlog::info("all periodic tasks are deferred again");
-  spdlog::error("{}: its periodic tasks are not deferred{}", trouble,
-                passing.empty() ? "" : "; asking again until it answers");
+  if (trouble.empty()) return sys::log.info("all periodic tasks are deferred again");
+  sys::log.error("{}: its periodic tasks are not deferred{}", trouble,
+                 passing.empty() ? "" : "; asking again until it answers");
 }
 
 Schedules::Clock::time_point Schedules::due(Clock::time_point now) const {
@@ -87,15 +87,15 @@ void Schedules::keep(sql::JobManager& manager, Clock::time_point now, const std:
     try {
       if (const auto id = manager.defer_periodic(defer)) {
         const sys::LogFields fields({{"job", *id}, {"task", defer.job.task}});
-        spdlog::info("deferred periodic task {} as job {}", defer.job.task, *id);
+        sys::log.info("deferred periodic task {} as job {}", defer.job.task, *id);
       }
       sys::crash_point("housekeeper.tick_deferred");
     } catch (const sql::AlreadyEnqueued& error) {
-      spdlog::info("periodic task {}: {}", defer.job.task, error.what());
+      sys::log.info("periodic task {}: {}", defer.job.task, error.what());
     } catch (const sql::DatabaseError& error) {
       const bool passing = error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict;
       if (passing) throw;
-      spdlog::error("periodic task {} is not deferred: {}", defer.job.task, error.what());
+      sys::log.error("periodic task {} is not deferred: {}", defer.job.task, error.what());
     }
   }
 }

@@ -1,7 +1,6 @@
 #include "subworker/preflight/preflight.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
@@ -16,6 +15,7 @@
 #include "subworker/task/describe.h"
 #include "subworker/task/task_process.h"
 #include "sys/backoff.h"
+#include "sys/logger.h"
 
 namespace postpone::subworker {
 namespace {
@@ -49,7 +49,7 @@ class Preflight {
   }
 
   void refuse(const std::string& reason) {
-    spdlog::error("{}", reason);
+    sys::log.error("{}", reason);
     leash_.say_why(reason);
   }
 
@@ -79,7 +79,7 @@ class Preflight {
         if (error.why == TaskNotAsked::Why::cut_off && ++cut_off == kMostCutOff) throw;
         const bool waits = error.why == TaskNotAsked::Why::want;
         if (backoff.failures() == 0)
-          spdlog::warn("{}; trying again{}", error.what(), waits ? " until it goes well" : "");
+          sys::log.warn("{}; trying again{}", error.what(), waits ? " until it goes well" : "");
         if (occasion_ == Occasion::start) leash_.say_why(error.what());
       }
       wait(backoff.next(sys::chance()));

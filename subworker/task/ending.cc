@@ -2,7 +2,6 @@
 
 #include <spdlog/fmt/chrono.h>
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "subworker/task/outcome.h"
 #include "sys/human.h"
 #include "sys/log.h"
+#include "sys/logger.h"
 
 namespace postpone::subworker {
 namespace {
@@ -74,7 +74,7 @@ void log_ending(const sql::Job& job, const sql::Outcome& outcome) {
   auto& log = sys::log_of(sys::Component::job);
   if (outcome.action == sql::Action::release)
     return log.warn("given back before it began: the lease is out of sight");
-  const auto level = outcome.action == sql::Action::succeed ? spdlog::level::info : spdlog::level::warn;
+  const auto level = outcome.action == sql::Action::succeed ? sys::Level::info : sys::Level::warning;
   if (!log.should_log(level)) return;
   const sys::LogFields fields(fields_of(job, outcome));
   log.log(level, "{}", describe_ending(outcome));

@@ -1,7 +1,6 @@
 #include "subworker/task/job_look.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +9,7 @@
 
 #include "sys/doing.h"
 #include "sys/log.h"
+#include "sys/logger.h"
 #include "sys/symbolizer.h"
 
 namespace postpone::subworker {

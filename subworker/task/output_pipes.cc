@@ -1,6 +1,6 @@
 #include "subworker/task/output_pipes.h"
+#include "sys/logger.h"
 
-#include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -75,7 +75,7 @@ void OutputPipes::pass_on() {
 
 void OutputPipes::log_dropped() const {
   if (output_.dropped_bytes() > 0)
-    spdlog::warn("{} bytes of output are not logged: they are beyond max_output", output_.dropped_bytes());
+    sys::log.warn("{} bytes of output are not logged: they are beyond max_output", output_.dropped_bytes());
 }
 
 }  // namespace postpone::subworker

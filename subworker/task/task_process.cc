@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <csignal>
@@ -15,6 +14,7 @@
 #include "sys/cgroup.h"
 #include "sys/crash_point.h"
 #include "sys/log.h"
+#include "sys/logger.h"
 
 namespace postpone::subworker {
 namespace {
@@ -33,7 +33,7 @@ constexpr auto kOomInterval = 1s;  // a look costs as much as a short job
 void warn_of_closed_eyes(const std::string& user) {
   static bool said = false;
   if (!std::exchange(said, true))
-    spdlog::warn(
+    sys::log.warn(
         "no look at the descriptors of task processes of user {}: one whose standard descriptors a job has "
         "changed, or that has none left to open, is not replaced",
         user);
@@ -157,7 +157,7 @@ sys::ExitReport TaskProcess::kill_all() {
   sys::crash_point("sub_worker.task_killed");
   const sys::ExitReport report = process_.reap();
   const auto orphans = sys::kill_orphans({}, kBurialLimit);
-  for (pid_t left : orphans.left) spdlog::error("process {} of a task does not die", left);
+  for (pid_t left : orphans.left) sys::log.error("process {} of a task does not die", left);
   survived_ |= !orphans.left.empty();
   pass_on_output();
   channel_.close();
@@ -173,16 +173,16 @@ bool TaskProcess::kill_leftovers() {
   if (!alive() || !leftovers_) return !survived_;
   try {
     const auto sweep = leftovers_->sweep(kSweepLimit);
-    if (sweep.killed > 0) spdlog::warn("killed {} process(es) that a job had left behind", sweep.killed);
+    if (sweep.killed > 0) sys::log.warn("killed {} process(es) that a job had left behind", sweep.killed);
     // What is never caught one by one goes with its whole cgroup.
     if (!sweep.left.empty()) {
-      spdlog::warn("task process {} is replaced: {} process(es) that a job had left behind cannot be caught",
-                   process_.pid(), sweep.left.size());
+      sys::log.warn("task process {} is replaced: {} process(es) that a job had left behind cannot be caught",
+                    process_.pid(), sweep.left.size());
       kill_all();
     }
     dead_children_ = sweep.dead;
   } catch (const std::system_error& error) {
-    spdlog::error("cannot see what a job has left behind: {}", error.what());
+    sys::log.error("cannot see what a job has left behind: {}", error.what());
     survived_ = true;
   }
   return !survived_;
@@ -207,7 +207,7 @@ void TaskProcess::look_for_damage(bool failed) {
 
 void TaskProcess::damaged(const std::string& how) {
   sound_ = false;
-  spdlog::warn("task process {} is replaced before the next job: {}", process_.pid(), how);
+  sys::log.warn("task process {} is replaced before the next job: {}", process_.pid(), how);
 }
 
 bool TaskProcess::is_sound() {

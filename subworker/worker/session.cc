@@ -1,6 +1,5 @@
 #include "subworker/worker/session.h"
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include "subworker/worker/reconnecting.h"
 #include "sys/crash_point.h"
 #include "sys/log.h"
+#include "sys/logger.h"
 
 namespace postpone::subworker {
 namespace {
@@ -203,7 +203,7 @@ void Session::renew_lease() {
 // Our worker's row is gone: another host held us for dead. What we have done since is settled under the old
 // lease.
 void Session::note_lost_lease() {
-  spdlog::warn("lease {} is gone (somebody held this sub-worker for dead): taking a new one", lease_.id());
+  sys::log.warn("lease {} is gone (somebody held this sub-worker for dead): taking a new one", lease_.id());
   lease_.doubt();
 }
 
@@ -245,7 +245,7 @@ sys::Tried Session::failed(const sql::DatabaseError& error, VisitPlan& plan, int
 // on, its jobs stay in `doing` with their locks, and are rescued as those of any silent worker once the
 // database allows it.
 void Session::abandon_lease(VisitPlan& plan, const std::string& why) {
-  spdlog::error("lease {} cannot be given up and is left behind with its jobs: {}", lease_.id(), why);
+  sys::log.error("lease {} cannot be given up and is left behind with its jobs: {}", lease_.id(), why);
   plan.report_all();
   lease_.ended();
 }
@@ -292,7 +292,7 @@ bool Session::leave() {
     database().unregister_worker(lease_.id());
     sys::crash_point("sub_worker.lease_deleted");
   } catch (const sql::DatabaseError& error) {
-    spdlog::warn("cannot delete lease {}: {}; the housekeeper will", lease_.id(), error.what());
+    sys::log.warn("cannot delete lease {}: {}; the housekeeper will", lease_.id(), error.what());
     return false;
   }
   lease_.ended();

@@ -1,7 +1,5 @@
 #include "subworker/worker/sub_worker.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -10,6 +8,7 @@
 #include "subworker/task/outcome.h"
 #include "subworker/worker/outcome_log.h"
 #include "sys/cgroup.h"
+#include "sys/logger.h"
 
 namespace postpone::subworker {
 namespace {
@@ -51,14 +50,14 @@ board::SubWorkerExit SubWorker::run() {
     work();
     return leave();
   } catch (const BadTask& error) {
-    spdlog::error("{}", error.what());
+    sys::log.error("{}", error.what());
   } catch (const sys::SpawnError& error) {
-    spdlog::error("{}", error.what());
+    sys::log.error("{}", error.what());
   } catch (const LeftBehind& error) {
-    spdlog::error("{}", error.what());
+    sys::log.error("{}", error.what());
     return board::SubWorkerExit::internal_error;
   } catch (const sql::DatabaseError& error) {
-    spdlog::error("database: {}", error.what());
+    sys::log.error("database: {}", error.what());
     return board::SubWorkerExit::bad_schema;
   }
   return board::SubWorkerExit::bad_task;
@@ -285,7 +284,7 @@ board::SubWorkerExit SubWorker::leave() {
   for (const HeldJob& held : held_.all())
     if (held.outcome) log_unrecorded(held.outcome->outcome());
   if (!gone) return board::SubWorkerExit::internal_error;
-  spdlog::debug("left");
+  sys::log.debug("left");
   return board::SubWorkerExit::done;
 }
 

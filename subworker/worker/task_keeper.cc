@@ -1,7 +1,6 @@
 #include "subworker/worker/task_keeper.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <string_view>
@@ -10,6 +9,7 @@
 #include "subworker/worker/recycle.h"
 #include "sys/backoff.h"
 #include "sys/log.h"
+#include "sys/logger.h"
 #include "sys/process.h"
 
 namespace postpone::subworker {
@@ -42,7 +42,7 @@ bool TaskKeeper::is_fit() {
   if (task_->jobs_served() == 0) return true;
   const std::int64_t rss = group_.max_rss > 0 ? sys::resident_bytes(task_->pid()) : 0;
   const std::string reason = reason_to_recycle({task_->jobs_served(), task_->age(), rss}, group_, max_jobs_);
-  if (!reason.empty()) spdlog::debug("task process {} is replaced: {}", task_->pid(), reason);
+  if (!reason.empty()) sys::log.debug("task process {} is replaced: {}", task_->pid(), reason);
   return reason.empty();
 }
 

@@ -1,6 +1,5 @@
 #include "supervisor/crew/burials.h"
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <utility>
 
 #include "sys/crash_point.h"
+#include "sys/logger.h"
 #include "sys/process.h"
 
 namespace postpone::supervisor {
@@ -79,7 +79,7 @@ bool Burials::look(Look look_at_children) {
     return result;
   } catch (const std::system_error& error) {
     if (std::exchange(trouble_, error.what()) != error.what())
-      spdlog::error("cannot look for what the dead have left behind, and will try again: {}", error.what());
+      sys::log.error("cannot look for what the dead have left behind, and will try again: {}", error.what());
     return false;
   }
 }

@@ -1,7 +1,6 @@
 #include "supervisor/crew/cgroups.h"
 
 #include <signal.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +9,7 @@
 #include <system_error>
 
 #include "sys/cgroup.h"
+#include "sys/logger.h"
 
 namespace postpone::supervisor {
 namespace {
@@ -50,7 +50,7 @@ TaskCgroups::TaskCgroups(std::uint32_t slots) {
     base_.clear();
     return;
   }
-  spdlog::debug("task processes live in cgroups beneath {}", base_);
+  sys::log.debug("task processes live in cgroups beneath {}", base_);
 }
 
 void TaskCgroups::grow(std::uint32_t slots) {

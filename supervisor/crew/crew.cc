@@ -1,7 +1,6 @@
 #include "supervisor/crew/crew.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <csignal>
@@ -11,6 +10,7 @@
 #include "board/wake.h"
 #include "sys/backoff.h"
 #include "sys/crash_point.h"
+#include "sys/logger.h"
 
 namespace postpone::supervisor {
 namespace {
@@ -68,7 +68,7 @@ void Crew::start_missing() {
       roster_.spawned(member, Clock::now());
       member == kHousekeeper ? start_housekeeper() : start_sub_worker(member);
     } catch (const std::exception& error) {  // out of processes, descriptors, memory: later, perhaps
-      spdlog::error("{}: {}", name_of(member), error.what());
+      sys::log.error("{}: {}", name_of(member), error.what());
       children_.drop(member);
       roster_.ended(member, Clock::now(), sys::chance());
     }
@@ -100,15 +100,15 @@ void Crew::on_message(MemberId member, const board::LeashMessage& message) {
   if (message.word != board::LeashWord::ready) return;
   roster_.ready(member);
   if (observer_) observer_->on_ready(who(member));
-  spdlog::debug("{} (pid {}) is ready", name_of(member), children_.pid(member));
+  sys::log.debug("{} (pid {}) is ready", name_of(member), children_.pid(member));
 }
 
 void Crew::on_end(MemberId member, const Children::End& end) {
   if (member == kPreflight) return handlers_.on_preflight_end(end.report);
   const bool well = !end.report.signalled && end.report.code == 0;
   if (!well || !draining_)
-    spdlog::log(well ? spdlog::level::info : spdlog::level::warn, "{} (pid {}) ended: {}", name_of(member),
-                end.pid, sys::to_string(end.report));
+    sys::log.log(well ? sys::Level::info : sys::Level::warning, "{} (pid {}) ended: {}", name_of(member),
+                 end.pid, sys::to_string(end.report));
   if (observer_) observer_->on_ended(who(member), well, sys::to_string(end.report));
   // A sub-worker that ended well has deleted its lease itself; there is nothing to rescue.
   burials_.add({member, well ? 0 : roster_.lease(member), end.generation, end_of(member, end.report)});
@@ -162,7 +162,7 @@ void Crew::kill_overdue() {
   const auto overdue = roster_.to_kill(Clock::now(), [this](MemberId member) { return last_beat(member); });
   for (const auto& [member, why] : overdue) {
     if (!children_.lives(member)) continue;
-    spdlog::warn("{} (pid {}) is killed: {}", name_of(member), children_.pid(member), why);
+    sys::log.warn("{} (pid {}) is killed: {}", name_of(member), children_.pid(member), why);
     children_.signal(member, SIGKILL);
     roster_.killed(member);
   }
@@ -297,7 +297,7 @@ bool Crew::finish_draining() {
   if (living.empty() && (burials_.none() || Clock::now() >= stop_by_)) {
     kill_orphans();
     for (const Burial& burial : burials_.open())
-      spdlog::error("lease {} could not be settled: its jobs will be rescued as stalled", burial.lease);
+      sys::log.error("lease {} could not be settled: its jobs will be rescued as stalled", burial.lease);
     return true;
   }
   // Those that still live are stuck. The housekeeper has some time more, to settle what the others leave.
@@ -313,7 +313,7 @@ void Crew::kill_all() {
   children_.drop_all();
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) cgroups_.kill(slot);
   if (!burials_.kill_orphans(kKillMargin))
-    spdlog::error("some processes that tasks have started live on, and could not be killed");
+    sys::log.error("some processes that tasks have started live on, and could not be killed");
 }
 
 void Crew::kill_orphans() {

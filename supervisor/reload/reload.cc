@@ -1,7 +1,6 @@
 #include "supervisor/reload/reload.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <exception>
 #include <set>
@@ -11,6 +10,7 @@
 #include "board/family.h"
 #include "config/keep.h"
 #include "sys/log.h"
+#include "sys/logger.h"
 
 namespace postpone::supervisor {
 namespace {
@@ -68,11 +68,11 @@ void Reload::begin_if_requested() {
 }
 
 void Reload::begin() {
-  spdlog::info("reading {} again", file_.path);
+  sys::log.info("reading {} again", file_.path);
   handlers_.on_begin();
   try {
     Reading reading = read_configuration(file_, sys::read_regular_file(file_.path, config::kMaxFileBytes));
-    for (const std::string& fault : reading.faults) spdlog::error("{}", fault);
+    for (const std::string& fault : reading.faults) sys::log.error("{}", fault);
     if (!reading.configuration) return end(false, reading.reason);
     check(std::move(*reading.configuration));
   } catch (const std::exception& error) {  // no such file, no memory, no process to be had
@@ -106,7 +106,7 @@ Configuration Reload::with_fixed_keys(Configuration next, std::string& fixed) co
   std::vector<std::string> names;
   for (const auto& key : keys) names.push_back(to_string(key));
   fixed = fmt::format("{} cannot change while the supervisor runs", fmt::join(names, ", "));
-  spdlog::warn("{}: what stands there is taken with a restart", fixed);
+  sys::log.warn("{}: what stands there is taken with a restart", fixed);
   std::string text = config::keep_keys(next.text, in_force_.text, keys);
   return read_configuration(file_, std::move(text), config::Files::trust).configuration.value();
 }
@@ -134,9 +134,9 @@ void Reload::on_checked(const sys::ExitReport& report) {
 
 void Reload::end(bool ok, const std::string& message) {
   if (ok)
-    spdlog::info("{} is in force: {}", file_.path, message);
+    sys::log.info("{} is in force: {}", file_.path, message);
   else
-    spdlog::error("{} is not taken, everything stays as it was: {}", file_.path, message);
+    sys::log.error("{} is not taken, everything stays as it was: {}", file_.path, message);
   handlers_.on_end(ok, message);
 }
 

@@ -1,6 +1,5 @@
 #include "supervisor/status/connection.h"
-
-#include <spdlog/spdlog.h>
+#include "sys/logger.h"
 
 #include <array>
 #include <boost/asio/steady_timer.hpp>
@@ -144,7 +143,7 @@ void HttpConnection::on_request(const Error& error) {
   try {
     response = host_.answer(method, std::string(request.target()));
   } catch (const std::exception& problem) {
-    spdlog::error("status socket: {}", problem.what());
+    sys::log.error("status socket: {}", problem.what());
     response = refusal(500, problem.what());
   }
   const bool head_only = method == "HEAD";

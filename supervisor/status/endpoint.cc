@@ -1,7 +1,5 @@
 #include "supervisor/status/endpoint.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -9,6 +7,7 @@
 #include <utility>
 
 #include "supervisor/status/json.h"
+#include "sys/logger.h"
 
 namespace postpone::supervisor::status {
 namespace {
@@ -54,11 +53,11 @@ void Endpoint::tend(std::uint32_t slots) {
     if (followed_) on_followers(false);  // all of them are gone with it
     socket_.reset();
     open();
-    spdlog::warn("status socket {}: had been removed, and was made again", config_.status.socket);
+    sys::log.warn("status socket {}: had been removed, and was made again", config_.status.socket);
     trouble_.clear();
     opening_pause_.reset();
   } catch (const std::exception& error) {
-    if (std::exchange(trouble_, error.what()) != trouble_) spdlog::error("{}; trying again", error.what());
+    if (std::exchange(trouble_, error.what()) != trouble_) sys::log.error("{}; trying again", error.what());
   }
 }
 

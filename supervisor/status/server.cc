@@ -1,7 +1,5 @@
 #include "supervisor/status/server.h"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>  // before Asio: Boost 1.74 forgets it
 
 #include <algorithm>

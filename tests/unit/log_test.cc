@@ -1,9 +1,8 @@
-#include "sys/log.h"
+#include "sys/logger.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,8 +32,8 @@ std::string logged(const LogIdentity& identity, const LogOptions& options, Speak
 }
 
 std::string logged(const LogIdentity& identity, const LogOptions& options, const std::string& message,
-                   spdlog::level::level_enum level = spdlog::level::info) {
-  return logged(identity, options, [&] { spdlog::log(level, message); });
+                   Level level = Level::info) {
+  return logged(identity, options, [&] { sys::log.log(level, message); });
 }
 
 LogIdentity supervisor() {
@@ -100,22 +99,21 @@ TEST(TextLog, BracesAndPercentsMeanNothing) {
 }
 
 TEST(TextLog, LevelsBelowAreLeftOut) {
-  EXPECT_EQ(logged(supervisor(), text(), "detail", spdlog::level::debug), "");
+  EXPECT_EQ(logged(supervisor(), text(), "detail", Level::debug), "");
   LogOptions options = text();
   options.level = "warning";
-  EXPECT_EQ(logged(supervisor(), options, "news", spdlog::level::info), "");
-  EXPECT_THAT(logged(supervisor(), options, "trouble", spdlog::level::warn),
-              HasSubstr(" warning [supervisor"));
+  EXPECT_EQ(logged(supervisor(), options, "news", Level::info), "");
+  EXPECT_THAT(logged(supervisor(), options, "trouble", Level::warning), HasSubstr(" warning [supervisor"));
 }
 
 TEST(TextLog, TellsOfTheJobWhileThereIsOne) {
   const std::string lines = logged(sub_worker(), text(), [] {
     {
       const LogContext context(17, "dishes.wash", 2);
-      spdlog::info("half way");
+      sys::log.info("half way");
       log_output("stdout", "a plate");
     }
-    spdlog::info("idle");
+    sys::log.info("idle");
     log_output("stderr", "a daemon");
   });
   EXPECT_THAT(lines, HasSubstr("] job 17 dishes.wash: half way\n"));
@@ -136,7 +134,7 @@ TEST(JournalLog, HasPrioritiesAndNoTime) {
   testing::internal::CaptureStderr();
   const JournalStream stream;
   init_log(supervisor(), text());
-  spdlog::error("trouble");
+  sys::log.error("trouble");
   const LogFields fields({{"stack", std::vector<std::string>{"main"}}});
   log_of(Component::job).warn("is slow");
   const std::string pid = std::to_string(::getpid());
@@ -149,8 +147,8 @@ TEST(JournalLog, JsonKeepsItsFieldsBehindAPriority) {
   testing::internal::CaptureStderr();
   const JournalStream stream;
   init_log(supervisor(), json());
-  spdlog::debug("left out");
-  spdlog::info("listening");
+  sys::log.debug("left out");
+  sys::log.info("listening");
   const std::string line = testing::internal::GetCapturedStderr();
   ASSERT_THAT(line, StartsWith("<6>{"));
   EXPECT_EQ(nlohmann::json::parse(line.substr(3)).at("message"), "listening");
@@ -163,7 +161,7 @@ TEST(JournalLog, AnotherStreamIsNotTheJournal) {
 }
 
 TEST(JsonLog, OneObjectALine) {
-  const std::string line = logged(sub_worker(), json(), "listening", spdlog::level::err);
+  const std::string line = logged(sub_worker(), json(), "listening", Level::error);
   ASSERT_EQ(line.find('\n'), line.size() - 1);
   auto object = nlohmann::json::parse(line);
   EXPECT_THAT(object.at("time").get<std::string>(), MatchesRegex("[0-9-]+T[0-9:]+\\.[0-9]+Z"));
@@ -220,7 +218,7 @@ TEST(Log, AComponentMayHaveALevelOfItsOwn) {
     log_of(Component::database).debug("connecting");
     log_of(Component::job).debug("left out");
     log_output("stdout", "left out");
-    spdlog::info("idle");
+    sys::log.info("idle");
   });
   EXPECT_THAT(lines, MatchesRegex(".*\\] connecting\n.*\\] idle\n"));
 }
@@ -229,7 +227,7 @@ TEST(Log, LevelsAndFormChangeWhileItRuns) {
   testing::internal::CaptureStderr();
   init_log(supervisor(), text());
   apply_log({.level = "error", .levels = {{"job", "info"}}, .json = true});
-  spdlog::warn("left out");
+  sys::log.warn("left out");
   log_of(Component::job).info("said");
   EXPECT_EQ(nlohmann::json::parse(testing::internal::GetCapturedStderr()).at("message"), "said");
 }
@@ -241,7 +239,7 @@ TEST(Log, WhatDoesNotExistIsRefusedAndChangesNothing) {
   EXPECT_THROW(apply_log({.level = "error", .levels = {{"jobs", "info"}}}), std::invalid_argument);
   EXPECT_THROW(apply_log({.level = "error", .levels = {{"job", "loud"}}}), std::invalid_argument);
   EXPECT_THROW(apply_log({.level = "error", .file = "/no/such/directory/log"}), std::system_error);
-  spdlog::info("as before");
+  sys::log.info("as before");
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr(" info  [supervisor"));
 }
 
@@ -268,11 +266,11 @@ class LogFile : public testing::Test {
 };
 
 TEST_F(LogFile, IsOpenedAgainUnderItsName) {
-  spdlog::info("one");
+  sys::log.info("one");
   std::filesystem::rename(path(), path("log.1"));
-  spdlog::info("two");
+  sys::log.info("two");
   reopen_log();
-  spdlog::info("three");
+  sys::log.info("three");
   EXPECT_THAT(content("log.1"), MatchesRegex(".*\\] one\n.*\\] two\n"));
   EXPECT_THAT(content(), MatchesRegex(".*\\] three\n"));
 }
@@ -281,7 +279,7 @@ TEST_F(LogFile, ThatCannotBeOpenedAgainIsKept) {
   std::filesystem::rename(path(), path("log.1"));
   std::filesystem::create_directory(path());
   reopen_log();
-  spdlog::info("still here");
+  sys::log.info("still here");
   EXPECT_THAT(content("log.1"), MatchesRegex(".* error \\[supervisor.*" + path() +
                                              ".*; writing on to the old one\n.*\\] still here\n"));
 }
@@ -303,9 +301,9 @@ TEST(Log, AReaderWhoDoesNotReadIsNotWaitedFor) {
   LogIdentity hasty = supervisor();
   hasty.may_wait = false;
   init_log(hasty, text());
-  for (int i = 0; i < 2'000; ++i) spdlog::info("a line of some length, of which a pipe holds a few hundred");
+  for (int i = 0; i < 2'000; ++i) sys::log.info("a line of some length, of which a pipe holds a few hundred");
   read_all(ends[0]);
-  spdlog::info("read again");
+  sys::log.info("read again");
   const std::string behind = read_all(ends[0]);
   const bool still_blocks_for_others = (::fcntl(ends[1], F_GETFL) & O_NONBLOCK) == 0;
   ::dup2(before, STDERR_FILENO);
@@ -318,8 +316,8 @@ TEST(Log, AReaderWhoDoesNotReadIsNotWaitedFor) {
 
 TEST(Log, TellsHowManyLinesWereLost) {
   init_log(supervisor(), {.file = "/dev/full"});
-  spdlog::info("one");
-  spdlog::info("two");
+  sys::log.info("one");
+  sys::log.info("two");
   EXPECT_THAT(
       logged(supervisor(), text(), "three"),
       MatchesRegex(".* warning \\[.*\\] 2 log lines were lost: No space left on device\n.*\\] three\n"));
