@@ -497,7 +497,7 @@ TEST_F(Roles, AreRefusedWhereThereIsNoSchemaAndPrintedForThoseWhoWantToRead) {
   EXPECT_EQ(refused.exit_status, 5);
   EXPECT_THAT(refused.errors, HasSubstr("postpone schema apply"));
   EXPECT_THAT(cli({"schema", "roles", "--show"}, "host=/nonexistent").output,
-              AllOf(HasSubstr("BEGIN;"), HasSubstr("postpone_client"), HasSubstr("COMMIT;")));
+              AllOf(HasSubstr("BEGIN ISOLATION LEVEL"), HasSubstr("postpone_client"), HasSubstr("COMMIT;")));
 }
 
 }  // namespace
