@@ -42,7 +42,7 @@ libtask::wire::Description describe(const config::Group& group, const std::funct
     spec.environment = task_environment(group);
     spec.user = task_user(group);
   } catch (const sys::SpawnError& error) {
-    if (sys::is_passing(error.error_number())) throw TaskNotAsked(error.what(), true);
+    if (sys::is_passing(error.error_number())) throw TaskNotAsked(error.what(), TaskNotAsked::Why::want);
     throw;
   }
   spec.own_process_group = true;
@@ -53,8 +53,7 @@ libtask::wire::Description describe(const config::Group& group, const std::funct
     throw BadTask(fmt::format(
         "task executable {}: /proc hides its processes{} from the user of the supervisor, so what jobs leave "
         "behind could not be found: set ProtectProc=default (or mount /proc without hidepid), or add the "
-        "ambient "
-        "capability CAP_SYS_PTRACE",
+        "ambient capability CAP_SYS_PTRACE",
         group.executable, group.user.empty() ? "" : " of user " + group.user));
   if (!captured.problem.empty()) {
     const std::string what =
