@@ -11,7 +11,7 @@
 
 #include "help.h"
 #include "manual/completion.h"
-#include "tests/support/family.h"
+#include "tests/support/files.h"
 #include "tests/support/program.h"
 
 namespace postpone::tests {
@@ -29,7 +29,7 @@ using testing::UnorderedElementsAreArray;
 // The words that a shell offers, each with its description where the shell shows one.
 using Offer = std::map<std::string, std::string>;
 
-const std::string kDrivers = POSTPONE_SOURCE_DIR "/tests/integration/completion/";
+const std::string kDrivers = POSTPONE_SOURCE_DIR "/tests/process/completion/";
 
 std::string script_of(const std::string& program, const std::string& shell) {
   return std::string(POSTPONE_BUILD_DIR "/packaging/") + program + "." + shell;

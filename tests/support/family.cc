@@ -42,17 +42,6 @@ bool is_dead(pid_t pid) {
 
 }  // namespace
 
-TemporaryDirectory::TemporaryDirectory() {
-  std::string pattern = "/tmp/postpone-test.XXXXXX";
-  if (!::mkdtemp(pattern.data())) sys::throw_errno("mkdtemp");
-  path_ = pattern;
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 std::string group(const std::string& name, const std::string& executable, int count,
                   const std::string& more) {
   return "[[group]]\nname = \"" + name + "\"\nexecutable = \"" + executable + "\"\nqueues = [\"" + name +
@@ -161,13 +150,6 @@ std::vector<JournalLine> read_journal(const std::string& path) {
   for (JournalLine line; text >> line.what >> line.job_id >> line.attempt >> line.pid >> line.at_ns;)
     lines.push_back(line);
   return lines;
-}
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
 }
 
 }  // namespace postpone::tests

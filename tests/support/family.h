@@ -10,21 +10,9 @@
 #include <vector>
 
 #include "sys/process.h"
+#include "tests/support/files.h"
 
 namespace postpone::tests {
-
-// A directory in /tmp that goes with its object.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 // The text of a [[group]] of that name, whose queue is named after it.
 std::string group(const std::string& name, const std::string& executable, int count,
@@ -85,8 +73,5 @@ struct JournalLine {
   std::int64_t at_ns = 0;  // CLOCK_MONOTONIC
 };
 std::vector<JournalLine> read_journal(const std::string& path);
-
-// A whole file; empty when there is none.
-std::string read_file(const std::string& path);
 
 }  // namespace postpone::tests

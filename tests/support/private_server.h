@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "tests/support/family.h"
+#include "tests/support/files.h"
 
 namespace postpone::tests {
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string>
 
-#include "tests/support/family.h"
+#include "tests/support/files.h"
 
 namespace postpone::tests {
 

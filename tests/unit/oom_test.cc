@@ -7,7 +7,7 @@
 
 #include "sys/cgroup.h"
 #include "sys/oom.h"
-#include "tests/support/family.h"
+#include "tests/support/files.h"
 
 namespace postpone::sys {
 namespace {

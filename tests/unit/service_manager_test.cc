@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "tests/support/family.h"
+#include "tests/support/files.h"
 #include "tests/support/notify_socket.h"
 
 namespace postpone::sys {
