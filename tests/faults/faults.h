@@ -10,6 +10,7 @@
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
+#include "tests/support/job_story.h"
 
 namespace postpone::tests {
 
@@ -25,28 +26,11 @@ inline const std::string kShortSilence =
     "heartbeat_interval = \"500ms\"\nfence_after = \"2500ms\"\nstalled_after = \"4s\"";
 
 // Jobs of queue "q", by their ids, in whatever database sql() speaks to.
-class FaultStory : public testing::Test {
+class FaultStory : public JobStory {
  protected:
-  // As TestDatabase::execute().
-  virtual std::string sql(const std::string& statement) const = 0;
-
   std::string defer(const std::string& task, const std::string& args = "{}",
                     const std::string& more = "") const {
-    return sql("SELECT postpone_defer(task => '" + task + "', queue => 'q', args => '" + args + "'" + more +
-               ")");
-  }
-  std::string status(const std::string& id) const {
-    return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id);
-  }
-  bool becomes(const std::string& id, const std::string& wanted) const {
-    return eventually([&] { return status(id) == wanted; });
-  }
-  std::string causes(const std::string& id) const {
-    return sql("SELECT string_agg(cause::text, ' ' ORDER BY attempt) FROM postpone_attempts WHERE job_id = " +
-               id);
-  }
-  std::string file_argument(const std::string& name) const {
-    return R"({"file": ")" + files_.file(name) + R"("})";
+    return JobStory::defer(task, "q", args, more);
   }
   void touch(const std::string& name) const { std::fclose(std::fopen(files_.file(name).c_str(), "w")); }
   // The sub-worker that runs a job of this task, and its task process.
@@ -55,8 +39,6 @@ class FaultStory : public testing::Test {
       if (title.find(": running " + task) != std::string::npos) return pid;
     return 0;
   }
-
-  TemporaryDirectory files_;
 };
 
 class Faults : public FaultStory {

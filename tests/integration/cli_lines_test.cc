@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/support/database.h"
+#include "tests/support/cli_story.h"
 #include "tests/support/program.h"
 
 namespace postpone::tests {
@@ -18,22 +18,9 @@ using testing::Not;
 // Exit codes, as docs/cli.md promises them.
 enum { kDone = 0, kNotDone = 1, kUsage = 2 };
 
-class CliMany : public testing::Test {
+class CliMany : public CliStory {
  protected:
-  ProgramRun run(std::vector<std::string> arguments, const std::string& input = "") const {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments,
-                       {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}, .input = input});
-  }
-  ProgramRun shell(const std::string& line) const {
-    return run_program({"bash", "-c", line}, {.environment = {{"POSTPONE_DATABASE_URL", database_.url()},
-                                                              {"postpone", POSTPONE_CLI}}});
-  }
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
   std::string jobs() const { return sql("SELECT count(*) FROM procrastinate_jobs"); }
-
- private:
-  TestDatabase database_;
 };
 
 std::string lines(int count, const std::string& line = R"({"task": "wash"})") {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "tests/support/database.h"
+#include "tests/support/cli_story.h"
 #include "tests/support/program.h"
 
 namespace postpone::tests {
@@ -17,12 +17,10 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-class CliOddRows : public testing::Test {
+class CliOddRows : public CliStory {
  protected:
   std::string run(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    const ProgramRun result =
-        run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}, {"TZ", "UTC"}}});
+    const ProgramRun result = CliStory::run(arguments);
     EXPECT_EQ(result.exit_status, 0) << testing::PrintToString(arguments) << result.errors;
     return result.output;
   }
@@ -30,13 +28,14 @@ class CliOddRows : public testing::Test {
     arguments.emplace_back("--json");
     return nlohmann::json::parse(run(std::move(arguments)));
   }
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
   std::string defer(const std::string& at) const {
     return sql("SELECT postpone_defer('wash', lock => 'sink', scheduled_at => '" + at + "')");
   }
 
  private:
-  TestDatabase database_;
+  std::vector<std::pair<std::string, std::string>> more_environment() const override {
+    return {{"TZ", "UTC"}};
+  }
 };
 
 TEST_F(CliOddRows, JobsOfEveryTimeAreListedWithThatTime) {

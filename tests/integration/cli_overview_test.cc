@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "tests/support/database.h"
+#include "tests/support/cli_story.h"
 #include "tests/support/program.h"
 #include "tests/support/terminal.h"
 
@@ -24,27 +24,17 @@ using testing::StartsWith;
 enum { kDone = 0, kUsage = 2 };
 
 // Worker 1 is ours and called kitchen/1, worker 2 is Python's.
-class CliOverview : public testing::Test {
+class CliOverview : public CliStory {
  protected:
   CliOverview() {
     sql("SELECT postpone_register_worker('host:1', 'web1', 'kitchen/1', 4711)");
     sql("SELECT procrastinate_register_worker_v1()");
   }
 
-  ProgramRun run(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments, {.environment = environment()});
-  }
-  // Runs a line in a shell, in which $postpone is the program.
-  ProgramRun shell(const std::string& line) const {
-    return run_program({"bash", "-c", line}, {.environment = environment()});
-  }
   nlohmann::json json(std::vector<std::string> arguments) const {
     arguments.emplace_back("--json");
     return nlohmann::json::parse(run(std::move(arguments)).output);
   }
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
-  std::string url() const { return database_.url(); }
   std::string defer(const std::string& more = "") const {
     return sql("SELECT postpone_defer('wash'" + more + ")");
   }
@@ -55,13 +45,9 @@ class CliOverview : public testing::Test {
   }
 
  private:
-  std::vector<std::pair<std::string, std::string>> environment() const {
-    return {{"POSTPONE_DATABASE_URL", database_.url()},
-            {"postpone", POSTPONE_CLI},
-            {"TERM", "xterm"},
-            {"NO_COLOR", ""}};
+  std::vector<std::pair<std::string, std::string>> more_environment() const override {
+    return {{"TERM", "xterm"}, {"NO_COLOR", ""}};
   }
-  TestDatabase database_;
 };
 
 nlohmann::json by_name(const nlohmann::json& list, const std::string& key, const std::string& name) {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "tests/support/database.h"
+#include "tests/support/cli_story.h"
 #include "tests/support/program.h"
 #include "tests/support/terminal.h"
 
@@ -22,20 +22,16 @@ using testing::StartsWith;
 
 enum { kDone = 0, kNotDone = 1, kUnreachable = 4 };
 
-class CliSets : public testing::Test {
+class CliSets : public CliStory {
  protected:
   ProgramRun run(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), {POSTPONE_CLI, "jobs"});
-    return run_program(arguments, {.environment = environment()});
+    arguments.insert(arguments.begin(), "jobs");
+    return CliStory::run(std::move(arguments));
   }
   nlohmann::json json(std::vector<std::string> arguments) const {
     arguments.emplace_back("--json");
     return nlohmann::json::parse(run(std::move(arguments)).output);
   }
-  std::vector<std::pair<std::string, std::string>> environment() const {
-    return {{"POSTPONE_DATABASE_URL", database_.url()}};
-  }
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
   void insert(const std::string& status, int count, const std::string& queueing_lock = "NULL") const {
     sql("INSERT INTO procrastinate_jobs (queue_name, task_name, status, queueing_lock) SELECT 'kitchen', "
         "'wash', '" +
@@ -44,15 +40,13 @@ class CliSets : public testing::Test {
   std::string count(const std::string& condition) const {
     return sql("SELECT count(*) FROM procrastinate_jobs WHERE " + condition);
   }
-
-  TestDatabase database_;
 };
 
 TEST_F(CliSets, CancelManyWithOneLineAndAFewTransactions) {
   insert("todo", 2500);
   const ProgramRun result = run({"cancel", "--queue", "kitchen"});
   EXPECT_EQ(result.exit_status, kDone) << result.errors;
-  EXPECT_THAT(result.output, StartsWith("2500 jobs cancelled (database " + database_.name() + " on host "));
+  EXPECT_THAT(result.output, StartsWith("2500 jobs cancelled (database " + database().name() + " on host "));
   EXPECT_EQ(count("status = 'cancelled'"), "2500");
   EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_events WHERE type = 'cancelled'"), "2500");
   EXPECT_EQ(sql("SELECT count(DISTINCT xmin::text) FROM procrastinate_jobs"), "3");
@@ -202,7 +196,7 @@ TEST_F(CliSets, OnATerminalTheyAskBeforeMoreThanAHundred) {
   insert("todo", 101);
   const std::vector<std::string> cancel = {POSTPONE_CLI, "jobs", "cancel", "--queue", "kitchen"};
   Terminal no(cancel, environment());
-  ASSERT_TRUE(no.shows("cancel 101 jobs of database " + database_.name())) << no.screen().text();
+  ASSERT_TRUE(no.shows("cancel 101 jobs of database " + database().name())) << no.screen().text();
   no.type("\n");
   EXPECT_EQ(no.ended(), kNotDone);
   EXPECT_THAT(no.screen().text(), HasSubstr("nothing was done"));
@@ -226,7 +220,7 @@ TEST_F(CliSets, OnATerminalTheyAskBeforeMoreThanAHundred) {
 TEST_F(CliSets, ATerminalIsToldWhichDatabaseIsChanged) {
   Terminal terminal({POSTPONE_CLI, "defer", "wash"}, environment());
   EXPECT_EQ(terminal.ended(), kDone);
-  EXPECT_THAT(terminal.screen().text(), HasSubstr("postpone: database " + database_.name() + " on host "));
+  EXPECT_THAT(terminal.screen().text(), HasSubstr("postpone: database " + database().name() + " on host "));
   EXPECT_THAT(run_program({POSTPONE_CLI, "defer", "wash"}, {.environment = environment()}).errors, IsEmpty());
 }
 

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "tests/support/database.h"
+#include "tests/support/cli_story.h"
 #include "tests/support/program.h"
 
 namespace postpone::tests {
@@ -22,21 +22,17 @@ using testing::Not;
 using testing::SizeIs;
 
 // Worker 1 is ours and called kitchen/1.
-class CliShow : public testing::Test {
+class CliShow : public CliStory {
  protected:
   CliShow() { sql("SELECT postpone_register_worker('host:1', 'web1', 'kitchen/1', 4711)"); }
 
   std::string show(const std::string& id, std::vector<std::string> more = {}) const {
-    const ProgramRun result = run(id, std::move(more));
+    more.insert(more.begin(), {"jobs", "show", id});
+    const ProgramRun result = run(std::move(more));
     EXPECT_EQ(result.exit_status, 0) << result.errors;
     return result.output;
   }
   nlohmann::json json(const std::string& id) const { return nlohmann::json::parse(show(id, {"--json"})); }
-  ProgramRun run(const std::string& id, std::vector<std::string> more) const {
-    more.insert(more.begin(), {POSTPONE_CLI, "jobs", "show", id});
-    return run_program(more, {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
-  }
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
   std::string defer(const std::string& more = "") const {
     return sql("SELECT postpone_defer('wash'" + more + ")");
   }
@@ -44,9 +40,6 @@ class CliShow : public testing::Test {
     defer(more);
     return sql("SELECT id FROM postpone_fetch_jobs(NULL, 1, 1)");
   }
-
- private:
-  TestDatabase database_;
 };
 
 TEST_F(CliShow, ARunningJobNamesItsWorkerAndSinceWhen) {
@@ -111,7 +104,7 @@ TEST_F(CliShow, WhoServesAQueueOnlyAConfigurationTells) {
   sql("DELETE FROM procrastinate_workers");
   EXPECT_THAT(served("mail"), HasSubstr("of which no worker is alive"));
   std::ofstream(file) << "[[group]]\n";
-  EXPECT_EQ(run(job, {"--config", file}).exit_status, 3);
+  EXPECT_EQ(run({"jobs", "show", job, "--config", file}).exit_status, 3);
   std::remove(file.c_str());
 }
 

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/support/database.h"
+#include "tests/support/cli_story.h"
 #include "tests/support/program.h"
 
 namespace postpone::tests {
@@ -19,17 +19,13 @@ using testing::IsEmpty;
 enum { kDone = 0, kNotDone = 1, kUsage = 2, kUnreachable = 4 };
 
 // Worker 1 is ours and called kitchen/1, worker 2 is Python's.
-class CliStalled : public testing::Test {
+class CliStalled : public CliStory {
  protected:
   CliStalled() {
     sql("SELECT postpone_register_worker('host:1', 'web1', 'kitchen/1', 4711)");
     sql("SELECT procrastinate_register_worker_v1()");
   }
 
-  ProgramRun run(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
-  }
   nlohmann::json json(std::vector<std::string> arguments) const {
     arguments.emplace_back("--json");
     return nlohmann::json::parse(run(std::move(arguments)).output).at("jobs");
@@ -42,7 +38,6 @@ class CliStalled : public testing::Test {
       text += (text.empty() ? "" : ", ") + job["id"].dump() + " " + job["result"].get<std::string>();
     return text;
   }
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
   // A job that this worker runs.
   std::string running(int worker, const std::string& more = "") const {
     sql("SELECT postpone_defer('wash'" + more + ")");
@@ -58,9 +53,6 @@ class CliStalled : public testing::Test {
   std::string status(const std::string& id) const {
     return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id);
   }
-
- private:
-  TestDatabase database_;
 };
 
 TEST_F(CliStalled, AWrongLineIsRefusedBeforeAnythingIsDone) {

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "tests/support/database.h"
+#include "tests/support/cli_story.h"
 #include "tests/support/program.h"
 
 namespace postpone::tests {
@@ -22,19 +22,12 @@ MATCHER(IsOneLine, "is one line") {
   return !arg.empty() && arg.find('\n') == arg.size() - 1;
 }
 
-class CliStrict : public testing::Test {
+class CliStrict : public CliStory {
  protected:
-  ProgramRun run(std::vector<std::string> arguments, const std::string& input = "") const {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments,
-                       {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}, .input = input});
-  }
-  // Runs a line in a shell, for redirections; `postpone` is the program.
+  // In a shell, which redirects what this leaves out; `postpone` stands for the program.
   ProgramRun shell(const std::string& command) const {
-    return run_program({"bash", "-c", "postpone() { " POSTPONE_CLI " \"$@\"; }; " + command},
-                       {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
+    return CliStory::shell("postpone() { \"$postpone\" \"$@\"; }; " + command);
   }
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
   std::string jobs() const { return sql("SELECT count(*) FROM procrastinate_jobs"); }
 
   void expect_refused(const std::vector<std::string>& arguments, const std::string& what) const {
@@ -43,9 +36,6 @@ class CliStrict : public testing::Test {
     EXPECT_THAT(result.output, IsEmpty()) << testing::PrintToString(arguments);
     EXPECT_THAT(result.errors, AllOf(IsOneLine(), HasSubstr(what))) << testing::PrintToString(arguments);
   }
-
- private:
-  TestDatabase database_;
 };
 
 // --- numbers ---

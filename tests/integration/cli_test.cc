@@ -6,7 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "tests/support/database.h"
+#include "tests/support/cli_story.h"
 #include "tests/support/eventually.h"
 #include "tests/support/program.h"
 
@@ -38,12 +38,8 @@ MATCHER(IsOneLine, "is one line that starts with \"postpone: \"") {
   return arg.starts_with("postpone: ") && arg.find('\n') == arg.size() - 1;
 }
 
-class Cli : public testing::Test {
+class Cli : public CliStory {
  protected:
-  ProgramRun run(std::vector<std::string> arguments, const std::string& input = "") const {
-    return postpone(std::move(arguments),
-                    {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}, .input = input});
-  }
   // Defers, and returns the id as it was printed.
   std::string defer(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), "defer");
@@ -55,20 +51,12 @@ class Cli : public testing::Test {
     arguments.emplace_back("--json");
     return nlohmann::json::parse(run(std::move(arguments)).output);
   }
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
 
- private:
-  TestDatabase database_;
 };
 
-class CliOnEmptyDatabase : public testing::Test {
+class CliOnEmptyDatabase : public CliStory {
  protected:
-  ProgramRun run(std::vector<std::string> arguments) const {
-    return postpone(std::move(arguments), {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
-  }
-
- private:
-  TestDatabase database_{Schema::none};
+  CliOnEmptyDatabase() : CliStory(Schema::none) {}
 };
 
 // --- the command line ---

@@ -19,6 +19,7 @@
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
+#include "tests/support/job_story.h"
 #include "tests/support/program.h"
 
 namespace postpone::tests {
@@ -38,24 +39,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-class FamilyLog : public testing::Test {
- protected:
-  std::string defer(const std::string& task, const std::string& queue, const std::string& args = "{}") const {
-    return database_.execute("SELECT postpone_defer(task => '" + task + "', queue => '" + queue +
-                             "', args => '" + args + "')");
-  }
-  bool becomes(const std::string& id, const std::string& wanted) const {
-    return eventually([&] {
-      return database_.execute("SELECT status FROM procrastinate_jobs WHERE id = " + id) == wanted;
-    });
-  }
-  std::string count(const std::string& status) const {
-    return database_.execute("SELECT count(*) FROM procrastinate_jobs WHERE status = '" + status + "'");
-  }
-
-  TestDatabase database_;
-  TemporaryDirectory files_;
-};
+class FamilyLog : public DatabaseStory {};
 
 TEST_F(FamilyLog, EachJsonLineHasItsFields) {
   Family family(database_.url(), "[log]\nformat = \"json\"\n" + group("m", kMisbehave, 1));

@@ -12,6 +12,7 @@
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
+#include "tests/support/job_story.h"
 
 namespace postpone::tests {
 namespace {
@@ -25,33 +26,14 @@ const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
 const std::string kLetters = POSTPONE_EXAMPLES_DIR "/letters";
 const std::string kTestTasks = POSTPONE_TEST_TASKS;
 
-class MainJob : public testing::Test {
+class MainJob : public DatabaseStory {
  protected:
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
-
-  // Defers with one SQL call, as an application would. `more`: further arguments of postpone_defer, named.
-  std::string defer(const std::string& task, const std::string& queue, const std::string& args = "{}",
-                    const std::string& more = "") const {
-    return sql("SELECT postpone_defer(task => '" + task + "', queue => '" + queue + "', args => '" + args +
-               "'" + (more.empty() ? "" : ", " + more) + ")");
-  }
-  std::string status(const std::string& id) const {
-    return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id);
-  }
-  bool becomes(const std::string& id, const std::string& wanted) const {
-    return eventually([&] { return status(id) == wanted; });
-  }
   // But those of the queue "default", to which test.tick is deferred every second.
   bool all_end() const {
     return eventually([&] {
       return sql("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing') AND queue_name "
                  "<> 'default'") == "0";
     });
-  }
-  // What the attempts table says: "cause" or "cause: message", one attempt after the other.
-  std::string causes(const std::string& id) const {
-    return sql("SELECT string_agg(cause::text, ' ' ORDER BY attempt) FROM postpone_attempts WHERE job_id = " +
-               id);
   }
   std::string message(const std::string& id) const {
     return sql("SELECT message FROM postpone_attempts WHERE job_id = " + id +
@@ -61,12 +43,6 @@ class MainJob : public testing::Test {
     return sql("SELECT string_agg(type::text, ' ' ORDER BY id) FROM procrastinate_events WHERE job_id = " +
                id);
   }
-  std::string file_argument(const std::string& name) const {
-    return R"({"file": ")" + files_.file(name) + R"("})";
-  }
-
-  TestDatabase database_;
-  TemporaryDirectory files_;
 };
 
 TEST_F(MainJob, OneSqlCallAndTheOutcomeStandsInTheDatabase) {
@@ -147,9 +123,9 @@ TEST_F(MainJob, AScheduledJobStartsWhenItIsDue) {
   Family family(database_.url(), kNoPolling + group("m", kMisbehave, 2));
   family.wait_until_ready(2);
   const auto second =
-      defer("misbehave.noop", "m", "{}", "scheduled_at => clock_timestamp() + interval '1500 ms'");
+      defer("misbehave.noop", "m", "{}", ", scheduled_at => clock_timestamp() + interval '1500 ms'");
   const auto first =
-      defer("misbehave.noop", "m", "{}", "scheduled_at => clock_timestamp() + interval '700 ms'");
+      defer("misbehave.noop", "m", "{}", ", scheduled_at => clock_timestamp() + interval '700 ms'");
   EXPECT_TRUE(becomes(second, "succeeded")) << family.log();
   EXPECT_EQ(status(first), "succeeded");
   EXPECT_EQ(sql("SELECT bool_and(e.at >= j.scheduled_at) FROM procrastinate_jobs j JOIN procrastinate_events "
@@ -162,7 +138,7 @@ TEST_F(MainJob, AFreedLockWakesTheNext) {
   Family family(database_.url(), kNoPolling + group("m", kMisbehave, 4) + group("n", kMisbehave, 4));
   family.wait_until_ready(8);
   for (int i = 0; i < 12; ++i)
-    defer("misbehave.journal", i % 3 == 0 ? "n" : "m", file_argument("journal"), "lock => 'sink'");
+    defer("misbehave.journal", i % 3 == 0 ? "n" : "m", file_argument("journal"), ", lock => 'sink'");
   EXPECT_TRUE(all_end()) << family.log();
   const auto journal = read_journal(files_.file("journal"));
   ASSERT_EQ(journal.size(), 24u);
@@ -184,7 +160,7 @@ TEST_F(MainJob, LettersComeInOrderUnderTwoSupervisors) {
     for (const char* letter : {"a", "b", "c", "d"})
       defer("letters.append", "letters",
             R"({"file": ")" + file + R"(", "letter": ")" + letter + R"(", "max_ms": 30})",
-            "lock => 'letters'");
+            ", lock => 'letters'");
     EXPECT_TRUE(all_end()) << one.log() << two.log();
     EXPECT_EQ(read_file(file), "abcd");
   }
@@ -193,8 +169,8 @@ TEST_F(MainJob, LettersComeInOrderUnderTwoSupervisors) {
 TEST_F(MainJob, AnElderThatWaitsForItsTimeBlocksItsLock) {
   Family family(database_.url(), kNoPolling + group("m", kMisbehave, 2));
   const auto elder =
-      defer("misbehave.noop", "m", "{}", "lock => 'l', scheduled_at => now() + interval '1 hour'");
-  const auto younger = defer("misbehave.noop", "m", "{}", "lock => 'l'");
+      defer("misbehave.noop", "m", "{}", ", lock => 'l', scheduled_at => now() + interval '1 hour'");
+  const auto younger = defer("misbehave.noop", "m", "{}", ", lock => 'l'");
   family.wait_until_ready(2);
   EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
   EXPECT_EQ(status(younger), "todo");
@@ -209,7 +185,7 @@ TEST_F(MainJob, TheHigherPriorityGoesFirst) {
   ASSERT_TRUE(becomes(busy, "doing"));
   const auto append = [&](const char* text, int priority) {
     defer("test.append", "t", R"({"file": ")" + files_.file("order") + R"(", "text": ")" + text + R"("})",
-          "priority => " + std::to_string(priority));
+          ", priority => " + std::to_string(priority));
   };
   append("3", 0);
   append("4", 0);
@@ -347,8 +323,8 @@ TEST_F(MainJob, WithoutListeningThePollingIntervalFindsTheWork) {
 }
 
 TEST_F(MainJob, OneShotWorksOffWhatIsThereAndEnds) {
-  for (int i = 0; i < 30; ++i) defer("misbehave.noop", "m", "{}", i % 2 ? "lock => 'l'" : "");
-  const auto future = defer("misbehave.noop", "m", "{}", "scheduled_at => now() + interval '1 hour'");
+  for (int i = 0; i < 30; ++i) defer("misbehave.noop", "m", "{}", i % 2 ? ", lock => 'l'" : "");
+  const auto future = defer("misbehave.noop", "m", "{}", ", scheduled_at => now() + interval '1 hour'");
   Family family(database_.url(), kNoPolling + group("m", kMisbehave, 3), {.arguments = {"--one-shot"}});
   EXPECT_EQ(family.wait().code, 0) << family.log();
   EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'"), "30");

@@ -15,6 +15,7 @@
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
+#include "tests/support/job_story.h"
 
 namespace postpone::tests {
 namespace {
@@ -32,19 +33,8 @@ const std::string kNoHurry = "[supervisor]\npolling_interval = \"1h\"\nstart_dea
 const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
 const std::string kTestTasks = POSTPONE_TEST_TASKS;
 
-class Reload : public testing::Test {
+class Reload : public DatabaseStory {
  protected:
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
-  std::string defer(const std::string& task, const std::string& queue, const std::string& args = "{}") const {
-    return sql("SELECT postpone_defer(task => '" + task + "', queue => '" + queue + "', args => '" + args +
-               "')");
-  }
-  std::string status(const std::string& id) const {
-    return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id);
-  }
-  bool becomes(const std::string& id, const std::string& wanted) const {
-    return eventually([&] { return status(id) == wanted; });
-  }
   // A job of `queue` that runs until released.
   std::string long_job(const std::string& queue, const std::string& name) const {
     const auto id = defer("test.until", queue, R"({"file": ")" + files_.file(name) + R"("})");
@@ -116,9 +106,6 @@ class Reload : public testing::Test {
   }
   // The bells of whatever was deferred before have been rung when this has returned. REQUIRES: group m.
   void let_notifications_pass() const { EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded")); }
-
-  TestDatabase database_;
-  TemporaryDirectory files_;
 };
 
 TEST_F(Reload, AGroupGrows) {

@@ -14,6 +14,7 @@
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
+#include "tests/support/job_story.h"
 #include "tests/support/program.h"
 
 namespace postpone::tests {
@@ -31,20 +32,8 @@ const std::string kTestTasks = POSTPONE_TEST_TASKS;
 const std::string kJson = "[log]\nformat = \"json\"\n";
 const std::string kSlow = "slow_after = \"100ms\"\nabort_grace = \"100ms\"\n";
 
-class SlowJob : public testing::Test {
+class SlowJob : public DatabaseStory {
  protected:
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
-  std::string defer(const std::string& task, const std::string& queue, const std::string& args = "{}") const {
-    return sql("SELECT postpone_defer(task => '" + task + "', queue => '" + queue + "', args => '" + args +
-               "')");
-  }
-  bool becomes(const std::string& id, const std::string& wanted) const {
-    return eventually(
-        [&] { return sql("SELECT status FROM procrastinate_jobs WHERE id = " + id) == wanted; });
-  }
-  std::string file_argument(const std::string& name) const {
-    return R"({"file": ")" + files_.file(name) + R"("})";
-  }
   // The lines about slow jobs that stand in the log by now.
   static std::vector<json> told(const Family& family) {
     std::vector<json> lines;
@@ -84,9 +73,6 @@ class SlowJob : public testing::Test {
   ProgramRun stack(const std::string& id) const {
     return run_program({POSTPONE_CLI, "--database-url", database_.url(), "stack", id});
   }
-
-  TestDatabase database_;
-  TemporaryDirectory files_;
 };
 
 TEST_F(SlowJob, AnEndlessLoopIsToldOfWithItsStackAtGrowingIntervals) {

@@ -24,6 +24,7 @@
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
+#include "tests/support/job_story.h"
 #include "tests/support/json_schema.h"
 #include "tests/support/private_server.h"
 #include "tests/support/program.h"
@@ -80,20 +81,14 @@ class Client {
   std::string got_;
 };
 
-class Status : public testing::Test {
+class Status : public DatabaseStory {
  protected:
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
   std::string path() const { return files_.file("status.sock"); }
   std::string section(const std::string& more = "") const {
     return "[status]\nsocket = \"" + path() + "\"\n" + more;
   }
   std::string config(const std::string& supervisor = "") const {
     return "[supervisor]\n" + supervisor + section() + group("m", kMisbehave, 2) + group("t", kTestTasks, 1);
-  }
-  std::string defer(const std::string& task, const std::string& queue, const std::string& args = "{}",
-                    const std::string& more = "") const {
-    return sql("SELECT postpone_defer(task => '" + task + "', queue => '" + queue + "', args => '" + args +
-               "'" + (more.empty() ? "" : ", " + more) + ")");
   }
   ProgramRun curl(const std::string& page, std::vector<std::string> options = {}) const {
     std::vector<std::string> command{"curl", "--silent",      "--show-error", "--max-time",
@@ -116,13 +111,7 @@ class Status : public testing::Test {
   bool becomes(const std::string& state) const {
     return eventually([&] { return status()["supervisor"]["state"] == state; });
   }
-  std::string until_argument(const std::string& name) const {
-    return R"({"file": ")" + files_.file(name) + R"("})";
-  }
   void let_go(const std::string& name) const { std::ofstream(files_.file(name)) << "go"; }
-
-  TestDatabase database_;
-  TemporaryDirectory files_;
 };
 
 json schema() {
@@ -134,7 +123,7 @@ json schema() {
 TEST_F(Status, TellsOfTheJobThatRunsAndOfThoseThatRan) {
   Family family(database_.url(), config());
   family.wait_until_ready(3);
-  const auto id = defer("test.until", "t", until_argument("go"), "lock => 'sink'");
+  const auto id = defer("test.until", "t", file_argument("go"), ", lock => 'sink'");
   ASSERT_TRUE(eventually([&] { return status()["sub_workers"][2]["job"].is_object(); }));
   const json running = status()["sub_workers"][2];
   EXPECT_EQ(running["state"], "running");
@@ -176,7 +165,7 @@ TEST_F(Status, TellsOfTheJobThatRunsAndOfThoseThatRan) {
 TEST_F(Status, EveryFieldIsInTheSchemaAndInTheDocuments) {
   Family family(database_.url(), config());
   family.wait_until_ready(3);
-  defer("test.until", "t", until_argument("go"), "lock => 'sink'");
+  defer("test.until", "t", file_argument("go"), ", lock => 'sink'");
   defer("misbehave.throw", "m", R"({"message": "no"})");
   defer("misbehave.noop", "nobody serves this");
   ASSERT_TRUE(eventually([&] {
@@ -211,7 +200,7 @@ TEST_F(Status, EveryFieldIsInTheSchemaAndInTheDocuments) {
 
 TEST_F(Status, KnowsWhatWaits) {
   defer("test.append", "t", R"({"file": "/dev/null", "text": ""})",
-        "scheduled_at => now() + interval '1 hour'");
+        ", scheduled_at => now() + interval '1 hour'");
   for (int i = 0; i < 3; ++i) defer("any", "nobody");
   Family family(database_.url(), config());
   family.wait_until_ready(3);
@@ -250,7 +239,7 @@ TEST_F(Status, TotalsDoNotGoBackWhenASubWorkerDies) {
 TEST_F(Status, ARescuedJobIsAmongTheFailures) {
   Family family(database_.url(), "[supervisor]\n" + section() + group("t", kTestTasks, 1));
   family.wait_until_ready(1);
-  const auto id = defer("test.until", "t", until_argument("go"));
+  const auto id = defer("test.until", "t", file_argument("go"));
   ASSERT_TRUE(eventually([&] { return status()["sub_workers"][0]["job"].is_object(); }));
   ::kill(status()["sub_workers"][0]["pid"].get<pid_t>(), SIGKILL);
   ASSERT_TRUE(eventually([&] { return status()["recent_failures"].size() == 1; }));
@@ -462,7 +451,7 @@ TEST_F(Status, AnswersBeforeTheDatabaseWasEverReached) {
 TEST_F(Status, AnswersWhileASubWorkerIsStoppedAndWhileDraining) {
   Family family(database_.url(), config());
   family.wait_until_ready(3);
-  defer("test.until", "t", until_argument("go"));
+  defer("test.until", "t", file_argument("go"));
   ASSERT_TRUE(eventually([&] { return status()["sub_workers"][2]["job"].is_object(); }));
   const pid_t stopped = status()["sub_workers"][0]["pid"];
   ::kill(stopped, SIGSTOP);
@@ -633,7 +622,7 @@ std::string run_cli(std::vector<std::string> arguments, int wanted_status = 0) {
 TEST_F(Status, TheCommandShowsIt) {
   Family family(database_.url(), config());
   family.wait_until_ready(3);
-  const auto id = defer("test.until", "t", until_argument("go"), "lock => 'sink'");
+  const auto id = defer("test.until", "t", file_argument("go"), ", lock => 'sink'");
   defer("misbehave.segfault", "m");
   ASSERT_TRUE(eventually([&] {
     const json all = status();
