@@ -256,7 +256,7 @@ int main(int argc, char** argv) {
   } catch (const subworker::UsageError&) {
     return static_cast<int>(SubWorkerExit::usage);
   } catch (const std::exception& error) {
-    sys::log.critical("{}", error.what());
+    postpone::sys::log.critical("{}", error.what());
     return static_cast<int>(SubWorkerExit::internal_error);
   }
 }

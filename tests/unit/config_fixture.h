@@ -64,4 +64,20 @@ inline std::vector<std::string> lines(const ParseResult& result) {
   return lines;
 }
 
+// What is wrong with a file, and what it says.
+class ConfigTest : public testing::Test {
+ protected:
+  ConfigTest() { directory_.write_executable("tasks"); }
+
+  // Parses `text` as it stands.
+  ParseResult parse_text(const std::string& text) const { return parse(text, directory_.path()); }
+
+  // Parses `text` behind a group that is right: what is wrong is in line 4 or later.
+  std::vector<std::string> problems_of(const std::string& text) const {
+    return lines(parse_text("[[group]]\nname = \"kitchen\"\nexecutable = \"tasks\"\n" + text));
+  }
+
+  ConfigDirectory directory_;
+};
+
 }  // namespace postpone::config

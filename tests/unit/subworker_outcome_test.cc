@@ -6,8 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "subworker/task/ending.h"
-
 namespace postpone::subworker {
 namespace {
 
@@ -18,66 +16,8 @@ using libtask::wire::RetryStrategy;
 using libtask::wire::TaskDescription;
 using sql::Action;
 using sql::Cause;
-using sql::Seconds;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-constexpr Seconds kYear = std::chrono::hours(24 * 365);
-
-// --- how long a retry waits --------------------------------------------------------------------------------
-
-TEST(RetryWait, StrategyThatSaysNothingRetriesAtOnceForever) {
-  EXPECT_EQ(retry_wait({}, 0), 0s);
-  EXPECT_EQ(retry_wait({}, 1'000'000), 0s);
-}
-
-TEST(RetryWait, ConstantWaitStays) {
-  const RetryStrategy strategy{.wait = 7s};
-  for (int attempts : {0, 1, 50}) EXPECT_EQ(retry_wait(strategy, attempts), 7s);
-}
-
-TEST(RetryWait, LinearWaitGrowsWithTheAttemptsBefore) {
-  const RetryStrategy strategy{.linear_wait = 3s};
-  EXPECT_EQ(retry_wait(strategy, 0), 0s);
-  EXPECT_EQ(retry_wait(strategy, 1), 3s);
-  EXPECT_EQ(retry_wait(strategy, 10), 30s);
-}
-
-TEST(RetryWait, ExponentialWaitIsAPowerOfOneMoreThanTheAttemptsBefore) {
-  const RetryStrategy strategy{.exponential_wait = 2s};
-  EXPECT_EQ(retry_wait(strategy, 0), 2s);
-  EXPECT_EQ(retry_wait(strategy, 1), 4s);
-  EXPECT_EQ(retry_wait(strategy, 9), 1024s);
-}
-
-TEST(RetryWait, TheThreePartsAddUp) {
-  const RetryStrategy strategy{.wait = 5s, .linear_wait = 3s, .exponential_wait = 2s};
-  EXPECT_EQ(retry_wait(strategy, 0), 5s + 0s + 2s);
-  EXPECT_EQ(retry_wait(strategy, 4), 5s + 12s + 32s);
-}
-
-TEST(RetryWait, ABaseBelowOneSecondShrinks) {
-  EXPECT_EQ(retry_wait({.exponential_wait = 500ms}, 1), 250ms);
-}
-
-TEST(RetryWait, NoWaitIsLongerThanAYear) {
-  EXPECT_EQ(retry_wait({.exponential_wait = 2s}, 30), kYear);
-  EXPECT_EQ(retry_wait({.exponential_wait = 1000s}, 100'000), kYear);  // infinity
-  EXPECT_EQ(retry_wait({.wait = 2 * kYear}, 0), kYear);
-}
-
-TEST(RetryWait, NoWaitIsNegative) {
-  EXPECT_EQ(retry_wait({.wait = -5s}, 0), 0s);
-}
-
-TEST(RetryWait, JobRunsOnceMoreThanMaxAttempts) {
-  const RetryStrategy strategy{.max_attempts = 2, .wait = 1s};
-  EXPECT_EQ(retry_wait(strategy, 0), 1s);
-  EXPECT_EQ(retry_wait(strategy, 1), 1s);
-  EXPECT_EQ(retry_wait(strategy, 2), std::nullopt);
-  EXPECT_EQ(retry_wait(strategy, 3), std::nullopt);
-  EXPECT_EQ(retry_wait({.max_attempts = 0}, 0), std::nullopt);
-}
 
 // --- what becomes of a job ---------------------------------------------------------------------------------
 
@@ -428,43 +368,6 @@ TEST(Outcome, OfManyTasksTheNearestThreeAreTold) {
   EXPECT_EQ(outcome.message,
             "/opt/mail has no task \"dishes.wash\"; of its 303 tasks these are the nearest: dishes.wsh, "
             "dish.wash, dishes.dry");
-}
-
-TEST(Ending, NamesTypeAndMessageAndWhatBecomesOfTheJob) {
-  sql::Outcome outcome;
-  outcome.attempt = 2;
-  outcome.cause = Cause::exception;
-  outcome.run_time = sql::Seconds(0.0008);
-  outcome.exception_type = "std::runtime_error";
-  outcome.message = "no towel";
-  outcome.action = Action::fail;
-  EXPECT_EQ(describe_ending(outcome),
-            "exception in 0.8 ms, attempt 2, failed for good: std::runtime_error: no towel");
-  outcome.action = Action::retry;
-  EXPECT_EQ(describe_ending(outcome),
-            "exception in 0.8 ms, attempt 2, retry at once: std::runtime_error: no towel");
-  outcome.retry_in = sql::Seconds(4);
-  EXPECT_EQ(describe_ending(outcome),
-            "exception in 0.8 ms, attempt 2, retry in 4.0 s: std::runtime_error: no towel");
-  outcome.exception_type = "int";
-  outcome.message = "";
-  EXPECT_EQ(describe_ending(outcome), "exception in 0.8 ms, attempt 2, retry in 4.0 s: int");
-}
-
-TEST(Ending, TellsTimesAsPeopleReadThem) {
-  sql::Outcome outcome;
-  outcome.attempt = 1;
-  outcome.cause = Cause::aborted;
-  outcome.action = Action::abort;
-  outcome.message = "aborted on request";
-  outcome.run_time = sql::Seconds(20.764);
-  EXPECT_EQ(describe_ending(outcome), "aborted in 20.8 s, attempt 1: aborted on request");
-  outcome.run_time = sql::Seconds(125 * 60);
-  EXPECT_EQ(describe_ending(outcome), "aborted in 2 h 05 min, attempt 1: aborted on request");
-  outcome.cause = Cause::succeeded;
-  outcome.action = Action::succeed;
-  outcome.message = "";
-  EXPECT_EQ(describe_ending(outcome), "succeeded in 2 h 05 min, attempt 1");
 }
 
 }  // namespace
