@@ -9,11 +9,9 @@
 
 #include "cli/exit_code.h"
 
-namespace CLI {
-class App;
-}
-
 namespace postpone::cli {
+
+class Command;
 
 struct Invocation {
   std::string database_url;  // --database-url
@@ -22,21 +20,21 @@ struct Invocation {
 };
 
 // Each adds what its name says. The `invocation` must outlive the parser and everything that the parser runs.
-void add_schema_commands(CLI::App& app, Invocation& invocation);
-void add_defer_command(CLI::App& app, Invocation& invocation);
-void add_jobs_commands(CLI::App& app, Invocation& invocation);
-void add_queues_and_tasks_commands(CLI::App& app, Invocation& invocation);
-void add_locks_command(CLI::App& app, Invocation& invocation);
-void add_workers_command(CLI::App& app, Invocation& invocation);
-void add_stalled_commands(CLI::App& app, Invocation& invocation);
-void add_stack_command(CLI::App& app, Invocation& invocation);
-void add_healthcheck_command(CLI::App& app, Invocation& invocation);
-void add_config_command(CLI::App& app, Invocation& invocation);
-void add_status_command(CLI::App& app, Invocation& invocation);
-void add_top_command(CLI::App& app, Invocation& invocation);
-void add_completion_command(CLI::App& app, Invocation& invocation);
+void add_schema_commands(Command& app, Invocation& invocation);
+void add_defer_command(Command& app, Invocation& invocation);
+void add_jobs_commands(Command& app, Invocation& invocation);
+void add_queues_and_tasks_commands(Command& app, Invocation& invocation);
+void add_locks_command(Command& app, Invocation& invocation);
+void add_workers_command(Command& app, Invocation& invocation);
+void add_stalled_commands(Command& app, Invocation& invocation);
+void add_stack_command(Command& app, Invocation& invocation);
+void add_healthcheck_command(Command& app, Invocation& invocation);
+void add_config_command(Command& app, Invocation& invocation);
+void add_status_command(Command& app, Invocation& invocation);
+void add_top_command(Command& app, Invocation& invocation);
+void add_completion_command(Command& app, Invocation& invocation);
 
 // The whole command line of `postpone`: all commands, and the options that they share.
-void define_command_line(CLI::App& app, Invocation& invocation);
+void define_command_line(Command& app, Invocation& invocation);
 
 }  // namespace postpone::cli

@@ -1,7 +1,7 @@
 // The command line of `postpone`.
-#include <CLI/CLI.hpp>
 
 #include "cli/command.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 
 namespace postpone::cli {
@@ -16,7 +16,7 @@ Exit codes: 0 done, 1 not done (no such job, already enqueued, refused), 2 wrong
 
 }  // namespace
 
-void define_command_line(CLI::App& app, Invocation& invocation) {
+void define_command_line(Command& app, Invocation& invocation) {
   app.name("postpone");
   app.description("Defer jobs, look at them, and look after their database");
   // Subcommands inherit this footer; the program itself gets another one below.

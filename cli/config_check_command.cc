@@ -1,11 +1,11 @@
 // postpone config check
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <iostream>
 #include <memory>
 #include <stdexcept>
 
 #include "cli/command.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/text/text.h"
 #include "config/config.h"
@@ -89,10 +89,10 @@ ExitCode check(const std::string& path, bool with_tasks) {
 
 }  // namespace
 
-void add_config_command(CLI::App& app, Invocation& invocation) {
-  CLI::App* config = app.add_subcommand("config", "The supervisor's configuration file");
+void add_config_command(Command& app, Invocation& invocation) {
+  Command* config = app.add_subcommand("config", "The supervisor's configuration file");
   config->require_subcommand(1);
-  CLI::App* check_command = config->add_subcommand(
+  Command* check_command = config->add_subcommand(
       "check", "Report every problem of a configuration file as file:line:column; exit code 3");
   const auto path = std::make_shared<std::string>();
   nonempty(check_command->add_option("FILE", *path, "The TOML file")->type_name("")->required());

@@ -16,6 +16,7 @@
 
 #include "cli/command.h"
 #include "cli/connect.h"
+#include "cli/options/parser.h"
 #include "cli/text/colour.h"
 #include "cli/text/text.h"
 #include "config/nearest.h"
@@ -99,11 +100,10 @@ std::string no_such_command(const CLI::App& app, const std::vector<std::string>&
          (meant ? "; did you mean \"" + std::string(*meant) + "\"?" : "; they are " + known);
 }
 
-int refuse(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words) {
-  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+int refuse(const CLI::App& app, const std::string& reason, const std::vector<std::string>& words) {
   if (const std::string problem = no_such_command(app, words); !problem.empty())
     return fail(ExitCode::usage, problem + "; see " + command_of(app) + " --help");
-  return fail(ExitCode::usage, std::string(error.what()) + "; see " + command_of(app) + " --help");
+  return fail(ExitCode::usage, reason + "; see " + command_of(app) + " --help");
 }
 
 int run_command(const Invocation& invocation) {
@@ -119,14 +119,18 @@ int run_command(const Invocation& invocation) {
 
 int run(int argc, char** argv) {
   Invocation invocation;
-  CLI::App app;
+  Command command_line;
+  CLI::App& app = command_line.parser();
   try {
-    define_command_line(app, invocation);
+    define_command_line(command_line, invocation);
     refuse_empty_values(argc, argv);
     app.parse(argc, argv);
     return run_command(invocation);
   } catch (const CLI::ParseError& error) {
-    return refuse(app, error, {argv + 1, argv + argc});
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return refuse(app, error.what(), {argv + 1, argv + argc});
+  } catch (const UsageError& error) {
+    return refuse(app, error.what(), {argv + 1, argv + argc});
   } catch (const std::exception& error) {
     return fail(ExitCode::not_done, error.what());
   }

@@ -1,10 +1,10 @@
 // postpone schema apply | check | show | roles
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
 #include "cli/command.h"
 #include "cli/connect.h"
+#include "cli/options/parser.h"
 #include "cli/text/text.h"
 #include "sql/schema.h"
 
@@ -112,8 +112,8 @@ ExitCode show() {
 
 }  // namespace
 
-void add_schema_commands(CLI::App& app, Invocation& invocation) {
-  CLI::App* schema = app.add_subcommand("schema", "Postpone's tables and functions in the database");
+void add_schema_commands(Command& app, Invocation& invocation) {
+  Command* schema = app.add_subcommand("schema", "Postpone's tables and functions in the database");
   schema->require_subcommand(1);
   schema
       ->add_subcommand(
@@ -126,7 +126,7 @@ void add_schema_commands(CLI::App& app, Invocation& invocation) {
                        "Show what is installed, what is missing and what differs; exit code 5 unless this "
                        "program can run on it")
       ->final_callback([&] { invocation.run = [&] { return check(invocation); }; });
-  CLI::App* roles = schema->add_subcommand(
+  Command* roles = schema->add_subcommand(
       "roles",
       "Make the roles postpone_worker, postpone_client, postpone_operator and postpone_monitor, with as "
       "little as they need here; safe to repeat");

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/options/parser.h"
 #include "manual/completion.h"
 #include "manual/page.h"
 #include "supervisor/command_line.h"
@@ -25,9 +26,10 @@ namespace manual = postpone::manual;
 manual::Command command_line_of(const std::string& program) {
   postpone::cli::Invocation invocation;
   postpone::supervisor::Arguments arguments;
-  CLI::App app;
+  postpone::cli::Command command_line;
+  CLI::App& app = command_line.parser();
   if (program == "postpone") {
-    postpone::cli::define_command_line(app, invocation);
+    postpone::cli::define_command_line(command_line, invocation);
   } else {
     postpone::supervisor::define_command_line(app, arguments);
   }

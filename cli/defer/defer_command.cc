@@ -1,5 +1,4 @@
 // postpone defer TASK [JSON], postpone defer --stdin
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -8,6 +7,7 @@
 #include "cli/defer/arguments.h"
 #include "cli/defer/defer_lines.h"
 #include "cli/options/due_time.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/text/text.h"
 #include "sql/job_manager.h"
@@ -64,22 +64,22 @@ ExitCode defer(const Invocation& invocation, DeferOptions& options) {
                                   options.print_ids});
 }
 
-void check(const CLI::App& command, DeferOptions& options) {
+void check(const Command& command, DeferOptions& options) {
   if (options.request.task == "-") {
     options.from_lines = true;
     options.request.task.clear();
   }
-  if (!options.from_lines && options.request.task.empty()) throw CLI::RequiredError("TASK");
+  if (!options.from_lines && options.request.task.empty()) throw UsageError("TASK is required");
   if (options.from_lines && command.count("JSON") > 0)
-    throw CLI::ValidationError("arguments stand in the lines of standard input, not on the command line");
+    throw UsageError("arguments stand in the lines of standard input, not on the command line");
   if (!options.from_lines && (options.all_or_nothing || options.print_ids))
-    throw CLI::ValidationError("--all-or-nothing and --print-ids go with --stdin");
+    throw UsageError("--all-or-nothing and --print-ids go with --stdin");
 }
 
 }  // namespace
 
-void add_defer_command(CLI::App& app, Invocation& invocation) {
-  CLI::App* command =
+void add_defer_command(Command& app, Invocation& invocation) {
+  Command* command =
       app.add_subcommand("defer", "Create a job, and print its id; or many, from lines of JSON");
   const auto options = std::make_shared<DeferOptions>();
   sql::DeferRequest& request = options->request;

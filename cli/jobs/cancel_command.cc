@@ -1,9 +1,9 @@
 // postpone jobs cancel
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/jobs/change_set.h"
 #include "cli/jobs/commands.h"
+#include "cli/options/parser.h"
 
 namespace postpone::cli {
 namespace {
@@ -55,8 +55,8 @@ ExitCode cancel(const Invocation& invocation, const CancelOptions& options) {
 
 }  // namespace
 
-void add_jobs_cancel(CLI::App& jobs, Invocation& invocation) {
-  CLI::App* command =
+void add_jobs_cancel(Command& jobs, Invocation& invocation) {
+  Command* command =
       jobs.add_subcommand("cancel", "Cancel jobs that wait; with --abort, ask running ones to stop");
   const auto options = std::make_shared<CancelOptions>();
   add_set_options(*command, options->set);

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <map>
@@ -10,6 +9,7 @@
 
 #include "cli/connect.h"
 #include "cli/jobs/job_json.h"
+#include "cli/options/parser.h"
 #include "cli/screen/progress_line.h"
 #include "cli/text/text.h"
 
@@ -139,7 +139,7 @@ void print_done(const std::vector<Change>& changes, bool dry_run) {
 
 }  // namespace
 
-void add_set_options(CLI::App& command, SetOptions& options) {
+void add_set_options(Command& command, SetOptions& options) {
   add_selection(command, options.selection);
   command.add_flag("--dry-run", options.dry_run, "Only say what would be done");
   command.add_flag("--yes", options.yes,

@@ -19,7 +19,7 @@ struct SetOptions {
   bool as_json = false;
 };
 // Adds IDs and the options of a filter, --dry-run, --yes and --json. `options` must outlive the parser.
-void add_set_options(CLI::App& command, SetOptions& options);
+void add_set_options(Command& command, SetOptions& options);
 
 // What is to be done to the jobs of a set.
 struct SetWork {

@@ -5,15 +5,15 @@
 
 namespace postpone::cli {
 
-void add_jobs_list(CLI::App& jobs, Invocation& invocation);
-void add_jobs_count(CLI::App& jobs, Invocation& invocation);
-void add_jobs_show(CLI::App& jobs, Invocation& invocation);
-void add_jobs_cancel(CLI::App& jobs, Invocation& invocation);
-void add_jobs_retry(CLI::App& jobs, Invocation& invocation);
-void add_jobs_finish(CLI::App& jobs, Invocation& invocation);
-void add_jobs_purge(CLI::App& jobs, Invocation& invocation);
+void add_jobs_list(Command& jobs, Invocation& invocation);
+void add_jobs_count(Command& jobs, Invocation& invocation);
+void add_jobs_show(Command& jobs, Invocation& invocation);
+void add_jobs_cancel(Command& jobs, Invocation& invocation);
+void add_jobs_retry(Command& jobs, Invocation& invocation);
+void add_jobs_finish(Command& jobs, Invocation& invocation);
+void add_jobs_purge(Command& jobs, Invocation& invocation);
 
-void add_stalled_list(CLI::App& stalled, Invocation& invocation);
-void add_stalled_rescue(CLI::App& stalled, Invocation& invocation);
+void add_stalled_list(Command& stalled, Invocation& invocation);
+void add_stalled_rescue(Command& stalled, Invocation& invocation);
 
 }  // namespace postpone::cli

@@ -1,5 +1,4 @@
 // postpone jobs count
-#include <CLI/CLI.hpp>
 #include <array>
 #include <map>
 #include <memory>
@@ -8,6 +7,7 @@
 #include "cli/jobs/commands.h"
 #include "cli/jobs/job_json.h"
 #include "cli/jobs/selection.h"
+#include "cli/options/parser.h"
 #include "cli/options/watch.h"
 #include "cli/screen/output.h"
 #include "cli/text/table.h"
@@ -47,8 +47,8 @@ std::string draw(const Invocation& invocation, const CountOptions& options) {
 
 }  // namespace
 
-void add_jobs_count(CLI::App& jobs, Invocation& invocation) {
-  CLI::App* command = jobs.add_subcommand("count", "Count jobs by status; this reads every one of them");
+void add_jobs_count(Command& jobs, Invocation& invocation) {
+  Command* command = jobs.add_subcommand("count", "Count jobs by status; this reads every one of them");
   const auto options = std::make_shared<CountOptions>();
   add_filter_options(*command, options->filter);
   command->add_flag("--json", options->as_json, "Print JSON");

@@ -1,5 +1,4 @@
 // postpone jobs finish
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
@@ -8,6 +7,7 @@
 #include "cli/jobs/report.h"
 #include "cli/jobs/selection.h"
 #include "cli/jobs/signs_of_life.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 
 namespace postpone::cli {
@@ -24,8 +24,8 @@ struct FinishOptions {
 void set_status(sql::JobStatus& status, const std::string& label) {
   const auto parsed = sql::parse_job_status(label);
   if (parsed != sql::JobStatus::succeeded && parsed != sql::JobStatus::failed) {
-    throw CLI::ValidationError("--status",
-                               "a job is finished by hand as succeeded or failed, not as \"" + label + "\"");
+    throw UsageError("--status",
+                     "a job is finished by hand as succeeded or failed, not as \"" + label + "\"");
   }
   status = *parsed;
 }
@@ -73,8 +73,8 @@ ExitCode finish(const Invocation& invocation, const FinishOptions& options) {
 
 }  // namespace
 
-void add_jobs_finish(CLI::App& jobs, Invocation& invocation) {
-  CLI::App* command =
+void add_jobs_finish(Command& jobs, Invocation& invocation) {
+  Command* command =
       jobs.add_subcommand("finish", "End jobs that no worker runs any more, and release their locks");
   const auto options = std::make_shared<FinishOptions>();
   job_id(command->add_option("ID", options->ids, "Jobs by their id")->type_name("")->required());

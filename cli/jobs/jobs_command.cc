@@ -1,12 +1,12 @@
 // postpone jobs: the commands below it.
-#include <CLI/CLI.hpp>
 
 #include "cli/jobs/commands.h"
+#include "cli/options/parser.h"
 
 namespace postpone::cli {
 
-void add_jobs_commands(CLI::App& app, Invocation& invocation) {
-  CLI::App* jobs =
+void add_jobs_commands(Command& app, Invocation& invocation) {
+  Command* jobs =
       app.add_subcommand("jobs", "Look at jobs, cancel them, let them run again, finish and purge them");
   jobs->require_subcommand(1);
   add_jobs_list(*jobs, invocation);

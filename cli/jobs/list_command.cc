@@ -1,11 +1,11 @@
 // postpone jobs list
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/connect.h"
 #include "cli/jobs/commands.h"
 #include "cli/jobs/job_json.h"
 #include "cli/jobs/selection.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/options/watch.h"
 #include "cli/screen/output.h"
@@ -88,8 +88,8 @@ std::string draw(const Invocation& invocation, const ListOptions& options) {
 
 }  // namespace
 
-void add_jobs_list(CLI::App& jobs, Invocation& invocation) {
-  CLI::App* command = jobs.add_subcommand("list", "List jobs, the newest first");
+void add_jobs_list(Command& jobs, Invocation& invocation) {
+  Command* command = jobs.add_subcommand("list", "List jobs, the newest first");
   const auto options = std::make_shared<ListOptions>();
   add_filter_options(*command, options->filter);
   whole_number(command->add_option("--limit", options->limit, "Most jobs to list; 0 = all")

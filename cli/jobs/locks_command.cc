@@ -1,10 +1,10 @@
 // postpone locks
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/connect.h"
 #include "cli/jobs/job_json.h"
 #include "cli/jobs/worker_text.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/options/watch.h"
 #include "cli/screen/output.h"
@@ -104,8 +104,8 @@ std::string draw(const Invocation& invocation, const LocksOptions& options) {
 
 }  // namespace
 
-void add_locks_command(CLI::App& app, Invocation& invocation) {
-  CLI::App* command = app.add_subcommand(
+void add_locks_command(Command& app, Invocation& invocation) {
+  Command* command = app.add_subcommand(
       "locks", "List locks that are held or waited for: their holders, how many jobs wait, which is next");
   const auto options = std::make_shared<LocksOptions>();
   nonempty(command->add_option("--lock", options->filter.lock, "Only this lock")->type_name("NAME"));

@@ -1,11 +1,11 @@
 // postpone jobs purge
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
 #include "cli/connect.h"
 #include "cli/jobs/commands.h"
 #include "cli/jobs/job_json.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/screen/progress_line.h"
 #include "config/config.h"
@@ -24,9 +24,9 @@ struct Options {
 void set_older_than(sql::PurgeOptions& options, const std::string& text) {
   const auto duration = config::parse_duration(text);
   if (!duration || *duration > kOldest) {
-    throw CLI::ValidationError("--older-than", "\"" + text +
-                                                   "\" is no duration up to a hundred years; write 30m, 12h "
-                                                   "or 7d");
+    throw UsageError("--older-than", "\"" + text +
+                                         "\" is no duration up to a hundred years; write 30m, 12h "
+                                         "or 7d");
   }
   options.older_than = *duration;
 }
@@ -37,12 +37,12 @@ void add_ended_status(sql::PurgeOptions& options, const std::string& label) {
     options.statuses.push_back(*status);
     return;
   }
-  throw CLI::ValidationError(
-      "--status", status ? "jobs in " + label +
-                               " have not ended and are never purged; `postpone jobs cancel` " + "ends them"
-                         : "\"" + label +
-                               "\" is no status; those that have ended are succeeded, failed, "
-                               "cancelled, aborted");
+  throw UsageError("--status", status ? "jobs in " + label +
+                                            " have not ended and are never purged; `postpone jobs cancel` " +
+                                            "ends them"
+                                      : "\"" + label +
+                                            "\" is no status; those that have ended are succeeded, failed, "
+                                            "cancelled, aborted");
 }
 
 std::int64_t sum(const std::map<sql::JobStatus, std::int64_t>& counts) {
@@ -109,8 +109,8 @@ ExitCode purge(const Invocation& invocation, const Options& options) {
 
 }  // namespace
 
-void add_jobs_purge(CLI::App& jobs, Invocation& invocation) {
-  CLI::App* command =
+void add_jobs_purge(Command& jobs, Invocation& invocation) {
+  Command* command =
       jobs.add_subcommand("purge", "Delete jobs that ended long ago, with their events and attempts");
   const auto options = std::make_shared<Options>();
   sql::PurgeOptions& purge_options = options->purge;

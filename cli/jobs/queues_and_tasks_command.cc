@@ -1,10 +1,10 @@
 // postpone queues, postpone tasks: one table, by one column or the other.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 
 #include "cli/connect.h"
 #include "cli/jobs/job_json.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/options/watch.h"
 #include "cli/screen/output.h"
@@ -88,8 +88,8 @@ std::string draw(const Invocation& invocation, const TallyOptions& options) {
   return render_for_output(table_of(tallies, options));
 }
 
-void add_tally_command(CLI::App& app, Invocation& invocation, By by) {
-  CLI::App* command =
+void add_tally_command(Command& app, Invocation& invocation, By by) {
+  Command* command =
       by == By::queue
           ? app.add_subcommand(
                 "queues", "Count the jobs of each queue by status, and show the job that has waited longest")
@@ -113,7 +113,7 @@ void add_tally_command(CLI::App& app, Invocation& invocation, By by) {
 
 }  // namespace
 
-void add_queues_and_tasks_commands(CLI::App& app, Invocation& invocation) {
+void add_queues_and_tasks_commands(Command& app, Invocation& invocation) {
   add_tally_command(app, invocation, By::queue);
   add_tally_command(app, invocation, By::task);
 }

@@ -1,10 +1,10 @@
 // postpone jobs retry
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/jobs/change_set.h"
 #include "cli/jobs/commands.h"
 #include "cli/options/due_time.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 
 namespace postpone::cli {
@@ -66,10 +66,10 @@ ExitCode retry(const Invocation& invocation, RetryCommandOptions& options) {
 
 }  // namespace
 
-void add_jobs_retry(CLI::App& jobs, Invocation& invocation) {
-  CLI::App* command = jobs.add_subcommand("retry",
-                                          "Let jobs that failed, were cancelled or aborted run again; a "
-                                          "filter means failed ones unless it says more");
+void add_jobs_retry(Command& jobs, Invocation& invocation) {
+  Command* command = jobs.add_subcommand("retry",
+                                         "Let jobs that failed, were cancelled or aborted run again; a "
+                                         "filter means failed ones unless it says more");
   const auto options = std::make_shared<RetryCommandOptions>();
   add_set_options(*command, options->set);
   add_due_time_options(*command, options->due);

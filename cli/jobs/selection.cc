@@ -1,7 +1,6 @@
 #include "cli/jobs/selection.h"
 
-#include <CLI/CLI.hpp>
-
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 
 namespace postpone::cli {
@@ -11,9 +10,9 @@ void add_statuses(const std::vector<std::string>& labels, std::vector<sql::JobSt
   for (const std::string& label : labels) {
     const std::optional<sql::JobStatus> status = sql::parse_job_status(label);
     if (!status) {
-      throw CLI::ValidationError("--status", "\"" + label +
-                                                 "\" is no status; they are todo, doing, succeeded, failed, "
-                                                 "cancelled, aborted");
+      throw UsageError("--status", "\"" + label +
+                                       "\" is no status; they are todo, doing, succeeded, failed, "
+                                       "cancelled, aborted");
     }
     statuses.push_back(*status);
   }
@@ -21,7 +20,7 @@ void add_statuses(const std::vector<std::string>& labels, std::vector<sql::JobSt
 
 }  // namespace
 
-void add_filter_options(CLI::App& command, sql::JobFilter& filter) {
+void add_filter_options(Command& command, sql::JobFilter& filter) {
   nonempty(command.add_option("--queue", filter.queue, "Jobs of this queue")->type_name("NAME"));
   nonempty(command.add_option("--task", filter.task, "Jobs of this task")->type_name("NAME"));
   nonempty(command.add_option("--lock", filter.lock, "Jobs of this lock")->type_name("NAME"));
@@ -38,7 +37,7 @@ void add_filter_options(CLI::App& command, sql::JobFilter& filter) {
       ->take_all();
 }
 
-void add_selection(CLI::App& command, Selection& selection) {
+void add_selection(Command& command, Selection& selection) {
   job_id(command.add_option("ID", selection.ids, "Jobs by their id")->type_name(""));
   add_filter_options(command, selection.filter);
   command.parse_complete_callback([&command] {
@@ -48,8 +47,8 @@ void add_selection(CLI::App& command, Selection& selection) {
       by_filter = by_filter || command.count(option) > 0;
     }
     if (by_id == by_filter) {
-      throw CLI::ValidationError(by_id ? "name jobs by id or by a filter, not by both"
-                                       : "name the jobs: by their ids, or by a filter such as --queue");
+      throw UsageError(by_id ? "name jobs by id or by a filter, not by both"
+                             : "name the jobs: by their ids, or by a filter such as --queue");
     }
   });
 }

@@ -6,14 +6,12 @@
 
 #include "sql/job_manager.h"
 
-namespace CLI {
-class App;
-}
-
 namespace postpone::cli {
 
+class Command;
+
 // Adds --queue, --task, --lock, --queueing-lock and --status. `filter` must outlive the parser.
-void add_filter_options(CLI::App& command, sql::JobFilter& filter);
+void add_filter_options(Command& command, sql::JobFilter& filter);
 
 // Jobs that a command is to change: either ids or a filter.
 struct Selection {
@@ -22,7 +20,7 @@ struct Selection {
 };
 // Adds IDs and the options of a filter; a line must use one kind, and not both. `selection` must outlive the
 // parser.
-void add_selection(CLI::App& command, Selection& selection);
+void add_selection(Command& command, Selection& selection);
 
 // The job as it is now; nothing when there is none.
 std::optional<sql::Job> find(sql::JobManager& jobs, sql::JobId id);

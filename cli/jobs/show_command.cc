@@ -1,7 +1,6 @@
 // postpone jobs show ID
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstring>
 #include <iostream>
@@ -15,6 +14,7 @@
 #include "cli/jobs/selection.h"
 #include "cli/jobs/signs_of_life.h"
 #include "cli/jobs/why_waiting.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/text/colour.h"
 #include "cli/text/text.h"
@@ -188,11 +188,11 @@ ExitCode show(const Invocation& invocation, const ShowOptions& options) {
 
 }  // namespace
 
-void add_jobs_show(CLI::App& jobs, Invocation& invocation) {
-  CLI::App* command = jobs.add_subcommand("show",
-                                          "Show a job: which worker runs it, or why it waits, its events, "
-                                          "and how each of its attempts ended: cause, "
-                                          "message, last lines of stderr");
+void add_jobs_show(Command& jobs, Invocation& invocation) {
+  Command* command = jobs.add_subcommand("show",
+                                         "Show a job: which worker runs it, or why it waits, its events, "
+                                         "and how each of its attempts ended: cause, "
+                                         "message, last lines of stderr");
   const auto options = std::make_shared<ShowOptions>();
   job_id(command->add_option("ID", options->id, "The job's id")->type_name("")->required());
   command->add_flag("--json", options->as_json, "Print JSON");

@@ -1,7 +1,6 @@
 #include "cli/jobs/signs_of_life.h"
 
-#include <CLI/CLI.hpp>
-
+#include "cli/options/parser.h"
 #include "cli/text/text.h"
 #include "config/config.h"
 
@@ -13,16 +12,16 @@ constexpr auto kLongestSilence = std::chrono::days(36'525);
 void set_silent_for(sql::Seconds& silent_for, const std::string& text) {
   const auto duration = config::parse_duration(text);
   if (!duration || *duration > kLongestSilence) {
-    throw CLI::ValidationError("--silent-for", "\"" + text +
-                                                   "\" is no duration up to a hundred years; write "
-                                                   "500ms, 30s, 5m or 2h");
+    throw UsageError("--silent-for", "\"" + text +
+                                         "\" is no duration up to a hundred years; write "
+                                         "500ms, 30s, 5m or 2h");
   }
   silent_for = *duration;
 }
 
 }  // namespace
 
-void add_silent_for(CLI::App& command, sql::Seconds& silent_for) {
+void add_silent_for(Command& command, sql::Seconds& silent_for) {
   command
       .add_option_function<std::string>(
           "--silent-for", [&silent_for](const std::string& text) { set_silent_for(silent_for, text); },

@@ -5,17 +5,15 @@
 
 #include "sql/job_manager.h"
 
-namespace CLI {
-class App;
-}
-
 namespace postpone::cli {
+
+class Command;
 
 // The default of --silent-for, and of [supervisor] stalled_after.
 inline constexpr sql::Seconds kSilentFor{30};
 
 // Adds --silent-for. `silent_for` must outlive the parser.
-void add_silent_for(CLI::App& command, sql::Seconds& silent_for);
+void add_silent_for(Command& command, sql::Seconds& silent_for);
 
 // "its worker kitchen/3 on host web1 (7) was heard of 2.1 s ago"; empty when the job has no worker.
 std::string signs_of_life(sql::JobManager& jobs, const sql::Job& job);

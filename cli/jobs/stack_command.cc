@@ -5,7 +5,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -19,6 +18,7 @@
 #include "cli/connect.h"
 #include "cli/jobs/selection.h"
 #include "cli/jobs/signs_of_life.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/text/text.h"
 #include "sys/doing.h"
@@ -124,8 +124,8 @@ ExitCode stack(const Invocation& invocation, sql::JobId id) {
 
 }  // namespace
 
-void add_stack_command(CLI::App& app, Invocation& invocation) {
-  CLI::App* command = app.add_subcommand(
+void add_stack_command(Command& app, Invocation& invocation) {
+  Command* command = app.add_subcommand(
       "stack", "Show what a job that runs on this host is doing, and where its handler is");
   const auto id = std::make_shared<sql::JobId>(0);
   job_id(command->add_option("ID", *id, "The job")->required()->type_name(""));

@@ -1,12 +1,12 @@
 // postpone stalled: the commands below it.
-#include <CLI/CLI.hpp>
 
 #include "cli/jobs/commands.h"
+#include "cli/options/parser.h"
 
 namespace postpone::cli {
 
-void add_stalled_commands(CLI::App& app, Invocation& invocation) {
-  CLI::App* stalled =
+void add_stalled_commands(Command& app, Invocation& invocation) {
+  Command* stalled =
       app.add_subcommand("stalled", "Look at jobs whose worker is gone or silent, and rescue them");
   stalled->require_subcommand(1);
   add_stalled_list(*stalled, invocation);

@@ -1,11 +1,11 @@
 // postpone stalled list
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/connect.h"
 #include "cli/jobs/commands.h"
 #include "cli/jobs/job_json.h"
 #include "cli/jobs/signs_of_life.h"
+#include "cli/options/parser.h"
 #include "cli/options/watch.h"
 #include "cli/screen/output.h"
 #include "cli/text/table.h"
@@ -83,8 +83,8 @@ std::string draw(const Invocation& invocation, const ListOptions& options) {
 
 }  // namespace
 
-void add_stalled_list(CLI::App& stalled, Invocation& invocation) {
-  CLI::App* command = stalled.add_subcommand("list", "List jobs in doing whose worker is gone or silent");
+void add_stalled_list(Command& stalled, Invocation& invocation) {
+  Command* command = stalled.add_subcommand("list", "List jobs in doing whose worker is gone or silent");
   const auto options = std::make_shared<ListOptions>();
   add_silent_for(*command, options->silent_for);
   command->add_flag("--json", options->as_json, "Print JSON");

@@ -1,5 +1,4 @@
 // postpone stalled rescue
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <set>
 
@@ -8,6 +7,7 @@
 #include "cli/jobs/report.h"
 #include "cli/jobs/selection.h"
 #include "cli/jobs/signs_of_life.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 
 namespace postpone::cli {
@@ -23,8 +23,7 @@ struct RescueOptions {
 
 void set_action(sql::StalledAction& action, const std::string& label) {
   if (label != "retry" && label != "fail") {
-    throw CLI::ValidationError("--action",
-                               "a stalled job is rescued with retry or fail, not with \"" + label + "\"");
+    throw UsageError("--action", "a stalled job is rescued with retry or fail, not with \"" + label + "\"");
   }
   action = label == "retry" ? sql::StalledAction::retry : sql::StalledAction::fail;
 }
@@ -95,8 +94,8 @@ ExitCode rescue(const Invocation& invocation, const RescueOptions& options) {
 
 }  // namespace
 
-void add_stalled_rescue(CLI::App& stalled, Invocation& invocation) {
-  CLI::App* command = stalled.add_subcommand(
+void add_stalled_rescue(Command& stalled, Invocation& invocation) {
+  Command* command = stalled.add_subcommand(
       "rescue", "Let stalled jobs wait again, or fail them; all jobs of a worker at once");
   const auto options = std::make_shared<RescueOptions>();
   job_id(command->add_option("ID", options->ids, "Jobs by their id")->type_name(""));
@@ -110,7 +109,7 @@ void add_stalled_rescue(CLI::App& stalled, Invocation& invocation) {
   command->add_flag("--json", options->as_json, "Print JSON");
   command->parse_complete_callback([options] {
     if (options->ids.empty() != options->all)
-      throw CLI::ValidationError("name the jobs by their ids, or all of them with --all");
+      throw UsageError("name the jobs by their ids, or all of them with --all");
   });
   command->final_callback([&invocation, options] {
     invocation.run = [&invocation, options] { return rescue(invocation, *options); };

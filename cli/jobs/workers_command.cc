@@ -1,11 +1,11 @@
 // postpone workers
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/connect.h"
 #include "cli/jobs/job_json.h"
 #include "cli/jobs/signs_of_life.h"
 #include "cli/jobs/worker_text.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/options/watch.h"
 #include "cli/screen/output.h"
@@ -108,15 +108,15 @@ std::string draw(const Invocation& invocation, const WorkersOptions& options) {
 
 }  // namespace
 
-void add_workers_command(CLI::App& app, Invocation& invocation) {
-  CLI::App* command = app.add_subcommand(
+void add_workers_command(Command& app, Invocation& invocation) {
+  Command* command = app.add_subcommand(
       "workers",
       "List the workers of the database, Python's too: where they run, their last heartbeat, their jobs");
   const auto options = std::make_shared<WorkersOptions>();
   nonempty(command->add_option("--host", options->host, "Only workers on this host")->type_name("NAME"));
   nonempty(command->add_option("--group", options->group, "Only workers of groups with this name")
                ->type_name("NAME"));
-  CLI::Option* busy = command->add_flag("--busy", options->busy, "Only workers that run a job");
+  Option* busy = command->add_flag("--busy", options->busy, "Only workers that run a job");
   command->add_flag("--idle", options->idle, "Only workers that run no job")->excludes(busy);
   command->add_flag("--silent", options->silent, "Only workers without a recent heartbeat");
   add_silent_for(*command, options->silent_for);

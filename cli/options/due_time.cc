@@ -1,7 +1,6 @@
 #include "cli/options/due_time.h"
 
-#include <CLI/CLI.hpp>
-
+#include "cli/options/parser.h"
 #include "config/config.h"
 
 namespace postpone::cli {
@@ -12,7 +11,7 @@ constexpr auto kLongestWait = std::chrono::days(36'525);
 void set_at(DueTime& due, const std::string& text) {
   due.at = parse_timestamp(text);
   if (due.at) return;
-  throw CLI::ValidationError(
+  throw UsageError(
       "--at", "\"" + text +
                   "\" is no time from 1678 to 2261; write 2025-03-30T14:05:00+02:00, or 2025-03-30T14:05 for "
                   "local time");
@@ -21,20 +20,20 @@ void set_at(DueTime& due, const std::string& text) {
 void set_in(DueTime& due, const std::string& text) {
   due.in = config::parse_duration(text);
   if (!due.in) {
-    throw CLI::ValidationError("--in", "\"" + text + "\" is no duration; write 500ms, 30s, 5m or 2h");
+    throw UsageError("--in", "\"" + text + "\" is no duration; write 500ms, 30s, 5m or 2h");
   }
   if (*due.in > kLongestWait) {
-    throw CLI::ValidationError("--in", "\"" + text + "\" is longer than a hundred years (36525d)");
+    throw UsageError("--in", "\"" + text + "\" is longer than a hundred years (36525d)");
   }
 }
 
 }  // namespace
 
-void add_due_time_options(CLI::App& command, DueTime& due) {
-  CLI::Option* at = command.add_option_function<std::string>(
+void add_due_time_options(Command& command, DueTime& due) {
+  Option* at = command.add_option_function<std::string>(
       "--at", [&due](const std::string& text) { set_at(due, text); },
       "Run it at this time: ISO 8601, with a zone or else local");
-  CLI::Option* in = command.add_option_function<std::string>(
+  Option* in = command.add_option_function<std::string>(
       "--in", [&due](const std::string& text) { set_in(due, text); },
       "Run it so long from now: 500ms, 30s, 5m, 2h");
   at->type_name("TIME")->excludes(in);

@@ -7,11 +7,9 @@
 
 #include "cli/text/timestamp.h"
 
-namespace CLI {
-class App;
-}
-
 namespace postpone::cli {
+
+class Command;
 
 // At most one of the two is set; with neither the job is due at once.
 struct DueTime {
@@ -21,6 +19,6 @@ struct DueTime {
 
 // Adds both options; a text that is no time, or no duration, is an error of the command line. `due` must
 // outlive the parser.
-void add_due_time_options(CLI::App& command, DueTime& due);
+void add_due_time_options(Command& command, DueTime& due);
 
 }  // namespace postpone::cli

@@ -1,8 +1,8 @@
 #include "cli/options/value_checks.h"
 
-#include <CLI/CLI.hpp>
 #include <string>
 
+#include "cli/options/parser.h"
 #include "config/config.h"
 #include "sys/utf8.h"
 
@@ -41,8 +41,8 @@ bool is_utf8(const std::string& text) {
 }  // namespace
 
 // transform() and not check(): it replaces the text, so that CLI11 reads the same number as this check.
-void whole_number(CLI::Option* option, std::int64_t lowest, std::int64_t highest) {
-  option->transform(CLI::Validator(
+void whole_number(Option* option, std::int64_t lowest, std::int64_t highest) {
+  option->transform(
       [lowest, highest](std::string& text) -> std::string {
         const auto number = config::parse_whole_number(text, lowest, highest);
         if (!number) {
@@ -52,11 +52,11 @@ void whole_number(CLI::Option* option, std::int64_t lowest, std::int64_t highest
         text = std::to_string(*number);
         return "";
       },
-      limits_in_help(lowest, highest)));
+      limits_in_help(lowest, highest));
 }
 
-void job_id(CLI::Option* option) {
-  option->transform(CLI::Validator(
+void job_id(Option* option) {
+  option->transform(
       [](std::string& text) -> std::string {
         using Limits = std::numeric_limits<std::int64_t>;
         const auto id = config::parse_whole_number(text, Limits::min(), Limits::max());
@@ -64,25 +64,25 @@ void job_id(CLI::Option* option) {
         text = std::to_string(*id);
         return "";
       },
-      ""));
+      "");
 }
 
-void decimal(CLI::Option* option, double lowest, double highest) {
-  option->check(CLI::Validator(
-      [lowest, highest](std::string& text) -> std::string {
+void decimal(Option* option, double lowest, double highest) {
+  option->check(
+      [lowest, highest](const std::string& text) -> std::string {
         if (config::parse_decimal(text, lowest, highest)) return "";
         return "\"" + text + "\" is no number" + range(plain(lowest), plain(highest)) + ", such as 2 or 0.5";
       },
-      "FLOAT in [" + plain(lowest) + " - " + plain(highest) + "]"));
+      "FLOAT in [" + plain(lowest) + " - " + plain(highest) + "]");
 }
 
-void nonempty(CLI::Option* option) {
-  option->check(CLI::Validator(
-      [](std::string& text) -> std::string {
+void nonempty(Option* option) {
+  option->check(
+      [](const std::string& text) -> std::string {
         if (text.empty()) return "is empty; leave the option out, or give it a value";
         return is_utf8(text) ? "" : "is not UTF-8";
       },
-      ""));
+      "");
 }
 
 }  // namespace postpone::cli

@@ -2,11 +2,11 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <thread>
 
 #include "cli/connect.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/screen/frame.h"
 #include "cli/screen/terminal.h"
@@ -39,7 +39,7 @@ void watch_on_terminal(std::chrono::duration<double> interval, const std::functi
 
 }  // namespace
 
-void add_watch_option(CLI::App& command, Watch& watch) {
+void add_watch_option(Command& command, Watch& watch) {
   decimal(command
               .add_option_function<double>(
                   "--watch",

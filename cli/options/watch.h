@@ -8,18 +8,16 @@
 
 #include "cli/exit_code.h"
 
-namespace CLI {
-class App;
-}
-
 namespace postpone::cli {
+
+class Command;
 
 struct Watch {
   std::optional<std::chrono::duration<double>> interval;  // nothing: show it once
 };
 
 // Adds --watch; without a number it means every two seconds. `watch` must outlive the parser.
-void add_watch_option(CLI::App& command, Watch& watch);
+void add_watch_option(Command& command, Watch& watch);
 
 // Prints the page that `draw` returns, which consists of whole lines. With --watch it does so again after
 // each interval: on a terminal in place of the page before, else below it, with an empty line between. `draw`

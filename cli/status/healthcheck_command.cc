@@ -2,12 +2,12 @@
 //
 // Each check returns a few words about what is well, or throws an error as any command does. The first check
 // that throws ends the command.
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <iostream>
 #include <memory>
 
 #include "cli/connect.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/status/status_client.h"
 #include "cli/text/text.h"
@@ -29,8 +29,7 @@ using Check = std::function<std::string()>;
 void set_timeout(Options& options, const std::string& text) {
   const auto timeout = config::parse_duration(text);
   if (!timeout || timeout->count() <= 0 || *timeout > std::chrono::hours(1)) {
-    throw CLI::ValidationError("--timeout",
-                               "\"" + text + "\" is no duration from 1ms to 1h; write 500ms or 5s");
+    throw UsageError("--timeout", "\"" + text + "\" is no duration from 1ms to 1h; write 500ms or 5s");
   }
   options.timeout = *timeout;
 }
@@ -95,10 +94,10 @@ ExitCode healthcheck(const Invocation& invocation, const Options& options) {
 
 }  // namespace
 
-void add_healthcheck_command(CLI::App& app, Invocation& invocation) {
-  CLI::App* command = app.add_subcommand("healthcheck",
-                                         "Say in one line and by the exit code whether the database answers "
-                                         "and has the schema, and whether the supervisor answers");
+void add_healthcheck_command(Command& app, Invocation& invocation) {
+  Command* command = app.add_subcommand("healthcheck",
+                                        "Say in one line and by the exit code whether the database answers "
+                                        "and has the schema, and whether the supervisor answers");
   const auto options = std::make_shared<Options>();
   command
       ->add_option_function<std::string>(

@@ -1,12 +1,12 @@
 // postpone status
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/screen/terminal.h"
 #include "cli/status/status_client.h"
@@ -33,8 +33,8 @@ ExitCode status(const Invocation& invocation, const StatusOptions& options) {
 
 }  // namespace
 
-void add_status_command(CLI::App& app, Invocation& invocation) {
-  CLI::App* command = app.add_subcommand(
+void add_status_command(Command& app, Invocation& invocation) {
+  Command* command = app.add_subcommand(
       "status", "Show the state of the supervisor of --config: its database, jobs, queues, failures");
   const auto options = std::make_shared<StatusOptions>();
   nonempty(

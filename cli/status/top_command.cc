@@ -1,7 +1,6 @@
 // postpone top
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <iostream>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "cli/command.h"
+#include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
 #include "cli/screen/terminal.h"
 #include "cli/status/status_client.h"
@@ -127,15 +127,15 @@ ExitCode top(const Invocation& invocation, const TopCommand& command) {
 void set_interval(config::Milliseconds& interval, const std::string& text) {
   const auto duration = config::parse_duration(text);
   if (!duration || *duration < 100ms || *duration > 24h)
-    throw CLI::ValidationError("--interval",
-                               "\"" + text + "\" is no duration from 100ms to 24h; write 500ms, 2s or 1m");
+    throw UsageError("--interval",
+                     "\"" + text + "\" is no duration from 100ms to 24h; write 500ms, 2s or 1m");
   interval = *duration;
 }
 
 }  // namespace
 
-void add_top_command(CLI::App& app, Invocation& invocation) {
-  CLI::App* command =
+void add_top_command(Command& app, Invocation& invocation) {
+  Command* command =
       app.add_subcommand("top", "Show the sub-workers of a supervisor, live; a listing when it is piped");
   const auto options = std::make_shared<TopCommand>();
   nonempty(
@@ -153,7 +153,7 @@ void add_top_command(CLI::App& app, Invocation& invocation) {
       ->add_option_function<std::string>(
           "--sort", [options](const std::string& key) { options->sort = *top_sort_of(key.front()); },
           "Sort by this [elapsed]")
-      ->check(CLI::IsMember({"elapsed", "memory", "cpu", "jobs", "task", "slot"}))
+      ->choices({"elapsed", "memory", "cpu", "jobs", "task", "slot"})
       ->type_name("KEY");
   command->final_callback([&invocation, options] {
     invocation.run = [&invocation, options] { return top(invocation, *options); };
