@@ -129,7 +129,7 @@ TEST_F(CliSets, AnErrorOfTheServerEndsTheWorkAndSaysHowFarItCame) {
   sql(at_1500(kDiskFull));
   const ProgramRun result = run({"cancel", "--queue", "kitchen"});
   EXPECT_EQ(result.exit_status, kNotDone);
-  EXPECT_THAT(result.output, StartsWith("1000 jobs cancelled, 1500 not (database " + database_.name()));
+  EXPECT_THAT(result.output, StartsWith("1000 jobs cancelled, 1500 not (database " + database().name()));
   EXPECT_THAT(
       result.errors,
       AllOf(StartsWith("postpone: 1000 jobs (the first is 1001, the last 2000): no space left (SQLSTATE "

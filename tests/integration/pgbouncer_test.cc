@@ -16,6 +16,7 @@
 #include <stdexcept>
 
 #include "sql/job_manager.h"
+#include "sql/job_set.h"
 #include "tests/support/database.h"
 
 namespace postpone::sql {
@@ -102,11 +103,12 @@ class PgBouncer {
 
 class ThroughPgBouncer : public testing::Test {
  protected:
-  JobManager connect() const {
+  ConnectOptions options() const {
     ConnectOptions options;
     options.url = bouncer.url(database.name());
-    return JobManager::connect(options);
+    return options;
   }
+  JobManager connect() const { return JobManager::connect(options()); }
 
   const TestDatabase database;
   const PgBouncer bouncer{database};
@@ -129,6 +131,7 @@ std::string success_of(const Job& job) {
 TEST_F(ThroughPgBouncer, ClientsDoWhatTheyDo) {
   JobManager manager = connect();
   JobManager other = connect();
+  JobSet set = JobSet::connect(options());
   DeferRequest later = request_of("later");
   later.scheduled_in = 3600s;
   const std::vector<JobId> ids = manager.defer({request_of("a"), request_of("b"), later});
@@ -136,8 +139,8 @@ TEST_F(ThroughPgBouncer, ClientsDoWhatTheyDo) {
   const auto periodic = other.defer_periodic(tick);
   ASSERT_TRUE(periodic);
   EXPECT_EQ(manager.defer_periodic(tick), std::nullopt);
-  EXPECT_TRUE(other.cancel(ids[0], false, false));
-  EXPECT_EQ(manager.retry(ids[0], {}).status, JobStatus::todo);
+  EXPECT_EQ(set.cancel({ids[0]}, false, false, false).at(0).what, SetChange::What::cancelled);
+  EXPECT_EQ(set.retry({ids[0]}, {}, false, false).at(0).status, JobStatus::todo);
   EXPECT_THAT(other.list({.statuses = {JobStatus::todo}}), SizeIs(4));
   EXPECT_THAT(manager.events(ids[0]), Not(IsEmpty()));
   EXPECT_THAT(other.attempts(ids[0]), IsEmpty());
@@ -159,7 +162,8 @@ TEST_F(ThroughPgBouncer, WorkersDoWhatTheyDo) {
   EXPECT_EQ(one.id, ids[0]);
   EXPECT_EQ(two.id, ids[1]);
   EXPECT_THAT(manager.heartbeat({first, second}).stored, SizeIs(2));
-  EXPECT_TRUE(manager.cancel(two.id, true, false));
+  EXPECT_EQ(JobSet::connect(options()).cancel({two.id}, true, false, false).at(0).what,
+            SetChange::What::abort_requested);
   EXPECT_EQ(other.jobs_to_stop({{first, one.id}, {second, two.id}}).at(0).job.job_id, two.id);
   EXPECT_THAT(manager.stalled_workers(3600s, true), IsEmpty());
 
