@@ -339,7 +339,7 @@ TEST_F(Status, AlertRulesAndDashboardUseMetricsThatExist) {
   const std::string text = read_file(rules);
   const std::regex alert("- alert: ([A-Za-z]+)");
   for (std::sregex_iterator at(text.begin(), text.end(), alert), end; at != end; ++at)
-    EXPECT_THAT(operations, HasSubstr("| `" + at->str(1) + "` |")) << "what it means, and what to do";
+    EXPECT_THAT(operations, HasSubstr("**`" + at->str(1) + "`**:")) << "what it means, and what to do";
   Family family(database_.url(), config());
   family.wait_until_ready(3);
   defer("misbehave.noop", "m");
