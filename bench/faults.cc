@@ -1,4 +1,4 @@
-// What faults cost: how soon somebody else goes on, and what is left of the throughput.
+// What faults cost: how soon another process goes on, and what is left of the throughput.
 #include <sys/types.h>
 
 #include <cmath>
@@ -126,7 +126,8 @@ void takeover(std::chrono::milliseconds stalled_after, int rounds) {
     wait_for_start(files.file("journal"), 1, victim);
     tests::Family heir(database.url(), config);
     heir.wait_until_ready(2);
-    // It judges nobody before it has seen that much itself; and at no special moment between two heartbeats.
+    // The heir takes no worker for dead before it has watched it for `stalled_after`. The random rest makes
+    // the kill fall at any moment between two heartbeats.
     std::this_thread::sleep_for(stalled_after * (1 + sys::chance()));
     const auto killed = now_ns();
     for (const auto& [pid, title] : victim.processes()) ::kill(pid, SIGKILL);
@@ -158,7 +159,7 @@ struct Phase {
   int kills = 0;
 };
 
-// What is done in so much time while one sub-worker is killed every `kill_interval` (zero: none).
+// How many jobs end in so much time while one sub-worker is killed every `kill_interval` (zero: none).
 Phase run_phase(Stage& stage, std::chrono::seconds length, std::chrono::milliseconds kill_interval,
                 std::mt19937& random) {
   const auto succeeded = [&] {
@@ -213,7 +214,7 @@ void kills(std::chrono::seconds phase, int rounds) {
   stage.client.execute("SELECT count(postpone_defer('misbehave.journal', queue => 'm', args => '{\"ms\": " +
                        std::to_string(kJobMs) + ", \"file\": \"" + stage.journal() +
                        "\"}')) FROM generate_series(1, " + std::to_string(jobs) + ")");
-  std::this_thread::sleep_for(1s);  // everybody has been rung
+  std::this_thread::sleep_for(1s);  // every sub-worker has been rung
   double undisturbed = 0;
   double disturbed = 0;
   int kills = 0;

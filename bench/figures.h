@@ -36,22 +36,22 @@ void latency(int jobs);    // defer to start on an idle system, beside the bare 
 void locks(int rounds);    // four jobs of one lock, retries without wait, lateness of scheduled jobs
 void letters(int rounds);  // four jobs append a, b, c, d under one lock, two supervisors: abcd?
 void throughput(int jobs, int rounds);  // no-op jobs under 8 sub-workers, and that each ran exactly once
-void hostile(int jobs, int hostile_jobs, int rounds);  // throughput beside rows that nobody should write
+void hostile(int jobs, int hostile_jobs, int rounds);  // throughput beside rows that no program should write
 void rest(std::chrono::seconds length);                // processor time and private memory of an idle family
 
 void sets(int jobs);  // `postpone jobs cancel` and `retry` of many jobs, beside the purge of as many
 
-void status(
-    int requests);  // supervisor time per /status with 64 busy sub-workers; throughput beside a scraper
+// Supervisor time per /status with 64 busy sub-workers; throughput beside a scraper.
+void status(int requests);
 
 // Foreign notifications in one transaction: wake-ups meanwhile, and that no job is aborted.
 void foreign_notifications(int notifications, int rounds);
 
 void rescue(int kills);  // a sub-worker is killed: how soon its job starts again in another one
-void takeover(std::chrono::milliseconds stalled_after,
-              int rounds);  // a whole family is killed, another one takes over
-void kills(std::chrono::seconds phase,
-           int rounds);       // throughput while sub-workers are killed, beside undisturbed
+// A whole family is killed, another one takes over.
+void takeover(std::chrono::milliseconds stalled_after, int rounds);
+// Throughput while sub-workers are killed, beside undisturbed.
+void kills(std::chrono::seconds phase, int rounds);
 void comeback(int restarts);  // the server is restarted: how soon the first job starts
 
 }  // namespace postpone::bench

@@ -1,4 +1,5 @@
-// What somebody costs who may connect to the database, and sends what only its triggers should.
+// What it costs when a role that may connect to the database sends notifications that only its triggers
+// should.
 #include <atomic>
 #include <cstdio>
 #include <map>

@@ -1,4 +1,4 @@
-// What rows cost that no program of ours would write.
+// What it costs when the tables hold rows that no program of ours would write.
 #include <cstdio>
 #include <stdexcept>
 

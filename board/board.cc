@@ -242,9 +242,9 @@ bool Board::fill_grave(std::uint32_t index, std::int64_t lease) {
   return false;
 }
 
-// Run, job, phase, run again. While the first and the last are the same no other run began, and an entry that
-// was `running` in between is the one of that run: the owner names the job before it raises the number, and
-// another job only after it has left `running`.
+// Reads run, job, phase, run again. While the first and the last are the same no other run began, and an
+// entry that was `running` in between is the entry of that run: the owner names the job before it raises the
+// number, and names another job only after it has left `running`.
 std::vector<RunningJobView> running_jobs(const Board& board) {
   std::vector<RunningJobView> running;
   for (std::uint32_t i = 0; i < slots_in_use(board); ++i) {

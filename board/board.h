@@ -287,8 +287,8 @@ class Board {
   // How many slots there are to look through, whatever the header says.
   std::uint32_t slots() const;
 
-  // Whether it is what it was made as, as far as can be seen in a few words; what is read besides is bounded
-  // wherever it is used. Throws Damaged.
+  // Throws Damaged when the header is not that of this layout, or holds a count or a command out of range.
+  // Other values are not checked here: each reader bounds what it reads.
   void check() const;
   // By the owner: that, and whether the slot is that of this incarnation, and of its group or of none.
   void check_slot(std::uint32_t index, std::uint32_t generation, std::string_view group) const;

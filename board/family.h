@@ -10,10 +10,9 @@
 namespace postpone::board {
 
 // Descriptors that every member inherits:
-inline constexpr int kLeashFd = 3;  // a SOCK_SEQPACKET socket to the supervisor; its end means: it is gone
-inline constexpr int kBoardFd = 4;  // the board's memfd
-inline constexpr int kConfigFd =
-    5;  // a sealed memfd: the text of the configuration as the supervisor read it
+inline constexpr int kLeashFd = 3;   // a SOCK_SEQPACKET socket to the supervisor; its end means: it is gone
+inline constexpr int kBoardFd = 4;   // the board's memfd
+inline constexpr int kConfigFd = 5;  // a sealed memfd: the configuration's text as the supervisor read it
 // The preflight of a reload has one more: such a memfd of the configuration in force, by whose [log] it logs.
 inline constexpr int kLogConfigFd = 6;
 

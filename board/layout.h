@@ -18,7 +18,7 @@ struct Layout {
   Slot slots[kMaxSlots];
 };
 
-// What is used in every process at once must not hide a lock of one process.
+// Every process uses these at once, so none of them may hide a lock, which would be one process's own.
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free &&
               std::atomic<std::int64_t>::is_always_lock_free);
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&

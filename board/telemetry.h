@@ -79,7 +79,7 @@ struct RunningJob {
 
 // As the task last said.
 struct Progress {
-  std::int64_t job_id = 0;  // whose; that of another job is of no interest any more
+  std::int64_t job_id = 0;  // the job that says so; readers ignore that of an earlier job
   std::uint64_t done = 0;
   std::uint64_t total = 0;
   std::int64_t at_ns = 0;

@@ -179,8 +179,8 @@ void ConnectAttempt::start(const Hosts& hosts, Clock::time_point now) {
   constexpr int kExpandDbname = 1;
   handle_.reset(PQconnectStartParams(kKeywords.data(), values.data(), kExpandDbname));
   if (!handle_) throw std::bad_alloc();
-  PQsetErrorVerbosity(handle_.get(),
-                      PQERRORS_VERBOSE);  // with the SQLSTATE, which a failed connection tells nowhere else
+  // With the SQLSTATE, which libpq gives for a failed connection in no other way.
+  PQsetErrorVerbosity(handle_.get(), PQERRORS_VERBOSE);
   PQsetNoticeReceiver(handle_.get(), log_notice, nullptr);
   if (PQstatus(handle_.get()) == CONNECTION_BAD) throw connect_failure(PQerrorMessage(handle_.get()), false);
   wants_write_ = true;

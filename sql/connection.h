@@ -2,9 +2,9 @@
 //
 // Nothing here blocks for longer than ConnectOptions say, and on_tick is called meanwhile. Nothing is left in
 // the session (no SET but for one transaction, no named statement), so that every statement, or every
-// pipeline, may go to another server session of a pooler in transaction mode. Who wants several statements in
-// one transaction, and sees results in between, says BEGIN and COMMIT (no isolation level: the transaction's
-// first statement is ours).
+// pipeline, may go to another server session of a pooler in transaction mode. A caller that wants several
+// statements in one transaction, with results in between, sends BEGIN and COMMIT (without an isolation level:
+// the transaction's first statement is ours).
 //
 // Errors are DatabaseErrors. After remedy `reconnect`, and after on_tick threw, the connection is of no more
 // use; after any other error it is ready for the next statement (though BEGIN still wants its ROLLBACK).
@@ -36,8 +36,8 @@ struct Statement {
 
 class Connection {
  public:
-  // Connects. Throws DatabaseError: reconnect when no server could be reached, bug when it refused who we
-  // are.
+  // Connects. Throws DatabaseError: `reconnect` when no server could be reached, `bug` when the server
+  // refused our login.
   explicit Connection(ConnectOptions options);
 
   // One statement, its own transaction unless BEGIN came before. One round trip.

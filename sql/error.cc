@@ -63,8 +63,8 @@ bool is_pgbouncers_refusal(std::string_view sqlstate, std::string_view message) 
 
 struct ConnectMessage {
   std::string text;
-  std::string sqlstate;  // of the last host that sent one: libpq goes on after those that it takes for
-                         // passing troubles
+  // Of the last host that sent one: libpq tries the next host after an error that it expects to pass.
+  std::string sqlstate;
 };
 
 // Lines joined; "FATAL:  28P01: text" (the severity is in the server's language) becomes "text (SQLSTATE

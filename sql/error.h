@@ -13,7 +13,7 @@ enum class Remedy {
   reconnect,  // the connection is gone, or leads to a server of no use to us: open a new one, with a wait
   retry,      // the same statement may succeed at once
   wait,       // the server is up but cannot do it now, or took too long: the same statement, after a wait
-  conflict,   // a rule of the queue said no: tell whoever asked
+  conflict,   // a rule of the queue said no: the caller passes that on to its user
   bug,        // a mistake of ours, of the schema or of the arguments: doing it again will not help
 };
 
@@ -54,8 +54,8 @@ class AlreadyEnqueued : public DatabaseError {
   std::string queueing_lock_;
 };
 
-// Is it said that a worker's row is gone, by the one constraint that tells it? Any other violation of a
-// foreign key is about a table of somebody else's.
+// Whether the server refused because the worker's row is gone. Its error then names one constraint; a
+// violation of any other foreign key is about a table of the application.
 bool says_lease_is_gone(const DatabaseError& error);
 
 // What the server says of an error, field by field.

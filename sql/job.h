@@ -71,13 +71,13 @@ enum class Cause {
   signalled,         // the task process died by a signal
   memory_limit,      // killed for its memory, by us or by the kernel
   timed_out,         // outlasted its time limit
-  aborted,           // somebody asked to abort it
+  aborted,           // a person or a program asked to abort it
   protocol_error,    // the task process garbled its channel
   output_flood,      // wrote more output than a job may
   worker_lost,       // its sub-worker died
   poison,            // its sub-worker died, max_stalled times
   superseded,        // could not go back to waiting: a job with the same queueing lock waits already
-  finished_by_hand,  // nobody ran it any more, and a person decided
+  finished_by_hand,  // no worker ran it any more, and a person decided
 };
 std::string_view to_string(Cause cause);
 std::optional<Cause> parse_cause(std::string_view label);
@@ -167,8 +167,7 @@ std::string storable(std::string_view text);
 // What became of an outcome in the database.
 enum class Disposition {
   recorded,          // as asked
-  superseded,        // asked to retry or release; a job with the same queueing lock waits (`by`): recorded as
-                     // failed
+  superseded,        // was to wait again; a job with its queueing lock waits (`by`): recorded as failed
   already_recorded,  // it stood there before: an earlier commit whose answer was lost
   gone,              // the job is no longer ours (rescued, finished by hand, deleted): nothing was changed
   reported,          // its worker is dead, and it was left as it was, for people to decide
@@ -178,8 +177,8 @@ struct Recorded {
   JobId job_id = 0;
   Disposition disposition = Disposition::recorded;
   std::optional<JobId> by;
-  JobStatus status =
-      JobStatus::todo;  // the job's status afterwards; of no meaning with `gone` or a deleted job
+  // The job's status afterwards; of no meaning with `gone` or a deleted job.
+  JobStatus status = JobStatus::todo;
 };
 
 // One row of postpone_attempts. What an attempt cost is not known where its worker was lost.

@@ -39,7 +39,7 @@ constexpr const char* kRequested =
     "r.queue, r.task, r.priority, r.lock, r.queueing_lock, r.args::jsonb,"
     " coalesce(now() + r.delay * interval '1 second', r.scheduled_at)";
 
-// The columns are arrays with NULLs, which the server takes for the word "NULL" where it is told to.
+// The columns are arrays with NULLs. A server with `array_nulls = off` would read those as the word "NULL".
 const Statement& know_null_in_arrays() {
   static const Statement kStatement{"select set_config('array_nulls', 'on', true)", {}};
   return kStatement;
@@ -91,7 +91,7 @@ std::vector<JobId> JobManager::defer(const std::vector<DeferRequest>& requests) 
   try {
     return ids_of(impl_->connection.pipeline({know_null_in_arrays(), defer_statement(requests)}).back());
   } catch (const AlreadyEnqueued& refusal) {
-    // The server names the lock only to who may read it.
+    // The server names the lock only to a login that may read it.
     const std::string lock = only_queueing_lock_of(requests);
     if (!refusal.queueing_lock().empty() || lock.empty()) throw;
     throw AlreadyEnqueued(refusal, lock);

@@ -26,7 +26,7 @@ struct FetchRequest {
   std::vector<std::string> queues = {};  // empty = all
   WorkerId worker_id = 0;
   int max_jobs = 0;         // 0 = fetch nothing
-  bool ask_waited = false;  // tell Job::waited: one more index probe for each job
+  bool ask_waited = false;  // fill in Job::waited: one more index probe for each job
   // Jobs to leave alone, and tasks of which all jobs are left alone: see fetch_around().
   std::vector<JobId> passed_over = {};
   std::vector<std::string> passed_over_tasks = {};
@@ -87,7 +87,7 @@ struct NextDue {
   std::vector<std::string> queues;
 };
 
-// What to do with a job that was running when its worker died, unless the board tells how it ended.
+// What to do with a job that was running when its worker died, unless the board has its outcome.
 enum class StalledAction { retry, fail, report };
 
 struct RescueRequest {
@@ -110,7 +110,7 @@ struct StalledJob {
   std::string queue;
   std::optional<std::string> lock;
   int attempts = 0;                        // how many attempts came before
-  std::optional<DatabaseTime> started_at;  // nothing when no event tells
+  std::optional<DatabaseTime> started_at;  // nothing when no event has it
   std::optional<WorkerId> worker_id;       // nothing = the worker is gone
   // Of one of ours; else empty. Of a reported job, the name is still known.
   std::string worker_name;
@@ -118,7 +118,7 @@ struct StalledJob {
   std::string supervisor;
   std::optional<DatabaseTime> last_heartbeat;
   std::optional<Seconds> silent_for;
-  bool foreign = false;   // run by a worker that is not one of ours (Python's), or nobody knows by whom
+  bool foreign = false;   // its worker is not one of ours (Python's), or is not known
   bool reported = false;  // a rescue has left it to people
 };
 
@@ -190,8 +190,8 @@ class JobManager {
   std::vector<JobId> defer_unless_enqueued(const std::vector<DeferRequest>& requests);
   // The job that waits under this queueing lock; nothing when there is none, or this login may not look.
   std::optional<JobId> waiting_under(const std::string& queueing_lock);
-  // Makes what is called between the two one transaction, which other connections see whole or not at all. A
-  // connection that ends before `commit` has changed nothing. REQUIRES: calls that throw are not followed by
+  // All calls between begin() and commit() are one transaction: other connections see all of it or nothing. A
+  // connection that ends before commit() has changed nothing. REQUIRES: after a call that throws, no
   // commit().
   void begin();
   void commit();
@@ -200,8 +200,8 @@ class JobManager {
   std::vector<Job> list(const JobFilter& filter);
   // How many there are, whatever its limit says; statuses without any are left out.
   std::map<JobStatus, std::int64_t> count(const JobFilter& filter);
-  // Ends a job that nobody runs any more as `succeeded` or `failed`. `still_running` when its worker was
-  // heard of within `silent_for`, unless forced; `gone` when it does not run. Nothing when there is no such
+  // Ends a job that no worker runs any more as `succeeded` or `failed`. `still_running` when its worker had a
+  // heartbeat within `silent_for`, unless forced; `gone` when it does not run. Nothing when there is no such
   // job.
   std::optional<Recorded> finish_by_hand(JobId id, JobStatus status, Seconds silent_for, bool force);
   std::vector<Event> events(JobId id);
@@ -216,9 +216,9 @@ class JobManager {
   // finish(previous) + fetch(next): one round trip, one transaction. Either half may be empty.
   FinishedAndFetched finish_and_fetch(WorkerId worker_id, const OutcomeTexts& outcomes,
                                       const FetchRequest& fetch);
-  // The fetch of one job, past those that the database refuses to start. For when finish_and_fetch() has
-  // failed with nothing to finish: it costs a subtransaction for each job that it tries. REQUIRES: max_jobs
-  // is 1.
+  // Fetches one job, and passes over those that the database refuses to start. For the case that
+  // finish_and_fetch() failed although it had nothing to finish: each job that this tries costs a
+  // subtransaction. REQUIRES: max_jobs is 1.
   FetchedAround fetch_around(const FetchRequest& fetch);
 
   // --- housekeeping ---
@@ -228,8 +228,8 @@ class JobManager {
   std::vector<Recorded> rescue_worker(const RescueRequest& request);
   // Workers silent for so long. Rows of postpone_workers only, or of Python's workers too.
   std::vector<WorkerId> stalled_workers(Seconds silent_for, bool include_foreign);
-  // When each of our workers was last heard of, by the server's clock: to be compared with what it was
-  // before.
+  // When each of our workers had its last heartbeat, by the server's clock; to compare with an earlier
+  // answer.
   std::map<WorkerId, std::int64_t> last_heartbeats();  // microseconds, as DatabaseTime counts
   std::optional<Worker> worker(WorkerId id);
   // Jobs whose worker is gone, or was silent for so long; by id.
@@ -237,9 +237,9 @@ class JobManager {
   // Rescues a stalled job; with it, when its worker is one of ours, all others of that worker, whose lease
   // ends. `still_running` and `gone` as above. Nothing when there is no such job.
   std::vector<Recorded> rescue_job(const JobRescue& rescue);
-  // Of those of these jobs that there are and that were tried; by id.
+  // For each of these jobs that exists and has an attempt: its last attempt. By id.
   std::vector<LastAttempt> last_attempts(const std::vector<JobId>& ids);
-  // Of these jobs, which run: those that have to stop.
+  // The caller names the jobs that it runs; the answer has those that it must stop.
   std::vector<JobToStop> jobs_to_stop(const std::vector<RunningJob>& running);
   // The earliest due time after `after` (nothing = after now) among jobs that wait for their time.
   std::optional<NextDue> next_due(std::optional<SystemTime> after);

@@ -36,10 +36,10 @@ Recorded recorded_of(const Row& row);
 
 std::string json_array(const OutcomeTexts& outcomes);
 
-// The SQL that tells since when a job has been one that could be run, by its events; its schedule may say later.
+// The SQL for the time since when a job could be run, by its events; its schedule may name a later time.
 std::string ready_since(const std::string& job_id);
-// The SQL that tells for how many seconds a job could have been run. NULL when no event tells, or one says
-// `infinity`: what is only reported must not keep a job from being fetched.
+// The SQL for the number of seconds for which a job could have been run. NULL when it has no such event, or
+// one at `infinity`: a number that is only reported must not keep its job from being fetched.
 std::string waited_of(const std::string& ready_at);
 
 template <class Read>

@@ -30,7 +30,7 @@ Statement about(const std::string& sql, const Ids& ids) {
   return {sql, {to_parameter(ids)}};
 }
 
-// How the jobs stand; what the answer says of those that are not changed.
+// The statuses that the jobs have now: the answer reports them for jobs that were not changed.
 Statement look(const Ids& ids) {
   return about("select j.id, j.status from procrastinate_jobs j where j.id = any($1::bigint[])", ids);
 }
@@ -58,8 +58,9 @@ SetChange failed(JobId id, const DatabaseError& error) {
           error.sqlstate() == "55P03" ? "another session has locked it" : error.what()};
 }
 
-// The jobs of a batch that wait again without a word: postpone_retry_job() for all at once. Those that run,
-// and those whose queueing lock another has, or another of the batch wants, are left to it, one by one.
+// postpone_retry_job() for all jobs of a batch at once, as far as no conflict is possible. It leaves out jobs
+// that run, jobs whose queueing lock another job has, and jobs of the batch that want the same queueing lock:
+// the caller retries those one by one.
 constexpr const char* kRetrySet =
     "with batch as materialized ("
     " select j.id, j.status, j.queueing_lock, count(*) over (partition by j.queueing_lock) as wanted"
@@ -76,7 +77,7 @@ constexpr const char* kRetrySet =
     "  lock = coalesce($6::text, j.lock), abort_requested = false"
     " from chosen where j.id = chosen.id and j.status in ('failed', 'cancelled', 'aborted') returning j.id";
 
-// For a dry run: the queueing locks of those that could wait again, and which waiting job has them now.
+// For a dry run: the queueing locks of the jobs that could wait again, and the waiting job that has each now.
 constexpr const char* kWantedLocks =
     "select j.id, j.queueing_lock, waiting.id from procrastinate_jobs j left join procrastinate_jobs waiting"
     "  on waiting.status = 'todo' and waiting.queueing_lock = j.queueing_lock"
@@ -186,8 +187,9 @@ std::vector<SetChange> JobSet::Impl::cancel(const Ids& ids, bool abort, bool del
 
 // ---- retry ---------------------------------------------------------------------------------------
 
-// Raises where the status does not allow it, as it may since somebody else has changed it in this moment: a job that
-// runs now is left alone like one that ran before, unless it is meant.
+// The server raises an error where the job's status allows no retry: another session may have changed it
+// since the caller looked. So a job that has begun to run since then is left alone, too, unless
+// `even_running`.
 Result JobSet::Impl::call_retry(JobId id, const RetryOptions& options, bool even_running) {
   Parameter in;
   if (options.in) in = to_parameter(options.in->count());

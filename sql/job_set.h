@@ -56,8 +56,8 @@ class JobSet {
   // The jobs that a filter chooses now, by id.
   std::vector<JobId> find(const JobFilter& filter);
 
-  static constexpr std::size_t kBatch =
-      1000;  // how many ids to give to one call, so that nobody waits for long
+  // How many ids to give to one call, so that no other session waits long for it.
+  static constexpr std::size_t kBatch = 1000;
 
   // todo -> cancelled (or deleted). With `abort` running jobs are asked to stop. In the order of the ids.
   // With `dry_run` here and below nothing is changed, and the answer is what would become of them.

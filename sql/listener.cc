@@ -19,10 +19,12 @@
 namespace postpone::sql {
 namespace {
 
-// What may be sent by strangers, in any number, costs no more than this.
+// Any role that may connect can send notifications, in any number. So advance() takes a bounded number at
+// a time.
 constexpr int kMaxWordsAtOnce = 1000;
 constexpr std::size_t kMaxNotificationsAtOnce = 64;  // after folding
-// A channel that nobody else sends to.
+
+// A channel to which only this process sends: its name is random.
 std::string private_channel() {
   std::random_device random;
   const auto number = (static_cast<std::uint64_t>(random()) << 32U) | random();
@@ -56,7 +58,8 @@ class Session {
   };
   std::optional<Word> next_word();
 
-  // Whether the server only reads now, and did not when we came. It tells with its answer to a command.
+  // Whether the server is read-only now, and was not when we connected. It reports a change of that together
+  // with its answer to a command.
   bool has_stepped_down() const { return !read_only_at_first_ && is_read_only(); }
 
   pg_conn* handle() const { return connection_.get(); }
@@ -188,9 +191,9 @@ void Listener::Impl::subscribe(ConnectionHandle connection, Clock::time_point no
   for (const std::string& channel : channels_for(options.queues)) {
     commands += "; listen " + quoted(session->handle(), channel);
   }
-  // While this process is stopped nobody reads what the server sends, and its backend, waiting for that,
-  // would hold back vacuum for the whole database: the server gives such a connection up. (Not one by a Unix
-  // socket.)
+  // A process that is stopped does not read what the server sends. The backend would wait for it, and hold
+  // back vacuum for the whole database. So the server gives such a connection up (TCP only, not a Unix
+  // socket).
   commands += "; set tcp_user_timeout = " + std::to_string(options.unread_timeout.count());
   commands += "; set idle_session_timeout = 0";
   session->send(commands);
@@ -240,8 +243,8 @@ void Listener::Impl::probe(Clock::time_point now) {
   deadline = now + options.probe_timeout;
 }
 
-// Who is refused (a wrong password, no such database) is so until a person mends it: waits grow longer then,
-// and do not keep the server busy with us.
+// A server that refuses us (a wrong password, no such database) does so until a person mends it. After such
+// an error the waits grow longer, so that our attempts do not keep the server busy.
 void Listener::Impl::fail(const DatabaseError& error, Clock::time_point now) {
   attempt.reset();
   session.reset();

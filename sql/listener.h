@@ -3,11 +3,11 @@
 //     Listener listener(options);
 //     loop: poll listener.socket() for listener.wants(), or until listener.deadline(); then
 //       for (Notification& n : listener.advance(now)) …
-//       if (listener.take_established()) ring everybody once: what was notified while we were away is lost
+//       if (listener.take_established()) ring every doorbell: notifications during the outage are lost
 //
 // It connects, sends LISTEN for every channel, probes itself, notices when the server has fallen silent or
-// has become one that only reads (an old primary, told to step down), and connects again with growing waits.
-// It never throws for what the server or the network does; take_failure() tells. libpq looks host names up
+// has become read-only (a primary that was demoted), and connects again with growing waits. It never throws
+// for what the server or the network does: take_failure() returns the error. libpq looks host names up
 // synchronously: use an address, a Unix socket or a local resolver where that matters.
 #pragma once
 

@@ -9,9 +9,9 @@
 
 namespace postpone::sql {
 
-// A word from the database, as the payload says it. Payloads that are not of the contract's form are ignored.
-// Whoever may connect to the database may send any of them, so that each is a hint to look there, and no
-// more.
+// A notification from the database, as its payload says it. Payloads that are not of the contract's form are
+// ignored. Any role that may connect to the database can send any payload, so a notification is only a hint
+// to look there.
 struct Notification {
   enum class Type { job_inserted, abort_job_requested };
   Type type = Type::job_inserted;

@@ -1,6 +1,6 @@
-// What is said of an outage, so that one of an hour fills no disk: its beginning, each reason once, a word
-// now and then while it lasts, and its end. One object for each connection that somebody keeps. Pure: time
-// is an argument.
+// What a program logs of an outage, so that one of an hour fills no disk: its beginning, each reason once, a
+// line now and then while it lasts, and its end. Each connection that is kept open has an object of its own.
+// Pure: time is an argument.
 #pragma once
 
 #include <chrono>

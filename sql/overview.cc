@@ -96,9 +96,9 @@ Condition condition_of(const TallyFilter& filter, const std::string& suffix) {
   return condition;
 }
 
-// Which job has waited longest would take the events of all that wait. Three jobs stand for them: the first
-// that was never tried, the first of those that were and wait again at once (both by id), and the one whose
-// time came first.
+// To find the job that has waited longest one would have to read the events of all waiting jobs. Instead we
+// compare three: the lowest id among jobs that were never tried, the lowest id among jobs that were tried and
+// wait again without a time, and the job whose time came first.
 Statement live_statement(const std::string& column, const Condition& condition) {
   const std::string sql =
       "with live as ("

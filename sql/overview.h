@@ -39,7 +39,7 @@ struct Run {
   std::string queue;
   std::optional<std::string> lock;
   int attempt = 0;                         // from 1
-  std::optional<DatabaseTime> started_at;  // nothing when no event tells
+  std::optional<DatabaseTime> started_at;  // nothing when no event has it
   std::optional<Seconds> running_for;
   std::optional<Lease> lease;  // nothing = its worker is gone
 };
@@ -57,8 +57,8 @@ struct Tally {
     std::int64_t cancelled = 0;
     std::int64_t aborted = 0;
   };
-  // The job that has waited longest although it is due. Among jobs that were retried at once it is the one
-  // with the lowest id, which need not be the one that was retried first.
+  // The due job that has waited longest. Among jobs that were retried without a wait it is the one with the
+  // lowest id, though another one may have been retried earlier.
   struct Oldest {
     JobId id = 0;
     Seconds waiting{0};

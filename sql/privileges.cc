@@ -5,9 +5,9 @@
 namespace postpone::sql {
 namespace {
 
-// What postpone_worker is given by roles.sql, however the role came by it. A privilege on some columns
-// counts: which of them matters, nobody grants by accident. A schema that the role may not use leads to no
-// table.
+// Which of the privileges that roles.sql gives to postpone_worker the login lacks; it may have got them in
+// any way. A privilege on some columns counts as the whole, because no one grants a part of a table by
+// accident. Without USAGE on the schema the login finds no table in it.
 constexpr const char* kLacking = R"(
 WITH place AS (
     SELECT relnamespace AS here, coalesce(oid = to_regclass('procrastinate_jobs'), false) AS visible

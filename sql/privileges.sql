@@ -1,8 +1,9 @@
--- Who may work with the objects. Runs at the end of every `postpone schema apply`, also of one that has nothing else to
--- do: roles come and go without migrations. Changes only what has to change, and only what the caller may change.
+-- Ownership and privileges. Runs at the end of every `postpone schema apply`, also of one that has nothing
+-- else to do: roles come and go without migrations. Changes only what has to change, and only what the caller
+-- may change.
 
--- Whoever owns the jobs table owns what was created beside it: a superuser may have adopted it for somebody else, who
--- is to go on alone.
+-- Gives what was created beside the jobs table to the owner of that table: a superuser may have applied the
+-- schema for another role, which must be able to apply it alone from then on.
 DO $$
 DECLARE
     keeper oid := (SELECT relowner FROM pg_class WHERE oid = 'procrastinate_jobs'::regclass);
@@ -35,8 +36,8 @@ BEGIN
 END
 $$;
 
--- Whoever may work with the jobs table, its owner first of all, may work in the same way with what belongs to it. What
--- the roles of roles.sql may stands there, to the letter.
+-- Each role that holds a privilege on the jobs table, its owner first of all, gets the same on what belongs
+-- to that table. Not the roles of roles.sql: their privileges stand there, one by one.
 DO $$
 DECLARE
     allowed record;

@@ -10,11 +10,11 @@
 namespace postpone::sql {
 namespace {
 
-// Jobs that one step looks at. It deletes so many at most, which takes some hundredths of a second.
+// A step looks at so many jobs. To delete them all takes it some hundredths of a second.
 constexpr int kJobsOfAStep = 1000;
 
-// Those of these jobs j that are to go, as the end of a statement; $1 are their ids, $2 is the moment before which
-// the last event must have been. (An event that lies ahead counts for none: whoever may defer may write one.)
+// The end of a statement that chooses, among the jobs j with the ids $1, those to delete: their last event
+// must be older than $2. (An event in the future does not count: any login that may defer can write one.)
 Statement chosen(const PurgeOptions& options, const std::vector<JobId>& ids, const std::string& moment) {
   Statement statement;
   statement.parameters = {to_parameter(ids), moment};

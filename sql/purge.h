@@ -1,7 +1,7 @@
-// Deletes jobs that have ended long ago, a few at a time, so that nobody waits for it: each step is a
-// transaction of its own, which looks at a bounded number of jobs, locks only those that it deletes, and
-// passes over what another session has locked, and what the database refuses to delete (a foreign key of the
-// application). Their events and attempts go with them.
+// Deletes jobs that ended long ago, a few at a time, so that no other session waits for it. Each step is a
+// transaction of its own: it looks at a bounded number of jobs, locks only those that it deletes, and passes
+// over jobs that another session has locked or that the database refuses to delete (a foreign key of the
+// application). The events and attempts of a deleted job go with it.
 //
 // Every call may throw DatabaseError; the steps before stay done. Not thread-safe.
 #pragma once
@@ -32,8 +32,8 @@ struct PurgeOptions {
 
 class Purge {
  public:
-  // Connects, as JobManager::connect() does, and notes which jobs there are, and what is old now: what comes
-  // later is not touched.
+  // Connects, as JobManager::connect() does, and notes which jobs exist and what is old now, so that later
+  // jobs are not touched.
   static Purge begin(const ConnectOptions& connect_options, PurgeOptions options);
   Purge(Purge&&) noexcept;
   Purge& operator=(Purge&&) noexcept;

@@ -63,8 +63,8 @@ class Row {
 // The SQL that reads a timestamptz expression as get<DatabaseTime>() wants it, whatever moment it is: no row
 // may make a statement fail for the time that stands in it.
 std::string microseconds_of(std::string_view expression);
-// The SQL that tells how many seconds ago a timestamptz expression was, as a double: negative for the future,
-// infinite for the infinities, which a subtraction of PostgreSQL's would refuse.
+// The SQL for how many seconds ago a timestamptz expression was, as a double: negative for the future,
+// infinite for the infinities, which PostgreSQL's subtraction would refuse.
 std::string seconds_since(std::string_view expression);
 
 class Result {

@@ -20,9 +20,10 @@ BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
             EXCEPTION
                 WHEN duplicate_object OR unique_violation THEN
-                    NULL; -- somebody else makes them for another database at this moment
+                    NULL; -- another session makes them for another database at this moment
                 WHEN insufficient_privilege THEN
-                    -- An older version made the other three. Who applies the schema need not be one who makes roles.
+                    -- An older version made the other three. A role that applies the schema need not be able
+                    -- to make roles.
                     IF role_name <> 'postpone_operator' THEN
                         RAISE;
                     END IF;
@@ -62,8 +63,8 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- No function runs with its owner's rights, so to call one gives nobody more than what stands here. Where PUBLIC has
-    -- them anyway, which is PostgreSQL's default, nothing changes.
+    -- No function runs with its owner's rights, so EXECUTE gives a role no more than what stands here. Where
+    -- PUBLIC has it anyway, which is PostgreSQL's default, nothing changes.
     FOR object IN
         SELECT 'FUNCTION ' || oid::regprocedure AS name, 'EXECUTE' AS privilege
         FROM pg_proc
@@ -80,9 +81,10 @@ BEGIN
     FOR allowed IN
         SELECT *
         FROM (VALUES
-            -- The worker. Rows that go with a job or a lease go by foreign key, which asks nobody. (Locking a lease takes
-            -- UPDATE.) An attempt that is decided a second time, since somebody has set a job's attempts back or a rescue
-            -- had reported it, is written over; whose it is stays.
+            -- The worker. Rows that go with a job or a lease are deleted by foreign key, which takes no
+            -- privilege. (Locking a lease takes UPDATE.) It writes over an attempt that is decided a second
+            -- time, because a person has set the job's attempts back or a rescue had reported it; the
+            -- attempt's job and number stay.
             ('postpone_worker', 'INSERT, UPDATE, DELETE', 'procrastinate_jobs'),
             ('postpone_worker', 'INSERT', 'procrastinate_events'),
             ('postpone_worker', 'INSERT, UPDATE (last_heartbeat), DELETE', 'procrastinate_workers'),

@@ -14,9 +14,9 @@ namespace postpone::supervisor {
 namespace asio = boost::asio;
 namespace {
 
-// An Asio handler that keeps the promise of loop.h. An operation that is cancelled after its event came in is
-// completed without an error, so the error code alone does not tell; that `alive` is gone, or holds another
-// number, does.
+// An Asio handler that keeps the promise of loop.h. Asio completes an operation without an error when its
+// event came in before the cancel, so the error code does not show the cancel. A handler knows of it because
+// the shared number, `current_`, is gone or has changed.
 class Guard {
  public:
   Callback guard(Callback callback) {

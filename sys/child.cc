@@ -130,7 +130,8 @@ void enter_cgroup(const Plan& plan) {
   ::close(fd);
 }
 
-// The memory is still the parent's, so spawn() afterwards sets anew who may look into it.
+// The kernel changes here which processes may look into the memory. That is still the parent's, so spawn()
+// sets it anew afterwards.
 void become_user(const Plan& plan) {
   if (!plan.spec.user || is_us(*plan.spec.user)) return;
   if (!take_ids_of(*plan.spec.user)) give_up(plan, Step::user);

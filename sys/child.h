@@ -65,8 +65,8 @@ bool is_us(const User& user);
 // By system calls: the C library's own functions would change the user of each thread, and a vfork() child
 // borrows the parent's. False, with errno, when the kernel refuses.
 //
-// With the ids the kernel sets anew who may look into the memory: to fs.suid_dumpable, which may say, every
-// process of the new user. Afterwards it is root alone.
+// When the ids change, the kernel decides anew which processes may look into the memory: fs.suid_dumpable may
+// allow it to every process of the new user. This function leaves it to root alone.
 bool take_ids_of(const User& user);
 
 }  // namespace postpone::sys

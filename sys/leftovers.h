@@ -34,7 +34,7 @@ class ChildrenFile {
 
   pid_t parent_;
   Fd process_;   // becomes readable when it has ended
-  Fd threads_;   // /proc/PID/task: its link count tells how many threads there are
+  Fd threads_;   // /proc/PID/task: its link count says how many threads there are
   Fd children_;  // of the first thread; none where the kernel keeps no such list
 };
 

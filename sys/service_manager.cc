@@ -51,11 +51,11 @@ ServiceManager ServiceManager::from_environment() {
 void ServiceManager::open(const std::string& address) {
   const bool abstract = address.front() == '@';
   if (!abstract && address.front() != '/') {
-    problem_ = "NOTIFY_SOCKET is \"" + address + "\", which is no Unix socket: nobody is notified";
+    problem_ = "NOTIFY_SOCKET is \"" + address + "\", which is no Unix socket: no notifications";
     return;
   }
   if (address.size() >= sizeof(sockaddr_un::sun_path)) {
-    problem_ = "NOTIFY_SOCKET is longer than the path of a socket can be: nobody is notified";
+    problem_ = "NOTIFY_SOCKET is longer than the path of a socket can be: no notifications";
     return;
   }
   Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));

@@ -53,7 +53,8 @@ void Surroundings::restore() const {
   forget_deadly_signals();
   pthread_sigmask(SIG_SETMASK, &blocked_, nullptr);
   umask(umask_);
-  // It may have been removed or forbidden meanwhile; then the job finds the one that the last one left.
+  // The directory may have been removed or forbidden meanwhile; then the job starts in the one in which the
+  // job before it ended.
   [[maybe_unused]] const int refused = directory_ < 0 ? -1 : fchdir(directory_);
 }
 

@@ -15,8 +15,7 @@ namespace {
 
 constexpr std::size_t kMaxMessageBytes = 8'192;
 
-// std::throw_with_nested throws a type of the library's own around the author's; the author's is the one to
-// name.
+// std::throw_with_nested throws a type of the library's own around the author's; we name the author's.
 std::string without_nesting(std::string type) {
   constexpr std::string_view kWrapper = "std::_Nested_exception<";
   if (!type.starts_with(kWrapper)) return type;

@@ -1,4 +1,4 @@
-// For whom has asked for a task that is not there.
+// For error messages: the names to offer to a caller that asked for a task which does not exist.
 #pragma once
 
 #include <string>

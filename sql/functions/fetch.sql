@@ -7,8 +7,9 @@
 -- The table's statistics are always out of date here (it was empty at the last analyze, and holds 300,000 waiting
 -- jobs now); a planner that believes them once sorts or scans the whole table at each fetch from then on.
 
--- Jobs that nobody else holds go to `doing`, leased to this worker. To run jobs is for those who may register workers: who
--- may change jobs otherwise (postpone_operator) has the privileges that the UPDATE needs, too.
+-- Puts jobs that no other worker holds into `doing`, leased to this worker. Only a role that may register
+-- workers may run jobs. So the function checks that itself: postpone_operator has all privileges that the
+-- UPDATE needs.
 CREATE OR REPLACE FUNCTION {schema}.postpone_start_jobs(job_ids bigint[], p_worker_id bigint)
 RETURNS SETOF {schema}.procrastinate_jobs
 LANGUAGE plpgsql
@@ -71,13 +72,14 @@ $$;
 
 -- Finds and starts jobs, for Python's workers and for ours.
 --
--- Fetchers do not wait for each other (SKIP LOCKED), so a snapshot may show a lock free whose elder job came in,
--- and was started, since. The unique index on running locks finds that out; then we look again. The rows passed
--- over then stay locked until we commit, invisible to others, who may have been told of them meanwhile: so they are
--- announced again.
+-- Fetchers do not wait for each other (SKIP LOCKED). So our snapshot may show a lock as free although an
+-- elder job of that lock has come in and been started since. The unique index on running locks raises an
+-- error then, and we look again. The rows that we passed over stay locked until we commit, and other fetchers
+-- skip them, although they may have been woken for them. So we announce those rows again.
 --
--- A transaction that keeps its snapshot (REPEATABLE READ) may not take a job that changed since: it finds nothing.
--- Only such a one pays for the subtransaction in which it learns that; `may_fail` tells that it runs in one already.
+-- A transaction that keeps its snapshot (REPEATABLE READ) may not take a job that changed since: it finds
+-- nothing. Only such a transaction pays for the subtransaction that catches the error. `may_fail`: it runs in
+-- one already.
 CREATE OR REPLACE FUNCTION {schema}.postpone_take_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
     passed_over_tasks text[] DEFAULT NULL, may_fail boolean DEFAULT false)
@@ -142,11 +144,12 @@ BEGIN
 END
 $$;
 
--- The worker's row is held before its jobs, against postpone_rescue_worker: whoever ends the lease waits until we commit,
--- and afterwards nothing is fetched under it. The foreign key does that only for a job that comes to another worker: one
--- that was retried by hand, or by Python, keeps its worker, and may be fetched by the same one again.
+-- Locks the worker's row before its jobs, against postpone_rescue_worker: a session that ends the lease waits
+-- until we commit, and no later fetch succeeds under it. The foreign key locks the row only when a job gets
+-- another worker: a job that was retried by hand, or by Python, keeps its worker_id, and the same worker may
+-- fetch it again.
 --
--- The constraint's name is what tells a lost lease from any other violation of a foreign key.
+-- By the constraint's name the caller distinguishes a lost lease from any other violation of a foreign key.
 CREATE OR REPLACE FUNCTION {schema}.postpone_hold_worker(p_worker_id bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -161,9 +164,10 @@ BEGIN
 END
 $$;
 
--- Our fetch. `more` tells, on every row, whether it is worth it to wake somebody: another job is due, and does not
--- wait for one of these. It may be wrong about locks of others, and looks only so far: to be exact would cost
--- another fetch. passed_over, passed_over_tasks: jobs that are left alone (see postpone_fetch_around).
+-- Our fetch. `more`, the same on every row, says whether to wake another sub-worker: another job is due that
+-- does not wait for one of these. It may be wrong about locks that others hold, and looks only so far: to be
+-- exact would cost another fetch. passed_over, passed_over_tasks: jobs that are left alone (see
+-- postpone_fetch_around).
 CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
     passed_over_tasks text[] DEFAULT NULL)
@@ -206,23 +210,25 @@ BEGIN
 END
 $$;
 
--- Is an error of this state one that waiting mends, or that somebody caused on purpose, and no fault of the data? The
--- connection, a conflict with others, resources, an operator. The same list as remedy_for() in sql/error.cc.
+-- Whether an error of this state is no fault of the data: it passes with time (the connection, a conflict
+-- with another session, resources), or an operator caused it on purpose. The same list as remedy_for() in
+-- sql/error.cc.
 CREATE OR REPLACE FUNCTION {schema}.postpone_is_passing(state text) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
     SELECT left(state, 2) IN ('08', '53', '58')
         OR state IN ('40001', '40P01', '55P03', '57014', '57P01', '57P02', '57P03', '57P05', '25P03', '25006')
 $$;
 
--- The fetch for whom an error has come into the way: a row that cannot be started (a trigger of the application raises,
--- a check of its own fails) must not keep all others from being fetched. Jobs are tried one by one, each in a
--- subtransaction, until one is started. Those that cannot be are told of in rows of their own, with the error as
--- refused_because; they wait as before, and the caller passes them over from then on. Where twenty jobs of one task are
--- refused, all of that task are passed over: there may be thousands. After fifty refusals, or one second, the caller is
--- to come again: it holds the row of its worker, and all that it has tried.
+-- A worker calls this after its fetch has failed. A job that cannot be started (a trigger of the application
+-- raises, a check of its own fails) must not keep all others from being fetched. The function tries jobs one
+-- by one, each in a subtransaction, until it has started one. For each job that cannot be started it returns
+-- a row of its own, with the error as refused_because; the job waits as before, and the caller passes it over
+-- from then on. Where twenty jobs of one task are refused, it passes over all of that task: there may be
+-- thousands. After fifty refusals, or one second, it returns and the caller calls again, because until the
+-- commit it holds the worker's row and all jobs that it has tried.
 --
--- A conflict counts as a refusal here: the caller has met it several times before. A privilege or an object that is
--- missing does not: that is no fault of a row.
+-- A conflict counts as a refusal here: the caller has met it several times before. A privilege or an object
+-- that is missing does not: that is no fault of a row.
 CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_around(
     target_queue_names varchar[], p_worker_id bigint, passed_over bigint[], passed_over_tasks text[] DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
@@ -281,7 +287,8 @@ BEGIN
             passed_over_tasks := passed_over_tasks || refused_task;
         END IF;
     END LOOP;
-    -- As postpone_take_jobs: these stay locked until we commit, invisible to those who were told of them.
+    -- As in postpone_take_jobs: these stay locked until we commit, and other fetchers, woken for them, skip
+    -- them.
     PERFORM {schema}.postpone_announce_jobs(job.queue_name, min(job.id), count(*), false, false)
     FROM {schema}.procrastinate_jobs AS job
     WHERE job.id = ANY (collided_ids)

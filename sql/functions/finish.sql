@@ -66,7 +66,7 @@ BEGIN
                 WHEN 'succeed' THEN 'succeeded'
                 WHEN 'fail' THEN 'failed'
                 WHEN 'abort' THEN 'aborted'
-                -- Somebody wants it to stop: it does not wait again.
+                -- An abort was requested: the job does not wait again.
                 WHEN 'retry' THEN CASE WHEN job.abort_requested THEN 'failed' ELSE 'todo' END
                 WHEN 'release' THEN CASE WHEN job.abort_requested THEN 'cancelled' ELSE 'todo' END
             END::{schema}.procrastinate_job_status,
@@ -106,7 +106,7 @@ BEGIN
                (SELECT name FROM {schema}.postpone_workers WHERE worker_id = p_worker_id), outcome.superseded_by
         FROM outcome JOIN decided USING (ordinality)
         WHERE outcome.action <> 'release'
-        -- The same number again: somebody has set `attempts` back by hand. The later word counts.
+        -- The number exists already: a person has set `attempts` back. The later attempt counts.
         ON CONFLICT ON CONSTRAINT postpone_attempts_pkey DO UPDATE
         SET (cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time, max_rss,
              worker_id, worker_name, superseded_by, ended_at)
@@ -140,7 +140,8 @@ BEGIN
 END
 $$;
 
--- The jobs that a handler deferred. One whose queueing lock is taken is left out: the waiting job stands for it.
+-- Creates the jobs that a handler deferred, except those whose queueing lock is taken: the job that waits
+-- under it stands for them.
 CREATE OR REPLACE FUNCTION {schema}.postpone_defer_followers(defers jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -224,16 +225,17 @@ BEGIN
 END
 $$;
 
--- Records how jobs ended. `outcomes` is an array of objects, one per job; docs/sql.md lists their fields. One row
--- for each, in their order: recorded; superseded (it asked to wait again, but job `by_job_id` waits under its
--- queueing lock: it ended as failed); already_recorded (an earlier commit whose answer was lost); gone (no longer
--- this worker's).
+-- Records how jobs ended. `outcomes` is an array of objects, one per job; docs/sql.md lists their fields.
+-- Returns one row for each, in their order, with a disposition:
+--   recorded          as asked
+--   superseded        the job was to wait again, but job `by_job_id` waits under its queueing lock: it failed
+--   already_recorded  by an earlier commit, whose answer was lost
+--   gone              the job is no longer this worker's
 --
--- The worker's row is locked before its jobs, as postpone_rescue_worker does, which is what keeps the two from a
--- deadlock.
+-- It locks the worker's row before its jobs, as postpone_rescue_worker does, so that the two cannot deadlock.
 --
--- A worker whose lease has ended deletes nothing: its jobs were decided by a rescue, perhaps as failed, and an outcome
--- that comes late knows nothing of that.
+-- For a worker whose lease has ended it deletes no job: a rescue has decided its jobs, perhaps as failed, and
+-- an outcome that comes late knows nothing of that.
 CREATE OR REPLACE FUNCTION {schema}.postpone_finish_jobs(p_worker_id bigint, outcomes jsonb)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql AS $$

@@ -1,4 +1,4 @@
--- What happens by itself when jobs change, whoever changes them: event rows, and notifications.
+-- Triggers: every change of a job, by any program or person, writes event rows and sends notifications.
 --
 -- Triggers are at statement level with transition tables: a statement that touches ten thousand jobs writes their
 -- events as one set and sends one notification per queue. A transition table's plan is cached after a statement of
@@ -10,9 +10,9 @@
 --       and "scheduled": true                                       (also) jobs of Q that wait for a time to come
 --       and "freed_lock": true                                      among them one whose lock has become free
 --   {"type": "abort_job_requested", "job_id": N}                    N is running and ought to stop, or was running and
---       has been deleted, finished or sent back by somebody else than the worker that runs it
--- Python's workers look at type, and at job_id of the second; they ignore the rest. Anybody may send these words, so
--- who hears one asks the database (postpone_jobs_to_stop) before acting on it.
+--       another session than that of its worker has deleted it, finished it or sent it back
+-- Python's workers look at type, and at job_id of the second; they ignore the rest. Any role that may connect
+-- can send such a payload, so a receiver asks the database (postpone_jobs_to_stop) before it acts on one.
 
 -- Procrastinate's own triggers, whatever their version called them.
 DO $$
@@ -29,8 +29,8 @@ BEGIN
 END
 $$;
 
--- Sends a payload to whoever serves this queue. A channel's name has at most 63 bytes, of which the prefix takes
--- 23: listeners for queues with longer names listen for any queue.
+-- Sends a payload to all listeners of this queue. A channel's name has at most 63 bytes, of which the prefix
+-- takes 23: listeners for queues with longer names listen for any queue.
 CREATE OR REPLACE FUNCTION {schema}.postpone_notify(queue_name varchar, payload text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -11,8 +11,8 @@ END
 $$;
 
 -- Makes a job that is in one of these states wait again; it keeps worker_id, which the next fetch replaces. A
--- running job that was to be aborted fails instead. So does one whose place another job has taken under the same
--- queueing lock; a job that had ended before stays as it is then. Never a unique violation.
+-- running job that was to be aborted fails instead. Where another job waits under the same queueing lock, a
+-- running job fails, too, and a job that had ended stays as it is. Never raises a unique violation.
 CREATE OR REPLACE FUNCTION {schema}.postpone_requeue_job(
     p_job_id bigint, from_statuses {schema}.procrastinate_job_status[], retry_at timestamptz, new_priority integer,
     new_queue_name varchar, new_lock text)
@@ -79,7 +79,7 @@ BEGIN
 END
 $$;
 
--- For people: whatever has ended without success runs again, and the answer tells what came of it.
+-- For people: makes a job that ended without success wait again. The row returned says what became of it.
 CREATE OR REPLACE FUNCTION {schema}.postpone_retry_job(
     p_job_id bigint, retry_at timestamptz DEFAULT NULL, new_priority integer DEFAULT NULL,
     new_queue_name text DEFAULT NULL, new_lock text DEFAULT NULL)

@@ -1,7 +1,8 @@
 -- Stalled jobs: those in `doing` whose worker is gone or silent. Found, rescued, reported, finished by hand.
 --
--- Whoever decides a job from outside locks the row of its worker first and the job after it, as finish, heartbeat and
--- rescue do: so nobody waits for the other in a circle, and a worker that was found silent stays so until commit.
+-- A session that decides a job from outside locks the row of its worker first and the job after it, as
+-- finish, heartbeat and rescue do. So no two sessions deadlock, and a worker that was found silent stays so
+-- until commit.
 --
 -- Plans are pinned as in fetch.sql. That holds for what is called from here too, the actions of foreign keys included.
 -- postpone_rescue_job and postpone_finish_by_hand hold the row of a worker while they wait for a job that another
@@ -10,7 +11,7 @@
 -- ------------------------------------------------------------------------------------------------ what is stalled
 
 -- Jobs in `doing` without a worker, or with one that has been silent for so many seconds.
---   is_foreign   not run by one of ours: its worker has no row in postpone_workers, or nobody knows who ran it
+--   is_foreign   not run by one of our workers: its worker has no row in postpone_workers, or is not known
 --   is_reported  its worker is dead, and a rescue left it to people: its attempt stands in postpone_attempts already
 CREATE OR REPLACE FUNCTION {schema}.postpone_stalled_jobs(silent_for double precision)
 RETURNS TABLE (job_id bigint, task_name varchar, queue_name varchar, lock text, attempts integer,
@@ -81,15 +82,16 @@ BEGIN
 END
 $$;
 
--- Ends the lease of a worker that is dead, in one transaction. Locking its row waits for a fetch of the dead one
--- that is still in flight (it holds the row by the foreign key); deleting it makes any later fetch fail and any
--- later finish match nothing. In between all its jobs are decided:
+-- Ends the lease of a dead worker, in one transaction. First it locks the worker's row, so that it waits for
+-- a fetch of that worker that is still in flight (which holds the row by the foreign key). At last it deletes
+-- the row, so that any later fetch fails and any later finish matches nothing. In between it decides all jobs
+-- of the worker:
 --   by `outcomes`, where it is known how they ended (as postpone_finish_jobs);
 --   released, when `running` is given and they are not among it: they were never started;
 --   else by stalled_action: `retry` (waits again at once; failed when it has lost max_stalled workers before),
 --   `fail`, or `report` (stays in `doing`, without a worker, for people to decide; the attempt is noted as lost).
--- With silent_for only if the worker has not been heard of for so many seconds: who was taken for dead may have
--- woken up since. No rows when it has, or when somebody else was faster.
+-- With silent_for only if the worker had no heartbeat for so many seconds: a worker that was taken for dead
+-- may have woken up since. No rows when it has, or when another session has ended the lease first.
 CREATE OR REPLACE FUNCTION {schema}.postpone_rescue_worker(
     p_worker_id bigint, outcomes jsonb, stalled_action text, max_stalled integer, message text,
     running bigint[] DEFAULT NULL, silent_for double precision DEFAULT NULL)
@@ -198,7 +200,8 @@ BEGIN
 END
 $$;
 
--- Applies an outcome to a running job, whoever ran it. What a rescue noted when it reported the job is kept.
+-- Applies an outcome to a job in `doing`, for any worker or none. Keeps what a rescue noted when it reported
+-- the job.
 CREATE OR REPLACE FUNCTION {schema}.postpone_decide_job(job {schema}.procrastinate_jobs, outcome jsonb)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql AS $$
@@ -267,11 +270,12 @@ BEGIN
 END
 $$;
 
--- Ends a job that nobody runs any more, as succeeded or failed, and so releases its lock. Refused (still_running) while
--- its worker has shown a sign of life within so many seconds, unless forced; gone: the job does not run. No rows when
--- there is no such job.
+-- Ends a job that no worker runs any more, as succeeded or failed, and so releases its lock. Refused
+-- (still_running) while its worker has had a heartbeat within so many seconds, unless forced; gone: the job
+-- does not run. No rows when there is no such job.
 --
--- Whoever runs it all the same is asked to stop, and its outcome is `gone`: the attempt that is kept names no lease.
+-- A worker that runs it all the same is asked to stop, and its outcome is `gone`: the attempt that is kept
+-- names no lease.
 CREATE OR REPLACE FUNCTION {schema}.postpone_finish_by_hand(
     p_job_id bigint, end_status {schema}.procrastinate_job_status, silent_for double precision, force boolean)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)

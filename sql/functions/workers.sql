@@ -71,8 +71,9 @@ BEGIN
 END
 $$;
 
--- Heartbeats of all workers of a supervisor; those that got one. A row that somebody has locked is passed over: one lock
--- must not keep the others from being heard. Of those that are left out, some may exist all the same.
+-- Stores a heartbeat for all workers of a supervisor and returns those that got one. It passes over a row
+-- that another session has locked: one lock must not hold up the heartbeats of the others. So a worker that
+-- it leaves out may exist.
 CREATE OR REPLACE FUNCTION {schema}.postpone_store_heartbeats(worker_ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -91,8 +92,8 @@ BEGIN
 END
 $$;
 
--- The same for families that were started by the first release and go on: it takes whoever is left out for gone, so it
--- waits for every lock.
+-- The same for families that run the first release. Those take a worker that is left out for gone, so this
+-- one waits for every lock.
 CREATE OR REPLACE FUNCTION {schema}.postpone_heartbeat(worker_ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -116,7 +117,7 @@ END
 $$;
 
 -- The earliest time after `after` (null: after now) at which waiting jobs become due, and their queues. A job at
--- 'infinity' never is. due_in is at most 24 days, so that it fits into any timer: whoever waits looks again then.
+-- 'infinity' never is. due_in is at most 24 days, so that it fits into any timer: the caller asks again then.
 CREATE OR REPLACE FUNCTION {schema}.postpone_next_due(after timestamptz)
 RETURNS TABLE (due_at timestamptz, due_in double precision, queue_names text[])
 LANGUAGE plpgsql AS $$
@@ -136,8 +137,9 @@ BEGIN
 END
 $$;
 
--- Of jobs that run (number n under lease n, as their runner knows them): those that have to stop. Either an abort was
--- asked for, or the lease does not hold the job any more: its row was deleted, finished, sent back or given to another.
+-- The caller names jobs that run (number n under lease n); the function returns those that have to stop.
+-- Either an abort was requested, or the lease does not hold the job any more: the job was deleted, finished,
+-- sent back or given to another worker.
 CREATE OR REPLACE FUNCTION {schema}.postpone_jobs_to_stop(p_worker_ids bigint[], p_job_ids bigint[])
 RETURNS TABLE (worker_id bigint, job_id bigint, is_held boolean)
 LANGUAGE plpgsql STABLE

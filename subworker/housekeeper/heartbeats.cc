@@ -89,8 +89,8 @@ void Heartbeats::note_good(board::Slot& slot, sql::WorkerId lease, std::int64_t 
 void Heartbeats::report_lost(board::Slot& slot, std::uint32_t index, sql::WorkerId lease) {
   if (slot.lost_lease.exchange(lease) == lease) return;
   slot.doorbell.ring(board::kRungForWork);  // to take another
-  sys::log.warn("lease {} of slot {} is gone from the database: somebody held its sub-worker for dead", lease,
-                index);
+  sys::log.warn("lease {} of slot {} is gone from the database: another session took its sub-worker for dead",
+                lease, index);
 }
 
 // One line for each lease, as long as the lock lasts, and none for a lock of a moment: a sub-worker that

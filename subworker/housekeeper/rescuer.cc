@@ -44,7 +44,7 @@ void report_stalled(const sql::StalledJob& job) {
   const sys::LogFields fields({{"job", job.id}, {"task", job.task}});
   sys::log_of(sys::Component::job)
       .warn(
-          "job {} (task {}{}) is stalled: {}. It stays in doing{} until somebody decides: `postpone stalled "
+          "job {} (task {}{}) is stalled: {}. It stays in doing{} until a person decides: `postpone stalled "
           "list`, then `postpone stalled rescue {}` or `postpone jobs finish {} --status failed`",
           job.id, job.task, job.lock ? ", lock " + *job.lock : "", worker_of(job),
           job.lock ? " and keeps its lock" : "", job.id, job.id);

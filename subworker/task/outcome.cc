@@ -261,9 +261,8 @@ sql::Outcome taken_away(const sql::Job& job, const Execution& execution) {
   outcome.action = sql::Action::abort;
   outcome.cause = sql::Cause::aborted;
   outcome.message =
-      "stopped, and no outcome is recorded: the job was deleted, finished or sent back by somebody else "
-      "while "
-      "it ran";
+      "stopped, and no outcome is recorded: another session deleted, finished or sent back the job while it "
+      "ran";
   outcome.run_time = execution.run_time;
   outcome.cpu_time = execution.cpu_time;
   return outcome;

@@ -19,9 +19,8 @@ void log_disposition(const sql::Recorded& recorded) {
     case sql::Disposition::reported:
       return log.error(
           "job {} has ended, but the database refuses to record it: it stays in doing and keeps its lock "
-          "until "
-          "somebody decides: `postpone stalled list`, then `postpone jobs finish {} --status succeeded` or "
-          "`postpone stalled rescue {}`",
+          "until a person decides: `postpone stalled list`, then `postpone jobs finish {} --status "
+          "succeeded` or `postpone stalled rescue {}`",
           recorded.job_id, recorded.job_id, recorded.job_id);
     case sql::Disposition::recorded:
     case sql::Disposition::already_recorded:

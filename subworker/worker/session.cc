@@ -200,8 +200,8 @@ void Session::renew_lease() {
   lease_.in_sight();
 }
 
-// Our worker's row is gone: another host held us for dead. What we have done since is settled under the old
-// lease.
+// Our worker's row is gone: another host took this sub-worker for dead. What it has done since is settled
+// under the old lease.
 void Session::note_lost_lease() {
   sys::log.warn("lease {} is gone (somebody held this sub-worker for dead): taking a new one", lease_.id());
   lease_.doubt();

@@ -1,5 +1,5 @@
-// A cgroup for the task processes of each sub-worker, where the kernel and our rights allow it. What lives
-// there is killed as one, however fast it forks, and its memory is counted apart from everybody else's.
+// A cgroup for the task processes of each sub-worker, where the kernel and our rights allow it. Its processes
+// are killed as one, however fast they fork, and their memory is counted apart from that of all others.
 //
 //   <the supervisor's own>/postpone-<pid>/task-<slot>
 //

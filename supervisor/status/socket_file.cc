@@ -149,7 +149,7 @@ void SocketFile::bind_and_listen(int mode, const std::string& group) {
   const sys::Fd held = hold(path_);
   struct stat made {};
   if (!held || ::fstat(held.get(), &made) != 0) refuse_errno(path_, "cannot look at it");
-  if (!S_ISSOCK(made.st_mode)) refuse(path_, "somebody has put something else in its place");
+  if (!S_ISSOCK(made.st_mode)) refuse(path_, "another process has put something else in its place");
   device_ = made.st_dev;
   inode_ = made.st_ino;
   const bool owned =

@@ -1,11 +1,12 @@
-// The Unix socket in the file system: how it is made, so that nobody who lives is robbed of his, and how it
-// goes.
+// The Unix socket in the file system: how it is made without taking the path from a process that still
+// listens there, and how it is removed.
 //
 //   lock file (flock, for as long as we live) ─▶ what lies at the path? nothing / a dead socket: removed /
 //   anything else: refused ─▶ bind, group, mode ─▶ listen
 //
-// A lock goes with its process, however that ends, so a lock that is free means that what lies there is
-// stale. A socket of somebody who takes no part in the locking is found out by a connect() that is answered.
+// The kernel frees the lock when its process ends, in whatever way. So a free lock means that the socket at
+// the path is stale, unless a program that takes no part in the locking made it: then a connect() is
+// answered.
 #pragma once
 
 #include <sys/types.h>
