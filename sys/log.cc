@@ -277,9 +277,9 @@ void Logger::format(Level level, fmt::string_view text, fmt::format_args values)
 }
 
 const Logger& log_of(Component component) {
-  static constexpr std::array kLoggers = {
-      Logger(Component::supervisor), Logger(Component::subworker), Logger(Component::housekeeper),
-      Logger(Component::database),   Logger(Component::job),       Logger(Component::task)};
+  static constexpr std::array kLoggers = {Logger(Component::supervisor),  Logger(Component::subworker),
+                                          Logger(Component::housekeeper), Logger(Component::database),
+                                          Logger(Component::job),         Logger(Component::task)};
   return kLoggers.at(index_of(component));
 }
 

@@ -44,8 +44,9 @@ TEST_F(ConfigTest, DirectoriesOfSocketAndLogAreThere) {
 // Its lines would be appended there.
 TEST_F(ConfigTest, TheLogIsNoFileThatIsNeededForSomethingElse) {
   const std::string tasks = directory_.path("tasks");
-  EXPECT_THAT(problems_of("[log]\nfile = \"tasks\"\n"),
-              ElementsAre("5:8: \"file\" in [log]: " + tasks + " is the task executable of group \"kitchen\""));
+  EXPECT_THAT(
+      problems_of("[log]\nfile = \"tasks\"\n"),
+      ElementsAre("5:8: \"file\" in [log]: " + tasks + " is the task executable of group \"kitchen\""));
   for (const std::string end : {"", ".lock"})
     EXPECT_THAT(problems_of("[status]\nsocket = \"s\"\n[log]\nfile = \"s" + end + "\"\n"),
                 ElementsAre(HasSubstr("is the status socket or its lock")));
