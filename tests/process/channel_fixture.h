@@ -1,0 +1,136 @@
+// A task executable that is served through a channel, with the test in the place of the sub-worker.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "libtask/wire/description.h"
+#include "libtask/wire/frame.h"
+#include "sys/fd.h"
+#include "sys/process.h"
+
+namespace libtask {
+
+inline constexpr auto kGenerous = std::chrono::seconds(30);
+
+inline constexpr const char* kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
+inline constexpr const char* kFiles = POSTPONE_EXAMPLES_DIR "/files";
+
+inline bool readable_within(int fd, std::chrono::milliseconds limit) {
+  pollfd one{fd, POLLIN, 0};
+  return poll(&one, 1, static_cast<int>(limit.count())) == 1;
+}
+
+inline std::string read_some(int fd) {
+  std::array<char, 65536> bytes{};
+  const ssize_t n = read(fd, bytes.data(), bytes.size());
+  return {bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0))};
+}
+
+inline std::string read_to_end(int fd) {
+  std::string all;
+  for (std::string part = read_some(fd); !part.empty(); part = read_some(fd)) all += part;
+  return all;
+}
+
+// A task process and the sub-worker's end of what it holds.
+class Served {
+ public:
+  explicit Served(const std::string& executable) {
+    auto channel = postpone::sys::make_socketpair(SOCK_STREAM);
+    auto out = postpone::sys::make_pipe();
+    auto err = postpone::sys::make_pipe();
+    process = postpone::sys::Process::spawn(
+        {.executable = executable,
+         .arguments = {},
+         .environment = {{wire::kChannelVariable, "3"}, {"PATH", "/usr/bin:/bin"}},
+         .descriptors = {
+             {channel.second.get(), wire::kChannelFd}, {out.second.get(), 1}, {err.second.get(), 2}}});
+    channel_ = std::move(channel.first);
+    out_ = std::move(out.first);
+    err_ = std::move(err.first);
+  }
+
+  void send_bytes(std::string_view bytes) {
+    if (send(channel_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(bytes.size())) {
+      throw std::runtime_error("the task process does not read");
+    }
+  }
+  void send_frame(const wire::Frame& frame) { send_bytes(wire::encode(frame)); }
+
+  // The next frame, nothing once the channel is closed. Throws when none comes within `limit`.
+  std::optional<wire::Frame> receive(std::chrono::milliseconds limit = kGenerous) {
+    while (true) {
+      if (auto frame = decoder_.next()) return frame;
+      if (!readable_within(channel_.get(), limit)) throw std::runtime_error("no frame came");
+      const std::string bytes = read_some(channel_.get());
+      if (bytes.empty()) return std::nullopt;
+      decoder_.append(bytes);
+    }
+  }
+  template <class T>
+  T receive_a() {
+    auto frame = receive();
+    if (!frame) throw std::runtime_error("the channel was closed");
+    return std::get<T>(std::move(*frame));
+  }
+
+  wire::Hello welcome() {
+    auto hello = receive_a<wire::Hello>();
+    send_frame(wire::Welcome{});
+    return hello;
+  }
+  wire::Result run(const std::string& task, const std::string& args = "{}") {
+    start(task, args);
+    while (true) {
+      auto frame = receive();
+      if (!frame) throw std::runtime_error("the channel was closed");
+      if (auto* result = std::get_if<wire::Result>(&*frame)) return std::move(*result);
+    }
+  }
+  void start(const std::string& task, const std::string& args = "{}") {
+    send_frame(wire::Run{.job_id = ++last_job, .task = task, .queue = "default", .args = args});
+  }
+  void close_channel() { channel_.reset(); }
+
+  // How it ended, and all it had to say.
+  postpone::sys::ExitReport end() {
+    const auto report = process.reap_within(kGenerous);
+    if (!report) throw std::runtime_error("the task process does not end");
+    errors = read_to_end(err_.get());
+    output += read_to_end(out_.get());
+    return *report;
+  }
+  // What is in the pipe of stdout by now.
+  std::string output_so_far() {
+    while (readable_within(out_.get(), std::chrono::milliseconds(0))) output += read_some(out_.get());
+    return output;
+  }
+
+  postpone::sys::Process process;
+  std::int64_t last_job = 0;
+  std::string output;
+  std::string errors;
+
+ private:
+  postpone::sys::Fd channel_;
+  postpone::sys::Fd out_;
+  postpone::sys::Fd err_;
+  wire::Decoder decoder_;
+};
+
+}  // namespace libtask

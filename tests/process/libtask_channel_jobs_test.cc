@@ -1,0 +1,171 @@
+// Jobs of a task process that is served through a channel: what they tell, cost and leave.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "libtask/wire/description.h"
+#include "libtask/wire/frame.h"
+#include "tests/process/channel_fixture.h"
+
+namespace libtask {
+namespace {
+
+using namespace std::chrono_literals;
+using wire::ResultStatus;
+
+TEST(Channel, OneProcessServesManyJobs) {
+  Served served(kMisbehave);
+  served.welcome();
+  for (int i = 1; i <= 500; ++i) {
+    const wire::Result result = served.run("misbehave.noop");
+    ASSERT_EQ(result.job_id, i);
+    ASSERT_EQ(result.status, ResultStatus::succeeded);
+  }
+}
+
+TEST(Channel, WhatAJobChangesInItsProcessIsPutBack) {
+  Served served(POSTPONE_CHANNEL_TASKS);
+  served.welcome();
+  EXPECT_EQ(served.run("channel.show").status, ResultStatus::succeeded);
+  const std::string before = served.output_so_far();
+  EXPECT_EQ(served.run("channel.disturb").status, ResultStatus::succeeded);
+  EXPECT_EQ(served.run("channel.show").status, ResultStatus::succeeded);
+  EXPECT_EQ(served.output_so_far(), before + before);
+  served.close_channel();
+  EXPECT_EQ(to_string(served.end()), "exit status 0");
+}
+
+TEST(Channel, ASignalThatAJobHasBlockedDoesNotEndIt) {
+  Served served(POSTPONE_CHANNEL_TASKS);
+  served.welcome();
+  EXPECT_EQ(served.run("channel.pending", R"({"signal": 14, "by_alarm": true})").status,
+            ResultStatus::succeeded);
+  for (const int signal_number : {SIGTERM, SIGUSR1, SIGTSTP, SIGINT, SIGPIPE, SIGRTMIN + 3})
+    EXPECT_EQ(served
+                  .run("channel.pending",
+                       "{\"signal\": " + std::to_string(signal_number) + ", \"by_alarm\": false}")
+                  .status,
+              ResultStatus::succeeded)
+        << signal_number;
+  served.close_channel();
+  EXPECT_EQ(to_string(served.end()), "exit status 0");
+}
+
+TEST(Channel, FailuresCostTheJobNotTheProcess) {
+  Served served(kMisbehave);
+  served.welcome();
+  EXPECT_EQ(served.run("dishes.wash").status, ResultStatus::unknown_task);
+  EXPECT_EQ(served.run("misbehave.exit", R"({"status": "x"})").message,
+            "argument \"status\" of misbehave.exit: expected integer, got string \"x\"");
+  const wire::Result thrown = served.run("misbehave.throw", R"({"message": "out of plates"})");
+  EXPECT_EQ(thrown.status, ResultStatus::exception);
+  EXPECT_EQ(thrown.exception_type, "std::runtime_error");
+  EXPECT_EQ(thrown.message, "out of plates");
+  EXPECT_EQ(served.run("misbehave.noop").status, ResultStatus::succeeded);
+}
+
+TEST(Channel, UsageOfEachJobIsItsOwn) {
+  Served served(kMisbehave);
+  served.welcome();
+  const wire::Result result = served.run("misbehave.memory", R"({"mib": 64})");
+  EXPECT_GT(result.max_rss_bytes, 64ULL * 1024 * 1024);
+  EXPECT_GT(result.cpu_us, 0U);
+}
+
+TEST(Channel, IsNotGarbledByAskingForTheStackAllTheTime) {
+  Served served(POSTPONE_CHANNEL_TASKS);
+  const auto signal = wire::parse_description(served.welcome().description).stack_signal;
+  ASSERT_TRUE(signal);
+  std::atomic<bool> done = false;
+  std::thread asking([&] {
+    for (; !done; std::this_thread::sleep_for(100us)) served.process.signal(*signal);
+  });
+  int stacks = 0;
+  std::set<std::uint64_t> places;
+  const auto deadline = std::chrono::steady_clock::now() + kGenerous;
+  const auto enough = [&] { return stacks > 100 && places.size() > 5; };  // not always in the same place
+  for (int job = 1; (job <= 200 || !enough()) && std::chrono::steady_clock::now() < deadline; ++job) {
+    served.start("channel.toss", R"({"times": 300})");
+    for (bool ended = false; !ended;) {
+      const auto frame = served.receive();
+      ASSERT_TRUE(frame) << "the channel was closed";
+      if (const auto* stack = std::get_if<wire::Stack>(&*frame)) {
+        EXPECT_EQ(stack->job_id, job) << "of this job, and before its result";
+        EXPECT_EQ(stack->thread, served.process.pid());
+        ASSERT_FALSE(stack->addresses.empty());
+        places.insert(stack->addresses.front());
+        ++stacks;
+      } else if (const auto* result = std::get_if<wire::Result>(&*frame)) {
+        EXPECT_EQ(result->status, ResultStatus::succeeded) << result->message;
+        ended = true;
+      }
+    }
+  }
+  done = true;
+  asking.join();
+  EXPECT_TRUE(enough()) << stacks << " stacks from " << places.size() << " places";
+  served.close_channel();
+  EXPECT_EQ(served.end().code, 0) << served.errors;
+}
+
+TEST(Channel, ProgramsThatAHandlerStartsKnowNothingOfIt) {
+  Served served(POSTPONE_CHANNEL_TASKS);
+  served.welcome();
+  const wire::Result result = served.run(
+      "channel.shell", R"({"command": "test ! -e /proc/self/fd/3 && test -z \"$POSTPONE_TASK_CHANNEL\""})");
+  EXPECT_EQ(result.status, ResultStatus::succeeded) << result.message;
+}
+
+TEST(Channel, HandlersReadNothingFromStdin) {
+  Served served(POSTPONE_CHANNEL_TASKS);
+  served.welcome();
+  EXPECT_EQ(served.run("channel.shell", R"({"command": "test -z \"$(cat)\""})").status,
+            ResultStatus::succeeded);
+}
+
+TEST(Channel, OutputIsThereBeforeTheResult) {
+  Served served(POSTPONE_CHANNEL_TASKS);
+  served.welcome();
+  served.run("channel.write");
+  EXPECT_EQ(served.output_so_far(), "from C++ and from C");
+}
+
+TEST(Channel, ProgressComesBeforeTheResult) {
+  Served served(POSTPONE_CHANNEL_TASKS);
+  served.welcome();
+  served.start("channel.count", R"({"last": 1000})");
+  const auto first = served.receive_a<wire::Progress>();
+  EXPECT_EQ(first.job_id, served.last_job);
+  EXPECT_EQ(first.done, 1U);
+  EXPECT_EQ(first.total, 1000U);
+}
+
+TEST(Channel, WalkOverATreeDefersAJobForEachFile) {
+  namespace fs = std::filesystem;
+  const fs::path root = fs::path(::testing::TempDir()) / ("walk-" + std::to_string(getpid()));
+  fs::create_directories(root / "inner");
+  std::ofstream(root / "inner" / "a file") << "text";
+  fs::create_symlink("a file", root / "inner" / "a link");
+  Served served(kFiles);
+  served.welcome();
+  const wire::Result result =
+      served.run("files.walk", R"({"root": ")" + root.string() + R"(", "target": "/tmp/x"})");
+  fs::remove_all(root);
+  ASSERT_EQ(result.defers.size(), 2U) << result.message;
+  EXPECT_EQ(result.defers[0].task, "files.hash");
+  EXPECT_EQ(result.defers[0].queue, "files");
+  EXPECT_EQ(result.defers[0].args, R"({"path":")" + (root / "inner" / "a file").string() + "\"}");
+  EXPECT_EQ(result.defers[1].task, "files.compress");
+}
+
+}  // namespace
+}  // namespace libtask
