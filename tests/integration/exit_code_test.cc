@@ -1,5 +1,5 @@
 // The exit codes of postpone-supervisor and postpone-subworker that docs/cli.md promises to service managers.
-// cli_test.cc has those of `postpone`.
+// cli_usage_test.cc and others of cli_test have those of `postpone`.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

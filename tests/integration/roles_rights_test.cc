@@ -1,166 +1,21 @@
-// The roles of sql/roles.sql, in the hands of those they are made for.
+// What each role may do, and no more.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <csignal>
-#include <fstream>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "tests/integration/roles_story.h"
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
-#include "tests/support/program.h"
 
 namespace postpone::tests {
 namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-using testing::Not;
-
-const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
-const std::string kTestTasks = POSTPONE_TEST_TASKS;
-
-// A database with the roles, and one who logs in for each.
-class Roles : public testing::Test {
- protected:
-  Roles() {
-    const auto made = cli({"schema", "roles"}, database_.url());
-    EXPECT_EQ(made.exit_status, 0) << made.errors;
-    for (const std::string& role : roles())
-      database_.execute("CREATE ROLE " + login(role) + " LOGIN IN ROLE postpone_" + role);
-  }
-  ~Roles() override {
-    for (const std::string& role : roles())
-      database_.execute("DROP OWNED BY " + login(role) + "; DROP ROLE " + login(role));
-  }
-
-  static const std::vector<std::string>& roles() {
-    static const std::vector<std::string> all = {"worker", "client", "operator", "monitor"};
-    return all;
-  }
-  std::string login(const std::string& role) const { return database_.name() + "_" + role; }
-  // The last user= that a connection string names counts.
-  std::string as(const std::string& role) const { return database_.url() + " user=" + login(role); }
-
-  static ProgramRun cli(std::vector<std::string> arguments, const std::string& url,
-                        const std::string& input = "") {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", url}}, .input = input});
-  }
-  std::string sql(const std::string& statement) const { return database_.execute(statement); }
-  // What the server says when this role tries; "allowed" when it lets it.
-  std::string attempt(const std::string& role, const std::string& statement) const {
-    try {
-      execute(as(role), "BEGIN; " + statement + "; ROLLBACK");
-      return "allowed";
-    } catch (const std::runtime_error& error) {
-      return error.what();
-    }
-  }
-  bool all_end() const {
-    return eventually([&] {
-      return sql("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')") == "0";
-    });
-  }
-
-  TestDatabase database_;
-};
-
-TEST_F(Roles, ASupervisorDoesAllItsWorkAsTheWorker) {
-  Family family(as("worker"),
-                "[supervisor]\nheartbeat_interval = \"200ms\"\nfence_after = \"20s\"\nstalled_after "
-                "= \"30s\"\npolling_interval = \"500ms\"\n" +
-                    group("m", kMisbehave, 2) + group("t", kTestTasks, 1, "delete_jobs = \"always\""));
-  family.wait_until_ready(3);
-  const auto defer = [&](const std::string& task, const std::string& queue, const std::string& args) {
-    return sql("SELECT postpone_defer('" + task + "', queue => '" + queue + "', args => '" + args +
-               "', lock => 'one')");
-  };
-  defer("misbehave.noop", "m", "{}");
-  defer("misbehave.segfault", "m", "{}");
-  defer("test.append", "t", R"({"file": "/dev/null", "text": "x"})");
-  defer("test.defers", "t", "{}");
-  sql("SELECT postpone_defer('misbehave.noop', queue => 'm', scheduled_at => now() + '300ms')");
-  // One sub-worker is killed with its job, which the housekeeper rescues; another job is aborted.
-  const auto hangs = sql("SELECT postpone_defer('misbehave.wait', queue => 'm')");
-  ASSERT_TRUE(eventually([&] {
-    return sql("SELECT status FROM procrastinate_jobs WHERE id = " + hangs) == "doing";
-  })) << family.log();
-  ASSERT_TRUE(eventually([&] {
-    for (const auto& [pid, title] : family.processes())
-      if (title.ends_with("(job " + hangs + ")")) return ::kill(pid, SIGKILL) == 0;
-    return false;
-  }));
-  ASSERT_TRUE(eventually([&] {
-    return sql("SELECT status::text || attempts FROM procrastinate_jobs WHERE id = " + hangs) == "doing1";
-  })) << family.log();
-  sql("SELECT procrastinate_cancel_job_v1(" + hangs + ", true, false)");
-  EXPECT_TRUE(eventually(
-      [&] { return sql("SELECT status FROM procrastinate_jobs WHERE id = " + hangs) == "aborted"; }));
-  EXPECT_TRUE(eventually([&] {
-    return sql("SELECT count(*) FROM procrastinate_periodic_defers WHERE task_name = 'test.tick'") == "1";
-  })) << "periodic tasks are deferred";
-  EXPECT_EQ(family.stop().code, 0);
-  EXPECT_THAT(family.log(), Not(HasSubstr("permission denied")));
-  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "0");
-}
-
-// What the role lacks is said once, with the line that mends it, and not by each process for ever.
-TEST_F(Roles, ASupervisorOfAnotherRoleDoesNotStartAndSaysWhatToType) {
-  database_.execute("CREATE ROLE " + login("none") + " LOGIN");
-  for (const std::string role : {"none", "client", "monitor"}) {
-    Family family(as(role), group("m", kMisbehave, 1));
-    EXPECT_EQ(family.wait().code, 5) << family.log();
-    EXPECT_THAT(family.log(),
-                HasSubstr("type in psql, as the owner of the tables: GRANT postpone_worker TO \"" +
-                          login(role) + "\""));
-  }
-  const TemporaryDirectory files;
-  std::ofstream(files.file("kitchen.toml")) << group("m", kMisbehave, 1);
-  const auto health = cli({"healthcheck", "--config", files.file("kitchen.toml")}, as("none"));
-  EXPECT_EQ(health.exit_status, 5) << health.output;
-  EXPECT_THAT(health.errors, HasSubstr("GRANT postpone_worker TO \"" + login("none")));
-  EXPECT_THAT(cli({"jobs", "list"}, as("none")).errors, HasSubstr("GRANT this role what it is for: postpone_monitor looks"));
-
-  // Whoever was given the same by hand is as good; and one who may not even look into the schema is told
-  // that.
-  const auto grant = [&](const std::string& what) {
-    database_.execute("GRANT " + what + " TO " + login("none"));
-  };
-  for (const std::string table : {"procrastinate_jobs", "procrastinate_events", "procrastinate_workers",
-                                  "procrastinate_periodic_defers", "postpone_attempts", "postpone_workers"})
-    grant("SELECT, INSERT, UPDATE, DELETE ON " + table);
-  grant("SELECT ON postpone_migrations");
-  grant("USAGE ON ALL SEQUENCES IN SCHEMA public");
-  {
-    Family family(as("none"), group("m", kMisbehave, 1));
-    family.wait_until_ready(1);
-    EXPECT_EQ(family.stop().code, 0);
-  }
-  database_.execute("REVOKE USAGE ON SCHEMA public FROM public");
-  Family family(as("none"), group("m", kMisbehave, 1));
-  EXPECT_EQ(family.wait().code, 5) << family.log();
-  EXPECT_THAT(family.log(), HasSubstr("it lacks USAGE on schema public; type in psql"));
-  database_.execute("DROP OWNED BY " + login("none") + "; DROP ROLE " + login("none"));
-}
-
-TEST_F(Roles, APrivilegeThatIsTakenAwayWhileAFamilyWorksFillsNoLog) {
-  Family family(as("worker"), group("m", kMisbehave, 4));
-  family.wait_until_ready(4);
-  sql("REVOKE postpone_worker FROM " + login("worker"));
-  sql("SELECT postpone_defer('misbehave.noop', queue => 'm') FROM generate_series(1, 4)");
-  ASSERT_TRUE(eventually([&] { return family.log().find("permission denied") != std::string::npos; }));
-  ASSERT_TRUE(eventually([&] { return family.log().find("degraded: ") != std::string::npos; }))
-      << family.log();
-  const std::string log = family.log();
-  EXPECT_LT(std::count(log.begin(), log.end(), '\n'), 60) << log;
-  sql("GRANT postpone_worker TO " + login("worker"));
-  EXPECT_TRUE(all_end()) << family.log();
-}
 
 TEST_F(Roles, TheWorkerCannotEraseHistoryOrChangeTheSchema) {
   sql("SELECT postpone_defer('t')");
@@ -379,33 +234,6 @@ TEST_F(Roles, TheOperatorDecidesAndRunsNothing) {
   }
 }
 
-// Who applies a schema need not be one who makes roles.
-TEST_F(Roles, AnOlderInstallationLearnsOfTheOperatorFromWhoeverMayMakeRoles) {
-  EXPECT_THAT(cli({"schema", "check"}, database_.url()).output,
-              HasSubstr("postpone_client, postpone_monitor, postpone_operator, postpone_worker\n"));
-  const std::string owner = login("owner");
-  sql("CREATE ROLE " + owner + " LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO " + owner +
-      ";"
-      "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM postpone_operator");
-  sql("DO $$ DECLARE name text; BEGIN FOR name IN SELECT oid::regclass FROM pg_class WHERE relnamespace = "
-      "'public'::regnamespace AND relkind = 'r' LOOP EXECUTE format('ALTER TABLE %s OWNER TO " +
-      owner +
-      "', name); END LOOP; "
-      "FOR name IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'public'::regnamespace LOOP "
-      "EXECUTE "
-      "format('ALTER FUNCTION %s OWNER TO " +
-      owner +
-      "', name); END LOOP; FOR name IN SELECT oid::regtype FROM pg_type WHERE "
-      "typnamespace = 'public'::regnamespace AND typtype = 'e' LOOP EXECUTE format('ALTER TYPE %s OWNER TO " +
-      owner + "', name); END LOOP; END $$");
-  EXPECT_THAT(cli({"schema", "check"}, database_.url()).output,
-              HasSubstr("run postpone schema roles for the others"));
-  const auto applied = cli({"schema", "apply"}, database_.url() + " user=" + owner);
-  EXPECT_EQ(applied.exit_status, 0) << applied.errors;
-  EXPECT_EQ(attempt("operator", "SELECT * FROM procrastinate_jobs"), "allowed");
-  sql("REASSIGN OWNED BY " + owner + " TO CURRENT_USER; DROP OWNED BY " + owner + "; DROP ROLE " + owner);
-}
-
 TEST_F(Roles, TheMonitorReadsAndCanDoNoMore) {
   const std::string id = sql("SELECT postpone_defer('dishes.wash', '{\"dish\": \"plate\"}')");
   const auto list = cli({"jobs", "list"}, as("monitor"));
@@ -447,57 +275,6 @@ TEST_F(Roles, NeedNothingOfWhatEverybodyHas) {
     return database.execute("SELECT status FROM procrastinate_jobs WHERE id = 2") == "succeeded";
   })) << family.log();
   EXPECT_EQ(family.stop().code, 0);
-}
-
-// The script for those who apply it by hand.
-TEST_F(Roles, TheScriptOfTheSchemaWidensNobodysRights) {
-  const auto script = cli({"schema", "show"}, database_.url());
-  ASSERT_EQ(script.exit_status, 0);
-  sql(script.output);
-  EXPECT_THAT(attempt("worker", "DELETE FROM postpone_attempts"), HasSubstr("permission denied"));
-  EXPECT_THAT(attempt("worker", "UPDATE postpone_workers SET host = ''"), HasSubstr("permission denied"));
-}
-
-TEST_F(Roles, ApplyGrantsWhatAMigrationHasAddedAndTakesBackWhatIsTooMuch) {
-  sql("CREATE TABLE postpone_later (id bigint); GRANT DELETE ON procrastinate_events TO postpone_worker; "
-      "GRANT UPDATE (args) ON procrastinate_jobs TO postpone_client");
-  EXPECT_EQ(attempt("client", "UPDATE procrastinate_jobs SET args = '{}'"), "allowed");
-  for (int twice = 0; twice < 2; ++twice) {
-    const auto applied = cli({"schema", "apply"}, database_.url());
-    EXPECT_EQ(applied.exit_status, 0) << applied.errors;
-    EXPECT_EQ(attempt("monitor", "SELECT * FROM postpone_later"), "allowed");
-    EXPECT_THAT(attempt("worker", "DELETE FROM procrastinate_events"), HasSubstr("permission denied"));
-    EXPECT_THAT(attempt("worker", "DELETE FROM postpone_attempts"), HasSubstr("permission denied"));
-    EXPECT_THAT(attempt("client", "UPDATE procrastinate_jobs SET args = '{}'"),
-                HasSubstr("permission denied"));
-  }
-}
-
-// The roles are there for another database of the server, and nobody has asked for them here.
-TEST_F(Roles, ApplyGrantsNothingWhereNobodyHasAskedForRoles) {
-  const TestDatabase other;
-  EXPECT_EQ(cli({"schema", "apply"}, other.url()).exit_status, 0);
-  EXPECT_EQ(other.execute("SELECT has_table_privilege('postpone_monitor', 'procrastinate_jobs', 'SELECT')"),
-            "f");
-}
-
-TEST_F(Roles, AnotherSchemaThanPublicWillDo) {
-  const TestDatabase database(Schema::none);
-  database.execute("CREATE SCHEMA jobs");
-  const std::string url = database.url() + " options=-csearch_path=jobs";
-  EXPECT_EQ(cli({"schema", "apply"}, url).exit_status, 0);
-  EXPECT_EQ(cli({"schema", "roles"}, url).exit_status, 0);
-  EXPECT_EQ(cli({"defer", "t"}, url + " user=" + login("client")).exit_status, 0);
-  EXPECT_EQ(cli({"jobs", "list"}, url + " user=" + login("monitor")).exit_status, 0);
-}
-
-TEST_F(Roles, AreRefusedWhereThereIsNoSchemaAndPrintedForThoseWhoWantToRead) {
-  const TestDatabase empty(Schema::none);
-  const auto refused = cli({"schema", "roles"}, empty.url());
-  EXPECT_EQ(refused.exit_status, 5);
-  EXPECT_THAT(refused.errors, HasSubstr("postpone schema apply"));
-  EXPECT_THAT(cli({"schema", "roles", "--show"}, "host=/nonexistent").output,
-              AllOf(HasSubstr("BEGIN ISOLATION LEVEL"), HasSubstr("postpone_client"), HasSubstr("COMMIT;")));
 }
 
 }  // namespace

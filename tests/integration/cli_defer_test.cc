@@ -1,0 +1,66 @@
+// `postpone defer`.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/integration/cli_fixture.h"
+#include "tests/support/program.h"
+
+namespace postpone::tests {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST_F(Cli, DeferPrintsTheIdAndStoresWhatWasSaid) {
+  const std::string id =
+      defer({"dishes.wash", R"({"dish": "plate"})", "--queue", "kitchen", "--lock", "sink", "--queueing-lock",
+             "plate", "--priority", "-5", "--at", "2030-01-01T12:00:00Z"});
+  const auto job = json({"jobs", "show", id});
+  EXPECT_EQ(job["id"].dump(), id);
+  EXPECT_EQ(job["task"], "dishes.wash");
+  EXPECT_EQ(job["args"], (nlohmann::json{{"dish", "plate"}}));
+  EXPECT_EQ(job["queue"], "kitchen");
+  EXPECT_EQ(job["lock"], "sink");
+  EXPECT_EQ(job["queueing_lock"], "plate");
+  EXPECT_EQ(job["priority"], -5);
+  EXPECT_EQ(job["status"], "todo");
+  EXPECT_EQ(job["scheduled_at"], "2030-01-01T12:00:00.000000Z");
+}
+
+TEST_F(Cli, DeferReadsArgumentsFromStandardInput) {
+  const ProgramRun result = run({"defer", "wash", "-"}, "{\"dish\":\n \"plate\"}\n");
+  ASSERT_EQ(result.exit_status, kDone) << result.errors;
+  EXPECT_EQ(sql("SELECT args->>'dish' FROM procrastinate_jobs"), "plate");
+}
+
+TEST_F(Cli, DeferInCountsFromTheDatabasesClock) {
+  defer({"wash", "--in", "2h"});
+  EXPECT_EQ(sql("SELECT j.scheduled_at - e.at BETWEEN '119 min' AND '121 min' FROM procrastinate_jobs j "
+                "JOIN procrastinate_events e ON e.job_id = j.id AND e.type = 'deferred'"),
+            "t");
+}
+
+TEST_F(Cli, ASecondWaitingJobIsRefusedUnlessThatIsFine) {
+  const std::string first = defer({"wash", "--queueing-lock", "plate"});
+  const ProgramRun refused = run({"defer", "wash", "--queueing-lock", "plate"});
+  EXPECT_EQ(refused.exit_status, kNotDone);
+  EXPECT_THAT(refused.output, IsEmpty());
+  EXPECT_THAT(refused.errors, AllOf(IsOneLine(), HasSubstr("already enqueued"), HasSubstr("job " + first)));
+
+  const ProgramRun ignored = run({"defer", "wash", "--queueing-lock", "plate", "--ignore-already-enqueued"});
+  EXPECT_EQ(ignored.exit_status, kDone);
+  EXPECT_THAT(ignored.output, IsEmpty());
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_jobs"), "1");
+}
+
+TEST_F(Cli, WhatTheDatabaseRefusesIsOneLine) {
+  const ProgramRun result = run({"defer", "wash", "--queue", std::string(200, 'q')});
+  EXPECT_EQ(result.exit_status, kNotDone);
+  EXPECT_THAT(result.errors, IsOneLine());
+}
+
+}  // namespace
+}  // namespace postpone::tests
