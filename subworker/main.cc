@@ -94,7 +94,7 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
       arguments.by_hand() ? board::Board::create(1, 1) : board::Board::attach(sys::Fd(board::kBoardFd));
   if (arguments.by_hand()) board.reset_slot(0, board::group_id(group.name));
   Leash leash = arguments.by_hand() ? Leash() : Leash(sys::Fd(board::kLeashFd), arguments.generation);
-  install_signal_handlers(board.slot(arguments.slot).doorbell, !arguments.by_hand());
+  const SignalHandlers handlers(board.slot(arguments.slot).doorbell, !arguments.by_hand());
   sys::accept_inquiries();
   sys::become_subreaper();
   Identity identity;
@@ -109,13 +109,13 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
 
 board::SubWorkerExit run_housekeeper(const config::Config& config) {
   const auto board = board::Board::attach(sys::Fd(board::kBoardFd));
-  install_signal_handlers(board.header().housekeeper_doorbell, true);
+  const SignalHandlers handlers(board.header().housekeeper_doorbell, true);
   return Housekeeper(config, board, Leash(sys::Fd(board::kLeashFd), 1)).run();
 }
 
 board::SubWorkerExit run_preflight(const config::Config& config, Occasion occasion) {
   const auto board = board::Board::attach(sys::Fd(board::kBoardFd));
-  install_signal_handlers(board.header().housekeeper_doorbell, true);
+  const SignalHandlers handlers(board.header().housekeeper_doorbell, true);
   LogFollower log_follower(board);
   return preflight(config, occasion, Leash(sys::Fd(board::kLeashFd), 1), log_follower);
 }

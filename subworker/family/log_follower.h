@@ -11,7 +11,7 @@ namespace postpone::subworker {
 class LogFollower {
  public:
   // Opens the log file once more: a rotation may have come between our opening it and this.
-  // REQUIRES: the board outlives it; install_signal_handlers() was called.
+  // REQUIRES: the board outlives it; there were SignalHandlers.
   explicit LogFollower(const board::Board& board);
 
   // Does what was asked since the last look; costs next to nothing when that is nothing. Until then lines go

@@ -30,7 +30,7 @@ void on_reopen(int) {
 
 }  // namespace
 
-void install_signal_handlers(board::Doorbell& doorbell, bool in_family) {
+SignalHandlers::SignalHandlers(board::Doorbell& doorbell, bool in_family) {
   g_doorbell.store(&doorbell);
   struct sigaction action = {};
   action.sa_handler = on_signal;
@@ -46,6 +46,10 @@ void install_signal_handlers(board::Doorbell& doorbell, bool in_family) {
   // The kernel sends SIGHUP to members that are stopped when their supervisor dies. A member that died of it
   // would leave behind what its task has started.
   if (in_family) ::sigaction(SIGHUP, &action, nullptr);
+}
+
+SignalHandlers::~SignalHandlers() {
+  g_doorbell.store(nullptr);
 }
 
 int requests_to_leave() {
