@@ -105,34 +105,17 @@ std::string without_magnitudes(std::string text) {
   return result;
 }
 
-// Where JSON text is none: the position of the first byte that does not fit, from 1.
-struct FirstMistake : json::json_sax_t {
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override { return true; }
-  bool key(string_t&) override { return true; }
-  bool end_object() override { return true; }
-  bool start_array(std::size_t) override { return true; }
-  bool end_array() override { return true; }
-  bool parse_error(std::size_t byte, const std::string&, const nlohmann::detail::exception&) override {
-    position = byte;
-    return false;
-  }
-  std::size_t position = 0;
-};
-
 // What keeps a text from being a JSON object; empty when it is one.
 std::string fault_of_object(const std::string& text) {
   const std::size_t begin = text.find_first_not_of(" \t\r\n");
   if (begin == std::string::npos || text[begin] != '{') return "the arguments are not a JSON object";
-  FirstMistake mistake;
-  if (json::sax_parse(without_magnitudes(text), &mistake)) return "";
-  return "the arguments are not a JSON object: mistake at byte " + std::to_string(mistake.position);
+  const auto keep_nothing = [](int, json::parse_event_t, const json&) { return false; };
+  try {
+    const json nothing = json::parse(without_magnitudes(text), keep_nothing);
+  } catch (const json::parse_error& error) {
+    return "the arguments are not a JSON object: mistake at byte " + std::to_string(error.byte);
+  }
+  return "";
 }
 
 Seconds delay_of(const DeferRequest& request) {

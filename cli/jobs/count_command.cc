@@ -52,12 +52,8 @@ void add_jobs_count(Command& jobs, Invocation& invocation) {
   const auto options = std::make_shared<CountOptions>();
   add_filter_options(*command, options->filter);
   command->add_flag("--json", options->as_json, "Print JSON");
-  add_watch_option(*command, options->watch);
-  command->final_callback([&invocation, options] {
-    invocation.run = [&invocation, options] {
-      return show(options->watch, [&] { return draw(invocation, *options); });
-    };
-  });
+  add_watched_page(*command, invocation, options->watch,
+                   [&invocation, options] { return draw(invocation, *options); });
 }
 
 }  // namespace postpone::cli

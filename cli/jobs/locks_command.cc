@@ -115,12 +115,8 @@ void add_locks_command(Command& app, Invocation& invocation) {
                    ->capture_default_str(),
                0, kMostListed);
   command->add_flag("--json", options->as_json, "Print JSON");
-  add_watch_option(*command, options->watch);
-  command->final_callback([&invocation, options] {
-    invocation.run = [&invocation, options] {
-      return show(options->watch, [&] { return draw(invocation, *options); });
-    };
-  });
+  add_watched_page(*command, invocation, options->watch,
+                   [&invocation, options] { return draw(invocation, *options); });
 }
 
 }  // namespace postpone::cli

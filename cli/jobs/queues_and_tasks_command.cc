@@ -103,12 +103,8 @@ void add_tally_command(Command& app, Invocation& invocation, By by) {
   command->add_flag("--live", options->live,
                     "Count only jobs that wait or run: cheap, however many have ended");
   command->add_flag("--json", options->as_json, "Print JSON");
-  add_watch_option(*command, options->watch);
-  command->final_callback([&invocation, options] {
-    invocation.run = [&invocation, options] {
-      return show(options->watch, [&] { return draw(invocation, *options); });
-    };
-  });
+  add_watched_page(*command, invocation, options->watch,
+                   [&invocation, options] { return draw(invocation, *options); });
 }
 
 }  // namespace

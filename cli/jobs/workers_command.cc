@@ -121,12 +121,8 @@ void add_workers_command(Command& app, Invocation& invocation) {
   command->add_flag("--silent", options->silent, "Only workers without a recent heartbeat");
   add_silent_for(*command, options->silent_for);
   command->add_flag("--json", options->as_json, "Print JSON");
-  add_watch_option(*command, options->watch);
-  command->final_callback([&invocation, options] {
-    invocation.run = [&invocation, options] {
-      return show(options->watch, [&] { return draw(invocation, *options); });
-    };
-  });
+  add_watched_page(*command, invocation, options->watch,
+                   [&invocation, options] { return draw(invocation, *options); });
 }
 
 }  // namespace postpone::cli

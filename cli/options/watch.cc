@@ -4,7 +4,9 @@
 
 #include <iostream>
 #include <thread>
+#include <utility>
 
+#include "cli/command.h"
 #include "cli/connect.h"
 #include "cli/options/parser.h"
 #include "cli/options/value_checks.h"
@@ -37,8 +39,6 @@ void watch_on_terminal(std::chrono::duration<double> interval, const std::functi
   }
 }
 
-}  // namespace
-
 void add_watch_option(Command& command, Watch& watch) {
   decimal(command
               .add_option_function<double>(
@@ -65,6 +65,16 @@ ExitCode show(const Watch& watch, const std::function<std::string()>& draw) {
     std::this_thread::sleep_for(*watch.interval);
   }
   return ExitCode::done;  // standard output failed, which main() reports
+}
+
+}  // namespace
+
+void add_watched_page(Command& command, Invocation& invocation, Watch& watch,
+                      std::function<std::string()> draw) {
+  add_watch_option(command, watch);
+  command.final_callback([&invocation, &watch, draw = std::move(draw)] {
+    invocation.run = [&watch, draw] { return show(watch, draw); };
+  });
 }
 
 }  // namespace postpone::cli

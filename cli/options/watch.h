@@ -6,23 +6,21 @@
 #include <optional>
 #include <string>
 
-#include "cli/exit_code.h"
-
 namespace postpone::cli {
 
 class Command;
+struct Invocation;
 
 struct Watch {
   std::optional<std::chrono::duration<double>> interval;  // nothing: show it once
 };
 
-// Adds --watch; without a number it means every two seconds. `watch` must outlive the parser.
-void add_watch_option(Command& command, Watch& watch);
-
-// Prints the page that `draw` returns, which consists of whole lines. With --watch it does so again after
-// each interval: on a terminal in place of the page before, else below it, with an empty line between. `draw`
-// has to connect anew each time: when the database cannot be reached for the first page, the command ends;
-// later the error takes the place of a page.
-ExitCode show(const Watch& watch, const std::function<std::string()>& draw);
+// Adds --watch (without a number: every two seconds), and makes `command` print the page that `draw` returns,
+// which consists of whole lines. With --watch it does so again after each interval: on a terminal in place of
+// the page before, else below it, with an empty line between. `draw` has to connect anew each time: when the
+// database cannot be reached for the first page, the command ends; later the error takes the place of a page.
+// `invocation` must outlive the parser; `draw` keeps `watch` alive.
+void add_watched_page(Command& command, Invocation& invocation, Watch& watch,
+                      std::function<std::string()> draw);
 
 }  // namespace postpone::cli
