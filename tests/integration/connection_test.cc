@@ -7,6 +7,7 @@
 
 #include "sql/error.h"
 #include "tests/support/database.h"
+#include "tests/support/database_error.h"
 #include "tests/support/eventually.h"
 #include "tests/support/silence.h"
 
@@ -18,6 +19,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
+using tests::error_of;
 using tests::Schema;
 using tests::SilentPort;
 using tests::TestDatabase;
@@ -29,19 +31,8 @@ ConnectOptions options_for(const std::string& url) {
   return options;
 }
 
-template <class Work>
-DatabaseError error_of_work(Work work) {
-  try {
-    work();
-  } catch (const DatabaseError& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return {Remedy::bug, ""};
-}
-
 DatabaseError error_of_connecting(const ConnectOptions& options) {
-  return error_of_work([&] { const Connection connection(options); });
+  return error_of([&] { const Connection connection(options); });
 }
 
 class AConnection : public testing::Test {
@@ -122,7 +113,7 @@ TEST_F(AConnection, RefusesWhatIsNotOfTheType) {
 
 TEST_F(AConnection, APipelineIsOneTransaction) {
   connection.script("create table plates (id int)");
-  const auto error = error_of_work([&] {
+  const auto error = error_of([&] {
     connection.pipeline({{"insert into plates values (1)", {}},
                          {"select 1 / $1::int", {"0"}},
                          {"insert into plates values (2)", {}}});
@@ -146,7 +137,7 @@ TEST_F(AConnection, APipelineCarriesMoreThanTheSocketHolds) {
 
 TEST_F(AConnection, AScriptIsOneTransactionAndNamesTheLine) {
   const auto error =
-      error_of_work([&] { connection.script("create table plates (id int);\n-- ü\n\nfrobnicate;\n"); });
+      error_of([&] { connection.script("create table plates (id int);\n-- ü\n\nfrobnicate;\n"); });
   EXPECT_STREQ(error.what(), "syntax error at or near \"frobnicate\" (SQLSTATE 42601), line 4");
   EXPECT_EQ(database.execute("select to_regclass('plates')"), "");
   connection.script("create table plates (id int); create table cups (id int)");
@@ -206,14 +197,14 @@ TEST_F(AConnection, TicksWhileItWaitsAndEndsWhenATickThrows) {
   };
   Connection patient(options);
   EXPECT_THROW(patient.query("select pg_sleep(600)"), Stop);
-  EXPECT_EQ(error_of_work([&] { patient.query("select 1"); }).remedy(), Remedy::reconnect);
+  EXPECT_EQ(error_of([&] { patient.query("select 1"); }).remedy(), Remedy::reconnect);
 }
 
 TEST_F(AConnection, GivesUpASilentServer) {
   ConnectOptions options = options_for(database.url());
   options.statement_timeout = 100ms;
   Connection impatient(options);
-  const auto error = error_of_work([&] { impatient.script("select pg_sleep(600)"); });
+  const auto error = error_of([&] { impatient.script("select pg_sleep(600)"); });
   EXPECT_EQ(error.remedy(), Remedy::reconnect);
   EXPECT_STREQ(error.what(), "no answer from the database within 100 ms");
 }
@@ -227,7 +218,7 @@ TEST_F(AConnection, LeavesNoBackendBehindThatWaitsForALock) {
   options.application_name = "impatient";
   for (int i = 0; i < 3; ++i) {
     Connection impatient(options);
-    const auto error = error_of_work([&] { impatient.query("select * from plates"); });
+    const auto error = error_of([&] { impatient.query("select * from plates"); });
     EXPECT_TRUE(error.remedy() == Remedy::wait || error.remedy() == Remedy::reconnect) << error.what();
   }
   EXPECT_TRUE(tests::eventually([&] {
@@ -245,23 +236,23 @@ TEST_F(AConnection, KeepsALimitOfTheServerToTheEndOfATransaction) {
 }
 
 TEST_F(AConnection, ThatTheServerEndedSaysWhy) {
-  const auto error = error_of_work([&] {
+  const auto error = error_of([&] {
     connection.pipeline(
         {{"select pg_terminate_backend(pg_backend_pid())", {}}, {"select pg_sleep(600)", {}}});
   });
   EXPECT_EQ(error.remedy(), Remedy::reconnect);
   EXPECT_EQ(error.sqlstate(), "57P01");
-  EXPECT_EQ(error_of_work([&] { connection.query("select 1"); }).remedy(), Remedy::reconnect);
+  EXPECT_EQ(error_of([&] { connection.query("select 1"); }).remedy(), Remedy::reconnect);
 }
 
 TEST_F(AConnection, ThatBrokeWhileIdleAsksForANewOne) {
   const auto pid = connection.query("select pg_backend_pid()").only().get<std::string>(0);
   database.execute("select pg_terminate_backend(" + pid + ", 30000)");
-  EXPECT_EQ(error_of_work([&] { connection.query("select 1"); }).remedy(), Remedy::reconnect);
+  EXPECT_EQ(error_of([&] { connection.query("select 1"); }).remedy(), Remedy::reconnect);
 }
 
 TEST_F(AConnection, WithoutTheSchemaSaysWhatToRun) {
-  const auto error = error_of_work([&] { connection.query("select * from procrastinate_jobs"); });
+  const auto error = error_of([&] { connection.query("select * from procrastinate_jobs"); });
   EXPECT_EQ(error.remedy(), Remedy::bug);
   EXPECT_THAT(error.what(), HasSubstr("run: postpone schema apply"));
 }

@@ -3,13 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <future>
-#include <thread>
 
 #include "sql/job_manager.h"
 #include "sql/job_set.h"
 #include "sql/purge.h"
 #include "tests/integration/job_manager_fixture.h"
 #include "tests/support/database.h"
+#include "tests/support/eventually.h"
 
 namespace postpone::sql {
 namespace {
@@ -118,8 +118,9 @@ TEST_F(AJobManager, LeavesAJobThatHasBegunToRunMeanwhile) {
   database.execute("UPDATE procrastinate_jobs SET status = 'todo' WHERE id = " + std::to_string(id));
   database.execute("SELECT postpone_fetch_jobs(NULL, " + std::to_string(worker) + ", 1)");
   auto change = std::async(std::launch::async, [&] { return only(set.retry({id}, {}, false, false)); });
-  while (tests::execute(database.url(), "SELECT count(*) FROM pg_locks WHERE NOT granted") == "0")
-    std::this_thread::sleep_for(1ms);
+  EXPECT_TRUE(tests::eventually([&] {
+    return tests::execute(database.url(), "SELECT count(*) FROM pg_locks WHERE NOT granted") != "0";
+  })) << "it waits for the row";
   database.execute("COMMIT");
   const SetChange refused = change.get();
   EXPECT_EQ(refused.what, SetChange::What::refused);

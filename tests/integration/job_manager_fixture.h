@@ -12,6 +12,7 @@
 #include "sql/job_manager.h"
 #include "sql/job_set.h"
 #include "tests/support/database.h"
+#include "tests/support/database_error.h"
 
 namespace postpone::sql {
 
@@ -22,16 +23,7 @@ inline ConnectOptions options_for(const tests::TestDatabase& database) {
   return options;
 }
 
-template <class Work>
-DatabaseError error_of(Work work) {
-  try {
-    work();
-  } catch (const DatabaseError& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return {Remedy::bug, ""};
-}
+using tests::error_of;
 
 inline DeferRequest request_of(const std::string& task) {
   DeferRequest request;

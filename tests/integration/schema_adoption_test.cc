@@ -6,7 +6,6 @@
 #include <fstream>
 #include <future>
 #include <sstream>
-#include <thread>
 
 #include "sql/embedded.h"
 #include "sql/error.h"
@@ -14,6 +13,7 @@
 #include "tests/integration/schema_fixture.h"
 #include "tests/integration/session.h"
 #include "tests/support/database.h"
+#include "tests/support/eventually.h"
 
 namespace postpone::tests {
 namespace {
@@ -161,7 +161,7 @@ TEST_F(Adoption, SurvivesADeadlockWithAClientAtWork) {
   const std::string waiting =
       "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database "
       "WHERE datname = current_database())";
-  while (observer.value(waiting) == "0") std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(eventually([&] { return observer.value(waiting) != "0"; }));
   try {
     session.rows("SELECT FROM procrastinate_periodic_defers; COMMIT");
   } catch (const SqlError& error) {

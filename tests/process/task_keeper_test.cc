@@ -9,6 +9,8 @@
 #include <mutex>
 #include <thread>
 
+#include "tests/support/eventually.h"
+
 namespace postpone::tests {
 namespace {
 
@@ -79,7 +81,7 @@ TEST_F(TheTaskKeeper, KeepsAProcessThatIsFit) {
 TEST_F(TheTaskKeeper, ReplacesAProcessThatHasDied) {
   const pid_t first = keeper_.process().pid();
   ::kill(first, SIGKILL);
-  while (!keeper_.process().has_ended()) std::this_thread::sleep_for(1ms);
+  ASSERT_TRUE(eventually([&] { return keeper_.process().has_ended(); }));
   EXPECT_FALSE(keeper_.is_fit());
   keeper_.replace([] {});
   EXPECT_TRUE(keeper_.is_fit());
