@@ -17,6 +17,7 @@
 #include "sys/process.h"
 #include "tests/support/eventually.h"
 #include "tests/support/private_server.h"
+#include "tests/support/signals.h"
 
 namespace postpone::bench {
 namespace {
@@ -75,7 +76,7 @@ void kill_runner(Stage& stage, const tests::JournalLine& running, RescueTimes& t
   const std::size_t before = starts(stage.journal()).size();  // now: afterwards the next may be among them
   const double killed_wall = wall_ms();
   const auto killed = now_ns();
-  ::kill(parent_of(running.pid), SIGKILL);
+  tests::send_signal(parent_of(running.pid), SIGKILL);
   const auto again = wait_for_start(stage.journal(), before + 1, stage.family);
   const double started_wall = killed_wall + ms_between(killed, again.at_ns);
   const double rescued = last_event(stage.client, "deferred_for_retry");
@@ -130,7 +131,7 @@ void takeover(std::chrono::milliseconds stalled_after, int rounds) {
     // the kill fall at any moment between two heartbeats.
     std::this_thread::sleep_for(stalled_after * (1 + sys::chance()));
     const auto killed = now_ns();
-    for (const auto& [pid, title] : victim.processes()) ::kill(pid, SIGKILL);
+    for (const auto& [pid, title] : victim.processes()) tests::send_signal(pid, SIGKILL);
     const auto again = wait_for_start(files.file("journal"), 2, heir);
     const double took = ms_between(killed, again.at_ns) / 1000;
     const double allowed = std::chrono::duration<double>(stalled_after).count();
@@ -151,7 +152,8 @@ void kill_one(const tests::Family& family, std::mt19937& random) {
     return !tests::read_file("/proc/" + std::to_string(pid) + "/cmdline").starts_with("postpone: sub-worker");
   });
   if (living.empty()) return;
-  ::kill(living[std::uniform_int_distribution<std::size_t>(0, living.size() - 1)(random)], SIGKILL);
+  tests::send_signal(living[std::uniform_int_distribution<std::size_t>(0, living.size() - 1)(random)],
+                     SIGKILL);
 }
 
 struct Phase {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tests/faults/faults.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -24,7 +25,7 @@ TEST_F(Crash, AKilledTaskProcessCostsItsJobAndNoMore) {
   ASSERT_TRUE(becomes(id, "doing"));
   const auto tasks = family.processes(kTestTasks);
   ASSERT_EQ(tasks.size(), 1u);
-  ::kill(tasks.front(), SIGSEGV);
+  send_signal(tasks.front(), SIGSEGV);
   EXPECT_TRUE(becomes(id, "failed"));
   EXPECT_EQ(causes(id), "signalled");
   EXPECT_EQ(sql("SELECT signal FROM postpone_attempts"), "11");
@@ -38,7 +39,7 @@ TEST_F(Crash, TheJobOfAKilledSubWorkerRunsAgainWhenItsTaskIsDead) {
   const auto id = defer("misbehave.journal", R"({"ms": 3000, "file": ")" + files_.file("journal") + R"("})",
                         ", lock => 'l'");
   ASSERT_TRUE(eventually([&] { return read_journal(files_.file("journal")).size() == 1; }));
-  ::kill(runner_of(family, "misbehave.journal"), SIGKILL);
+  send_signal(runner_once_it_runs(family, "misbehave.journal"), SIGKILL);
   EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
   EXPECT_EQ(causes(id), "worker_lost succeeded");
   const auto journal = read_journal(files_.file("journal"));
@@ -53,7 +54,7 @@ TEST_F(Crash, AJobThatKillsItsSubWorkerEachTimeIsGivenUp) {
   family.wait_until_ready(2);
   const auto id = defer("test.until", file_argument("never"));
   EXPECT_TRUE(eventually([&] {
-    if (const pid_t runner = runner_of(family, "test.until")) ::kill(runner, SIGKILL);
+    if (const pid_t runner = runner_of(family, "test.until")) send_signal(runner, SIGKILL);
     return status(id) == "failed";
   })) << family.log();
   EXPECT_EQ(causes(id), "worker_lost worker_lost poison");
@@ -63,8 +64,7 @@ TEST_F(Crash, AStoppedSubWorkerIsKilledAndReplaced) {
   Family family(database_.url(), supervisor_keys("subworker_timeout = \"2s\"") + group("q", kTestTasks, 1));
   family.wait_until_ready(1);
   const auto id = defer("test.until", file_argument("go"));
-  ASSERT_TRUE(eventually([&] { return runner_of(family, "test.until") != 0; }));
-  ::kill(runner_of(family, "test.until"), SIGSTOP);
+  send_signal(runner_once_it_runs(family, "test.until"), SIGSTOP);
   touch("go");
   EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
   EXPECT_EQ(causes(id), "worker_lost succeeded");
@@ -76,19 +76,18 @@ TEST_F(Crash, AJobOfAFrozenFamilyIsDeadBeforeItIsThawed) {
   Family family(database_.url(), supervisor_keys(kShortSilence) + group("q", kTestTasks, 1));
   family.wait_until_ready(1);
   const auto id = defer("test.until", file_argument("go"));
-  ASSERT_TRUE(eventually([&] { return runner_of(family, "test.until") != 0; }));
+  const auto runner = runner_once_it_runs(family, "test.until");
   const auto frozen = family.processes();
-  const auto runner = runner_of(family, "test.until");
   const auto tasks = family.processes(kTestTasks);
   ASSERT_EQ(tasks.size(), 1u);
-  for (const auto& [pid, title] : frozen) ::kill(pid, SIGSTOP);
+  for (const auto& [pid, title] : frozen) send_signal(pid, SIGSTOP);
   EXPECT_TRUE(eventually([&] {
     const auto left = family.processes();
     return left.count(runner) == 0 && left.count(tasks.front()) == 0;
   }));
   touch("go");
   for (const auto& [pid, title] : frozen)
-    if (pid != runner && pid != tasks.front()) ::kill(pid, SIGCONT);
+    if (pid != runner && pid != tasks.front()) send_signal(pid, SIGCONT);
   EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
   EXPECT_EQ(causes(id), "worker_lost succeeded");
 }
@@ -128,7 +127,7 @@ TEST_F(Crash, WhoNeverGetsReadyIsTriedWithGrowingWaitsAndTheOthersGoOn) {
   family.wait_until_ready(2);
   std::filesystem::rename(tasks, tasks + ".new");
   std::filesystem::create_symlink("/bin/false", tasks);
-  for (const pid_t pid : family.processes("postpone: sub-worker broken")) ::kill(pid, SIGKILL);
+  for (const pid_t pid : family.processes("postpone: sub-worker broken")) send_signal(pid, SIGKILL);
   const auto is_degraded = [&] { return !family.processes("postpone: supervisor: degraded (1 ").empty(); };
   EXPECT_TRUE(eventually(is_degraded)) << family.log();
   EXPECT_THAT(family.log(), HasSubstr("degraded: 1 of 3"));
@@ -173,9 +172,9 @@ TEST_F(Crash, NothingOfAFrozenFamilyRunsOnWhenItsSupervisorIsKilled) {
   ASSERT_TRUE(becomes(defer("test.daemon", file_argument("journal")), "doing"));
   ASSERT_TRUE(eventually([&] { return family.processes(kTestTasks).size() == 3; })) << "two tasks, a daemon";
   const auto frozen = family.processes();
-  for (const auto& [pid, title] : frozen) ::kill(pid, SIGSTOP);
+  for (const auto& [pid, title] : frozen) send_signal(pid, SIGSTOP);
   family.signal(SIGKILL);
-  for (const auto& [pid, title] : frozen) ::kill(pid, SIGCONT);
+  for (const auto& [pid, title] : frozen) send_signal(pid, SIGCONT);
   EXPECT_TRUE(eventually([&] { return family.processes().empty(); })) << family.log();
 }
 
@@ -183,7 +182,7 @@ TEST_F(Crash, AHangUpIsLeftToTheSupervisor) {
   Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1));
   family.wait_until_ready(1);
   const auto members = family.processes("postpone: ");
-  for (const pid_t pid : members) ::kill(pid, SIGHUP);
+  for (const pid_t pid : members) send_signal(pid, SIGHUP);
   EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
   EXPECT_TRUE(eventually([&] {
     return family.log().find("is in force: nothing has changed") != std::string::npos;
@@ -197,7 +196,7 @@ TEST_F(Crash, AKilledHousekeeperIsReplacedAndKnowsWhatIsScheduled) {
   const auto id = defer("misbehave.noop", "{}", ", scheduled_at => now() + interval '2 s'");
   const auto housekeeper = family.processes("postpone: housekeeper");
   ASSERT_EQ(housekeeper.size(), 1u);
-  ::kill(housekeeper.front(), SIGKILL);
+  send_signal(housekeeper.front(), SIGKILL);
   EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
 }
 
@@ -211,7 +210,7 @@ TEST_F(Crash, AHungHousekeeperIsReplacedBeforeItsHeartbeatsAreMissed) {
   ASSERT_TRUE(becomes(id, "doing"));
   const auto hung = family.processes("postpone: housekeeper");
   ASSERT_EQ(hung.size(), 1u);
-  ::kill(hung.front(), SIGSTOP);
+  send_signal(hung.front(), SIGSTOP);
   EXPECT_TRUE(eventually([&] {
     const auto now = family.processes("postpone: housekeeper: waiting");
     return now.size() == 1 && now != hung;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "tests/faults/faults.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -103,7 +104,7 @@ TEST_F(Crash, AnotherSupervisorTakesOverWhenAWholeFamilyIsKilled) {
   two.wait_until_ready(1);
   ASSERT_TRUE(eventually([&] {
     const auto left = one.processes();
-    for (const auto& [pid, title] : left) ::kill(pid, SIGKILL);
+    for (const auto& [pid, title] : left) send_signal(pid, SIGKILL);
     return left.empty();
   }));
   touch("go");

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/faults/faults.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -90,12 +91,12 @@ TEST_F(Crash, AHelperThatATaskExecutableStartedForItselfIsLeftAlone) {
     const std::string left = files_.file(std::to_string(i));
     EXPECT_TRUE(becomes(defer("test.leave", R"({"way": "fork", "file": ")" + left + R"("})"), "succeeded"));
     EXPECT_TRUE(becomes(defer("test.gone", R"({"file": ")" + left + R"("})"), "succeeded")) << family.log();
-    EXPECT_EQ(::kill(std::stoi(read_file(file)), 0), 0) << family.log();
+    EXPECT_TRUE(send_signal(std::stoi(read_file(file)), 0)) << family.log();
   }
   const auto known = defer("test.gone", R"({"file": ")" + file + R"("})");
   EXPECT_TRUE(becomes(known, "failed")) << "the helper lives";
   EXPECT_EQ(family.stop().code, 0);
-  EXPECT_NE(::kill(std::stoi(read_file(file)), 0), 0) << "and goes with its task process";
+  EXPECT_FALSE(send_signal(std::stoi(read_file(file)), 0)) << "and goes with its task process";
 }
 
 TEST_F(Crash, WhatForksFasterThanItCanBeListedIsKilledAllTheSame) {

@@ -10,9 +10,13 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <string>
 #include <string_view>
+#include <system_error>
 
 #include "sys/process.h"
+#include "tests/support/signals.h"
 
 namespace postpone::sys {
 namespace {
@@ -22,12 +26,22 @@ std::string_view wish(const char* name) {
   return value ? value : "";
 }
 
+// The supervisor, while it is the parent: another process of the family may have killed it here a moment ago,
+// and the parent is then whoever adopts orphans, the run of all tests among them.
+void kill_parent() {
+  const pid_t parent = ::getppid();
+  std::error_code gone;
+  const auto program =
+      std::filesystem::read_symlink("/proc/" + std::to_string(parent) + "/exe", gone).filename().string();
+  if (program.starts_with("postpone")) tests::send_signal(parent, SIGKILL);
+}
+
 void kill_victim() {
   const std::string_view victim = wish("POSTPONE_CRASH_VICTIM");
-  if (victim == "parent") ::kill(::getppid(), SIGKILL);
+  if (victim == "parent") kill_parent();
   if (victim == "child")
-    for (const pid_t child : children_of(::getpid())) ::kill(child, SIGKILL);
-  if (victim == "self") ::kill(::getpid(), SIGKILL);
+    for (const pid_t child : children_of(::getpid())) tests::send_signal(child, SIGKILL);
+  if (victim == "self") tests::send_signal(::getpid(), SIGKILL);
 }
 
 }  // namespace

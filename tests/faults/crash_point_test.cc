@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/faults/faults.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -122,7 +123,7 @@ class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
   void kill_a_runner(Family& family) const {
     eventually([&] {
       const pid_t runner = runner_of(family, "misbehave.journal");
-      return (runner != 0 && ::kill(runner, SIGKILL) == 0) || all_succeeded() || !family.lives();
+      return (runner != 0 && send_signal(runner, SIGKILL)) || all_succeeded() || !family.lives();
     });
   }
 

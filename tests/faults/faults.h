@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <stdexcept>
 #include <string>
 
 #include "tests/support/database.h"
@@ -38,6 +39,13 @@ class FaultStory : public JobStory {
     for (const auto& [pid, title] : family.processes())
       if (title.find(": running " + task) != std::string::npos) return pid;
     return 0;
+  }
+  // The same, once it runs: the row says "doing" a moment before the process does. Throws when none comes.
+  static pid_t runner_once_it_runs(const Family& family, const std::string& task) {
+    pid_t runner = 0;
+    if (!eventually([&] { return (runner = runner_of(family, task)) != 0; }))
+      throw std::runtime_error("no sub-worker runs " + task + "\n" + family.log());
+    return runner;
   }
 };
 

@@ -13,6 +13,7 @@
 #include "tests/faults/faults.h"
 #include "tests/support/hosts.h"
 #include "tests/support/private_server.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -199,11 +200,11 @@ TEST_F(Hosts, AFrozenFamilyThatWakesUpChangesNothing) {
   const auto id = beat();
   ASSERT_TRUE(runs_in_attempt(1));
   const auto frozen = first.family->processes();
-  for (const auto& [pid, title] : frozen) ::kill(pid, SIGSTOP);
+  for (const auto& [pid, title] : frozen) send_signal(pid, SIGSTOP);
   const Place second = place(2, config);
   ASSERT_TRUE(runs_in_attempt(2)) << second.family->log();
-  for (const pid_t task : first.family->processes(kTestTasks)) ::kill(task, SIGCONT);
-  for (const auto& [pid, title] : frozen) ::kill(pid, SIGCONT);
+  for (const pid_t task : first.family->processes(kTestTasks)) send_signal(task, SIGCONT);
+  for (const auto& [pid, title] : frozen) send_signal(pid, SIGCONT);
   EXPECT_TRUE(works(first)) << first.family->log();
   EXPECT_EQ(status(id), "doing");
   touch("journal.stop");
@@ -245,10 +246,10 @@ TEST_F(Hosts, AJobThatWasTakenByOthersBeforeTheAnswerToItsFetchCameIsNotRun) {
   const Place first = place(1, patient);
   const auto sub_workers = first.family->processes("postpone: sub-worker q/");
   ASSERT_EQ(sub_workers.size(), 1u);
-  ::kill(sub_workers.front(), SIGSTOP);
+  send_signal(sub_workers.front(), SIGSTOP);
   first.host.deafen();
   const auto id = beat();
-  ::kill(sub_workers.front(), SIGCONT);
+  send_signal(sub_workers.front(), SIGCONT);
   ASSERT_TRUE(becomes(id, "doing"));
   const Place second = place(2, kPatience + supervisor_keys(kLeases));
   ASSERT_TRUE(runs_in_attempt(2)) << second.family->log();

@@ -8,6 +8,7 @@
 
 #include "tests/faults/faults.h"
 #include "tests/support/program.h"
+#include "tests/support/signals.h"
 #include "tests/support/tcp_proxy.h"
 
 namespace postpone::tests {
@@ -239,12 +240,12 @@ TEST_F(Refusals, AGraveThatCannotBeSettledIsLeftToPeopleAndKeepsNoOtherOpen) {
       "FOR EACH ROW EXECUTE FUNCTION app_rule()");
   const auto cursed = defer("test.until", file_argument("never"), ", lock => 'cursed'");
   ASSERT_TRUE(becomes(cursed, "doing"));
-  ::kill(runner_of(family, "test.until"), SIGKILL);
+  send_signal(runner_once_it_runs(family, "test.until"), SIGKILL);
   EXPECT_TRUE(eventually([&] { return count_of(family.log(), "no end of this one") > 0; })) << family.log();
   const auto other = defer("test.until", file_argument("go"), ", lock => 'plain'");
   ASSERT_TRUE(becomes(other, "doing")) << family.log();
   const auto lease = lease_of(other);
-  ::kill(runner_of(family, "test.until"), SIGKILL);
+  send_signal(runner_once_it_runs(family, "test.until"), SIGKILL);
   touch("go");
   EXPECT_TRUE(becomes(other, "succeeded")) << "rescued while the other grave is open\n" << family.log();
   EXPECT_EQ(causes(other), "worker_lost succeeded");

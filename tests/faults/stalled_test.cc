@@ -5,6 +5,7 @@
 
 #include "tests/faults/faults.h"
 #include "tests/support/program.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -24,8 +25,7 @@ class Stalled : public Faults {
   // A job with the lock that runs until the file "go" is there, whose sub-worker is then killed.
   std::string job_of_the_dead(const Family& family) const {
     auto id = defer("test.until", file_argument("go"), ", lock => 'plate'");
-    EXPECT_TRUE(eventually([&] { return runner_of(family, "test.until") != 0; })) << family.log();
-    ::kill(runner_of(family, "test.until"), SIGKILL);
+    send_signal(runner_once_it_runs(family, "test.until"), SIGKILL);
     return id;
   }
   // A job that a Python worker runs, which sends no heartbeat.

@@ -15,6 +15,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
 #include "tests/support/program.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -250,7 +251,7 @@ TEST_F(SupervisorExit, Is1WhenTheCheckBeforeTheStartIsKilled) {
   ASSERT_TRUE(eventually([&] {
     return family.log().find("trying again until it goes well") != std::string::npos;
   })) << family.log();
-  for (const pid_t pid : family.processes("postpone: preflight")) ::kill(pid, SIGKILL);
+  for (const pid_t pid : family.processes("postpone: preflight")) send_signal(pid, SIGKILL);
   const auto report = family.wait();
   EXPECT_FALSE(report.signalled);
   EXPECT_EQ(report.code, 1) << family.log();

@@ -18,6 +18,7 @@
 #include "sql/job_manager.h"
 #include "sql/job_set.h"
 #include "tests/support/database.h"
+#include "tests/support/signals.h"
 
 namespace postpone::sql {
 namespace {
@@ -50,7 +51,7 @@ class PgBouncer {
   PgBouncer(const PgBouncer&) = delete;
   PgBouncer& operator=(const PgBouncer&) = delete;
   ~PgBouncer() {
-    ::kill(pid_, SIGTERM);
+    tests::send_signal(pid_, SIGTERM);
     ::waitpid(pid_, nullptr, 0);
     std::filesystem::remove_all(directory_);
   }

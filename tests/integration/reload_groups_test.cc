@@ -8,6 +8,7 @@
 #include "tests/integration/reload_story.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -69,11 +70,11 @@ TEST_F(Reload, ARingForOneWhoLeavesIsPassedOn) {
   ASSERT_TRUE(becomes(first, "succeeded") && idles(family, "t/", 1));
   release("second");
   ASSERT_TRUE(becomes(second, "succeeded") && idles(family, "t/", 2));
-  ::kill(last_to_idle, SIGSTOP);
-  ::kill(last_to_idle, SIGTERM);
+  send_signal(last_to_idle, SIGSTOP);
+  send_signal(last_to_idle, SIGTERM);
   const auto third = defer("test.until", "t", R"({"file": ")" + files_.file("third") + R"("})");
   let_notifications_pass();
-  ::kill(last_to_idle, SIGCONT);
+  send_signal(last_to_idle, SIGCONT);
   EXPECT_TRUE(becomes(third, "doing")) << family.log();
   release("third");
   ticket(3);

@@ -12,6 +12,7 @@
 #include "tests/integration/reload_story.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -153,7 +154,7 @@ TEST_F(Reload, ACheckThatDiesChangesNothing) {
   family.rewrite(kNoPolling + group("m", silent(), 2));
   family.signal(SIGHUP);
   ASSERT_TRUE(eventually([&] { return sleepers(family) == 2; }));
-  for (const pid_t pid : family.processes("postpone: preflight")) ::kill(pid, SIGKILL);
+  for (const pid_t pid : family.processes("postpone: preflight")) send_signal(pid, SIGKILL);
   ASSERT_TRUE(eventually([&] { return family.log().find("config.toml is not taken") != std::string::npos; }));
   EXPECT_THAT(family.log(), HasSubstr("the check of task executables and schema ended with signal 9"));
   EXPECT_TRUE(eventually([&] { return sleepers(family) == 0; }));

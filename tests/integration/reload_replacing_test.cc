@@ -10,6 +10,7 @@
 #include "tests/integration/reload_story.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -52,8 +53,8 @@ TEST_F(Reload, WhoDiesInTheMiddleIsReplacedByOneWithTheNewConfiguration) {
   ASSERT_TRUE(eventually([&] { return runner_of(family, busy) != 0; }));
   const auto housekeeper = family.processes("postpone: housekeeper");
   EXPECT_THAT(reload(family, with("hot")), HasSubstr("group t has changed"));
-  for (const pid_t pid : housekeeper) ::kill(pid, SIGKILL);
-  ::kill(runner_of(family, busy), SIGKILL);
+  for (const pid_t pid : housekeeper) send_signal(pid, SIGKILL);
+  send_signal(runner_of(family, busy), SIGKILL);
   release("busy");
   EXPECT_TRUE(becomes(busy, "succeeded")) << family.log();
   const auto id = defer("test.surroundings", "t", R"({"file": ")" + files_.file("seen") + R"("})");
@@ -118,7 +119,7 @@ TEST_F(Reload, AnUpgradeOfTheProgramsDoesNotTouchAFamilyThatRuns) {
   const auto before = family.processes("postpone: sub-worker m/");
   ASSERT_THAT(before, SizeIs(1));
   EXPECT_EQ(read_file("/proc/" + std::to_string(before[0]) + "/comm"), "postpone-subwor\n");
-  ::kill(before[0], SIGKILL);
+  send_signal(before[0], SIGKILL);
   EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded")) << family.log();
   EXPECT_EQ(family.stop().code, 0);
 }

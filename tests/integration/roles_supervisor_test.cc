@@ -11,6 +11,7 @@
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -40,7 +41,7 @@ TEST_F(Roles, ASupervisorDoesAllItsWorkAsTheWorker) {
   })) << family.log();
   ASSERT_TRUE(eventually([&] {
     for (const auto& [pid, title] : family.processes())
-      if (title.ends_with("(job " + hangs + ")")) return ::kill(pid, SIGKILL) == 0;
+      if (title.ends_with("(job " + hangs + ")")) return send_signal(pid, SIGKILL);
     return false;
   }));
   ASSERT_TRUE(eventually([&] {

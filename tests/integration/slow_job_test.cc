@@ -16,6 +16,7 @@
 #include "tests/support/family.h"
 #include "tests/support/job_story.h"
 #include "tests/support/program.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -116,12 +117,12 @@ TEST_F(SlowJob, AStoppedProcessIsToldOfWithoutAStackAndGoesOnAfterwards) {
   const auto id = defer("test.beat", "t", file_argument("beat"));
   ASSERT_TRUE(eventually([&] { return !read_journal(files_.file("beat")).empty(); }));
   const pid_t task = read_journal(files_.file("beat")).front().pid;
-  ::kill(task, SIGSTOP);
+  send_signal(task, SIGSTOP);
   const json line = first(family, [](const json& each) { return each.at("state") == "T"; });
   EXPECT_EQ(line.at("task_pid"), task);
   EXPECT_THAT(stack_of(line), IsEmpty());
   EXPECT_THAT(line.at("message").get<std::string>(), HasSubstr("is stopped (SIGSTOP"));
-  ::kill(task, SIGCONT);
+  send_signal(task, SIGCONT);
   std::ofstream(files_.file("beat.stop"));
   EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
 }

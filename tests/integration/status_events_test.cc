@@ -10,6 +10,7 @@
 #include "tests/integration/status_story.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -27,7 +28,7 @@ TEST_F(Status, EventsTellWhatHappens) {
   const auto id = defer("misbehave.noop", "m");
   EXPECT_THAT(follower.read("event: job_started\ndata: "), HasSubstr("event: job_started\n"));
   EXPECT_THAT(follower.read("event: job_finished\ndata: "), HasSubstr("\"job_id\":" + id + ","));
-  ::kill(status()["sub_workers"][0]["pid"].get<pid_t>(), SIGKILL);
+  send_signal(status()["sub_workers"][0]["pid"].get<pid_t>(), SIGKILL);
   EXPECT_THAT(follower.read("event: process_died\ndata: "), HasSubstr("event: process_died\n"));
   EXPECT_THAT(follower.read("signal 9 (Killed)"), HasSubstr("\"name\":\"sub-worker m/0\""));
   EXPECT_THAT(follower.read("event: process_born"), HasSubstr("event: process_born"));

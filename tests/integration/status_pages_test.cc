@@ -14,6 +14,7 @@
 #include "tests/support/json_schema.h"
 #include "tests/support/private_server.h"
 #include "tests/support/program.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -112,9 +113,9 @@ TEST_F(Status, AnswersWhileASubWorkerIsStoppedAndWhileDraining) {
   defer("test.until", "t", file_argument("go"));
   ASSERT_TRUE(eventually([&] { return status()["sub_workers"][2]["job"].is_object(); }));
   const pid_t stopped = status()["sub_workers"][0]["pid"];
-  ::kill(stopped, SIGSTOP);
+  send_signal(stopped, SIGSTOP);
   EXPECT_TRUE(eventually([&] { return status()["sub_workers"][0]["heartbeat_age_s"] > 1.5; }));
-  ::kill(stopped, SIGCONT);
+  send_signal(stopped, SIGCONT);
   family.signal(SIGTERM);
   ASSERT_TRUE(becomes("draining"));
   EXPECT_THAT(answer("/readyz"), StartsWith("503 not ready: draining"));

@@ -16,6 +16,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
 #include "tests/support/json_schema.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -128,7 +129,7 @@ TEST_F(Status, TotalsDoNotGoBackWhenASubWorkerDies) {
   for (int i = 0; i < 5; ++i) defer("misbehave.noop", "m");
   ASSERT_TRUE(eventually([&] { return status()["sub_workers"][0]["jobs"]["succeeded"] == 5; }));
   const pid_t pid = status()["sub_workers"][0]["pid"];
-  ::kill(pid, SIGKILL);
+  send_signal(pid, SIGKILL);
   ASSERT_TRUE(eventually([&] {
     const json worker = status()["sub_workers"][0];
     return worker["ready"] == true && worker["pid"] != pid;
@@ -149,7 +150,7 @@ TEST_F(Status, ARescuedJobIsAmongTheFailures) {
   family.wait_until_ready(1);
   const auto id = defer("test.until", "t", file_argument("go"));
   ASSERT_TRUE(eventually([&] { return status()["sub_workers"][0]["job"].is_object(); }));
-  ::kill(status()["sub_workers"][0]["pid"].get<pid_t>(), SIGKILL);
+  send_signal(status()["sub_workers"][0]["pid"].get<pid_t>(), SIGKILL);
   ASSERT_TRUE(eventually([&] { return status()["recent_failures"].size() == 1; }));
   EXPECT_EQ(status()["housekeeper"]["rescued_jobs"], 1);
   const json failure = status()["recent_failures"].at(0);
@@ -220,7 +221,7 @@ TEST_F(Status, ASubWorkerThatServesNoMoreHasNoTaskProcess) {
   Family family(database_.url(), section() + group("m", kMisbehave, 1));
   family.wait_until_ready(1);
   ASSERT_TRUE(eventually([&] { return status()["sub_workers"][0]["task_process"].is_object(); }));
-  ::kill(status()["sub_workers"][0]["task_process"]["pid"].get<pid_t>(), SIGKILL);
+  send_signal(status()["sub_workers"][0]["task_process"]["pid"].get<pid_t>(), SIGKILL);
   EXPECT_TRUE(eventually([&] { return status()["sub_workers"][0]["task_process"].is_null(); }));
 }
 
@@ -240,7 +241,7 @@ TEST_F(Status, SchedulesThatCannotBeAskedForAreToldAndTickWhenTheyCan) {
   const auto reasons = [&] { return status()["supervisor"]["reasons"].dump(); };
   const auto replace_housekeeper = [&] {
     const auto old = family.processes("postpone: housekeeper").at(0);
-    ::kill(old, SIGKILL);
+    send_signal(old, SIGKILL);
     return eventually([&] {
       const auto now = family.processes("postpone: housekeeper");
       return now.size() == 1 && now[0] != old;

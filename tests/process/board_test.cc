@@ -1,4 +1,5 @@
 #include "board/board.h"
+#include "tests/support/signals.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -221,7 +222,7 @@ TEST_F(Burial, ADeathInTheMiddleNeverShowsATornOutcome) {
     }
     const std::int64_t enough = 100 + round * 7;
     while (slot().lease.load() < enough) ::sched_yield();
-    ::kill(owner, SIGKILL);
+    tests::send_signal(owner, SIGKILL);
     ::waitpid(owner, nullptr, 0);
 
     ASSERT_TRUE(board_.fill_grave(0, 1000 + round));

@@ -23,6 +23,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/program.h"
 #include "tests/support/sample_status.h"
+#include "tests/support/signals.h"
 #include "tests/support/terminal.h"
 
 namespace postpone::tests {
@@ -288,7 +289,7 @@ class WhileItHangs : public CliTop, public testing::WithParamInterface<int> {
     EXPECT_TRUE(terminal.until([&] { return first_of(terminal.screen()) == "kitchen/0"; }));
     terminal.resize(90, 30);
     EXPECT_TRUE(terminal.shows("kitchen/20"));
-    signal_number == 0 ? terminal.type("q") : static_cast<void>(::kill(terminal.pid(), signal_number));
+    signal_number == 0 ? terminal.type("q") : static_cast<void>(send_signal(terminal.pid(), signal_number));
     EXPECT_EQ(terminal.ended(), kDone);
     expect_given_back(terminal);
     EXPECT_THAT(terminal.bytes(), Not(HasSubstr("Interrupted system call")));
@@ -341,7 +342,7 @@ TEST_F(CliTop, GivesTheTerminalBackWhileItIsStopped) {
   EXPECT_FALSE(terminal.has_ordinary_keys());
   const pid_t top = child_of(terminal.pid());
   ASSERT_GT(top, 0);
-  ASSERT_EQ(::kill(top, SIGTSTP), 0);
+  ASSERT_TRUE(send_signal(top, SIGTSTP));
   ASSERT_TRUE(terminal.shows("stopped: " + std::to_string(128 + SIGTSTP)));
   expect_given_back(terminal);
   terminal.type("\n");

@@ -8,6 +8,7 @@
 
 #include "board/board.h"
 #include "sys/process.h"
+#include "tests/support/signals.h"
 
 namespace postpone::board {
 namespace {
@@ -154,7 +155,7 @@ TEST_F(DoorbellTest, ASignalEndsTheWait) {
   // Again and again: one that arrives before the wait has begun is no signal to the wait.
   int status = -1;
   while (::waitpid(waiter, &status, WNOHANG) == 0) {
-    ::kill(waiter, SIGUSR1);
+    tests::send_signal(waiter, SIGUSR1);
     ::usleep(1000);
   }
   EXPECT_EQ(status, 0);
@@ -172,7 +173,7 @@ TEST_F(DoorbellTest, MayBeRungByASignalHandlerOfTheWaiter) {
     return bell().wait(kGenerous) && bell().answer() == kRungForCommand;
   });
   ASSERT_TRUE(other_bell().wait(kGenerous));
-  ::kill(waiter, SIGUSR1);
+  tests::send_signal(waiter, SIGUSR1);
   EXPECT_EQ(status_of(waiter), 0);
 }
 
@@ -186,7 +187,7 @@ TEST_F(DoorbellTest, SurvivesRingersThatAreKilledAnywhere) {
       ASSERT_TRUE(bell().wait(kGenerous));
       bell().answer();
     }
-    ::kill(ringer, SIGKILL);
+    tests::send_signal(ringer, SIGKILL);
     status_of(ringer);
     bell().answer();
     EXPECT_FALSE(bell().is_rung());
@@ -201,7 +202,7 @@ TEST_F(DoorbellTest, OutlivesAWaiterThatIsKilled) {
     return bell().wait(kGenerous * 10);
   });
   ASSERT_TRUE(other_bell().wait(kGenerous));
-  ::kill(waiter, SIGKILL);
+  tests::send_signal(waiter, SIGKILL);
   status_of(waiter);
   board_.reset_slot(0, 0);
   const pid_t next = fork_to([this] { return bell().wait(kGenerous); });

@@ -19,6 +19,7 @@
 #include "sys/leftovers.h"
 #include "sys/proc.h"
 #include "sys/process.h"
+#include "tests/support/signals.h"
 
 namespace postpone::sys {
 namespace {
@@ -213,7 +214,7 @@ TEST_F(Orphans, TheDeadOfATaskThatDoesNotWaitForThemAreCounted) {
   while (standing_of(children_of(task).front())->state != 'Z') ::sched_yield();
   EXPECT_EQ(leftovers.sweep(kGenerous).dead, 1);
   EXPECT_EQ(leftovers.sweep(kGenerous).killed, 0);
-  ::kill(task, SIGKILL);
+  tests::send_signal(task, SIGKILL);
   ::waitpid(task, nullptr, 0);
   kill_orphans({}, kGenerous);
 }
@@ -226,7 +227,7 @@ TEST_F(OfATask, WhatRanBeforeIsKeptWithWhatItStartsAndTheRestIsNot) {
   const Leftovers leftovers(task_.pid());
   go_on();
   EXPECT_EQ(leftovers.sweep(kGenerous).killed, 1);
-  EXPECT_EQ(::kill(helper, 0), 0);
+  EXPECT_TRUE(tests::send_signal(helper, 0));
   EXPECT_EQ(leftovers.sweep(kGenerous).killed, 0);
 }
 
@@ -265,7 +266,7 @@ TEST(ChildrenOf, OfAnotherProcess) {
   Process parent = Process::spawn(shell("sleep 1000 & wait"));
   while (children_of(parent.pid()).empty()) ::sched_yield();
   EXPECT_EQ(children_of(parent.pid()).size(), 1U);
-  ::kill(children_of(parent.pid()).front(), SIGKILL);
+  tests::send_signal(children_of(parent.pid()).front(), SIGKILL);
   parent.reap();
 }
 

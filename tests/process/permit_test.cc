@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "board/board.h"
+#include "tests/support/signals.h"
 
 namespace postpone::board {
 namespace {
@@ -140,7 +141,7 @@ TEST_F(PermitTest, AKilledHolderLosesItsPermit) {
   });
   ASSERT_TRUE(slot(1).doorbell.wait(kGenerous));
   EXPECT_FALSE(take(1));
-  ::kill(holder, SIGKILL);
+  tests::send_signal(holder, SIGKILL);
   ::waitpid(holder, nullptr, 0);
   EXPECT_EQ(reclaim_permits(board_, 0, 1), 2);
   EXPECT_TRUE(take(1));

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "tests/support/eventually.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -80,7 +81,7 @@ TEST_F(TheTaskKeeper, KeepsAProcessThatIsFit) {
 
 TEST_F(TheTaskKeeper, ReplacesAProcessThatHasDied) {
   const pid_t first = keeper_.process().pid();
-  ::kill(first, SIGKILL);
+  send_signal(first, SIGKILL);
   ASSERT_TRUE(eventually([&] { return keeper_.process().has_ended(); }));
   EXPECT_FALSE(keeper_.is_fit());
   keeper_.replace([] {});

@@ -13,6 +13,7 @@
 
 #include "sys/fd.h"
 #include "tests/support/eventually.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -81,7 +82,7 @@ void Family::kill_all() const {
   int looks_without_any = 0;
   eventually([&] {
     const auto left = processes();
-    for (const auto& [pid, title] : left) ::kill(pid, SIGKILL);
+    for (const auto& [pid, title] : left) send_signal(pid, SIGKILL);
     looks_without_any = left.empty() ? looks_without_any + 1 : 0;
     return looks_without_any == 2;
   });

@@ -3,12 +3,13 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
+
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 
@@ -42,11 +43,11 @@ class SilentPort {
 class FrozenProcess {
  public:
   explicit FrozenProcess(pid_t pid) : pid_(pid) {
-    if (::kill(pid_, SIGSTOP) != 0) throw std::system_error(errno, std::generic_category(), "SIGSTOP");
+    if (!send_signal(pid_, SIGSTOP)) throw std::system_error(errno, std::generic_category(), "SIGSTOP");
   }
   FrozenProcess(const FrozenProcess&) = delete;
   FrozenProcess& operator=(const FrozenProcess&) = delete;
-  ~FrozenProcess() { ::kill(pid_, SIGCONT); }
+  ~FrozenProcess() { send_signal(pid_, SIGCONT); }
 
  private:
   pid_t pid_;

@@ -16,6 +16,7 @@
 
 #include "sys/utf8.h"
 #include "tests/support/eventually.h"
+#include "tests/support/signals.h"
 
 namespace postpone::tests {
 namespace {
@@ -166,7 +167,7 @@ Terminal::Terminal(const std::vector<std::string>& command,
 
 Terminal::~Terminal() {
   if (status_) return;
-  ::kill(pid_, SIGKILL);
+  send_signal(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
 }
 

@@ -1,4 +1,5 @@
 #include "tests/torture/hands.h"
+#include "tests/support/signals.h"
 
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -98,7 +99,7 @@ bool Hands::try_to(const Step& step) {
 bool Hands::kill_one(const Step& step, const std::string& title) {
   const auto pids = field_.family(step.family)->processes(title);
   if (pids.empty()) return false;
-  ::kill(pids[step.choice % pids.size()], SIGKILL);
+  tests::send_signal(pids[step.choice % pids.size()], SIGKILL);
   return true;
 }
 
@@ -109,7 +110,7 @@ bool Hands::kill_sub_worker(const Step& step) {
   if (found.empty()) return false;
   const auto& [pid, title] = found[step.choice % found.size()];
   if (const auto job_id = job_of(title)) killed_runs_.push_back({*job_id, boottime_ns()});
-  ::kill(pid, SIGKILL);
+  tests::send_signal(pid, SIGKILL);
   return true;
 }
 
