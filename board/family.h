@@ -38,6 +38,10 @@ struct LeashMessage {
 // the start, why it cannot answer yet: a datagram of text, cut to so many bytes.
 inline constexpr std::size_t kMostReasonBytes = 1024;
 
+// In each cgroup that families keep for their task processes, this and the supervisor's pid is the name of a
+// family's part.
+inline constexpr const char* kFamilyCgroupPrefix = "postpone-";
+
 // How a sub-worker ends when it is not killed.
 enum class SubWorkerExit : int {
   done = 0,            // did what it was commanded to, and has nothing left

@@ -29,6 +29,7 @@
 #include "subworker/housekeeper/housekeeper.h"
 #include "subworker/preflight/preflight.h"
 #include "subworker/worker/sub_worker.h"
+#include "sys/cgroup.h"
 #include "sys/fd.h"
 #include "sys/host.h"
 #include "sys/inquiry.h"
@@ -104,13 +105,14 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
   identity.slot = arguments.slot;
   identity.generation = arguments.generation;
   identity.cgroup = arguments.cgroup;
+  const sys::Fd hold = identity.cgroup.empty() ? sys::Fd() : sys::hold_cgroup(identity.cgroup);
   return SubWorker(config, group, board, identity, std::move(leash)).run();
 }
 
-board::SubWorkerExit run_housekeeper(const config::Config& config) {
+board::SubWorkerExit run_housekeeper(const Arguments& arguments, const config::Config& config) {
   const auto board = board::Board::attach(sys::Fd(board::kBoardFd));
   const SignalHandlers handlers(board.header().housekeeper_doorbell, true);
-  return Housekeeper(config, board, Leash(sys::Fd(board::kLeashFd), 1)).run();
+  return Housekeeper(config, board, Leash(sys::Fd(board::kLeashFd), 1), arguments.cgroup).run();
 }
 
 board::SubWorkerExit run_preflight(const config::Config& config, Occasion occasion) {
@@ -153,7 +155,7 @@ board::SubWorkerExit run(const Arguments& arguments) {
   // What a new configuration says of the log is not in force yet.
   start_log(identity, arguments.reload ? read_config(arguments, board::kLogConfigFd).log : config.log);
   sys::set_process_title(title_of(identity) + ": starting");
-  if (arguments.housekeeper) return run_housekeeper(config);
+  if (arguments.housekeeper) return run_housekeeper(arguments, config);
   if (arguments.preflight)
     return run_preflight(config, arguments.reload ? Occasion::reload : Occasion::start);
   return run_sub_worker(arguments, config);
@@ -204,7 +206,9 @@ Arguments parse_arguments(CLI::App& app, int argc, char** argv) {
       ->transform(number_between(0, board::kMaxSlots - 1));
   app.add_option("--generation", arguments.generation, "Which incarnation of the slot")
       ->transform(number_between(0, std::numeric_limits<std::uint32_t>::max()));
-  app.add_option("--cgroup", arguments.cgroup, "The directory of the cgroup for its task processes");
+  app.add_option("--cgroup", arguments.cgroup,
+                 "The directory of the cgroup for its task processes; of a housekeeper: the one in which "
+                 "families keep theirs");
   app.add_option("--oom-score", arguments.oom_score, "Its oom_score_adj")
       ->transform(number_between(-sys::kHighestOomScoreAdj, sys::kHighestOomScoreAdj));
   app.add_option("--log-level", arguments.log_level, "Instead of the configuration's");

@@ -1,16 +1,20 @@
 #include "sys/cgroup.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <sstream>
 #include <system_error>
-#include <vector>
+#include <thread>
 
 #include "sys/fd.h"
+#include "sys/logger.h"
 
 namespace postpone::sys {
 namespace {
@@ -31,6 +35,29 @@ std::vector<std::string> beneath(const std::string& directory) {
   for (const auto& entry : std::filesystem::directory_iterator(directory, ignored))
     if (entry.is_directory(ignored)) directories.push_back(entry.path());
   return directories;
+}
+
+// The right to end a cgroup, which nobody holds then; none when it is held or gone.
+Fd claim_unheld(const std::string& directory) {
+  Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) fd.reset();
+  return fd;
+}
+
+bool is_populated(const std::string& directory) {
+  try {
+    return read_whole_file(directory + "/cgroup.events").find("populated 1") != std::string::npos;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
+void kill_and_wait(const std::string& directory) {
+  using namespace std::chrono_literals;
+  kill_cgroup(directory);
+  const auto until = std::chrono::steady_clock::now() + 1s;
+  while (is_populated(directory) && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(1ms);
 }
 
 }  // namespace
@@ -106,6 +133,31 @@ bool kill_cgroup(const std::string& directory) {
 void remove_cgroup(const std::string& directory) {
   for (const std::string& child : beneath(directory)) ::rmdir(child.c_str());
   ::rmdir(directory.c_str());
+}
+
+Fd hold_cgroup(const std::string& directory) {
+  Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  while (fd && ::flock(fd.get(), LOCK_SH) != 0)
+    if (errno != EINTR) fd.reset();
+  return fd;
+}
+
+void end_unheld_cgroups(const std::string& directory, const std::string& prefix) {
+  for (const std::string& family : beneath(directory)) {
+    if (!std::filesystem::path(family).filename().string().starts_with(prefix)) continue;
+    const Fd of_family = claim_unheld(family);
+    if (!of_family) continue;
+    for (const std::string& child : beneath(family)) {
+      const Fd of_child = claim_unheld(child);
+      if (!of_child) continue;
+      if (is_populated(child)) {
+        log.warn("killing what a family that has died had left in {}", child);
+        kill_and_wait(child);
+      }
+      ::rmdir(child.c_str());
+    }
+    ::rmdir(family.c_str());
+  }
 }
 
 }  // namespace postpone::sys

@@ -26,7 +26,8 @@ struct Leaves {};
 
 }  // namespace
 
-Housekeeper::Housekeeper(const config::Config& config, const board::Board& board, Leash leash)
+Housekeeper::Housekeeper(const config::Config& config, const board::Board& board, Leash leash,
+                         std::string families)
     : config_(config),
       board_(board),
       leash_(std::move(leash)),
@@ -35,7 +36,7 @@ Housekeeper::Housekeeper(const config::Config& config, const board::Board& board
       connection_(connect_options()),
       heartbeats_(config.supervisor, board),
       stops_(config.supervisor, board),
-      rescuer_(config, board, reporter_, [this] { duties_.keep_urgent(); }),
+      rescuer_(config, board, reporter_, std::move(families), [this] { duties_.keep_urgent(); }),
       due_jobs_(config, board, server_clock_),
       schedules_(config, server_clock_, reporter_),
       duties_(&Clock::now, [this](const std::string& fault) { reporter_.failed(fault); }) {

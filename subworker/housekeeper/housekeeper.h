@@ -46,7 +46,7 @@ namespace postpone::subworker {
 
 class Housekeeper {
  public:
-  Housekeeper(const config::Config& config, const board::Board& board, Leash leash);
+  Housekeeper(const config::Config& config, const board::Board& board, Leash leash, std::string families);
 
   // Keeps house until it may leave.
   board::SubWorkerExit run();

@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "board/family.h"
 #include "subworker/housekeeper/remains.h"
+#include "sys/cgroup.h"
 #include "sys/crash_point.h"
 #include "sys/log.h"
 #include "sys/logger.h"
@@ -53,10 +55,11 @@ void report_stalled(const sql::StalledJob& job) {
 }  // namespace
 
 Rescuer::Rescuer(const config::Config& config, const board::Board& board, HousekeeperReporter& reporter,
-                 std::function<void()> between)
+                 std::string families, std::function<void()> between)
     : config_(config),
       board_(board),
       reporter_(reporter),
+      families_(std::move(families)),
       between_(std::move(between)),
       silence_(config.supervisor) {}
 
@@ -185,6 +188,8 @@ void Rescuer::rescue_silent(sql::JobManager& manager, Clock::time_point now) {
   const auto limit = config_.supervisor.stalled_after;
   const std::vector<sql::WorkerId> workers = manager.stalled_workers(limit, false);
   silent_.keep_only([&](sql::WorkerId id) { return std::ranges::binary_search(workers, id); });
+  if (std::ranges::any_of(workers, [&](auto worker) { return silence_.is_silent(worker, now); }))
+    end_dead_families();
   for (const sql::WorkerId silent : workers) {
     if (!silence_.is_silent(silent, now)) continue;
     sql::RescueRequest rescue;
@@ -198,6 +203,12 @@ void Rescuer::rescue_silent(sql::JobManager& manager, Clock::time_point now) {
                                  [&] { report(manager, rescue, manager.rescue_worker(rescue), {}); });
     if (settled == Settled::held_up) return;
   }
+}
+
+// A silent worker may be one of this host whose whole family was killed. Its task processes have died with
+// their sub-workers; what those had forked away has not, and nobody else is left to see to that.
+void Rescuer::end_dead_families() const {
+  if (!families_.empty()) sys::end_unheld_cgroups(families_, board::kFamilyCgroupPrefix);
 }
 
 // Of our own workers' jobs only those that were left to people; the others are rescued with their worker.

@@ -33,9 +33,10 @@ class Rescuer {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // All must outlive it. `between`: called between two statements; what it throws is passed on.
+  // All must outlive it. `families`: the directory in which families of this host keep the cgroups of their
+  // task processes; empty = none. `between`: called between two statements; what it throws is passed on.
   Rescuer(const config::Config& config, const board::Board& board, HousekeeperReporter& reporter,
-          std::function<void()> between);
+          std::string families, std::function<void()> between);
 
   // See Silence.
   void connected(Clock::time_point now) { silence_.connected(now); }
@@ -69,6 +70,7 @@ class Rescuer {
   void settle_apart(sql::JobManager& manager, sql::RescueRequest rescue,
                     const std::vector<sql::JobId>& ended);
   void rescue_silent(sql::JobManager& manager, Clock::time_point now);
+  void end_dead_families() const;
   void look_at_jobs(sql::JobManager& manager, Clock::time_point now);
   bool is_ripe(const sql::StalledJob& job, const Sighting& sighting, Clock::time_point now) const;
   void decide(sql::JobManager& manager, const sql::StalledJob& job) const;
@@ -79,6 +81,7 @@ class Rescuer {
   const config::Config& config_;
   const board::Board& board_;
   HousekeeperReporter& reporter_;
+  const std::string families_;
   const std::function<void()> between_;
   Silence silence_;
   Clock::time_point next_watch_;

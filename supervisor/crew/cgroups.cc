@@ -1,31 +1,13 @@
 #include "supervisor/crew/cgroups.h"
 
-#include <signal.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstdlib>
-#include <filesystem>
-#include <system_error>
-
+#include "board/family.h"
 #include "sys/cgroup.h"
 #include "sys/logger.h"
 
 namespace postpone::supervisor {
 namespace {
-
-const std::string kPrefix = "postpone-";
-
-// What is not empty stays: rmdir() refuses.
-void remove_leftovers(const std::string& own) {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(own, ignored)) {
-    const std::string name = entry.path().filename();
-    if (!name.starts_with(kPrefix)) continue;
-    const pid_t owner = std::atoi(name.c_str() + kPrefix.size());
-    if (owner > 0 && ::kill(owner, 0) != 0 && errno == ESRCH) sys::remove_cgroup(entry.path());
-  }
-}
 
 void share_memory(const std::string& own, const std::string& base) {
   if (!sys::is_delegated_cgroup(own)) return;
@@ -39,15 +21,19 @@ void share_memory(const std::string& own, const std::string& base) {
 TaskCgroups::TaskCgroups(std::uint32_t slots) {
   const auto own = sys::own_cgroup_directory();
   if (!own) return;
-  remove_leftovers(*own);
-  const std::string base = *own + "/" + kPrefix + std::to_string(::getpid());
+  sys::end_unheld_cgroups(*own, board::kFamilyCgroupPrefix);
+  const std::string base = *own + "/" + board::kFamilyCgroupPrefix + std::to_string(::getpid());
   if (!sys::make_cgroup(base)) return;
+  hold_ = sys::hold_cgroup(base);
+  if (!hold_) return;
+  families_ = *own;
   share_memory(*own, base);
   base_ = base;
   grow(slots);
   if (slots_ < slots) {
     sys::remove_cgroup(base);
     base_.clear();
+    families_.clear();
     return;
   }
   sys::log.debug("task processes live in cgroups beneath {}", base_);

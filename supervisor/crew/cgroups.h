@@ -5,17 +5,21 @@
 //
 // Where the service manager has delegated our own cgroup (systemd: Delegate=memory), the family moves into
 // <own>/family, since only a cgroup without processes can share the memory controller with those beneath it.
+//
+// The supervisor holds the first and each sub-worker its own (sys::hold_cgroup), so that the next supervisor
+// here, or the housekeeper of another family, knows what the dead have left, and kills it.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
+#include "sys/fd.h"
+
 namespace postpone::supervisor {
 
 class TaskCgroups {
  public:
-  // Makes one for each slot, or none at all; never throws. Takes away what supervisors that were killed have
-  // left.
+  // Makes one for each slot, or none at all; never throws. Kills what families that have died had left.
   explicit TaskCgroups(std::uint32_t slots);
   // Makes those of further slots. One that cannot be made is missing: of() says so.
   void grow(std::uint32_t slots);
@@ -26,13 +30,17 @@ class TaskCgroups {
 
   // The directory for a slot; empty when it has none.
   std::string of(std::uint32_t slot) const;
+  // The directory beneath which this family and others keep theirs; empty when there is none.
+  const std::string& families() const { return families_; }
   // SIGKILL for everything that lives in it.
   void kill(std::uint32_t slot) const;
 
  private:
   std::string path(std::uint32_t slot) const;
 
+  std::string families_;
   std::string base_;         // empty = none
+  sys::Fd hold_;             // of base_
   std::uint32_t slots_ = 0;  // have one
 };
 

@@ -78,7 +78,7 @@ void Crew::start_missing() {
 void Crew::start_housekeeper() {
   auto replaced = board::Command::leave;  // was meant for the one before
   board_.header().housekeeper_command.compare_exchange_strong(replaced, board::Command::run);
-  adopt(kHousekeeper, spawn_housekeeper(family_));
+  adopt(kHousekeeper, spawn_housekeeper(family_, cgroups_.families()));
 }
 
 void Crew::start_sub_worker(std::uint32_t slot) {

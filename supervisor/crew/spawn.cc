@@ -52,8 +52,10 @@ Spawned spawn_sub_worker(const Family& family, const SlotRole& role) {
   return spawn(family, std::move(arguments), {{family.config_fd, board::kConfigFd}});
 }
 
-Spawned spawn_housekeeper(const Family& family) {
-  return spawn(family, {"--housekeeper"}, {{family.config_fd, board::kConfigFd}});
+Spawned spawn_housekeeper(const Family& family, const std::string& families) {
+  std::vector<std::string> arguments = {"--housekeeper"};
+  if (!families.empty()) arguments.insert(arguments.end(), {"--cgroup", families});
+  return spawn(family, std::move(arguments), {{family.config_fd, board::kConfigFd}});
 }
 
 Spawned spawn_preflight(const Family& family) {

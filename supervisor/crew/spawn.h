@@ -39,7 +39,8 @@ struct SlotRole {
 
 // Each throws sys::SpawnError, and then nothing was started.
 Spawned spawn_sub_worker(const Family& family, const SlotRole& role);
-Spawned spawn_housekeeper(const Family& family);
+// `families`: the directory in which families keep their cgroups; empty = none.
+Spawned spawn_housekeeper(const Family& family, const std::string& families);
 // Before the start.
 Spawned spawn_preflight(const Family& family);
 // Of a configuration that is not in force yet.

@@ -114,5 +114,28 @@ TEST_F(Crash, WhatForksFasterThanItCanBeListedIsKilledAllTheSame) {
   EXPECT_TRUE(family.processes().empty());
 }
 
+// Its supervisor, its housekeeper and its sub-worker die one after the other, so that nobody is left to bury.
+// (Which family of this host kills what was left, another test's perhaps, is not said.)
+TEST_F(Crash, WhatAFamilyThatWasKilledHasLeftIsDeadBeforeAnotherTakesItsJobs) {
+  const std::string config =
+      supervisor_keys(kShortSilence) + "[stalled]\naction = \"fail\"\n" + group("q", kTestTasks, 1);
+  const std::string left = files_.file("left");
+  Family one(database_.url(), config);
+  one.wait_until_ready(1);
+  if (one.log().find("task processes live in cgroups") == std::string::npos)
+    GTEST_SKIP() << "no right to make cgroups";
+  const auto first =
+      defer("test.leave_and_stay", R"({"way": "double fork", "file": ")" + left + R"("})", ", lock => 'l'");
+  ASSERT_TRUE(eventually([&] { return !read_file(left).empty(); }));
+  Family two(database_.url(), config);
+  two.wait_until_ready(1);
+  for (const std::string who : {"postpone: supervisor", "postpone: housekeeper", "postpone: sub-worker"})
+    for (const pid_t pid : one.processes(who)) send_signal(pid, SIGKILL);
+  ASSERT_TRUE(eventually([&] { return one.processes("postpone:").empty(); }));
+  const auto next = defer("test.gone", R"({"file": ")" + left + R"("})", ", lock => 'l'");
+  EXPECT_TRUE(becomes(next, "succeeded")) << two.log();
+  EXPECT_EQ(causes(first), "worker_lost");
+}
+
 }  // namespace
 }  // namespace postpone::tests

@@ -227,6 +227,12 @@ int main(int argc, char** argv) {
   libtask::App app;
   app.task("test.leave", leave, {"way", "file"});
   app.task("test.gone", gone, {"file"});
+  app.task("test.leave_and_stay",
+           [](const std::string& way, const std::string& file) {
+             leave(way, file);
+             for (;;) pause();
+           },
+           {"way", "file"});
   app.task("test.close_output", close_output);
   app.task("test.redirect", redirect, {"file"});
   app.task("test.write_both", write_both, {"file"});
