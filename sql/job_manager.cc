@@ -89,7 +89,7 @@ std::vector<JobId> JobManager::defer(const std::vector<DeferRequest>& requests) 
   if (requests.empty()) return {};
   for (const DeferRequest& request : requests) refuse_faults(request);
   try {
-    return ids_of(impl_->connection.pipeline({know_null_in_arrays(), defer_statement(requests)}).back());
+    return ids_of(impl_->transact({know_null_in_arrays(), defer_statement(requests)}).back());
   } catch (const AlreadyEnqueued& refusal) {
     // The server names the lock only to a login that may read it.
     const std::string lock = only_queueing_lock_of(requests);
@@ -101,8 +101,7 @@ std::vector<JobId> JobManager::defer(const std::vector<DeferRequest>& requests) 
 std::vector<JobId> JobManager::defer_unless_enqueued(const std::vector<DeferRequest>& requests) {
   if (requests.empty()) return {};
   for (const DeferRequest& request : requests) refuse_faults(request);
-  return ids_of(
-      impl_->connection.pipeline({know_null_in_arrays(), defer_unless_enqueued_statement(requests)}).back());
+  return ids_of(impl_->transact({know_null_in_arrays(), defer_unless_enqueued_statement(requests)}).back());
 }
 
 std::optional<JobId> JobManager::waiting_under(const std::string& queueing_lock) {
@@ -119,9 +118,11 @@ std::optional<JobId> JobManager::waiting_under(const std::string& queueing_lock)
 
 void JobManager::begin() {
   impl_->connection.query("begin");
+  impl_->in_transaction = true;
 }
 
 void JobManager::commit() {
+  impl_->in_transaction = false;
   impl_->connection.query("commit");
 }
 

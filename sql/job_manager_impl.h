@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sql/after_conflict.h"
 #include "sql/connection.h"
 #include "sql/job_manager.h"
 
@@ -14,7 +15,15 @@ namespace postpone::sql {
 
 struct JobManager::Impl {
   explicit Impl(const ConnectOptions& options) : connection(options) {}
+  // For statements that are a transaction by themselves, unless begin() came before: then their caller has to
+  // begin again.
+  std::vector<Result> transact(const std::vector<Statement>& statements) {
+    if (in_transaction) return connection.pipeline(statements);
+    return again_after_conflict([&] { return connection.pipeline(statements); });
+  }
+
   Connection connection;
+  bool in_transaction = false;
 };
 
 // The columns that job_of() reads, of a table or function called `alias`.

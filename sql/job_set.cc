@@ -2,13 +2,12 @@
 
 #include <map>
 #include <set>
-#include <thread>
 #include <utility>
 
+#include "sql/after_conflict.h"
 #include "sql/connection.h"
 #include "sql/filter.h"
 #include "sql/in_halves.h"
-#include "sys/backoff.h"
 
 namespace postpone::sql {
 namespace {
@@ -18,7 +17,6 @@ using Ids = std::vector<JobId>;
 
 // A batch that lost a deadlock against a fetch or a finish goes well the next time; one that loses again and
 // again has met something else.
-constexpr int kMostRounds = 6;
 
 std::set<JobId> ids_in(const Result& result) {
   std::set<JobId> ids;
@@ -105,18 +103,9 @@ struct JobSet::Impl {
 std::vector<Result> JobSet::Impl::change(const std::vector<Statement>& statements) {
   std::vector<Statement> limited = {{"select set_config('lock_timeout', '1s', true)", {}}};
   limited.insert(limited.end(), statements.begin(), statements.end());
-  sys::Backoff backoff{std::chrono::milliseconds(20), std::chrono::seconds(1)};
-  for (;;) {
-    try {
-      std::vector<Result> results = connection.pipeline(limited);
-      results.erase(results.begin());
-      return results;
-    } catch (const DatabaseError& error) {
-      const bool lost_a_race = error.remedy() == Remedy::retry && error.sqlstate() != "55P03";
-      if (!lost_a_race || backoff.failures() + 1 >= kMostRounds) throw;
-    }
-    std::this_thread::sleep_for(backoff.next(sys::chance()));
-  }
+  std::vector<Result> results = again_after_conflict([&] { return connection.pipeline(limited); });
+  results.erase(results.begin());
+  return results;
 }
 
 JobSet::JobSet(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -1,0 +1,30 @@
+// What is done again because the server has preferred another transaction. Internal to sql/.
+#pragma once
+
+#include <chrono>
+#include <thread>
+
+#include "sql/error.h"
+#include "sys/backoff.h"
+
+namespace postpone::sql {
+
+// Calls `transact`, a whole transaction, and returns what it returns; again, after growing waits of a few
+// seconds in all, when it has lost a race (a deadlock, a serialization failure). A lock that was waited for
+// in vain is none. Throws what the last call has thrown.
+template <class Transact>
+auto again_after_conflict(Transact transact) -> decltype(transact()) {
+  constexpr int kMostRounds = 10;
+  sys::Backoff backoff{std::chrono::milliseconds(20), std::chrono::seconds(1)};
+  for (;;) {
+    try {
+      return transact();
+    } catch (const DatabaseError& error) {
+      const bool lost_a_race = error.remedy() == Remedy::retry && error.sqlstate() != "55P03";
+      if (!lost_a_race || backoff.failures() + 1 >= kMostRounds) throw;
+    }
+    std::this_thread::sleep_for(backoff.next(sys::chance()));
+  }
+}
+
+}  // namespace postpone::sql
