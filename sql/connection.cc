@@ -21,7 +21,7 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kTickInterval{500};
+constexpr milliseconds kTickInterval{50};
 
 // A connection that is kept for the next job idles on purpose, whatever the role or the database has as a
 // limit. It travels with the first work. Behind a pooler the session may be another's the next time: it is

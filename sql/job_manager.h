@@ -25,7 +25,9 @@ using OutcomeTexts = std::vector<std::string>;
 struct FetchRequest {
   std::vector<std::string> queues = {};  // empty = all
   WorkerId worker_id = 0;
-  int max_jobs = 0;         // 0 = fetch nothing
+  int max_jobs = 0;  // 0 = fetch nothing
+  // So many workers would share what waits, this one included: no more than its part is fetched.
+  int sharers = 1;
   bool ask_waited = false;  // fill in Job::waited: one more index probe for each job
   // Jobs to leave alone, and tasks of which all jobs are left alone: see fetch_around().
   std::vector<JobId> passed_over = {};

@@ -21,15 +21,20 @@ Parameter null_or(const std::vector<T>& values) {
 }
 
 Statement fetch_statement(const FetchRequest& request) {
-  static const std::string kFrom =
+  static const std::string kColumns = "select " + job_columns("f") + ", f.more";
+  static const std::string kWaited =
+      ", " + waited_of("greatest(f.scheduled_at, " + ready_since("f.id") + ")");
+  static const std::string kAll =
       " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int, $4::bigint[], $5::text[]) f";
-  static const std::string kSql = "select " + job_columns("f") + ", f.more" + kFrom;
-  static const std::string kAskingSql = "select " + job_columns("f") + ", f.more, " +
-                                        waited_of("greatest(f.scheduled_at, " + ready_since("f.id") + ")") +
-                                        kFrom;
-  return {request.ask_waited ? kAskingSql : kSql,
-          {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs),
-           null_or(request.passed_over), null_or(request.passed_over_tasks)}};
+  static const std::string kShare =
+      " from postpone_fetch_share($1::varchar[], $2::bigint, $3::int, $6::int, $4::bigint[], $5::text[]) f";
+  const bool shares = request.sharers > 1 && request.max_jobs > 1;
+  Statement statement{
+      kColumns + (request.ask_waited ? kWaited : "") + (shares ? kShare : kAll),
+      {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs),
+       null_or(request.passed_over), null_or(request.passed_over_tasks)}};
+  if (shares) statement.parameters.push_back(to_parameter(request.sharers));
+  return statement;
 }
 
 Job leased_job_of(const Row& row, WorkerId worker_id) {

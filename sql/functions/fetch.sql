@@ -21,13 +21,19 @@ BEGIN
         RAISE EXCEPTION 'permission denied to run jobs: that takes INSERT on procrastinate_workers'
             USING ERRCODE = 'insufficient_privilege';
     END IF;
+    PERFORM {schema}.postpone_tell_myself();
     RETURN QUERY
     WITH started AS (
         UPDATE {schema}.procrastinate_jobs AS job SET status = 'doing', worker_id = p_worker_id
         WHERE job.id = ANY (job_ids)
         RETURNING job.*
+    ), told AS (
+        INSERT INTO {schema}.procrastinate_events (job_id, type)
+        SELECT id, {schema}.postpone_status_event('todo', status) FROM started
+        WHERE status <> 'todo'
     )
     SELECT * FROM started ORDER BY priority DESC, id;
+    PERFORM {schema}.postpone_tell_myself_no_more();
 END
 $$;
 
@@ -207,6 +213,38 @@ BEGIN
     SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
            job.scheduled_at, job.attempts, is_more
     FROM unnest(taken) AS job;
+END
+$$;
+
+-- The same for a worker that has idle siblings: it takes no more than its share of what waits (sharers: how many
+-- would share, itself included), but one job at least.
+CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_share(
+    target_queue_names varchar[], p_worker_id bigint, max_jobs integer, sharers integer, passed_over bigint[],
+    passed_over_tasks text[])
+RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
+               args jsonb, scheduled_at timestamptz, attempts integer, more boolean)
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
+    most integer := least(greatest(coalesce(max_jobs, 1), 1), 1000);
+    parts integer := least(greatest(coalesce(sharers, 1), 1), 1000);
+    waiting integer := (
+        SELECT count(*)
+        FROM (SELECT
+              FROM {schema}.procrastinate_jobs AS job
+              WHERE job.status = 'todo'
+                AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
+                AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+              ORDER BY job.priority DESC, job.id
+              LIMIT most * parts) AS waits);
+BEGIN
+    RETURN QUERY SELECT *
+    FROM {schema}.postpone_fetch_jobs(target_queue_names, p_worker_id, (waiting + parts - 1) / parts,
+                                      passed_over, passed_over_tasks);
 END
 $$;
 

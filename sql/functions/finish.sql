@@ -51,8 +51,17 @@ SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
+DECLARE
+    -- Most outcomes end their jobs. What there is to be told of those is known here; what becomes of a job that
+    -- waits again is the trigger's to tell.
+    tells boolean := NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release")';
+    freed_lock text;
+    freed_locks text[];
 BEGIN
-    RETURN QUERY
+    IF tells THEN
+        PERFORM {schema}.postpone_tell_myself();
+    END IF;
+    FOR job_id, disposition, by_job_id, status, freed_lock IN
     WITH outcome AS MATERIALIZED (
         SELECT *
         FROM ROWS FROM (jsonb_to_recordset(outcomes) AS (
@@ -91,7 +100,11 @@ BEGIN
           -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since
           -- the table was vacuumed, has left an entry.
           AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
-        RETURNING outcome.ordinality, job.id, job.status
+        RETURNING outcome.ordinality, job.id, job.status, job.lock
+    ), told AS (
+        INSERT INTO {schema}.procrastinate_events (job_id, type)
+        SELECT id, {schema}.postpone_status_event('doing', status) FROM decided
+        WHERE tells AND status <> 'doing'
     ), kept AS (
         INSERT INTO {schema}.postpone_attempts (
             job_id, attempt, cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time,
@@ -130,9 +143,22 @@ BEGIN
            END,
            CASE WHEN decided.id IS NOT NULL THEN outcome.superseded_by END,
            coalesce(decided.status, (SELECT job.status FROM {schema}.procrastinate_jobs AS job
-                                     WHERE job.id = outcome.job_id))
+                                     WHERE job.id = outcome.job_id)),
+           decided.lock
     FROM outcome LEFT JOIN decided USING (ordinality)
-    ORDER BY outcome.ordinality;
+    ORDER BY outcome.ordinality
+    LOOP
+        RETURN NEXT;
+        IF freed_lock IS NOT NULL THEN
+            freed_locks := freed_locks || freed_lock;
+        END IF;
+    END LOOP;
+    IF tells THEN
+        PERFORM {schema}.postpone_tell_myself_no_more();
+        IF freed_locks IS NOT NULL THEN
+            PERFORM {schema}.postpone_announce_successors(freed_locks);
+        END IF;
+    END IF;
 
     IF outcomes @? '$[*] ? (@.delete_job == true)' THEN
         PERFORM {schema}.postpone_delete_ended_jobs(p_worker_id, outcomes);

@@ -74,6 +74,35 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION {schema}.postpone_announce_successors(locks text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM {schema}.postpone_announce_jobs(
+        queue_name, min(id), count(*) FILTER (WHERE scheduled_at IS NULL OR scheduled_at <= clock_timestamp()),
+        bool_or(scheduled_at > clock_timestamp()), true)
+    FROM {schema}.postpone_successors(locks)
+    GROUP BY queue_name;
+END
+$$;
+
+-- A function of ours calls this before a statement that changes jobs, if it writes the events and sends the
+-- notifications of that statement itself: as a set, without the joins of the trigger, which returns at once. It
+-- holds for the next statement at this level alone. (What a trigger of the application does because of that
+-- statement lies deeper, and is told as ever.)
+CREATE OR REPLACE FUNCTION {schema}.postpone_tell_myself() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('postpone.told_at_depth', (pg_trigger_depth() + 1)::text, true);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION {schema}.postpone_tell_myself_no_more() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('postpone.told_at_depth', '', true);
+END
+$$;
+
 -- The event that a change of status writes; null for none.
 CREATE OR REPLACE FUNCTION {schema}.postpone_status_event(
     before {schema}.procrastinate_job_status, after {schema}.procrastinate_job_status)
@@ -130,6 +159,11 @@ DECLARE
     aborts boolean;
     taken_ids bigint[];
 BEGIN
+    IF pg_catalog.current_setting('postpone.told_at_depth', true)
+        OPERATOR(pg_catalog.=) pg_catalog.pg_trigger_depth()::pg_catalog.text
+    THEN
+        RETURN NULL;
+    END IF;
     -- From PostgreSQL 18 on this trigger runs as the owner of the tables when the end of a lease sets worker_id to null.
     -- Nothing of the caller's may come between then: neither a function of its own that fits better than one that is
     -- built in, nor an operator. (Setting the path each time would cost more, and would take it away from triggers of
@@ -223,11 +257,7 @@ BEGIN
     WHERE lock IS NOT NULL AND status IN ('todo', 'doing');
 
     IF freed_locks IS NOT NULL THEN
-        PERFORM {schema}.postpone_announce_jobs(
-            queue_name, min(id), count(*) FILTER (WHERE scheduled_at IS NULL OR scheduled_at <= clock_timestamp()),
-            bool_or(scheduled_at > clock_timestamp()), true)
-        FROM {schema}.postpone_successors(freed_locks)
-        GROUP BY queue_name;
+        PERFORM {schema}.postpone_announce_successors(freed_locks);
     END IF;
     PERFORM {schema}.postpone_notify(
         deleted.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', deleted.id)::text)
