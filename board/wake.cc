@@ -60,6 +60,14 @@ void wake_sibling(const Board& board, GroupId group) {
   if (!idle.empty()) board.slot(idle.front().slot).doorbell.ring(kRungForWork);
 }
 
+int count_sharers(std::span<const SlotView> slots, GroupId group) {
+  const auto shares = [group](const SlotView& s) {
+    return s.group == group && (s.state == SlotState::idle || s.state == SlotState::looking ||
+                                s.state == SlotState::waiting_for_permit);
+  };
+  return static_cast<int>(std::ranges::count_if(slots, shares));
+}
+
 void ring_all(const Board& board, std::uint32_t reasons) {
   for (const SlotView& slot : view(board)) board.slot(slot.slot).doorbell.ring(reasons);
   board.header().housekeeper_doorbell.ring(reasons);

@@ -40,6 +40,9 @@ void wake(const Board& board, std::span<const std::string> groups, int count);
 // work, and saw that there may be more, lets one sibling look.
 void wake_sibling(const Board& board, GroupId group);
 
+// How many sub-workers of `group` would share what waits now: those that are idle or look for work.
+int count_sharers(std::span<const SlotView> slots, GroupId group);
+
 // Rings every sub-worker and the housekeeper.
 void ring_all(const Board& board, std::uint32_t reasons);
 

@@ -19,6 +19,9 @@ namespace postpone::config {
 
 using Milliseconds = std::chrono::milliseconds;
 
+// The most jobs that one sub-worker takes at once: the board has as many places for each.
+inline constexpr int kMaxPrefetch = 32;
+
 // Of all groups together. Where sub-workers live, on the board, there are as many slots.
 inline constexpr int kMaxSubworkers = 1024;
 
@@ -130,6 +133,9 @@ struct Group {
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<std::string> queues;  // empty = all queues
   int count = 1;
+  // The most jobs that a sub-worker takes at once; how many it does take follows their run time.
+  int prefetch = kMaxPrefetch;
+  Milliseconds prefetch_horizon{50};  // the longest that a sub-worker keeps a job that it has not begun
   DeleteJobs delete_jobs = DeleteJobs::never;
   bool fresh_process_per_job = false;
   int max_jobs = 0;  // a task process is replaced after so many jobs (0 = never), less up to max_jobs_jitter

@@ -133,6 +133,8 @@ const Schema<Group>& group_schema() {
               key("environment", Reload::group_and_housekeeper, &Group::environment, environment),
               key("queues", Reload::group_and_housekeeper, &Group::queues, queue_names),
               key("count", Reload::at_once, &Group::count, integer(1, kMaxSubworkersPerGroup)),
+              key("prefetch", Reload::group, &Group::prefetch, integer(1, kMaxPrefetch)),
+              key("prefetch_horizon", Reload::group, &Group::prefetch_horizon, duration(Milliseconds{1})),
               key("delete_jobs", Reload::group, &Group::delete_jobs,
                   choice<DeleteJobs>({{"never", DeleteJobs::never},
                                       {"successful", DeleteJobs::successful},

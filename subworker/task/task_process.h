@@ -59,6 +59,8 @@ struct RunHooks {
   };
   std::function<std::optional<Stop>(std::chrono::nanoseconds elapsed)> on_tick;
   std::function<void(std::uint64_t done, std::uint64_t total)> on_progress;
+  // One call of on_tick comes at this time, or right after it, whenever the others come.
+  std::chrono::steady_clock::time_point tick_at = std::chrono::steady_clock::time_point::max();
 };
 
 class TaskProcess {
@@ -82,6 +84,10 @@ class TaskProcess {
   // Runs a job. When it returns nothing lives that the job has started, or survived() says so. REQUIRES:
   // greeted, alive().
   Execution run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks);
+  // For an on_tick that waits for something else: sees to the job that runs, as run() itself does between two
+  // waits, so that its limits are kept and its output is read. Calls on_tick again. Does nothing when no job
+  // runs.
+  void attend();
 
   // Closes the channel, at which it goes, gives it `grace`, then kills its group and what forked away from
   // it.
@@ -130,6 +136,7 @@ class TaskProcess {
   std::optional<sys::Leftovers> leftovers_;  // once greeted
   std::optional<sys::StandardDescriptors> standard_descriptors_;
   int dead_children_ = 0;
+  Run* running_ = nullptr;
   bool sound_ = true;
   bool survived_ = false;
   Clock::time_point started_;

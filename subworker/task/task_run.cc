@@ -39,16 +39,18 @@ class TaskProcess::Run {
         look_(owner.process_, owner.description_.stack_signal, job.id, owner.group_.slow_after) {}
 
   Execution go() {
-    try {
-      start();
-      while (!end_) step();
-    } catch (const std::length_error& error) {
-      end_ = Returned{too_large(error.what())};
-    } catch (const wire::ProtocolError& error) {
-      owner_.kill_all();
-      end_ = Garbled{error.what()};
+    guarded([this] { start(); });
+    while (!end_) {
+      guarded([this] {
+        wait();
+        look();
+      });
     }
     return report();
+  }
+
+  void attend() {
+    if (!end_) guarded([this] { look(); });
   }
 
  private:
@@ -78,8 +80,19 @@ class TaskProcess::Run {
     return result;
   }
 
-  void step() {
-    wait();
+  template <class Step>
+  void guarded(Step step) {
+    try {
+      step();
+    } catch (const std::length_error& error) {
+      end_ = Returned{too_large(error.what())};
+    } catch (const wire::ProtocolError& error) {
+      owner_.kill_all();
+      end_ = Garbled{error.what()};
+    }
+  }
+
+  void look() {
     const auto elapsed = Clock::now() - started_;
     // The channel before the pipes: what a handler wrote before its result is in the pipes when the result is
     // here.
@@ -101,7 +114,9 @@ class TaskProcess::Run {
 
   void wait() {
     const auto elapsed = Clock::now() - started_;
-    const auto tick = elapsed < kFirstTick ? kFirstTick : kPollTick;
+    Clock::duration tick = elapsed < kFirstTick ? kFirstTick : kPollTick;
+    if (const auto left = hooks_.tick_at - Clock::now(); left > Clock::duration::zero())
+      tick = std::min(tick, left);
     pollfd fds[] = {{owner_.channel_.fd(), POLLIN, 0},
                     {owner_.pipes_.fd(Output::Stream::out), POLLIN, 0},
                     {owner_.pipes_.fd(Output::Stream::err), POLLIN, 0},
@@ -134,6 +149,7 @@ class TaskProcess::Run {
       ask_to_stop(stop->reason);
       if (stop->now) kill_at_ = Clock::now();
     }
+    if (end_) return;  // while on_tick waited: see attend()
     look_.tick(elapsed);
     const auto run_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed);
     if (time_limit_.count() > 0 && run_ms > time_limit_) ask_to_stop(StopReason::time_limit);
@@ -236,7 +252,16 @@ class TaskProcess::Run {
 };
 
 Execution TaskProcess::run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks) {
-  return Run(*this, job, time_limit, hooks).go();
+  Run run(*this, job, time_limit, hooks);
+  struct Attended {
+    Run*& run;
+    ~Attended() { run = nullptr; }
+  } const attended{running_ = &run};
+  return run.go();
+}
+
+void TaskProcess::attend() {
+  if (running_ != nullptr) running_->attend();
 }
 
 }  // namespace postpone::subworker

@@ -34,6 +34,7 @@ HeldJob* HeldJobs::next() {
 }
 
 void HeldJobs::begins(HeldJob& held) {
+  held.begun = true;
   slot_.begin_run(held.entry);
   sys::crash_point("sub_worker.job_on_board");
 }
@@ -73,6 +74,19 @@ bool HeldJobs::has_unrecorded() const {
 
 bool HeldJobs::has_unended() const {
   return std::ranges::any_of(jobs_, [](const HeldJob& held) { return !held.outcome; });
+}
+
+std::vector<HeldJob*> HeldJobs::unbegun() {
+  std::vector<HeldJob*> unbegun;
+  for (HeldJob& held : jobs_)
+    if (!held.begun && !held.outcome) unbegun.push_back(&held);
+  return unbegun;
+}
+
+bool HeldJobs::is_given_back(sql::JobId job_id) const {
+  return std::ranges::any_of(jobs_, [job_id](const HeldJob& held) {
+    return held.job.id == job_id && held.outcome && held.outcome->sent().releases;
+  });
 }
 
 std::list<HeldJob>::iterator HeldJobs::find_unrecorded(sql::JobId job_id) {

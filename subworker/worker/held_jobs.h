@@ -29,6 +29,7 @@ struct HeldJob {
   sql::Job job;
   board::JobEntry& entry;
   std::optional<Unrecorded> outcome;  // nothing = it has not ended
+  bool begun = false;
 };
 
 class HeldJobs {
@@ -54,6 +55,10 @@ class HeldJobs {
   std::vector<SentOutcome> unrecorded() const;
   bool has_unrecorded() const;
   bool has_unended() const;
+  // Those that were fetched, and are neither begun nor given back.
+  std::vector<HeldJob*> unbegun();
+  // Was this job given back, as one that did not begin?
+  bool is_given_back(sql::JobId job_id) const;
   // The database has settled the outcome of this job, if one is held.
   void recorded(sql::JobId job_id);
   // The database refuses the outcome of this job, with these words: it takes its next form. Returns the cause

@@ -24,6 +24,8 @@ class PooledConnection {
 
   // Waits for a permit, unless it has one. False when the hook gives up. `pending` is handed to the hook.
   bool take_permit(bool pending);
+  // Takes one, if there is one at this moment. False when there is none.
+  bool try_permit();
   // The connection, opened if it is not. Throws sql::DatabaseError. REQUIRES: a permit.
   sql::JobManager& open();
   // Gives connection and permit away, to a sub-worker that waits for one.
@@ -37,8 +39,6 @@ class PooledConnection {
   bool is_surplus() const { return permit_ && permit_->is_surplus(); }
 
  private:
-  bool try_permit();
-
   const board::Board& board_;
   board::Slot& slot_;
   const std::uint32_t index_;  // of the slot

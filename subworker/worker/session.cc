@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "board/wake.h"
 #include "subworker/worker/reconnecting.h"
 #include "sys/crash_point.h"
 #include "sys/log.h"
@@ -56,6 +58,45 @@ std::optional<Visit> Session::visit(const std::vector<SentOutcome>& outcomes, in
   const bool is_settled = !plan.answer.recorded.empty() || !plan.answer.refused.empty();
   if (!answered && !is_settled) return std::nullopt;
   return std::move(plan.answer);
+}
+
+void Session::lend_connection() {
+  const bool wanted = connection_.is_connected() && board::someone_waits_for_permit(board_);
+  if (wanted || connection_.is_surplus()) connection_.give_up();
+}
+
+std::optional<std::vector<sql::Recorded>> Session::record_beside_run(
+    const std::vector<SentOutcome>& outcomes) {
+  if (!connection_.try_permit()) {
+    board::ask_idle_holder_for_permit(board_);
+    return std::nullopt;
+  }
+  if (auto recorded = record_aside(outcomes)) return recorded;
+  std::vector<SentOutcome> releases;
+  std::ranges::copy_if(outcomes, std::back_inserter(releases), &SentOutcome::releases);
+  if (releases.empty() || releases.size() == outcomes.size() || !connection_.is_connected())
+    return std::nullopt;
+  return record_aside(releases);
+}
+
+// A release whose answer is lost may come true late, and would then release the next run of its job under this
+// lease. So no job is fetched under it any more: it is in doubt, and is settled when the present run has
+// ended. Until then the release may be sent again: what it means has not changed.
+std::optional<std::vector<sql::Recorded>> Session::record_aside(const std::vector<SentOutcome>& outcomes) {
+  const bool was_connected = connection_.is_connected();
+  try {
+    auto recorded = database().finish_and_fetch(lease_.id(), texts(outcomes), {}).recorded;
+    sys::crash_point("sub_worker.beside_run_committed");
+    return recorded;
+  } catch (const sql::DatabaseError& error) {
+    const bool is_lost = error.remedy() == sql::Remedy::reconnect;
+    const bool releases = std::ranges::any_of(outcomes, &SentOutcome::releases);
+    if (is_lost && was_connected && releases && error.leaves_doubt()) lease_.doubt();
+    if (is_lost || error.remedy() == sql::Remedy::wait) lease_.trouble();
+    if (is_lost) connection_.give_up();
+    say(error.what(), true);
+    return std::nullopt;
+  }
 }
 
 sys::Tried Session::try_once(VisitPlan& plan) {
@@ -110,6 +151,7 @@ sql::FetchRequest Session::fetch_request(int max_jobs) {
   request.queues = group_.queues;
   request.worker_id = lease_.id();
   request.max_jobs = max_jobs;
+  if (max_jobs > 1) request.sharers = board::count_sharers(board::view(board_), slot_.group.load());
   request.ask_waited = !config_.status.socket.empty() && board::now_ns() >= next_waited_ns_;
   PassedOver::List passed_over = passed_over_.list(PassedOver::Clock::now());
   request.passed_over = std::move(passed_over.jobs);

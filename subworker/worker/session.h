@@ -64,10 +64,16 @@ class Session {
   // that this sub-worker still holds is among `outcomes`.
   std::optional<Visit> visit(const std::vector<SentOutcome>& outcomes, int max_jobs);
 
+  // While a job of this sub-worker runs: records outcomes of others that it holds, in one try. Nothing when
+  // that did not go well, and is to be tried again. It waits for the answer, and for a connection where there
+  // is none, but for no permit. An outcome that the database refuses does not hold up those that release
+  // jobs. REQUIRES: none of the outcomes is left to people.
+  std::optional<std::vector<sql::Recorded>> record_beside_run(const std::vector<SentOutcome>& outcomes);
+
   // Gives connection and permit away, to a sub-worker that waits for one; the next visit() takes them again.
   void give_up_connection() { connection_.give_up(); }
-  bool connected() const { return connection_.is_connected(); }
-  bool connection_is_surplus() const { return connection_.is_surplus(); }
+  // The same, if a sub-worker waits for one or there are fewer permits by now: it is not needed for a while.
+  void lend_connection();
 
   // When the taking of the present lease, or its last renewal by ourselves, was begun (board::boot_ns()).
   std::int64_t leased_since_ns() const { return lease_.since_ns(); }
@@ -82,6 +88,7 @@ class Session {
   void record_one_by_one(VisitPlan& plan);
   sys::Tried fetch_past_refused(VisitPlan& plan);
   void pass_over(const sql::RefusedJob& refused);
+  std::optional<std::vector<sql::Recorded>> record_aside(const std::vector<SentOutcome>& outcomes);
   sys::Tried failed(const sql::DatabaseError& error, VisitPlan& plan, int asked_for);
   sql::FetchRequest fetch_request(int max_jobs);
   sql::JobManager connect() const;

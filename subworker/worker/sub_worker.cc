@@ -15,7 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kJobsAtATime = 1;
+static_assert(config::kMaxPrefetch <= static_cast<int>(board::kJobsPerSlot));
 // The heartbeat on the board while idle; it also bounds what a step of the wall clock can cost.
 constexpr auto kIdleSlice = 1s;
 // Ordered to stop now: how long an outcome may still take to be stored.
@@ -34,12 +34,25 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
       reporter_(board.header(), slot_, identity_.name),
       log_follower_(board),
       session_(config, group, board, identity_,
-               {.on_tick = [this] { tick(); },
+               {.on_tick =
+                    [this] {
+                      tick();
+                      set_run_.attend();
+                    },
                 .gives_up = [this](bool pending) { return gives_up(pending); },
                 .on_lease = [this](sql::WorkerId id) { leash_.say(board::LeashWord::leased, id); }}),
       fence_(slot_, config.supervisor, leash_.exists()),
       tasks_(config, group, identity_.cgroup, slot_, reporter_),
-      held_(slot_) {}
+      held_(slot_),
+      set_run_({config, group, slot_, leaving_, reporter_, session_, fence_, tasks_, held_},
+               {.on_tick = [this] { tick(); },
+                .replace_task = [this] { replace_task(); },
+                .may_fetch = [this] { return may_fetch(); },
+                .on_recorded =
+                    [this](const std::vector<sql::Recorded>& outcomes) {
+                      settled(outcomes);
+                      let_a_sibling_look();
+                    }}) {}
 
 board::SubWorkerExit SubWorker::run() {
   try {
@@ -79,7 +92,7 @@ void SubWorker::work() {
 void SubWorker::replace_task() {
   tasks_.replace([this] {
     tick();
-    lend_connection();
+    session_.lend_connection();
   });
   if (!ready_) leash_.say(board::LeashWord::started, 0);
 }
@@ -93,7 +106,7 @@ bool SubWorker::look_for_work() {
   const bool fetches = may_fetch();
   if (!fetches && !held_.has_unrecorded() && ready_) return false;
   const bool freed_lock = held_.take_freed_lock();
-  const auto answer = exchange(fetches ? std::min(kJobsAtATime, held_.room()) : 0);
+  const auto answer = exchange(fetches ? set_run_.size() : 0);
   if (!answer) return false;
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, slot_.lease.load());
   slot_.counters.fetched += answer->jobs.size();
@@ -102,8 +115,9 @@ bool SubWorker::look_for_work() {
   if (freed_lock && answer->jobs.empty() && fetches) return look_for_work();
   if (answer->more || freed_lock) board::wake_sibling(board_, slot_.group.load());
   for (const sql::Job& job : answer->jobs) held_.hold(job);
-  while (HeldJob* next = held_.next()) run_job(*next);
-  return !answer->jobs.empty();
+  if (answer->jobs.empty()) return false;
+  set_run_.run(static_cast<int>(answer->jobs.size()));
+  return true;
 }
 
 // Behind the fence there is nothing to look for until heartbeats are good again. For a lease that is gone
@@ -121,14 +135,19 @@ std::optional<sql::Fetched> SubWorker::exchange(int max_jobs) {
     const bool settles = std::ranges::any_of(outcomes, &SentOutcome::left_to_people);
     auto visit = session_.visit(outcomes, settles ? 0 : max_jobs);
     if (!visit) return std::nullopt;
-    report(*visit);
+    settled(visit->recorded);
+    for (const RefusedOutcome& refused : visit->refused)
+      log_refusal(refused.job_id, held_.refused(refused.job_id, refused.why), refused.why);
     if (visit->refused.empty()) return std::move(visit->fetched);
   }
 }
 
-void SubWorker::report(const Visit& visit) {
-  for (const sql::Recorded& recorded : visit.recorded) {
-    log_disposition(recorded);
+void SubWorker::settled(const std::vector<sql::Recorded>& outcomes) {
+  for (const sql::Recorded& recorded : outcomes) {
+    // A release that was sent again, because its first answer was lost.
+    const bool is_repeated =
+        recorded.disposition == sql::Disposition::gone && held_.is_given_back(recorded.job_id);
+    if (!is_repeated) log_disposition(recorded);
     held_.recorded(recorded.job_id);
     if (recorded.disposition != sql::Disposition::reported) {
       refusals_.succeeded();
@@ -137,76 +156,6 @@ void SubWorker::report(const Visit& visit) {
     refusals_.failed(Clock::now(), sys::chance());
     slot_.unrecorded_ns.store(board::now_ns());
   }
-  for (const RefusedOutcome& refused : visit.refused)
-    log_refusal(refused.job_id, held_.refused(refused.job_id, refused.why), refused.why);
-}
-
-// --- running ---
-
-void SubWorker::run_job(HeldJob& held) {
-  const sql::JobId id = held.job.id;
-  if (tasks_.process().alive()) tasks_.process().pass_on_output();
-  {
-    JobRun run(held, held_, slot_, reporter_);
-    if (!may_start()) return run.ends(given_back(held.job));
-    execute(run);
-  }
-  if (tasks_.process().survived()) throw LeftBehind(id);  // before the lock of the job can be free
-}
-
-// The answer to a fetch may have come late, and another host may run the job by now; and the task process may
-// have died or lost its way while we waited, for which this job is not to blame.
-//
-// The fence is asked, set and asked again: a sub-worker that is stopped in between is killed by the timer, or
-// finds the fence up.
-bool SubWorker::may_start() {
-  if (!tasks_.process().is_sound()) replace_task();
-  if (fence_.is_up(session_.leased_since_ns())) return false;
-  fence_.guard(session_.leased_since_ns());
-  if (!fence_.is_up(session_.leased_since_ns())) return true;
-  fence_.stand_down();
-  return false;
-}
-
-void SubWorker::execute(JobRun& run) {
-  const sql::Job& job = run.job();
-  const libtask::wire::Description& description = tasks_.process().description();
-  const auto* task = description.find(job.task);
-  if (!task) {
-    fence_.stand_down();
-    return run.ends(unknown_task(job, description, group_.executable, group_.delete_jobs));
-  }
-  const auto time_limit = task->time_limit.count() > 0 ? task->time_limit : group_.time_limit;
-  RunHooks hooks;
-  hooks.on_tick = [this](std::chrono::nanoseconds) { return on_run_tick(); };
-  hooks.on_progress = [&run](std::uint64_t done, std::uint64_t total) { run.progresses(done, total); };
-  run.begins(time_limit);
-  const Execution execution = tasks_.process().run(job, time_limit, hooks);
-  fence_.stand_down();
-  if (execution.stop == StopReason::taken) return run.is_taken_away(taken_away(job, execution));
-  run.ends(decide(job, execution, *task, group_.delete_jobs));
-}
-
-std::optional<RunHooks::Stop> SubWorker::on_run_tick() {
-  tick();
-  reporter_.weigh_task(tasks_.process().jobs_served(), false);
-  lend_connection();
-  if (fence_.is_up(session_.leased_since_ns())) return RunHooks::Stop{StopReason::fenced, true};
-  fence_.guard(session_.leased_since_ns());
-  if (const auto wish = slot_.stop_wish())
-    return *wish == board::StopWish::taken ? RunHooks::Stop{StopReason::taken, true}
-                                           : RunHooks::Stop{StopReason::requested};
-  if (!leaving_.drains()) return std::nullopt;
-  if (leaving_.stops_now()) return RunHooks::Stop{StopReason::shutdown, true};
-  if (leaving_.has_drained_for(config_.supervisor.shutdown_grace, Clock::now()))
-    return RunHooks::Stop{StopReason::shutdown};
-  return std::nullopt;
-}
-
-// A sub-worker that does not need its connection for a while gives it to one that waits for a permit.
-void SubWorker::lend_connection() {
-  const bool wanted = session_.connected() && board::someone_waits_for_permit(board_);
-  if (wanted || session_.connection_is_surplus()) session_.give_up_connection();
 }
 
 // --- idling ---
@@ -224,7 +173,7 @@ void SubWorker::idle() {
   lie_down();
   // After that, and not before: a sub-worker that waits for a permit asks those that are idle, and did not
   // find us among them until now.
-  lend_connection();
+  session_.lend_connection();
   tasks_.sweep();
   auto until = Clock::now() + config_.supervisor.polling_interval;
   if (!refusals_.over(Clock::now())) until = std::min(until, refusals_.until());

@@ -2,7 +2,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <chrono>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -44,6 +46,11 @@ bool TaskKeeper::is_fit() {
   const std::string reason = reason_to_recycle({task_->jobs_served(), task_->age(), rss}, group_, max_jobs_);
   if (!reason.empty()) sys::log.debug("task process {} is replaced: {}", task_->pid(), reason);
   return reason.empty();
+}
+
+int TaskKeeper::jobs_left() const {
+  if (!task_ || group_.fresh_process_per_job) return 1;
+  return max_jobs_ > 0 ? std::max(1, max_jobs_ - task_->jobs_served()) : std::numeric_limits<int>::max();
 }
 
 void TaskKeeper::replace(const std::function<void()>& waiting) {

@@ -35,6 +35,8 @@ class TaskKeeper {
 
   // May the present task process be given another job? Why not stands in the log.
   bool is_fit();
+  // How many jobs the present one may be given at most, until it is replaced; 1 when there is none.
+  int jobs_left() const;
   // Ends the present one, starts a fresh one and greets it; `waiting` is called meanwhile, see
   // TaskProcess::greet(). Throws BadTask, sys::SpawnError and LeftBehind.
   void replace(const std::function<void()>& waiting);

@@ -55,6 +55,9 @@ constexpr Death kDeaths[] = {
     {"sub_worker.outcome_on_board", Victim::child},
     {"sub_worker.outcome_on_board", Victim::parent},
     {"sub_worker.task_killed", Victim::self},
+    {"sub_worker.beside_run_committed", Victim::self},
+    {"sub_worker.beside_run_committed", Victim::child},
+    {"sub_worker.beside_run_committed", Victim::parent},
     {"sub_worker.lease_deleted", Victim::self},
     {"database.statements_sent", Victim::self},
     {"database.statements_sent", Victim::parent},
@@ -91,7 +94,7 @@ bool is_of_a_reload(const Death& death) {
 
 class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
  protected:
-  static constexpr int kJobs = 16;
+  static constexpr int kJobs = 24;
 
   // Sub-workers for jobs that write a journal, and one with a schedule. Whoever is silent is soon held for
   // dead.
@@ -101,11 +104,14 @@ class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
   std::string journal() const { return files_.file("journal"); }
   bool has_died() const { return !std::filesystem::exists(files_.file("token")); }
 
+  // The first half is short, so that sub-workers take several at once; the others outlast the horizon.
   void defer_jobs() const {
     sql("SELECT count(postpone_defer('misbehave.journal', queue => 'q', lock => (ARRAY['a', 'b', NULL])[1 + "
         "n % 3], "
         "args => '" +
-        (R"({"ms": 60, "file": ")" + journal() + R"("})") + "')) FROM generate_series(1, " +
+        (R"({"file": ")" + journal() + R"("})") +
+        "'::jsonb || jsonb_build_object('ms', CASE WHEN n > 12 THEN 60 ELSE 0 END))) FROM "
+        "generate_series(1, " +
         std::to_string(kJobs) + ") AS n");
   }
   bool all_succeeded() const {

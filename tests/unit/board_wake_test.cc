@@ -101,5 +101,16 @@ TEST(Wake, GroupsOfTheSameQueueShareTheJobsByRecencyAlone) {
   EXPECT_THAT(choose(slots, kBoth, 2), ElementsAre(1, 2));
 }
 
+TEST(Wake, WhoRunsNothingSharesWhatWaits) {
+  const std::vector<SlotView> slots{
+      kitchen(0, SlotState::idle),     rung(kitchen(1, SlotState::idle)),
+      kitchen(2, SlotState::looking),  kitchen(3, SlotState::waiting_for_permit),
+      kitchen(4, SlotState::running),  kitchen(5, SlotState::starting),
+      kitchen(6, SlotState::stopping), office(7, SlotState::idle)};
+  EXPECT_EQ(count_sharers(slots, kKitchen[0]), 4);
+  EXPECT_EQ(count_sharers(slots, kOffice[0]), 1);
+  EXPECT_EQ(count_sharers({}, kKitchen[0]), 0);
+}
+
 }  // namespace
 }  // namespace postpone::board

@@ -1,0 +1,85 @@
+// The jobs that a sub-worker has fetched together, on their way through its task process: one after the other,
+// in the order of their fetch.
+//
+//   begun at once     while the horizon is not reached, nobody orders the sub-worker to leave, and the task
+//                     process is fit
+//   given back else   those that have not begun wait again, attempts untouched. When that turns out while a
+//                     job runs, they go back at once, and with them what has ended: beside_run()
+//
+// The horizon is the group's prefetch_horizon after the fetch. A job whose task is known to outlast it ends it
+// when it begins.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+
+#include "board/board.h"
+#include "config/config.h"
+#include "subworker/family/leaving.h"
+#include "subworker/task/task_process.h"
+#include "subworker/worker/fence.h"
+#include "subworker/worker/held_jobs.h"
+#include "subworker/worker/job_run.h"
+#include "subworker/worker/reporter.h"
+#include "subworker/worker/session.h"
+#include "subworker/worker/set_size.h"
+#include "subworker/worker/task_keeper.h"
+#include "sys/retry.h"
+
+namespace postpone::subworker {
+
+class SetRun {
+ public:
+  // Parts of the sub-worker; all must outlive it.
+  struct Parts {
+    const config::Config& config;
+    const config::Group& group;
+    board::Slot& slot;
+    const Leaving& leaving;
+    Reporter& reporter;
+    Session& session;
+    Fence& fence;
+    TaskKeeper& tasks;
+    HeldJobs& held;
+  };
+  struct Hooks {
+    std::function<void()> on_tick;       // at least every 50 ms
+    std::function<void()> replace_task;  // the task process cannot be given another job
+    std::function<bool()> may_fetch;     // else nothing is kept that has not begun
+    std::function<void(const std::vector<sql::Recorded>&)> on_recorded;
+  };
+
+  SetRun(const Parts& parts, Hooks hooks);
+
+  // How many jobs to fetch.
+  int size() const;
+  // Runs the jobs that were just fetched, `jobs` in number: all that are held and have not ended. When it
+  // returns each of them has ended, was given back, or was taken away. Throws LeftBehind.
+  void run(int jobs);
+  // The session waits for the database: sees to a job that runs meanwhile.
+  void attend();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  bool may_keep_unbegun() const;
+  void give_back_unbegun();
+  void record_beside_run();
+  void run_job(HeldJob& held);
+  bool may_start();
+  void execute(JobRun& run);
+  std::optional<RunHooks::Stop> on_run_tick();
+  std::optional<RunHooks::Stop> reason_to_stop() const;
+
+  const Parts parts_;
+  const Hooks hooks_;
+  SetSize size_;
+  int begun_ = 0;  // jobs of this set
+  Clock::time_point horizon_;
+  bool records_ = false;  // at this moment, while a job runs
+  // After it could not: until it is tried again.
+  sys::Pause pause_{{std::chrono::milliseconds(50), std::chrono::seconds(5)}};
+};
+
+}  // namespace postpone::subworker

@@ -1,0 +1,164 @@
+// Sets: a sub-worker that has fetched several jobs at once keeps none of them from others, and loses none.
+#include <csignal>
+#include <string>
+
+#include "tests/faults/faults.h"
+#include "tests/faults/outage_story.h"
+#include "tests/support/signals.h"
+#include "tests/support/tcp_proxy.h"
+
+namespace postpone::tests {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class Sets : public Faults {
+ protected:
+  // Until each of these sub-workers takes several jobs at once.
+  void warm_up(const Family& family, int sub_workers) const {
+    sql("SELECT count(postpone_defer('test.tick', queue => 'q')) FROM generate_series(1, 300 * " +
+        std::to_string(sub_workers) + ")");
+    EXPECT_TRUE(eventually([&] { return count("status <> 'succeeded'") == "0"; })) << family.log();
+    sql("DELETE FROM procrastinate_jobs");
+  }
+  // Three short jobs, one that runs until the file "go" is there, and three more, of one lock each.
+  void defer_one_long_among_short_ones() const {
+    sql("SELECT count(postpone_defer(CASE n WHEN 4 THEN 'test.until' ELSE 'test.tick' END, "
+        "CASE n WHEN 4 THEN '" +
+        file_argument("go") +
+        "'::jsonb ELSE '{}' END, 'q', lock => 'l' || n)) FROM generate_series(1, 7) AS n");
+  }
+  std::string count(const std::string& condition) const {
+    return sql("SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'q' AND " + condition);
+  }
+  // Attempts of all jobs, by their causes.
+  std::string all_causes() const {
+    return sql(
+        "SELECT string_agg(n || ' ' || cause, ', ' ORDER BY cause) FROM (SELECT cause::text, count(*) "
+        "AS n FROM postpone_attempts JOIN procrastinate_jobs ON id = job_id WHERE queue_name = 'q' "
+        "GROUP BY cause) AS counted");
+  }
+};
+
+constexpr const char* kPatient = "prefetch_horizon = \"1h\"";
+
+TEST_F(Sets, WhatHasNotBegunByTheHorizonGoesBackWhileTheJobBeforeStillRuns) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  warm_up(family, 1);
+  defer_one_long_among_short_ones();
+  EXPECT_TRUE(eventually([&] {
+    return count("status = 'succeeded'") == "3" && count("status = 'todo'") == "3";
+  })) << family.log();
+  EXPECT_EQ(count("status = 'doing'"), "1") << "the long one alone";
+  EXPECT_EQ(count("status = 'todo' AND attempts = 0 AND worker_id IS NULL"), "3");
+  const std::string locks = "SELECT count(*) FROM procrastinate_events WHERE type = 'deferred_for_retry'";
+  EXPECT_EQ(sql(locks), "3") << "they were fetched with it\n" << family.log();
+  touch("go");
+  EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "7"; })) << family.log();
+  EXPECT_EQ(all_causes(), "7 succeeded") << "nobody lost an attempt";
+}
+
+TEST_F(Sets, AKilledSubWorkerLosesTheRunningJobAloneAndWhatHasEndedIsRecorded) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1, kPatient));
+  family.wait_until_ready(1);
+  warm_up(family, 1);
+  defer_one_long_among_short_ones();
+  const pid_t runner = runner_once_it_runs(family, "test.until");
+  EXPECT_EQ(count("status = 'doing'"), "7") << "it keeps them all";
+  send_signal(runner, SIGKILL);
+  touch("go");
+  EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "7"; })) << family.log();
+  EXPECT_EQ(all_causes(), "7 succeeded, 1 worker_lost");
+}
+
+TEST_F(Sets, ACrashOfTheTaskCostsItsJobAlone) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1, kPatient));
+  family.wait_until_ready(1);
+  warm_up(family, 1);
+  defer_one_long_among_short_ones();
+  runner_once_it_runs(family, "test.until");
+  for (const pid_t task : family.processes(kTestTasks)) send_signal(task, SIGKILL);
+  EXPECT_TRUE(eventually([&] { return count("status IN ('succeeded', 'failed')") == "7"; })) << family.log();
+  EXPECT_EQ(all_causes(), "1 signalled, 6 succeeded");
+}
+
+TEST_F(Sets, OneAtATimeIsOneAtATime) {
+  Family family(database_.url(),
+                supervisor_keys() + group("q", kTestTasks, 1, std::string(kPatient) + "\nprefetch = 1"));
+  family.wait_until_ready(1);
+  warm_up(family, 1);
+  defer_one_long_among_short_ones();
+  runner_once_it_runs(family, "test.until");
+  EXPECT_EQ(count("status = 'todo'"), "3");
+  touch("go");
+  EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "7"; })) << family.log();
+  EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_events WHERE type = 'deferred_for_retry'"), "0");
+}
+
+// None of them would give anything back within the hour.
+TEST_F(Sets, IdleSiblingsGetTheirShare) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 4, kPatient));
+  family.wait_until_ready(4);
+  warm_up(family, 4);
+  sql("SELECT count(postpone_defer('test.until', '" + file_argument("go") +
+      "', 'q')) FROM generate_series(1, 4)");
+  EXPECT_TRUE(eventually([&] {
+    return sql("SELECT count(DISTINCT worker_id) FROM procrastinate_jobs WHERE status = 'doing'") == "4";
+  })) << family.log();
+  touch("go");
+  EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "4"; })) << family.log();
+}
+
+TEST_F(Sets, AnOrderedLeaveGivesBackWhatHasNotBegun) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1, kPatient));
+  family.wait_until_ready(1);
+  warm_up(family, 1);
+  defer_one_long_among_short_ones();
+  runner_once_it_runs(family, "test.until");
+  family.signal(SIGTERM);
+  EXPECT_TRUE(eventually([&] { return count("status = 'todo'") == "3"; })) << "at once\n" << family.log();
+  touch("go");
+  EXPECT_EQ(family.wait().code, 0) << family.log();
+  EXPECT_EQ(count("status = 'succeeded'"), "4");
+  EXPECT_EQ(count("status = 'todo' AND attempts = 0"), "3");
+}
+
+TEST_F(Sets, AReleaseWhoseAnswerIsLostIsSentAgainAndNoJobRunsTwice) {
+  TcpProxy proxy(database_.execute("SHOW unix_socket_directories"), database_.execute("SHOW port"));
+  Family family(database_.url() + " host=127.0.0.1 port=" + std::to_string(proxy.port()),
+                "[database]\nconnect_timeout = \"2s\"\nstatement_timeout = \"2s\"\n" + supervisor_keys() +
+                    group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  warm_up(family, 1);
+  proxy.swallow_answers_to(R"("action":"release")");
+  defer_one_long_among_short_ones();
+  ASSERT_TRUE(eventually([&] { return proxy.has_swallowed_answer(); })) << family.log();
+  EXPECT_TRUE(eventually([&] { return count_of(family.log(), "no answer from the database") >= 1; }))
+      << family.log();
+  EXPECT_EQ(count("status = 'doing'"), "1") << "the job runs on";
+  touch("go");
+  EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "7"; })) << family.log();
+  EXPECT_EQ(all_causes(), "7 succeeded");
+  EXPECT_THAT(family.log(), Not(HasSubstr("outcome dropped")));
+}
+
+// The database does not answer while a set is to be given back: limits of the running job are kept all the
+// same.
+TEST_F(Sets, TheTimeLimitOfAJobIsKeptWhileTheDatabaseDoesNotAnswer) {
+  TcpProxy proxy(database_.execute("SHOW unix_socket_directories"), database_.execute("SHOW port"));
+  Family family(database_.url() + " host=127.0.0.1 port=" + std::to_string(proxy.port()),
+                "[database]\nconnect_timeout = \"20s\"\nstatement_timeout = \"20s\"\n" + supervisor_keys() +
+                    group("q", kTestTasks, 1, "time_limit = \"300ms\"\nabort_grace = \"0s\""));
+  family.wait_until_ready(1);
+  warm_up(family, 1);
+  proxy.swallow_answers_to(R"("action":"release")");
+  defer_one_long_among_short_ones();
+  ASSERT_TRUE(eventually([&] { return proxy.has_swallowed_answer(); })) << family.log();
+  EXPECT_TRUE(eventually([&] { return family.processes(kTestTasks).empty(); })) << family.log();
+  EXPECT_THAT(family.log(), Not(HasSubstr("no answer from the database")));
+}
+
+}  // namespace
+}  // namespace postpone::tests
