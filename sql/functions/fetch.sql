@@ -145,16 +145,15 @@ LANGUAGE plpgsql AS $$
 DECLARE
     found_job {schema}.procrastinate_jobs;
 BEGIN
-    IF p_worker_id IS NOT NULL THEN
-        PERFORM {schema}.postpone_hold_worker(p_worker_id);
-    END IF;
     SELECT * INTO found_job FROM {schema}.postpone_take_jobs(target_queue_names, p_worker_id, 1);
     RETURN found_job;
 END
 $$;
 
 -- Locks the worker's row before its jobs, against postpone_rescue_worker: a session that ends the lease waits
--- until we commit, and no later fetch succeeds under it.
+-- until we commit, and no later fetch succeeds under it. The foreign key locks the row only when a job gets
+-- another worker: a job that was retried by hand, or by Python, keeps its worker_id, and the same worker may
+-- fetch it again.
 --
 -- By the constraint's name the caller distinguishes a lost lease from any other violation of a foreign key.
 CREATE OR REPLACE FUNCTION {schema}.postpone_hold_worker(p_worker_id bigint) RETURNS void

@@ -144,9 +144,6 @@ BEGIN
     FROM created
     WHERE status = 'todo'
     GROUP BY queue_name;
-    IF EXISTS (SELECT FROM created WHERE worker_id IS NOT NULL) THEN
-        PERFORM {schema}.postpone_require_workers(ARRAY(SELECT worker_id FROM created WHERE worker_id IS NOT NULL));
-    END IF;
     RETURN NULL;
 END
 $$;
@@ -161,7 +158,6 @@ DECLARE
     freed_locks pg_catalog.text[];
     aborts boolean;
     taken_ids bigint[];
-    new_worker_ids bigint[];
 BEGIN
     IF pg_catalog.current_setting('postpone.told_at_depth', true)
         OPERATOR(pg_catalog.=) pg_catalog.pg_trigger_depth()::pg_catalog.text
@@ -199,7 +195,6 @@ BEGIN
                    AND (before.status, before.queue_name, before.priority, before.lock, before.scheduled_at)
                    IS DISTINCT FROM (after.status, after.queue_name, after.priority, after.lock, after.scheduled_at)
                    AS is_ready,
-               CASE WHEN after.worker_id IS DISTINCT FROM before.worker_id THEN after.worker_id END AS new_worker_id,
                before.lock IS NOT NULL AND before.status IN ('todo', 'doing')
                    AND (after.lock IS DISTINCT FROM before.lock
                         OR (after.status <> 'doing'
@@ -218,14 +213,9 @@ BEGIN
         WHERE event.type IS NOT NULL
     )
     SELECT array_agg(id) FILTER (WHERE is_ready), array_agg(DISTINCT lock) FILTER (WHERE frees_lock),
-           bool_or(is_to_abort), array_agg(id) FILTER (WHERE is_taken),
-           array_agg(DISTINCT new_worker_id) FILTER (WHERE new_worker_id IS NOT NULL)
-    INTO ready_ids, freed_locks, aborts, taken_ids, new_worker_ids
+           bool_or(is_to_abort), array_agg(id) FILTER (WHERE is_taken)
+    INTO ready_ids, freed_locks, aborts, taken_ids
     FROM change;
-
-    IF new_worker_ids IS NOT NULL THEN
-        PERFORM {schema}.postpone_require_workers(new_worker_ids);
-    END IF;
 
     IF ready_ids IS NOT NULL OR freed_locks IS NOT NULL THEN
         PERFORM {schema}.postpone_announce_jobs(

@@ -84,7 +84,7 @@ CREATE TABLE IF NOT EXISTS procrastinate_jobs (
     scheduled_at timestamptz,
     attempts integer DEFAULT 0 NOT NULL,
     abort_requested boolean DEFAULT false NOT NULL,
-    worker_id bigint,
+    worker_id bigint REFERENCES procrastinate_workers (id) ON DELETE SET NULL,
     CONSTRAINT check_not_todo_abort_requested CHECK (NOT (status = 'todo' AND abort_requested))
 );
 
@@ -108,7 +108,7 @@ CREATE TABLE IF NOT EXISTS procrastinate_periodic_defers (
 
 CREATE TABLE IF NOT EXISTS procrastinate_events (
     id bigserial PRIMARY KEY,
-    job_id bigint NOT NULL,
+    job_id bigint NOT NULL REFERENCES procrastinate_jobs (id) ON DELETE CASCADE,
     type procrastinate_job_event_type,
     at timestamptz DEFAULT now()
 );
@@ -132,7 +132,7 @@ CREATE TABLE IF NOT EXISTS postpone_workers (
 -- How each attempt ended. worker_id has no foreign key: it outlives the lease, and names the worker for the check
 -- whether an outcome that comes a second time was recorded before.
 CREATE TABLE IF NOT EXISTS postpone_attempts (
-    job_id bigint NOT NULL,
+    job_id bigint NOT NULL REFERENCES procrastinate_jobs (id) ON DELETE CASCADE,
     attempt integer NOT NULL,
     cause postpone_cause NOT NULL,
     exception_type text,
@@ -150,17 +150,37 @@ CREATE TABLE IF NOT EXISTS postpone_attempts (
     PRIMARY KEY (job_id, attempt)
 );
 
--- A lease that ends takes its name with it, also where somebody has changed that key.
+-- The foreign keys that leases and deletions rest on, where they are missing or say something else. (Procrastinate
+-- sets job_id of periodic rows to null with a row trigger beside a key without action; here the key says so itself.)
 DO $$
+DECLARE
+    wanted record;
+    definition text;
+    other name;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_constraint
-                   WHERE conrelid = 'postpone_workers'::regclass AND pg_get_constraintdef(oid)
-                       = 'FOREIGN KEY (worker_id) REFERENCES procrastinate_workers(id) ON DELETE CASCADE')
-    THEN
-        ALTER TABLE postpone_workers DROP CONSTRAINT IF EXISTS postpone_workers_worker_id_fkey,
-            ADD CONSTRAINT postpone_workers_worker_id_fkey
-                FOREIGN KEY (worker_id) REFERENCES procrastinate_workers (id) ON DELETE CASCADE;
-    END IF;
+    FOR wanted IN
+        SELECT *
+        FROM (VALUES ('procrastinate_jobs', 'worker_id', 'procrastinate_workers', 'SET NULL'),
+                     ('procrastinate_periodic_defers', 'job_id', 'procrastinate_jobs', 'SET NULL'),
+                     ('procrastinate_events', 'job_id', 'procrastinate_jobs', 'CASCADE'),
+                     ('postpone_workers', 'worker_id', 'procrastinate_workers', 'CASCADE'),
+                     ('postpone_attempts', 'job_id', 'procrastinate_jobs', 'CASCADE'))
+            AS key (holder, key_column, target, action)
+    LOOP
+        definition := format(
+            'FOREIGN KEY (%s) REFERENCES %s(id) ON DELETE %s', wanted.key_column, wanted.target, wanted.action);
+        CONTINUE WHEN EXISTS (SELECT FROM pg_constraint
+                              WHERE conrelid = wanted.holder::regclass AND pg_get_constraintdef(oid) = definition);
+        FOR other IN
+            SELECT conname
+            FROM pg_constraint
+            WHERE conrelid = wanted.holder::regclass AND contype = 'f'
+              AND starts_with(pg_get_constraintdef(oid), format('FOREIGN KEY (%s) ', wanted.key_column))
+        LOOP
+            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', wanted.holder, other);
+        END LOOP;
+        EXECUTE format('ALTER TABLE %I ADD %s', wanted.holder, definition);
+    END LOOP;
 END
 $$;
 
