@@ -40,7 +40,7 @@ inline constexpr std::size_t kMostReasonBytes = 1024;
 
 // In each cgroup that families keep for their task processes, this and the supervisor's pid is the name of a
 // family's part.
-inline constexpr const char* kFamilyCgroupPrefix = "postpone-";
+inline constexpr const char* kFamilyCgroupPrefix = "postpone-family-";
 
 // How a sub-worker ends when it is not killed.
 enum class SubWorkerExit : int {

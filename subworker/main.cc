@@ -105,7 +105,11 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
   identity.slot = arguments.slot;
   identity.generation = arguments.generation;
   identity.cgroup = arguments.cgroup;
-  const sys::Fd hold = identity.cgroup.empty() ? sys::Fd() : sys::hold_cgroup(identity.cgroup);
+  sys::Fd hold;
+  if (!identity.cgroup.empty() && !(hold = sys::hold_cgroup(identity.cgroup))) {
+    sys::log.warn("cannot hold the cgroup {}: its task processes do without", identity.cgroup);
+    identity.cgroup.clear();
+  }
   return SubWorker(config, group, board, identity, std::move(leash)).run();
 }
 
@@ -249,7 +253,8 @@ int main(int argc, char** argv) {
   try {
     const auto arguments = subworker::parse_arguments(app, argc, argv);
     if (arguments.oom_score) subworker::set_oom_score(std::move(oom_score), *arguments.oom_score);
-    oom_score.reset();  // it may have one of the numbers that the family gives to something else
+    oom_score =
+        postpone::sys::Fd();  // it may have one of the numbers that the family gives to something else
     postpone::sys::init_process_title(argc, argv);
     ::signal(SIGXFSZ, SIG_IGN);  // a log that may not grow is lines that cannot be written
     // The supervisor starts us by a descriptor, whose number would be our name.

@@ -19,6 +19,11 @@
 namespace postpone::sys {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kPatience = std::chrono::seconds(1);
+constexpr auto kStep = std::chrono::milliseconds(1);
+
 // The kernel reads what one write() brings; there is no such thing as a half-written file.
 bool write_word(const std::string& file, const std::string& word) {
   try {
@@ -50,14 +55,6 @@ bool is_populated(const std::string& directory) {
   } catch (const std::system_error&) {
     return false;
   }
-}
-
-void kill_and_wait(const std::string& directory) {
-  using namespace std::chrono_literals;
-  kill_cgroup(directory);
-  const auto until = std::chrono::steady_clock::now() + 1s;
-  while (is_populated(directory) && std::chrono::steady_clock::now() < until)
-    std::this_thread::sleep_for(1ms);
 }
 
 }  // namespace
@@ -136,13 +133,21 @@ void remove_cgroup(const std::string& directory) {
 }
 
 Fd hold_cgroup(const std::string& directory) {
+  const auto until = Clock::now() + kPatience;
   Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  while (fd && ::flock(fd.get(), LOCK_SH) != 0)
-    if (errno != EINTR) fd.reset();
+  while (fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0) {
+    if (Clock::now() >= until) fd.reset();
+    std::this_thread::sleep_for(kStep);
+  }
+  // Whoever has ended it meanwhile held it then.
+  struct stat now {};
+  if (fd && ::stat(directory.c_str(), &now) != 0) fd.reset();
   return fd;
 }
 
-void end_unheld_cgroups(const std::string& directory, const std::string& prefix) {
+bool end_unheld_cgroups(const std::string& directory, const std::string& prefix) {
+  const auto until = Clock::now() + kPatience;
+  bool all_ended = true;
   for (const std::string& family : beneath(directory)) {
     if (!std::filesystem::path(family).filename().string().starts_with(prefix)) continue;
     const Fd of_family = claim_unheld(family);
@@ -152,12 +157,15 @@ void end_unheld_cgroups(const std::string& directory, const std::string& prefix)
       if (!of_child) continue;
       if (is_populated(child)) {
         log.warn("killing what a family that has died had left in {}", child);
-        kill_and_wait(child);
+        kill_cgroup(child);
       }
+      while (is_populated(child) && Clock::now() < until) std::this_thread::sleep_for(kStep);
+      all_ended &= !is_populated(child);
       ::rmdir(child.c_str());
     }
     ::rmdir(family.c_str());
   }
+  return all_ended;
 }
 
 }  // namespace postpone::sys

@@ -16,12 +16,14 @@ LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
+DECLARE
+    former text;
 BEGIN
     IF NOT has_any_column_privilege('{schema}.procrastinate_workers'::regclass, 'INSERT') THEN
         RAISE EXCEPTION 'permission denied to run jobs: that takes INSERT on procrastinate_workers'
             USING ERRCODE = 'insufficient_privilege';
     END IF;
-    PERFORM {schema}.postpone_tell_myself();
+    former := {schema}.postpone_tell_myself();
     RETURN QUERY
     WITH started AS (
         UPDATE {schema}.procrastinate_jobs AS job SET status = 'doing', worker_id = p_worker_id
@@ -30,17 +32,20 @@ BEGIN
     ), told AS (
         INSERT INTO {schema}.procrastinate_events (job_id, type)
         SELECT id, {schema}.postpone_status_event('todo', status) FROM started
-        WHERE status <> 'todo'
+        WHERE former IS NOT NULL AND status <> 'todo'
     )
     SELECT * FROM started ORDER BY priority DESC, id;
-    PERFORM {schema}.postpone_tell_myself_no_more();
+    IF former IS NOT NULL THEN
+        PERFORM {schema}.postpone_tell_myself_no_more(former);
+    END IF;
 END
 $$;
 
 -- The one selection of jobs to run: up to max_jobs that wait in these queues (null or empty: in any), are due, are not
 -- passed over (by id, or by task), and are not held by others, by priority, then id. Of a lock, at most the first that
--- waits, whatever its queue or schedule, and only while none of that lock is running. The rows found are locked.
--- job_ids is null for none.
+-- waits, whatever its queue or schedule, and only while none of that lock is running. A job with a queueing lock is
+-- found only as the first: a worker that took it behind others might have to send it back unbegun, when another
+-- job waits under its queueing lock already. The rows found are locked. job_ids is null for none.
 CREATE OR REPLACE FUNCTION {schema}.postpone_find_jobs(
     target_queue_names varchar[], max_jobs integer, passed_over bigint[], passed_over_tasks text[],
     OUT job_ids bigint[], OUT with_lock boolean)
@@ -50,10 +55,13 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
+    have_queueing_lock boolean[];
 BEGIN
-    SELECT array_agg(candidate.id), bool_or(candidate.lock IS NOT NULL) INTO job_ids, with_lock
+    SELECT array_agg(candidate.id), bool_or(candidate.lock IS NOT NULL),
+           array_agg(candidate.queueing_lock IS NOT NULL)
+    INTO job_ids, with_lock, have_queueing_lock
     FROM (
-        SELECT job.id, job.lock
+        SELECT job.id, job.lock, job.queueing_lock
         FROM {schema}.procrastinate_jobs AS job
         WHERE job.status = 'todo'
           -- array_position, not ANY: no index on queue_name may tempt the planner.
@@ -73,6 +81,7 @@ BEGIN
         LIMIT greatest(coalesce(max_jobs, 1), 0)
         FOR NO KEY UPDATE SKIP LOCKED
     ) AS candidate;
+    job_ids := job_ids[1:coalesce(array_position(have_queueing_lock, true, 2) - 1, cardinality(job_ids))];
 END
 $$;
 
@@ -187,17 +196,19 @@ AS $$
 DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
     taken {schema}.procrastinate_jobs[];
+    is_full boolean;
     is_more boolean := false;
 BEGIN
     PERFORM {schema}.postpone_hold_worker(p_worker_id);
     taken := ARRAY(
         SELECT job
         FROM {schema}.postpone_take_jobs(target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks) AS job);
-    -- Fewer than asked for: the walk came to its end.
-    IF cardinality(taken) = greatest(coalesce(max_jobs, 1), 1) THEN
+    is_full := cardinality(taken) = greatest(coalesce(max_jobs, 1), 1);
+    -- Fewer than asked for: the walk came to its end, or to a job with a queueing lock.
+    IF is_full OR cardinality(taken) > 0 THEN
         is_more := EXISTS (
             SELECT FROM (
-                SELECT job.lock
+                SELECT job.lock, job.queueing_lock
                 FROM {schema}.procrastinate_jobs AS job
                 WHERE job.status = 'todo'
                   AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
@@ -207,7 +218,8 @@ BEGIN
                 ORDER BY job.priority DESC, job.id
                 LIMIT 50
             ) AS next
-            WHERE next.lock IS NULL OR NOT EXISTS (SELECT FROM unnest(taken) AS mine WHERE mine.lock = next.lock));
+            WHERE (is_full OR next.queueing_lock IS NOT NULL)
+              AND (next.lock IS NULL OR NOT EXISTS (SELECT FROM unnest(taken) AS mine WHERE mine.lock = next.lock)));
     END IF;
     RETURN QUERY
     SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
@@ -217,7 +229,7 @@ END
 $$;
 
 -- The same for a worker that has idle siblings: it takes no more than its share of what waits (sharers: how many
--- would share, itself included), but one job at least.
+-- would share, itself included), but asks for one job at least.
 CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_share(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, sharers integer, passed_over bigint[],
     passed_over_tasks text[])
@@ -232,18 +244,19 @@ DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
     most integer := least(greatest(coalesce(max_jobs, 1), 1), 1000);
     parts integer := least(greatest(coalesce(sharers, 1), 1), 1000);
+    -- It looks only so far: behind many jobs of other queues it may see too few, and the part is one job then.
     waiting integer := (
         SELECT count(*)
-        FROM (SELECT
+        FROM (SELECT job.queue_name, job.scheduled_at
               FROM {schema}.procrastinate_jobs AS job
               WHERE job.status = 'todo'
-                AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
-                AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
               ORDER BY job.priority DESC, job.id
-              LIMIT most * parts) AS waits);
+              LIMIT 4 * most * parts) AS waits
+        WHERE (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
+          AND (waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp()));
 BEGIN
     RETURN QUERY SELECT *
-    FROM {schema}.postpone_fetch_jobs(target_queue_names, p_worker_id, (waiting + parts - 1) / parts,
+    FROM {schema}.postpone_fetch_jobs(target_queue_names, p_worker_id, least(most, greatest(1, (waiting + parts - 1) / parts)),
                                       passed_over, passed_over_tasks);
 END
 $$;

@@ -55,11 +55,13 @@ DECLARE
     -- Most outcomes end their jobs. What there is to be told of those is known here; what becomes of a job that
     -- waits again is the trigger's to tell.
     tells boolean := NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release")';
+    former text;
     freed_lock text;
     freed_locks text[];
 BEGIN
     IF tells THEN
-        PERFORM {schema}.postpone_tell_myself();
+        former := {schema}.postpone_tell_myself();
+        tells := former IS NOT NULL;
     END IF;
     FOR job_id, disposition, by_job_id, status, freed_lock IN
     WITH outcome AS MATERIALIZED (
@@ -154,7 +156,7 @@ BEGIN
         END IF;
     END LOOP;
     IF tells THEN
-        PERFORM {schema}.postpone_tell_myself_no_more();
+        PERFORM {schema}.postpone_tell_myself_no_more(former);
         IF freed_locks IS NOT NULL THEN
             PERFORM {schema}.postpone_announce_successors(freed_locks);
         END IF;

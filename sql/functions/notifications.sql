@@ -85,21 +85,33 @@ BEGIN
 END
 $$;
 
--- A function of ours calls this before a statement that changes jobs, if it writes the events and sends the
+-- A function of ours calls this before a statement that changes jobs, if it can write the events and send the
 -- notifications of that statement itself: as a set, without the joins of the trigger, which returns at once. It
--- holds for the next statement at this level alone. (What a trigger of the application does because of that
--- statement lies deeper, and is told as ever.)
-CREATE OR REPLACE FUNCTION {schema}.postpone_tell_myself() RETURNS void
+-- returns null where a row trigger of the application may change what the statement writes: then the update
+-- trigger tells, as ever. Else it returns what is to be handed to postpone_tell_myself_no_more() after the
+-- statement. It holds for statements at this level alone: what a trigger of the application does meanwhile lies
+-- deeper. Who may change jobs can set this by hand, and so keep a change of its own untold.
+CREATE OR REPLACE FUNCTION {schema}.postpone_tell_myself() RETURNS text
 LANGUAGE plpgsql AS $$
+DECLARE
+    before_row_update constant smallint := 1 | 2 | 16;  -- bits of tgtype
+    former text := coalesce(current_setting('postpone.told_at_depth', true), '');
 BEGIN
+    IF EXISTS (SELECT FROM pg_trigger
+               WHERE tgrelid = '{schema}.procrastinate_jobs'::regclass AND tgenabled <> 'D'
+                 AND tgtype & before_row_update = before_row_update)
+    THEN
+        RETURN NULL;
+    END IF;
     PERFORM set_config('postpone.told_at_depth', (pg_trigger_depth() + 1)::text, true);
+    RETURN former;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.postpone_tell_myself_no_more() RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.postpone_tell_myself_no_more(former text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM set_config('postpone.told_at_depth', '', true);
+    PERFORM set_config('postpone.told_at_depth', former, true);
 END
 $$;
 

@@ -188,10 +188,10 @@ void Rescuer::rescue_silent(sql::JobManager& manager, Clock::time_point now) {
   const auto limit = config_.supervisor.stalled_after;
   const std::vector<sql::WorkerId> workers = manager.stalled_workers(limit, false);
   silent_.keep_only([&](sql::WorkerId id) { return std::ranges::binary_search(workers, id); });
-  if (std::ranges::any_of(workers, [&](auto worker) { return silence_.is_silent(worker, now); }))
-    end_dead_families();
+  const auto is_silent = [&](sql::WorkerId worker) { return silence_.is_silent(worker, now); };
+  if (std::ranges::any_of(workers, is_silent) && !end_dead_families()) return;  // the next watch tries again
   for (const sql::WorkerId silent : workers) {
-    if (!silence_.is_silent(silent, now)) continue;
+    if (!is_silent(silent)) continue;
     sql::RescueRequest rescue;
     rescue.worker_id = silent;
     rescue.action = to_sql(config_.stalled.action);
@@ -207,8 +207,8 @@ void Rescuer::rescue_silent(sql::JobManager& manager, Clock::time_point now) {
 
 // A silent worker may be one of this host whose whole family was killed. Its task processes have died with
 // their sub-workers; what those had forked away has not, and nobody else is left to see to that.
-void Rescuer::end_dead_families() const {
-  if (!families_.empty()) sys::end_unheld_cgroups(families_, board::kFamilyCgroupPrefix);
+bool Rescuer::end_dead_families() const {
+  return families_.empty() || sys::end_unheld_cgroups(families_, board::kFamilyCgroupPrefix);
 }
 
 // Of our own workers' jobs only those that were left to people; the others are rescued with their worker.

@@ -70,7 +70,7 @@ class Rescuer {
   void settle_apart(sql::JobManager& manager, sql::RescueRequest rescue,
                     const std::vector<sql::JobId>& ended);
   void rescue_silent(sql::JobManager& manager, Clock::time_point now);
-  void end_dead_families() const;
+  bool end_dead_families() const;
   void look_at_jobs(sql::JobManager& manager, Clock::time_point now);
   bool is_ripe(const sql::StalledJob& job, const Sighting& sighting, Clock::time_point now) const;
   void decide(sql::JobManager& manager, const sql::StalledJob& job) const;

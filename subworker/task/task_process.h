@@ -85,9 +85,9 @@ class TaskProcess {
   // greeted, alive().
   Execution run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks);
   // For an on_tick that waits for something else: sees to the job that runs, as run() itself does between two
-  // waits, so that its limits are kept and its output is read. Calls on_tick again. Does nothing when no job
-  // runs.
-  void attend();
+  // waits, so that its limits are kept and its output is read. Calls on_tick again. False when the job
+  // has ended meanwhile: run() returns as soon as on_tick does.
+  bool attend();
 
   // Closes the channel, at which it goes, gives it `grace`, then kills its group and what forked away from
   // it.

@@ -49,8 +49,9 @@ class TaskProcess::Run {
     return report();
   }
 
-  void attend() {
+  bool attend() {
     if (!end_) guarded([this] { look(); });
+    return !end_;
   }
 
  private:
@@ -145,11 +146,12 @@ class TaskProcess::Run {
   // Asks the sub-worker whether the run is to be stopped, keeps the time limit, and carries out the stop.
   void watch(std::chrono::nanoseconds elapsed) {
     if (process_ended_) return died();  // it is gone, though something it forked holds the channel open
-    if (const auto stop = hooks_.on_tick(elapsed)) {
+    const auto stop = hooks_.on_tick(elapsed);
+    if (end_) return;  // while on_tick waited: see attend()
+    if (stop) {
       ask_to_stop(stop->reason);
       if (stop->now) kill_at_ = Clock::now();
     }
-    if (end_) return;  // while on_tick waited: see attend()
     look_.tick(elapsed);
     const auto run_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed);
     if (time_limit_.count() > 0 && run_ms > time_limit_) ask_to_stop(StopReason::time_limit);
@@ -260,8 +262,8 @@ Execution TaskProcess::run(const sql::Job& job, std::chrono::milliseconds time_l
   return run.go();
 }
 
-void TaskProcess::attend() {
-  if (running_ != nullptr) running_->attend();
+bool TaskProcess::attend() {
+  return running_ != nullptr && running_->attend();
 }
 
 }  // namespace postpone::subworker

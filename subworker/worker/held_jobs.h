@@ -37,10 +37,7 @@ class HeldJobs {
   // REQUIRES: the slot is ours, and its entries are free, as Board::reset_slot() leaves them.
   explicit HeldJobs(board::Slot& slot) : slot_(slot) {}
 
-  // How many more can be held.
-  int room() const { return static_cast<int>(board::kJobsPerSlot - jobs_.size()); }
-
-  // A fetch was answered with this job. REQUIRES: room() > 0.
+  // A fetch was answered with this job. REQUIRES: fewer than kJobsPerSlot are held.
   HeldJob& hold(sql::Job job);
   // The job that was fetched first of those that have not ended; null when there is none.
   HeldJob* next();

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "board/wake.h"
@@ -72,26 +71,30 @@ std::optional<std::vector<sql::Recorded>> Session::record_beside_run(
     return std::nullopt;
   }
   if (auto recorded = record_aside(outcomes)) return recorded;
-  std::vector<SentOutcome> releases;
-  std::ranges::copy_if(outcomes, std::back_inserter(releases), &SentOutcome::releases);
-  if (releases.empty() || releases.size() == outcomes.size() || !connection_.is_connected())
-    return std::nullopt;
-  return record_aside(releases);
+  if (outcomes.size() == 1 || !connection_.is_connected()) return std::nullopt;
+  // One of them is refused, perhaps. Which one, the next visit finds out; it must not hold up the others.
+  std::vector<sql::Recorded> recorded;
+  for (const SentOutcome& outcome : outcomes) {
+    if (const auto one = record_aside({outcome})) append(recorded, *one);
+    if (!connection_.is_connected()) break;
+  }
+  if (recorded.empty()) return std::nullopt;
+  return recorded;
 }
 
 // A release whose answer is lost may come true late, and would then release the next run of its job under this
 // lease. So no job is fetched under it any more: it is in doubt, and is settled when the present run has
 // ended. Until then the release may be sent again: what it means has not changed.
 std::optional<std::vector<sql::Recorded>> Session::record_aside(const std::vector<SentOutcome>& outcomes) {
-  const bool was_connected = connection_.is_connected();
   try {
     auto recorded = database().finish_and_fetch(lease_.id(), texts(outcomes), {}).recorded;
     sys::crash_point("sub_worker.beside_run_committed");
+    outage_.ended();
     return recorded;
   } catch (const sql::DatabaseError& error) {
     const bool is_lost = error.remedy() == sql::Remedy::reconnect;
     const bool releases = std::ranges::any_of(outcomes, &SentOutcome::releases);
-    if (is_lost && was_connected && releases && error.leaves_doubt()) lease_.doubt();
+    if (is_lost && connection_.is_connected() && releases && error.leaves_doubt()) lease_.doubt();
     if (is_lost || error.remedy() == sql::Remedy::wait) lease_.trouble();
     if (is_lost) connection_.give_up();
     say(error.what(), true);

@@ -14,7 +14,7 @@ SetRun::SetRun(const Parts& parts, Hooks hooks)
     : parts_(parts), hooks_(std::move(hooks)), size_(parts.group.prefetch, parts.group.prefetch_horizon) {}
 
 int SetRun::size() const {
-  return std::min({size_.next(), parts_.held.room(), parts_.tasks.jobs_left()});
+  return std::min(size_.next(), parts_.tasks.jobs_left());
 }
 
 // The first is run in any case: else a set might be fetched and given back for ever.
@@ -40,7 +40,9 @@ void SetRun::run(int jobs) {
 }
 
 void SetRun::attend() {
-  if (records_) parts_.tasks.process().attend();
+  if (!records_) return;
+  // Nothing runs any more, and heartbeats may stay out for as long as the database does.
+  if (!parts_.tasks.process().attend()) parts_.fence.stand_down();
 }
 
 // --- what has not begun ---
@@ -57,19 +59,25 @@ void SetRun::give_back_unbegun() {
   sys::log.debug("{} job(s) go back to the queue before they began", unbegun.size());
 }
 
-// Until the database has answered, it is tried again after waits that grow. What is left to people is settled
-// with the lease, when the run has ended.
-void SetRun::record_beside_run() {
-  give_back_unbegun();
+std::vector<SentOutcome> SetRun::owed() const {
   std::vector<SentOutcome> outcomes = parts_.held.unrecorded();
   std::erase_if(outcomes, [](const SentOutcome& outcome) { return outcome.left_to_people; });
+  return outcomes;
+}
+
+// Until the database has answered, it is tried again after waits that grow. What is left to people is settled
+// with the lease, when the run has ended.
+void SetRun::record_beside_run(std::optional<sql::JobId> but_not) {
+  give_back_unbegun();
+  std::vector<SentOutcome> outcomes = owed();
+  std::erase_if(outcomes, [but_not](const SentOutcome& outcome) { return outcome.job_id == but_not; });
   if (outcomes.empty()) return;
   records_ = true;
   const auto recorded = parts_.session.record_beside_run(outcomes);
   records_ = false;
   if (!recorded) return pause_.failed(Clock::now(), sys::chance());
-  pause_.succeeded();
   hooks_.on_recorded(*recorded);
+  owed().empty() ? pause_.succeeded() : pause_.failed(Clock::now(), sys::chance());
 }
 
 // --- one job ---
@@ -82,7 +90,10 @@ void SetRun::run_job(HeldJob& held) {
     if (!may_start()) return run.ends(given_back(held.job));
     execute(run);
   }
-  if (parts_.tasks.process().survived()) throw LeftBehind(id);  // before the lock of the job can be free
+  if (!parts_.tasks.process().survived()) return;
+  // The lock of this job stays taken; the others of the set are not to wait with it.
+  record_beside_run(id);
+  throw LeftBehind(id);
 }
 
 // The answer to a fetch may have come late, and another host may run the job by now; and the task process may
@@ -120,8 +131,9 @@ std::optional<RunHooks::Stop> SetRun::on_run_tick() {
   hooks_.on_tick();
   parts_.reporter.weigh_task(parts_.tasks.process().jobs_served(), false);
   if (!records_) {
-    if (!may_keep_unbegun() && pause_.over(Clock::now())) record_beside_run();
-    parts_.session.lend_connection();
+    if (!may_keep_unbegun() && pause_.over(Clock::now())) record_beside_run(std::nullopt);
+    // What is owed at the horizon would have no connection then.
+    if (parts_.held.unbegun().empty() && owed().empty()) parts_.session.lend_connection();
   }
   return reason_to_stop();
 }

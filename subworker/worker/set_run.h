@@ -13,6 +13,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "board/board.h"
 #include "config/config.h"
@@ -65,7 +66,9 @@ class SetRun {
 
   bool may_keep_unbegun() const;
   void give_back_unbegun();
-  void record_beside_run();
+  std::vector<SentOutcome> owed() const;
+  // `but_not`: a job whose outcome is not to be recorded.
+  void record_beside_run(std::optional<sql::JobId> but_not);
   void run_job(HeldJob& held);
   bool may_start();
   void execute(JobRun& run);

@@ -23,8 +23,9 @@ TaskCgroups::TaskCgroups(std::uint32_t slots) {
   if (!own) return;
   sys::end_unheld_cgroups(*own, board::kFamilyCgroupPrefix);
   const std::string base = *own + "/" + board::kFamilyCgroupPrefix + std::to_string(::getpid());
-  if (!sys::make_cgroup(base)) return;
-  hold_ = sys::hold_cgroup(base);
+  // Another family may take it for left in between, and remove it.
+  for (int tries = 0; tries < 3 && !hold_; ++tries)
+    if (sys::make_cgroup(base)) hold_ = sys::hold_cgroup(base);
   if (!hold_) return;
   families_ = *own;
   share_memory(*own, base);

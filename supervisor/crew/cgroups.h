@@ -1,7 +1,7 @@
 // A cgroup for the task processes of each sub-worker, where the kernel and our rights allow it. Its processes
 // are killed as one, however fast they fork, and their memory is counted apart from that of all others.
 //
-//   <the supervisor's own>/postpone-<pid>/task-<slot>
+//   <the supervisor's own>/postpone-family-<pid>/task-<slot>
 //
 // Where the service manager has delegated our own cgroup (systemd: Delegate=memory), the family moves into
 // <own>/family, since only a cgroup without processes can share the memory controller with those beneath it.

@@ -111,6 +111,34 @@ TEST_F(Sets, IdleSiblingsGetTheirShare) {
   EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "4"; })) << family.log();
 }
 
+// Nobody rings again, and nobody polls.
+TEST_F(Sets, ABurstOfManySetsIsRunToItsEnd) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  warm_up(family, 1);
+  sql("SELECT count(postpone_defer('test.tick', queue => 'q')) FROM generate_series(1, 200)");
+  EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "200"; })) << family.log();
+}
+
+// It would fail as superseded, if it were given back while another waits under its queueing lock.
+TEST_F(Sets, AJobWithAQueueingLockIsNeverTakenBehindOthers) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1, kPatient));
+  family.wait_until_ready(1);
+  warm_up(family, 1);
+  sql("SELECT count(postpone_defer(CASE n WHEN 2 THEN 'test.until' ELSE 'test.tick' END, CASE n WHEN 2 THEN "
+      "'" +
+      file_argument("go") +
+      "'::jsonb ELSE '{}' END, 'q', queueing_lock => CASE n WHEN 4 THEN 'plate' END)) FROM "
+      "generate_series(1, 5) "
+      "AS n");
+  runner_once_it_runs(family, "test.until");
+  EXPECT_EQ(
+      sql("SELECT string_agg(status::text, ' ' ORDER BY id) FROM procrastinate_jobs WHERE queue_name = 'q'"),
+      "doing doing doing todo todo");
+  touch("go");
+  EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "5"; })) << family.log();
+}
+
 TEST_F(Sets, AnOrderedLeaveGivesBackWhatHasNotBegun) {
   Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1, kPatient));
   family.wait_until_ready(1);

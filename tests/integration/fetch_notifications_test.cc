@@ -181,5 +181,44 @@ TEST_F(Notifications, AJobAtTheEndOfTimeIsNeverDue) {
   EXPECT_THAT(fetch(1, 10), ElementsAre("3"));
 }
 
+// Our own statements tell what they change themselves; the trigger must not tell it again, nor nobody.
+TEST_F(Notifications, WhatATriggerOfTheApplicationMakesOfAFinishIsTold) {
+  app.rows(
+      "CREATE FUNCTION app_rule() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.status = 'failed' THEN "
+      "NEW.status := 'todo'; NEW.worker_id := NULL; END IF; IF NEW.status = 'succeeded' THEN NEW.lock := "
+      "NULL; "
+      "END IF; RETURN NEW; END $$;"
+      "CREATE TRIGGER app_rule BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION app_rule()");
+  defer("lock => 'sink'");
+  defer("lock => 'sink'");
+  fetch();
+  listen();
+  finish(outcome(1, "fail"));
+  EXPECT_THAT(events(1), ElementsAre("deferred", "started", "deferred_for_retry"));
+  EXPECT_THAT(payloads(), Contains(HasSubstr("\"job_id\":1,")));
+  fetch();
+  finish(outcome(1, "succeed", "", 2));
+  EXPECT_THAT(payloads(), Contains(inserted(2, R"(1,"freed_lock":true)")));
+}
+
+TEST_F(Notifications, WhatATriggerOfTheApplicationEndsBesidesIsToldOnce) {
+  defer("lock => 'a'");
+  defer("lock => 'b'");
+  fetch(1, 2);
+  app.rows(
+      "CREATE FUNCTION app_rule() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id = 1 AND NEW.status "
+      "= "
+      "'succeeded' THEN PERFORM postpone_finish_jobs(1, '[{\"job_id\": 2, \"attempt\": 1, \"action\": "
+      "\"succeed\"}]'); UPDATE procrastinate_jobs SET status = 'cancelled' WHERE id = 3; END IF; RETURN "
+      "NULL; "
+      "END $$;"
+      "CREATE TRIGGER app_rule AFTER UPDATE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION app_rule()");
+  defer();
+  finish(outcome(1, "succeed"));
+  EXPECT_THAT(events(1), ElementsAre("deferred", "started", "succeeded"));
+  EXPECT_THAT(events(2), ElementsAre("deferred", "started", "succeeded"));
+  EXPECT_THAT(events(3), ElementsAre("deferred", "cancelled")) << "a statement of the trigger's own";
+}
+
 }  // namespace
 }  // namespace postpone::tests

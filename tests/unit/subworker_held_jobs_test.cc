@@ -73,7 +73,7 @@ TEST_F(TheHeldJobs, HaveAPlaceEach) {
 }
 
 TEST_F(TheHeldJobs, FillTheBoardAndNoMore) {
-  for (sql::JobId id = 1; held_.room() > 0; ++id) held_.hold(job_of(id));
+  for (sql::JobId id = 1; id <= sql::JobId{board::kJobsPerSlot}; ++id) held_.hold(job_of(id));
   EXPECT_THAT(held_.all(), SizeIs(board::kJobsPerSlot));
   EXPECT_THROW(held_.hold(job_of(1000)), std::logic_error);
 }
