@@ -2,29 +2,39 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "sql/error.h"
-#include "sys/backoff.h"
+#include "sys/retry.h"
 
 namespace postpone::sql {
 
 // Calls `transact`, a whole transaction, and returns what it returns; again, after growing waits of a few
 // seconds in all, when it has lost a race (a deadlock, a serialization failure). A lock that was waited for
-// in vain is none. Throws what the last call has thrown.
+// in vain is none. For commands of people: it shows no sign of life meanwhile. Throws what the last call has
+// thrown.
 template <class Transact>
 auto again_after_conflict(Transact transact) -> decltype(transact()) {
   constexpr int kMostRounds = 10;
   sys::Backoff backoff{std::chrono::milliseconds(20), std::chrono::seconds(1)};
-  for (;;) {
+  std::optional<decltype(transact())> result;
+  const auto step = [&] {
     try {
-      return transact();
+      result.emplace(transact());
+      return sys::Tried::done;
     } catch (const DatabaseError& error) {
       const bool lost_a_race = error.remedy() == Remedy::retry && error.sqlstate() != "55P03";
       if (!lost_a_race || backoff.failures() + 1 >= kMostRounds) throw;
+      return sys::Tried::again;
     }
-    std::this_thread::sleep_for(backoff.next(sys::chance()));
-  }
+  };
+  sys::retry(backoff, step, [](std::chrono::milliseconds wait) {
+    std::this_thread::sleep_for(wait);
+    return true;
+  });
+  return std::move(*result);
 }
 
 }  // namespace postpone::sql

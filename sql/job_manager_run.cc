@@ -24,13 +24,12 @@ Statement fetch_statement(const FetchRequest& request) {
   static const std::string kColumns = "select " + job_columns("f") + ", f.more";
   static const std::string kWaited =
       ", " + waited_of("greatest(f.scheduled_at, " + ready_since("f.id") + ")");
-  static const std::string kAll =
-      " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int, $4::bigint[], $5::text[]) f";
-  static const std::string kShare =
-      " from postpone_fetch_share($1::varchar[], $2::bigint, $3::int, $6::int, $4::bigint[], $5::text[]) f";
+  static const std::string kShare = "postpone_share_of($1::varchar[], $3::int, $6::int)";
   const bool shares = request.sharers > 1 && request.max_jobs > 1;
+  const std::string from = " from postpone_fetch_jobs($1::varchar[], $2::bigint, " +
+                           (shares ? kShare : "$3::int") + ", $4::bigint[], $5::text[]) f";
   Statement statement{
-      kColumns + (request.ask_waited ? kWaited : "") + (shares ? kShare : kAll),
+      kColumns + (request.ask_waited ? kWaited : "") + from,
       {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs),
        null_or(request.passed_over), null_or(request.passed_over_tasks)}};
   if (shares) statement.parameters.push_back(to_parameter(request.sharers));

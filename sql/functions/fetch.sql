@@ -204,8 +204,8 @@ BEGIN
         SELECT job
         FROM {schema}.postpone_take_jobs(target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks) AS job);
     is_full := cardinality(taken) = greatest(coalesce(max_jobs, 1), 1);
-    -- Fewer than asked for: the walk came to its end, or to a job with a queueing lock.
-    IF is_full OR cardinality(taken) > 0 THEN
+    -- Where fewer were taken than asked for, the walk came to its end, or to a job with a queueing lock.
+    IF cardinality(taken) > 0 THEN
         is_more := EXISTS (
             SELECT FROM (
                 SELECT job.lock, job.queueing_lock
@@ -228,23 +228,19 @@ BEGIN
 END
 $$;
 
--- The same for a worker that has idle siblings: it takes no more than its share of what waits (sharers: how many
--- would share, itself included), but asks for one job at least.
-CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_share(
-    target_queue_names varchar[], p_worker_id bigint, max_jobs integer, sharers integer, passed_over bigint[],
-    passed_over_tasks text[])
-RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
-               args jsonb, scheduled_at timestamptz, attempts integer, more boolean)
+-- How many jobs a worker asks for that has siblings which run nothing: no more than its share of what waits, but one
+-- at least. sharers: how many would share, itself included. It looks only so far: behind many jobs of other queues it
+-- may see too few.
+CREATE OR REPLACE FUNCTION {schema}.postpone_share_of(target_queue_names varchar[], max_jobs integer, sharers integer)
+RETURNS integer
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
-#variable_conflict use_column
 DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
     most integer := least(greatest(coalesce(max_jobs, 1), 1), 1000);
     parts integer := least(greatest(coalesce(sharers, 1), 1), 1000);
-    -- It looks only so far: behind many jobs of other queues it may see too few, and the part is one job then.
     waiting integer := (
         SELECT count(*)
         FROM (SELECT job.queue_name, job.scheduled_at
@@ -255,9 +251,7 @@ DECLARE
         WHERE (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
           AND (waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp()));
 BEGIN
-    RETURN QUERY SELECT *
-    FROM {schema}.postpone_fetch_jobs(target_queue_names, p_worker_id, least(most, greatest(1, (waiting + parts - 1) / parts)),
-                                      passed_over, passed_over_tasks);
+    RETURN least(most, greatest(1, (waiting + parts - 1) / parts));
 END
 $$;
 

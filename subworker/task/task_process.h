@@ -1,7 +1,8 @@
 // The task process of a sub-worker: started, greeted, given one job after the other, stopped and buried.
 //
-//   (constructor) ──▶ greet() ──▶ run() … run() ──▶ shut_down() │ │ │ └─ crash, garble, flood, stop: all of
-//                       it killed and reaped, alive() is false └─ BadTask: nothing runs
+//   (constructor) ──▶ greet() ──▶ run() … run() ──▶ shut_down()
+//                       │           └─ crash, garble, flood, stop: all of it killed and reaped, alive() is false
+//                       └─ BadTask: nothing runs
 //
 // A run ends in exactly one Execution, whatever the task does. After one that leaves the channel in doubt, or
 // no process at all, alive() is false and the owner starts a fresh TaskProcess.

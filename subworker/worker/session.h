@@ -66,7 +66,8 @@ class Session {
 
   // While a job of this sub-worker runs: records outcomes of others that it holds, in one try. Nothing when
   // that did not go well, and is to be tried again. It waits for the answer, and for a connection where there
-  // is none, but for no permit. An outcome that the database refuses does not hold up the others. REQUIRES: none of the outcomes is left to people.
+  // is none, but for no permit. An outcome that the database refuses does not hold up the others.
+  // REQUIRES: none of the outcomes is left to people.
   std::optional<std::vector<sql::Recorded>> record_beside_run(const std::vector<SentOutcome>& outcomes);
 
   // Gives connection and permit away, to a sub-worker that waits for one; the next visit() takes them again.

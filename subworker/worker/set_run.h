@@ -4,7 +4,7 @@
 //   begun at once     while the horizon is not reached, nobody orders the sub-worker to leave, and the task
 //                     process is fit
 //   given back else   those that have not begun wait again, attempts untouched. When that turns out while a
-//                     job runs, they go back at once, and with them what has ended: beside_run()
+//                     job runs, they go back at once, and with them what has ended
 //
 // The horizon is the group's prefetch_horizon after the fetch. A job whose task is known to outlast it ends it
 // when it begins.

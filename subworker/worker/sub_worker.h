@@ -12,8 +12,8 @@
 //            the lease deleted
 //
 // Who does what: HeldJobs keeps the jobs and what the board says of them, SetRun runs those of a fetch,
-// JobRun announces each of them, Session talks to the database, TaskKeeper sees to the task process, Fence says when nothing may run. This
-// class only says what happens next.
+// JobRun announces each of them, Session talks to the database, TaskKeeper sees to the task process, Fence
+// says when nothing may run. This class only says what happens next.
 //
 // A death at any moment costs no job and no outcome. The head of held_jobs.h says what the board shows at
 // each step, the head of session.h what the database knows.

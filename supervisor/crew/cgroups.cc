@@ -27,14 +27,12 @@ TaskCgroups::TaskCgroups(std::uint32_t slots) {
   for (int tries = 0; tries < 3 && !hold_; ++tries)
     if (sys::make_cgroup(base)) hold_ = sys::hold_cgroup(base);
   if (!hold_) return;
-  families_ = *own;
   share_memory(*own, base);
   base_ = base;
   grow(slots);
   if (slots_ < slots) {
     sys::remove_cgroup(base);
     base_.clear();
-    families_.clear();
     return;
   }
   sys::log.debug("task processes live in cgroups beneath {}", base_);

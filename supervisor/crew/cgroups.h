@@ -31,14 +31,13 @@ class TaskCgroups {
   // The directory for a slot; empty when it has none.
   std::string of(std::uint32_t slot) const;
   // The directory beneath which this family and others keep theirs; empty when there is none.
-  const std::string& families() const { return families_; }
+  std::string families() const { return base_.substr(0, base_.rfind('/')); }
   // SIGKILL for everything that lives in it.
   void kill(std::uint32_t slot) const;
 
  private:
   std::string path(std::uint32_t slot) const;
 
-  std::string families_;
   std::string base_;         // empty = none
   sys::Fd hold_;             // of base_
   std::uint32_t slots_ = 0;  // have one

@@ -14,7 +14,8 @@ namespace postpone::tests {
 // that is whoever started the tests: a lookup that found no process once ended a whole run so. Every test sends
 // its signals through here (tests/documents/signals.py looks after that). Throws std::invalid_argument.
 inline bool send_signal(pid_t pid, int signal_number) {
-  if (pid <= 1) throw std::invalid_argument("a signal to process " + std::to_string(pid) + ": none was found");
+  if (pid <= 1)
+    throw std::invalid_argument("a signal to process " + std::to_string(pid) + ": none was found");
   return ::kill(pid, signal_number) == 0;
 }
 
