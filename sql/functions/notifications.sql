@@ -1,4 +1,5 @@
--- Triggers: every change of a job, by any program or person, writes event rows and sends notifications.
+-- Triggers: every change of a job, by any program or person, writes event rows and sends notifications. (Functions that
+-- start or end jobs do both themselves, as a set: postpone_tell_myself.)
 --
 -- Triggers are at statement level with transition tables: a statement that touches ten thousand jobs writes their
 -- events as one set and sends one notification per queue. A transition table's plan is cached after a statement of
