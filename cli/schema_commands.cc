@@ -85,7 +85,7 @@ ExitCode check(const Invocation& invocation) {
             << "database   " << printable(report.where) << '\n';
   for (const std::string& object : report.missing) std::cout << "missing    " << object << '\n';
   for (const std::string& object : report.differing) std::cout << "differs    " << object << '\n';
-  for (const std::string& object : report.leftover) std::cout << "leftover   " << object << '\n';
+  for (const std::string& object : report.surplus) std::cout << "surplus    " << object << '\n';
   std::cout << "roles      " << roles_of(report) << '\n';
   if (const std::string wrong = sql::explain(report); !wrong.empty()) throw Failure(ExitCode::schema, wrong);
   return ExitCode::done;
@@ -105,7 +105,7 @@ ExitCode make_roles(const Invocation& invocation, bool print_only) {
   return ExitCode::done;
 }
 
-ExitCode show() {
+ExitCode show_schema() {
   std::cout << sql::schema_script();
   return ExitCode::done;
 }
@@ -136,7 +136,7 @@ void add_schema_commands(Command& app, Invocation& invocation) {
     invocation.run = [&invocation, print] { return make_roles(invocation, *print); };
   });
   schema->add_subcommand("show", "Print the schema's SQL, for psql; needs no database")->final_callback([&] {
-    invocation.run = show;
+    invocation.run = show_schema;
   });
 }
 

@@ -8,6 +8,10 @@ function(postpone_target target)
   cmake_parse_arguments(TARGET "OWN_HEADERS" "HEADERS" "" ${ARGN})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_options(${target} PRIVATE -Wall -Wextra $<$<BOOL:${POSTPONE_WERROR}>:-Werror>)
+  if(CMAKE_UNITY_BUILD)
+    # A type of an unnamed namespace may be a member of a class there: the .cc file that is included is not a header.
+    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+  endif()
   target_compile_definitions(${target} PRIVATE POSTPONE_VERSION="${PROJECT_VERSION}")
   if(POSTPONE_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${POSTPONE_SANITIZE} -fno-omit-frame-pointer

@@ -106,8 +106,8 @@ std::string command_case(const Command& command) {
   for (const Command& below : command.commands) commands.push_back(below.name);
   std::vector<std::string> options = names_of(command.options);
   for (const std::string& name : names_of(command.inherited)) options.push_back(name);
-  return "    " + quoted(command.path) + ")\n      commands=" + quoted(joined(commands)) +
-         "\n      options=" + quoted(joined(options)) + " ;;\n";
+  return "    " + shell_quoted(command.path) + ")\n      commands=" + shell_quoted(joined(commands)) +
+         "\n      options=" + shell_quoted(joined(options)) + " ;;\n";
 }
 
 // `pattern` is what the case matches: the command, and the option or the position.
@@ -115,7 +115,7 @@ std::string value_case(const std::string& pattern, const Value& value) {
   if (value.is_file) return "    " + pattern + ") kind=files ;;\n";
   if (value.choices.empty()) return "    " + pattern + ") kind=any ;;\n";
   return "    " + pattern + ") kind=" + (value.is_list ? "list" : "words") +
-         " choices=" + quoted(joined(value.choices)) + " ;;\n";
+         " choices=" + shell_quoted(joined(value.choices)) + " ;;\n";
 }
 
 std::string value_cases(const Command& command) {
@@ -125,12 +125,12 @@ std::string value_cases(const Command& command) {
     // The commands below inherit the option, so the pattern matches their paths, too.
     const std::string star = command.commands.empty() ? "" : "*";
     for (const std::string& name : option.names)
-      cases += value_case(quoted(command.path) + star + quoted(" " + name), *option.value);
+      cases += value_case(shell_quoted(command.path) + star + shell_quoted(" " + name), *option.value);
   }
   for (std::size_t i = 0; i < command.positionals.size(); ++i) {
     const std::string position =
-        command.positionals[i].is_repeated ? quoted(" ") + "[0-9]*" : quoted(" " + std::to_string(i + 1));
-    cases += value_case(quoted(command.path) + position, command.positionals[i].value);
+        command.positionals[i].is_repeated ? shell_quoted(" ") + "[0-9]*" : shell_quoted(" " + std::to_string(i + 1));
+    cases += value_case(shell_quoted(command.path) + position, command.positionals[i].value);
   }
   return cases;
 }

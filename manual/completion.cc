@@ -10,7 +10,7 @@ std::string completion(const Command& program, std::string_view shell) {
                           : fish_completion(program);
 }
 
-std::string quoted(const std::string& text) {
+std::string shell_quoted(const std::string& text) {
   return "'" + replaced(text, "'", R"('\'')") + "'";
 }
 

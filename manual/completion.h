@@ -24,7 +24,7 @@ std::string completion(const Command& program, std::string_view shell);
 
 // The text as one word of a shell, in single quotes. fish obeys a backslash within these, so it is doubled
 // there.
-std::string quoted(const std::string& text);
+std::string shell_quoted(const std::string& text);
 std::string fish_quoted(const std::string& text);
 // The words with a space between each two.
 std::string joined(const std::vector<std::string>& words);

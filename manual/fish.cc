@@ -8,8 +8,8 @@ namespace postpone::manual {
 namespace {
 
 constexpr const char* kCondition = R"(
-# Whether the words before the cursor name the command $argv[1]; with $argv[2], whether that position behind it comes
-# next.
+# Whether the words before the cursor name the command $argv[1]; with $argv[2], whether that position behind
+# it comes next.
 function _@@_at
     set -l path %PROGRAM%
     set -l position 1
@@ -36,7 +36,7 @@ end
 
 // complete -c NAME, for a command, or for one of its positions.
 std::string complete_at(const Command& program, const Command& command, const std::string& position = "") {
-  std::string condition = with_functions("_@@_at ", program) + quoted(command.path);
+  std::string condition = with_functions("_@@_at ", program) + shell_quoted(command.path);
   if (!position.empty()) condition += " " + position;
   return "complete -c " + program.name + " -n " + fish_quoted(condition);
 }

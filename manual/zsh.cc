@@ -39,7 +39,7 @@ std::string option_specs(const Option& option) {
     if (option.value) spec += is_long ? "=" : "+";
     spec += "[" + escaped(option.description, "[]:") + "]";
     if (option.value) spec += (option.value->is_optional ? ":" : "") + message_and_action(*option.value);
-    specs += "    " + quoted(spec) + " \\\n";
+    specs += "    " + shell_quoted(spec) + " \\\n";
   }
   return specs;
 }
@@ -57,7 +57,7 @@ std::string leaf_function(const Command& command) {
     const Positional& positional = command.positionals[i];
     std::string place = positional.is_repeated ? "*" : std::to_string(i + 1);
     if (!positional.is_required && !positional.is_repeated) place += ":";
-    text += "    " + quoted(place + message_and_action(positional.value)) + " \\\n";
+    text += "    " + shell_quoted(place + message_and_action(positional.value)) + " \\\n";
   }
   text.resize(text.size() - 3);  // the last backslash
   return text + "\n}\n";
@@ -67,7 +67,7 @@ std::string branch_function(const Command& command) {
   std::string commands;
   std::string calls;
   for (const Command& below : command.commands) {
-    commands += "    " + quoted(escaped(below.name + ":", "") + escaped(below.description, ":")) + "\n";
+    commands += "    " + shell_quoted(escaped(below.name + ":", "") + escaped(below.description, ":")) + "\n";
     calls += "        " + below.name + ") " + function_of(below) + " && ret=0 ;;\n";
   }
   return function_of(command) + "() {\n  local -a commands=(\n" + commands +
@@ -76,7 +76,7 @@ std::string branch_function(const Command& command) {
          all_option_specs(command) +
          "    '1: :->command' \\\n    '*::: :->rest' && ret=0\n"
          "  case $state in\n    command) _describe -t commands " +
-         quoted(command.path + " command") +
+         shell_quoted(command.path + " command") +
          " commands && ret=0 ;;\n"
          "    rest)\n"
          "      words=(\"$line[1]\" \"${words[@]}\")\n"

@@ -32,7 +32,8 @@ inline constexpr int kJobColumns = 9;
 Job job_of(const Row& row);
 
 [[noreturn]] void throw_unknown_label(std::string_view label);
-// The label in this column as a value of ours. Throws DatabaseError (bug) for one that this program does not know.
+// The label in this column as a value of ours. Throws DatabaseError (bug) for one that this program does not
+// know.
 template <class T>
 T known(std::optional<T> value, std::string_view label) {
   if (!value) throw_unknown_label(label);
@@ -50,14 +51,6 @@ std::string ready_since(const std::string& job_id);
 // The SQL for the number of seconds for which a job could have been run. NULL when it has no such event, or
 // one at `infinity`: a number that is only reported must not keep its job from being fetched.
 std::string waited_of(const std::string& ready_at);
-
-template <class Read>
-auto each(const Result& result, Read read) {
-  std::vector<decltype(read(result.row(0)))> values;
-  values.reserve(static_cast<std::size_t>(result.rows()));
-  for (const Row row : result) values.push_back(read(row));
-  return values;
-}
 
 inline std::vector<std::int64_t> ids_of(const Result& result) {
   return each(result, [](const Row& row) { return row.get<std::int64_t>(0); });

@@ -53,8 +53,8 @@ constexpr const char* kRunTables =
     " left join lateral (select max(e.at) as at from procrastinate_events e"
     "                    where e.job_id = j.id and e.type = 'started') started on true";
 
-Run run_of(const Row& row, int first = 0) {
-  Run run;
+DoingJob run_of(const Row& row, int first = 0) {
+  DoingJob run;
   run.job_id = row.get<JobId>(first);
   run.task = row.get<std::string>(first + 1);
   run.queue = row.get<std::string>(first + 2);
@@ -251,14 +251,6 @@ Standing standing_of(const Row& row) {
   return standing;
 }
 
-template <class Read>
-auto each(const Result& result, Read read) {
-  std::vector<decltype(read(result.row(0)))> values;
-  values.reserve(static_cast<std::size_t>(result.rows()));
-  for (const Row row : result) values.push_back(read(row));
-  return values;
-}
-
 }  // namespace
 
 struct Overview::Impl {
@@ -310,14 +302,14 @@ std::vector<WorkerState> Overview::workers() {
             " order by o.worker_id is null, o.supervisor, w.id",
         {}},
        {runs_where("true"), {}}});
-  std::map<WorkerId, std::vector<Run>> runs;
+  std::map<WorkerId, std::vector<DoingJob>> runs;
   for (const Row row : results[1]) {
-    Run run = run_of(row);
+    DoingJob run = run_of(row);
     if (run.lease) runs[run.lease->id].push_back(std::move(run));
   }
   return each(results[0], [&runs](const Row& row) {
     Lease lease = lease_of(row, 0);
-    std::vector<Run> of_it = std::move(runs[lease.id]);
+    std::vector<DoingJob> of_it = std::move(runs[lease.id]);
     return WorkerState{std::move(lease), std::move(of_it)};
   });
 }
@@ -332,7 +324,7 @@ std::optional<Standing> Overview::standing(JobId id) {
   if (results[0].empty()) return std::nullopt;
   Standing standing = standing_of(results[0].only());
   for (const Row row : results[1]) {
-    Run run = run_of(row);
+    DoingJob run = run_of(row);
     (run.job_id == id ? standing.run : standing.holder) = std::move(run);
   }
   return standing;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "sql/job.h"
 
@@ -97,5 +98,14 @@ class Result {
  private:
   ResultHandle handle_;
 };
+
+// What `read` makes of each row, in their order.
+template <class Read>
+auto each(const Result& result, Read read) {
+  std::vector<decltype(read(result.row(0)))> values;
+  values.reserve(static_cast<std::size_t>(result.rows()));
+  for (const Row row : result) values.push_back(read(row));
+  return values;
+}
 
 }  // namespace postpone::sql

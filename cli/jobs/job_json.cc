@@ -8,11 +8,6 @@
 namespace postpone::cli {
 namespace {
 
-template <typename Value>
-Json or_null(const std::optional<Value>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
 // to_text() prints a string that begins with NUL as it is, as a piece of JSON. No text of the database holds
 // a NUL; and in the dumped text no other string begins like this one, since a quote within a string follows a
 // backslash.
@@ -91,7 +86,7 @@ Json to_json(const sql::Lease& lease) {
           {"silent_s", or_null(std::optional(lease.silent_for))}};
 }
 
-Json to_json(const sql::Run& run) {
+Json to_json(const sql::DoingJob& run) {
   return {{"id", run.job_id},
           {"task", run.task},
           {"queue", run.queue},

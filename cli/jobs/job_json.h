@@ -17,12 +17,16 @@ Json to_json(const sql::Job& job);
 Json to_json(const sql::Event& event);
 Json to_json(const sql::Attempt& attempt);
 Json to_json(const sql::Lease& lease);
-Json to_json(const sql::Run& run);
+Json to_json(const sql::DoingJob& run);
 
 // These are null for a value that is missing: an empty text, and also an infinite duration.
 Json or_null(const std::string& text);
 Json or_null(const std::optional<sql::DatabaseTime>& time);
 Json or_null(const std::optional<sql::Seconds>& duration);
+template <typename Value>
+Json or_null(const std::optional<Value>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
 
 // The JSON as text, with a newline at its end. Bytes that are not valid UTF-8 are replaced; a job's arguments
 // are the text of the database, so that no number changes.

@@ -47,7 +47,7 @@ std::string locks_of(const sql::Job& job) {
   return job.lock.value_or("");
 }
 
-std::string status_of(const sql::Job& job) {
+std::string status_label(const sql::Job& job) {
   const std::string label(sql::to_string(job.status));
   return job.abort_requested ? label + " (abort)" : label;
 }
@@ -66,7 +66,7 @@ Table table_of(const std::vector<sql::Job>& jobs) {
                {"ARGUMENTS", Align::left, nullptr, Fit::first}},
               {}};
   for (const sql::Job& job : jobs) {
-    table.rows.push_back({std::to_string(job.id), status_of(job), printable(job.task), printable(job.queue),
+    table.rows.push_back({std::to_string(job.id), status_label(job), printable(job.task), printable(job.queue),
                           std::to_string(job.priority), std::to_string(job.attempts),
                           printable(locks_of(job)), job.scheduled_at ? to_local(*job.scheduled_at) : "",
                           printable(job.args)});

@@ -37,11 +37,11 @@ struct Story {
   sql::Job job;
   std::vector<sql::Event> events;
   std::vector<sql::Attempt> attempts;
-  std::optional<sql::Run> run;        // while it runs
+  std::optional<sql::DoingJob> run;        // while it runs
   std::vector<WhyWaiting> waits_for;  // while it waits
 };
 
-std::string status_of(const sql::Job& job) {
+std::string styled_status(const sql::Job& job) {
   const std::string status(sql::to_string(job.status));
   return is_coloured(STDOUT_FILENO) ? styled(status, style_of_status(status)) : status;
 }
@@ -53,7 +53,7 @@ std::string queueing_lock_of(const sql::Job& job) {
 }
 
 void print_job(const sql::Job& job) {
-  std::cout << "job " << job.id << ": " << printable(job.task) << ", " << status_of(job) << '\n';
+  std::cout << "job " << job.id << ": " << printable(job.task) << ", " << styled_status(job) << '\n';
   print_field("arguments", job.args);
   print_field("queue", job.queue);
   print_field("priority", std::to_string(job.priority));
@@ -121,14 +121,14 @@ void print_run_or_reasons(const Story& story) {
   }
 }
 
-Json run_json(const std::optional<sql::Run>& run) {
+Json run_json(const std::optional<sql::DoingJob>& run) {
   if (!run) return nullptr;
   return {{"started_at", or_null(run->started_at)},
           {"running_s", or_null(run->running_for)},
           {"worker", run->lease ? to_json(*run->lease) : Json(nullptr)}};
 }
 
-Json to_json(const WhyWaiting& reason) {
+Json reason_json(const WhyWaiting& reason) {
   return {{"reason", to_string(reason.reason)},
           {"text", reason.text},
           {"job_id", reason.job_id ? Json(*reason.job_id) : Json(nullptr)},
@@ -136,14 +136,14 @@ Json to_json(const WhyWaiting& reason) {
 }
 
 Json as_json(const Story& story) {
-  Json json = cli::to_json(story.job);
+  Json json = to_json(story.job);
   json["runs"] = run_json(story.run);
   json["waits_for"] = Json::array();
-  for (const WhyWaiting& reason : story.waits_for) json["waits_for"].push_back(to_json(reason));
+  for (const WhyWaiting& reason : story.waits_for) json["waits_for"].push_back(reason_json(reason));
   json["events"] = Json::array();
-  for (const sql::Event& event : story.events) json["events"].push_back(cli::to_json(event));
+  for (const sql::Event& event : story.events) json["events"].push_back(to_json(event));
   json["history"] = Json::array();
-  for (const sql::Attempt& attempt : story.attempts) json["history"].push_back(cli::to_json(attempt));
+  for (const sql::Attempt& attempt : story.attempts) json["history"].push_back(to_json(attempt));
   return json;
 }
 

@@ -54,7 +54,7 @@ Table table_of(const std::vector<sql::StalledJob>& jobs) {
   return table;
 }
 
-Json to_json(const sql::StalledJob& job) {
+Json stalled_json(const sql::StalledJob& job) {
   return {{"id", job.id},
           {"task", job.task},
           {"queue", job.queue},
@@ -75,7 +75,7 @@ std::string draw(const Invocation& invocation, const ListOptions& options) {
   const std::vector<sql::StalledJob> jobs = connect(invocation).stalled_jobs(options.silent_for);
   if (options.as_json) {
     auto listed = Json::array();
-    for (const sql::StalledJob& job : jobs) listed.push_back(to_json(job));
+    for (const sql::StalledJob& job : jobs) listed.push_back(stalled_json(job));
     return to_text({{"jobs", std::move(listed)}});
   }
   return jobs.empty() ? "no stalled jobs\n" : render_for_output(table_of(jobs));

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 using Milliseconds = std::chrono::milliseconds;
 
-constexpr Milliseconds kShortestWait{50};
+constexpr Milliseconds kShortestBeat{50};
 constexpr auto kSlice = 1s;  // the heartbeat on the board; bounds what a step of the wall clock can cost
 constexpr auto kLeavingSlice = 100ms;
 constexpr auto kLastDuties = 2s;  // ordered to leave: to settle what the last ones left, whatever the grace
@@ -58,8 +58,8 @@ sql::ConnectOptions Housekeeper::connect_options() {
 void Housekeeper::add_duties() {
   using Time = Clock::time_point;
   const sys::Pause soon(
-      {kShortestWait, std::max<Milliseconds>(config_.supervisor.heartbeat_interval / 8, kShortestWait)});
-  const sys::Pause later({kShortestWait, 5s});
+      {kShortestBeat, std::max<Milliseconds>(config_.supervisor.heartbeat_interval / 8, kShortestBeat)});
+  const sys::Pause later({kShortestBeat, 5s});
   const auto beat = [this](Time now) {
     if (!heartbeats_.keep(connection_.database(), now)) return;
     reporter_.heartbeat_committed();

@@ -12,7 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kLookEvery = 5s;
-constexpr int kPatience = 100;  // a look that took long is repeated after so many times as long
+constexpr int kRestPerLook = 100;  // a look that took long is repeated after so many times as long
 constexpr std::chrono::milliseconds kLongestLook = 2s;
 constexpr const char* kQueryCanceled = "57014";
 
@@ -91,7 +91,7 @@ void HousekeeperReporter::heartbeat_committed() {
 
 void HousekeeperReporter::look_at_queues(sql::JobManager& manager, Clock::time_point now) {
   if (now < next_look_) return;
-  next_look_ = now + kPatience * longest_look_;  // unless it takes less time than that
+  next_look_ = now + kRestPerLook * longest_look_;  // unless it takes less time than that
   try {
     auto facts = std::make_unique<board::QueueFacts>(
         to_facts(manager.queue_depths(board::kMaxQueueFacts, longest_look_)));
@@ -99,7 +99,7 @@ void HousekeeperReporter::look_at_queues(sql::JobManager& manager, Clock::time_p
     facts->took_ns = std::chrono::nanoseconds(took).count();
     facts->measured_ns = board::now_ns();
     telemetry_.queues.write(*facts);
-    next_look_ = now + std::max<Clock::duration>(kLookEvery, kPatience * took);
+    next_look_ = now + std::max<Clock::duration>(kLookEvery, kRestPerLook * took);
   } catch (const sql::DatabaseError& error) {
     if (error.sqlstate() == kQueryCanceled) return;  // the last answer grows old, and says how old it is
     next_look_ = {};  // the housekeeper, which has other things to do, tries it again after its own wait
@@ -127,7 +127,8 @@ void HousekeeperReporter::rescued(sql::JobManager& manager, std::optional<sql::W
   for (const auto& [id, ending] : lost) ids.push_back(id);
   try {
     for (const sql::LastAttempt& last : manager.last_attempts(ids))
-      // Else it is an attempt before: the job had not begun here, and waits as it did.
+      // An attempt that this rescue did not write is an earlier one: the job had not begun under this lease,
+      // and nothing is reported.
       if ((!lease || last.worker_id == lease) && is_of_a_rescue(last)) ended(last, lost.at(last.job_id), how);
   } catch (const sql::DatabaseError& error) {
     sys::log.debug("not reported on the status socket, rescued from lease {}: {}", lease.value_or(0),

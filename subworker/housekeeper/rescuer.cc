@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 constexpr Rescuer::Clock::duration kWatchInterval = 2s;
 // How often the database may refuse to settle a lease as it should be, before its jobs are left to people.
-constexpr int kPatience = 6;
+constexpr int kMostRefusals = 6;
 
 sql::StalledAction to_sql(config::StalledAction action) {
   switch (action) {
@@ -116,7 +116,7 @@ void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave) {
   rescue.message =
       fmt::format("its sub-worker (slot {}, lease {}) died", grave.slot.load(), rescue.worker_id);
   rescue.running = remains.running;
-  if (graves_.refusals(rescue.worker_id) >= kPatience) {
+  if (graves_.refusals(rescue.worker_id) >= kMostRefusals) {
     rescue.action = sql::StalledAction::report;
     rescue.running = remains.all();
     rescue.message += ", and the database refuses to decide its jobs: " + graves_.said(rescue.worker_id);
@@ -206,7 +206,7 @@ void Rescuer::rescue_silent(sql::JobManager& manager, Clock::time_point now) {
 }
 
 // A silent worker may be one of this host whose whole family was killed. Its task processes have died with
-// their sub-workers; what those had forked away has not, and nobody else is left to see to that.
+// their sub-workers, but not the processes that they had forked away, and no supervisor is left to end those.
 bool Rescuer::end_dead_families() const {
   return families_.empty() || sys::end_unheld_cgroups(families_, board::kFamilyCgroupPrefix);
 }

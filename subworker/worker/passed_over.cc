@@ -6,14 +6,14 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kFirst = 2s;
-constexpr auto kLongest = 5min;
+constexpr auto kLongestPause = 5min;
 
 sys::Pause new_pause() {
-  return sys::Pause({kFirst, kLongest});
+  return sys::Pause({kFirst, kLongestPause});
 }
 
 bool is_forgotten(const sys::Pause& pause, PassedOver::Clock::time_point now) {
-  return now >= pause.until() + kLongest;
+  return now >= pause.until() + kLongestPause;
 }
 
 }  // namespace

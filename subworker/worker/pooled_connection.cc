@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kWaitSlice = 200ms;
+constexpr auto kPermitSlice = 200ms;
 constexpr auto kFairWait = 100ms;  // a new connection costs some 5 ms
 constexpr auto kHandOver = 20ms;
 
@@ -36,7 +36,7 @@ bool PooledConnection::take_permit(bool pending) {
       slot_.enter(board::SlotState::waiting_for_permit);  // once: how long we have waited counts
     if (try_permit()) break;
     board::ask_idle_holder_for_permit(board_);
-    slot_.doorbell.wait(kWaitSlice);
+    slot_.doorbell.wait(kPermitSlice);
     slot_.doorbell.answer();
     hooks_.on_tick();
     // The permit that we were rung for, perhaps: try before giving up, so that it is not left lying.

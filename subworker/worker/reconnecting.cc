@@ -8,7 +8,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kShortest = 400ms;
-constexpr auto kLongest = 4s;
+constexpr auto kLongestWait = 4s;
 constexpr auto kBetweenKnocks = 10ms;   // of the whole family
 constexpr auto kBetweenConnects = 2ms;  // a new connection costs the server about as much
 constexpr auto kLongestSpread = 400ms;
@@ -16,7 +16,7 @@ constexpr auto kLongestSpread = 400ms;
 }  // namespace
 
 std::chrono::milliseconds longest_reconnect_wait(std::uint32_t sub_workers) {
-  return std::clamp<std::chrono::milliseconds>(sub_workers * kBetweenKnocks, kShortest, kLongest);
+  return std::clamp<std::chrono::milliseconds>(sub_workers * kBetweenKnocks, kShortest, kLongestWait);
 }
 
 std::chrono::milliseconds wait_after_ring(std::uint32_t sub_workers, double chance) {

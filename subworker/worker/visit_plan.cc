@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 // How often an error that does not name the data is met before the row at hand is held to be at fault; and
 // for how long, unless the application has raised it: a schema that is changed, a privilege that is missing
 // for a moment.
-constexpr int kPatience = 6;
+constexpr int kMostRefusals = 6;
 constexpr auto kLongPatience = 30s;
 // How often a conflict with others (a deadlock, a serialization failure) is met before it is taken for
 // another error.
@@ -90,7 +90,7 @@ VisitPlan::Next VisitPlan::outcomes_refused(const sql::DatabaseError& error, con
 
 bool VisitPlan::may_pass(const sql::DatabaseError& error, Clock::time_point now) {
   if (refusals_++ == 0) first_refusal_ = now;
-  return refusals_ < kPatience || (!was_raised(error) && now - first_refusal_ < kLongPatience);
+  return refusals_ < kMostRefusals || (!was_raised(error) && now - first_refusal_ < kLongPatience);
 }
 
 bool VisitPlan::blames_the_outcome(const sql::DatabaseError& error) const {

@@ -39,7 +39,7 @@ std::string label(std::string_view name, std::string_view value) {
 }
 
 // Writes one metric after the other, each with its help and type before its samples.
-class Page {
+class MetricsPage {
  public:
   void metric(std::string_view name, std::string_view type, std::string_view help) {
     name_ = name;
@@ -80,7 +80,7 @@ double unix_time(const Snapshot& s, std::int64_t at_ns) {
   return seconds(s.now_unix_ns - (s.now_ns - at_ns));
 }
 
-void add_supervisor(Page& page, const Snapshot& s, const Judgement& judgement) {
+void add_supervisor(MetricsPage& page, const Snapshot& s, const Judgement& judgement) {
   page.metric("postpone_build_info", "gauge", "Always 1; the label is the version of the supervisor.");
   page.sample(1, label("version", s.supervisor.version));
   page.metric("postpone_state", "gauge", "1 for the state that the supervisor is in, 0 for the others.");
@@ -99,7 +99,7 @@ void add_supervisor(Page& page, const Snapshot& s, const Judgement& judgement) {
               s.supervisor.last_reload->ok ? 1 : 0);
 }
 
-void add_database(Page& page, const Snapshot& s) {
+void add_database(MetricsPage& page, const Snapshot& s) {
   const Database& d = s.database;
   if (d.state != DatabaseState::unknown)
     page.single("postpone_database_up", "gauge",
@@ -145,7 +145,7 @@ std::vector<GroupSum> sum_up(const Snapshot& s) {
   return sums;
 }
 
-void add_groups(Page& page, const Snapshot& s) {
+void add_groups(MetricsPage& page, const Snapshot& s) {
   const auto sums = sum_up(s);
   const auto each = [&](auto write) {
     for (std::size_t i = 0; i < sums.size(); ++i)
@@ -194,7 +194,7 @@ void add_groups(Page& page, const Snapshot& s) {
   });
 }
 
-void add_totals(Page& page, const char* what, const Totals& totals) {
+void add_totals(MetricsPage& page, const char* what, const Totals& totals) {
   page.metric(fmt::format("postpone_{}_jobs_ended_total", what), "counter",
               fmt::format("Attempts that ended, by {}.", what));
   for (const auto& [name, total] : totals)
@@ -205,7 +205,7 @@ void add_totals(Page& page, const char* what, const Totals& totals) {
   for (const auto& [name, total] : totals) page.sample(seconds(total.run_ns), label(what, name));
 }
 
-void add_waiting(Page& page, const Snapshot& s) {
+void add_waiting(MetricsPage& page, const Snapshot& s) {
   if (!s.waiting || s.now_ns - s.waiting->measured_ns > kFreshWaiting) return;
   const board::QueueFacts& facts = *s.waiting;
   // Names that were cut may be the same, and one may be called as the rest is: each label set stands once.
@@ -236,7 +236,7 @@ void add_waiting(Page& page, const Snapshot& s) {
 }  // namespace
 
 std::string to_metrics(const Snapshot& s, const Judgement& judgement) {
-  Page page;
+  MetricsPage page;
   add_supervisor(page, s, judgement);
   add_database(page, s);
   add_groups(page, s);

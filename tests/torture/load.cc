@@ -20,7 +20,7 @@ std::string follower_arguments(Random& random) {
   return "{\"followers\": " + std::to_string(1 + below(random, 3)) + ", \"lock\": \"" + lock + "\"}";
 }
 
-struct Kind {
+struct TaskKind {
   const char* task;
   unsigned weight;
   std::string (*args)(Random& random);
@@ -30,21 +30,21 @@ std::string none(Random&) {
   return "{}";
 }
 
-constexpr std::array kKinds = {
-    Kind{"torture.sleep", 40, [](Random& random) { return number_argument("ms", below(random, 10)); }},
-    Kind{"torture.sleep", 25, [](Random& random) { return number_argument("ms", 5 + below(random, 195)); }},
-    Kind{"torture.busy", 4, [](Random& random) { return number_argument("ms", below(random, 40)); }},
-    Kind{"torture.defers", 6, follower_arguments},
-    Kind{"torture.flaky", 8,
+constexpr std::array kTaskKinds = {
+    TaskKind{"torture.sleep", 40, [](Random& random) { return number_argument("ms", below(random, 10)); }},
+    TaskKind{"torture.sleep", 25, [](Random& random) { return number_argument("ms", 5 + below(random, 195)); }},
+    TaskKind{"torture.busy", 4, [](Random& random) { return number_argument("ms", below(random, 40)); }},
+    TaskKind{"torture.defers", 6, follower_arguments},
+    TaskKind{"torture.flaky", 8,
          [](Random& random) { return number_argument("failures", 1 + below(random, 3)); }},
-    Kind{"torture.hopeless", 3, none},
-    Kind{"torture.segfault", 2, none},
-    Kind{"torture.abort", 2, none},
-    Kind{"torture.exit", 2, none},
-    Kind{"torture.deaf", 1, none},
-    Kind{"torture.hang", 1, none},
-    Kind{"torture.flood", 1, none},
-    Kind{"torture.daemon", 5,
+    TaskKind{"torture.hopeless", 3, none},
+    TaskKind{"torture.segfault", 2, none},
+    TaskKind{"torture.abort", 2, none},
+    TaskKind{"torture.exit", 2, none},
+    TaskKind{"torture.deaf", 1, none},
+    TaskKind{"torture.hang", 1, none},
+    TaskKind{"torture.flood", 1, none},
+    TaskKind{"torture.daemon", 5,
          [](Random& random) {
            return std::string("{\"crashes\": ") + (below(random, 3) == 0 ? "true}" : "false}");
          }},
@@ -53,7 +53,7 @@ constexpr std::array kKinds = {
 }  // namespace
 
 JobPlan next_job(Random& random) {
-  const Kind& kind = weighted(kKinds, random);
+  const TaskKind& kind = weighted(kTaskKinds, random);
   JobPlan plan;
   plan.task = kind.task;
   plan.args = kind.args(random);

@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 // How often in comparison with the others, and how long it lasts. Stops are shorter and longer than all the
 // limits after which somebody loses patience (torture/field.cc): the short ones have to cost nothing, the
 // long ones a life.
-struct Kind {
+struct DeedKind {
   Deed deed;
   const char* name;
   unsigned weight;
@@ -19,7 +19,7 @@ struct Kind {
   Milliseconds longest{0};
 };
 
-constexpr std::array<Kind, kDeeds> kKinds = {{
+constexpr std::array<DeedKind, kDeeds> kDeedKinds = {{
     {Deed::kill_sub_worker, "kill_sub_worker", 30},
     {Deed::kill_task, "kill_task", 20},
     {Deed::kill_housekeeper, "kill_housekeeper", 6},
@@ -52,7 +52,7 @@ std::uint64_t below(Random& random, std::uint64_t limit) {
 }
 
 const char* to_string(Deed deed) {
-  for (const Kind& kind : kKinds)
+  for (const DeedKind& kind : kDeedKinds)
     if (kind.deed == deed) return kind.name;
   return "unknown";
 }
@@ -62,7 +62,7 @@ std::vector<Step> schedule(std::uint64_t seed, Milliseconds length, int families
   std::vector<Step> steps;
   for (auto at = between(random, 1ms, kLongestPause); at < length;
        at += between(random, 1ms, kLongestPause)) {
-    const Kind& kind = weighted(kKinds, random);
+    const DeedKind& kind = weighted(kDeedKinds, random);
     const auto family = static_cast<int>(below(random, static_cast<std::uint64_t>(families)));
     const auto lasts = between(random, kind.shortest, kind.longest);
     steps.push_back({at, kind.deed, family, lasts, random()});

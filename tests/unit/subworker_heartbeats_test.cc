@@ -1,4 +1,5 @@
 #include "subworker/housekeeper/heartbeats.h"
+#include "tests/unit/start_time.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,8 +9,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
-
-constexpr Heartbeats::Clock::time_point kStart{1h};
 
 // Three slots with the leases 1, 2 and 3; a heartbeat every ten seconds.
 class TheHeartbeats : public testing::Test {

@@ -1,4 +1,5 @@
 #include "subworker/family/leaving.h"
+#include "tests/unit/start_time.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +8,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using board::Command;
-
-constexpr Leaving::Clock::time_point kStart{1h};
 
 Leaving after(const LeaveSigns& signs) {
   Leaving leaving;

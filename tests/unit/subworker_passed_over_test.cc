@@ -1,4 +1,5 @@
 #include "subworker/worker/passed_over.h"
+#include "tests/unit/start_time.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,8 +10,6 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-constexpr PassedOver::Clock::time_point kStart{1h};
 
 sql::Job job(sql::JobId id, const std::string& task = "wash") {
   sql::Job job;

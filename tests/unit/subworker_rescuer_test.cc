@@ -9,6 +9,7 @@
 #include "subworker/housekeeper/cares.h"
 #include "subworker/housekeeper/remains.h"
 #include "subworker/housekeeper/silence.h"
+#include "tests/unit/start_time.h"
 
 namespace postpone::subworker {
 namespace {
@@ -35,7 +36,7 @@ class AGrave : public testing::Test {
 
 TEST_F(AGrave, SaysWhatHasEndedAndWhatWasRunning) {
   put(0, board::JobPhase::ended, 1, "{one}");
-  put(1, board::JobPhase::held, 2);
+  put(1, board::JobPhase::fetched, 2);
   put(2, board::JobPhase::running, 3);
   put(4, board::JobPhase::ended, 5, "{five}");
   const Remains remains = remains_in(grave_);
@@ -129,8 +130,6 @@ TEST_F(TheSilence, OfAWorkerThatWasNeverHeardOfProvesNothing) {
 
 const sql::DatabaseError kRefused(sql::Remedy::bug, "a trigger says no", "P0001");
 const sql::DatabaseError kTooLate(sql::Remedy::wait, "canceling statement due to statement timeout", "57014");
-constexpr Cares::Clock::time_point kStart{1h};
-
 TEST(TheCares, TryAtOnceWhatHasNotFailed) {
   const Cares cares;
   EXPECT_TRUE(cares.may_try(7, kStart));

@@ -5,6 +5,7 @@
 
 #include "subworker/worker/lease.h"
 #include "subworker/worker/visit_plan.h"
+#include "tests/unit/start_time.h"
 
 namespace postpone::subworker {
 namespace {
@@ -15,8 +16,6 @@ using testing::IsEmpty;
 using testing::SizeIs;
 using Next = VisitPlan::Next;
 using Way = VisitPlan::Way;
-
-constexpr VisitPlan::Clock::time_point kStart{1h};
 
 SentOutcome outcome_of(sql::JobId id) {
   return {.job_id = id, .text = "{\"job\":" + std::to_string(id) + "}", .why = {}};
