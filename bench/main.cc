@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
       {"rest", [] { rest(std::chrono::seconds(30)); }},
       {"throughput", [] { throughput(20'000, 3); }},
       {"soak", [] { throughput(20'000, 20); }},
-      {"sets", [] { sets(10'000); }},
+      {"bulk", [] { bulk(10'000); }},
       {"hostile", [] { hostile(10'000, 100, 3); }},
       {"status", [] { status(300); }},
       {"rescue", [] { rescue(500); }},
@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
       if (benchmark == benchmarks.end()) {
         std::fprintf(stderr,
                      "postpone_bench: no benchmark \"%s\"; there are latency, locks, letters, rest, "
-                     "throughput, soak, sets, hostile, status, rescue, takeover, kills, return, flood\n",
+                     "throughput, soak, bulk, hostile, status, rescue, takeover, kills, return, flood\n",
                      name.c_str());
         return 2;
       }

@@ -142,7 +142,7 @@ inline constexpr GroupId kNoGroup = ~GroupId{0};
 // Where a job stands that a sub-worker holds.
 enum class JobPhase : std::uint32_t {
   none,     // this entry is free
-  held,     // fetched, not started
+  fetched,  // not begun
   running,  // given to the task process
   ended,    // outcome decided, not yet known to be recorded in the database
 };

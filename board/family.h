@@ -42,13 +42,14 @@ inline constexpr std::size_t kMostReasonBytes = 1024;
 // family's part.
 inline constexpr const char* kFamilyCgroupPrefix = "postpone-family-";
 
-// How a sub-worker ends when it is not killed.
+// How a sub-worker, a housekeeper or a preflight ends when it is not killed. These are not the supervisor's
+// codes, which Supervisor::on_preflight_end() chooses by them.
 enum class SubWorkerExit : int {
   done = 0,            // did what it was commanded to, and has nothing left
-  internal_error = 1,  // an error that the program does not expect; stands in the log
+  internal_error = 1,  // an unexpected error, which stands in the log; or an outcome is not recorded
   usage = 2,           // cannot make sense of its arguments or the configuration
   bad_task = 3,        // the task executable cannot be started or fails the handshake
-  bad_schema = 4,      // the database's schema is missing, or of another version
+  bad_schema = 4,      // the schema is missing or of another version, or the database refuses us for good
 };
 
 }  // namespace postpone::board

@@ -27,9 +27,9 @@ std::vector<SlotView> view(const Board& board);
 
 // Which slots of these groups to ring for `count` new jobs: the idle ones that are not rung yet, most
 // recently idle first (its caches are warm), never more than there are jobs. When there are fewer than
-// `count` of them, also every one that is looking: its look may have begun before the jobs were there, and it
-// would turn idle without having seen them. One that runs a job looks when the job has ended, and needs no
-// bell.
+// `count` of them, also every one that is starting or looking: its look may have begun before the jobs were
+// there, and it would turn idle without having seen them. One that runs a job looks when the job has ended,
+// and needs no bell.
 std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<const GroupId> groups,
                                   int count);
 

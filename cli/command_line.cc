@@ -8,8 +8,8 @@ namespace postpone::cli {
 namespace {
 
 constexpr const char* kFooter =
-    R"(The database is that of --database-url, else of --config, else of POSTPONE_DATABASE_URL,
-else what libpq finds in PG* variables, a service file and .pgpass.
+    R"(The database is the first that one of these names: --database-url, the [database] url of
+--config, POSTPONE_DATABASE_URL, what libpq reads (PG* variables, a service file, .pgpass).
 
 Exit codes: 0 done, 1 not done (no such job, already enqueued, refused), 2 wrong usage,
 3 wrong configuration, 4 database not reachable, 5 schema missing or of another version.)";

@@ -55,8 +55,8 @@ sql::Overview connect_overview(const Invocation& invocation) {
   return connect_to<sql::Overview>(invocation);
 }
 
-sql::JobSet connect_job_set(const Invocation& invocation) {
-  auto jobs = connect_to<sql::JobSet>(invocation);
+sql::BulkChanges connect_job_set(const Invocation& invocation) {
+  auto jobs = connect_to<sql::BulkChanges>(invocation);
   print_database(jobs.database());
   return jobs;
 }

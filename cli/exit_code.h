@@ -12,7 +12,7 @@ enum class ExitCode {
   usage = 2,          // the command line makes no sense
   configuration = 3,  // the configuration file or the database url is wrong
   unreachable = 4,    // the database does not answer, or does not let us in
-  schema = 5,         // the database lacks Postpone's schema or privileges, or has another version of it
+  schema = 5,         // the database lacks Postpone's schema or privileges, or the schema is not open to us
 };
 
 // Ends the command. what() is one line for the person who typed it: what is wrong, where, what to do.

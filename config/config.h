@@ -19,7 +19,8 @@ namespace postpone::config {
 
 using Milliseconds = std::chrono::milliseconds;
 
-// The most jobs that one sub-worker takes at once: the board has as many places for each.
+// The most jobs that one sub-worker takes at once: the board has as many places for each. To raise it:
+// kJobsPerSlot and kLayoutVersion in board/board.h, and the range in docs/configuration.md.
 inline constexpr int kMaxPrefetch = 32;
 
 // Of all groups together. Where sub-workers live, on the board, there are as many slots.
@@ -197,8 +198,8 @@ enum class Files { check, trust };
 ParseResult parse(std::string_view text, const std::string& directory, Files files = Files::check,
                   const std::string& path = {});
 
-// The text of a configuration file, or of a pipe. Throws std::system_error when it cannot be read, or is larger
-// than any configuration is (EFBIG).
+// The text of a configuration file, or of a pipe. Throws std::system_error when it cannot be read, or is
+// larger than any configuration is (EFBIG).
 std::string read_text(const std::string& path);
 
 // Reads the file and parses it; an unreadable file is a Problem too.

@@ -62,7 +62,8 @@ std::string why_not_executable(const std::string& path) {
   return {};
 }
 
-// Where a service cannot be asked for want of a descriptor (nsswitch.conf), the next one is, and its "no" counts.
+// Where a service cannot be asked for want of a descriptor (nsswitch.conf), the next one is, and its "no"
+// counts.
 bool a_descriptor_is_left() {
   const int fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (fd >= 0) ::close(fd);

@@ -44,8 +44,8 @@ std::optional<int> file_mode(const Value& value);
 std::optional<std::string> system_group(const Value& value);
 std::optional<std::string> system_user(const Value& value);
 
-// What the log's lines would be written into, besides the log: "the task executable of group kitchen"; empty =
-// nothing else. `path` is the configuration's own file, or empty.
+// What the log file also is, such as "the task executable of group kitchen": log lines would be written into
+// that. Empty if it is nothing else. `path` is the configuration's own file, or empty.
 std::string other_use_of_log_file(const Config& config, const std::string& path);
 
 }  // namespace postpone::config

@@ -1,4 +1,4 @@
-// What is done again because the server has preferred another transaction. Internal to sql/.
+// Does a transaction again that the server has ended in favour of another one. Internal to sql/.
 #pragma once
 
 #include <chrono>
@@ -11,10 +11,10 @@
 
 namespace postpone::sql {
 
-// Calls `transact`, a whole transaction, and returns what it returns; again, after growing waits of a few
-// seconds in all, when it has lost a race (a deadlock, a serialization failure). A lock that was waited for
-// in vain is none. For commands of people: it shows no sign of life meanwhile. Throws what the last call has
-// thrown.
+// Calls `transact`, a whole transaction, and returns what it returns. When the transaction has lost a race (a
+// deadlock, a serialization failure), calls it again, after growing waits of a few seconds in all; then
+// throws what the last call has thrown. Any other error, also that of a lock timeout, is thrown at once. Only
+// for commands of people: no heartbeat is sent during the waits.
 template <class Transact>
 auto again_after_conflict(Transact transact) -> decltype(transact()) {
   constexpr int kMostRounds = 10;

@@ -23,12 +23,12 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kTickInterval{50};
 
-// A connection that is kept for the next job idles on purpose, whatever the role or the database has as a
-// limit. It travels with the first work. Behind a pooler the session may be another's the next time: it is
-// left as it is where there is no limit.
-constexpr std::string_view kMayIdle =
-    "select set_config('idle_session_timeout', '0', false)"
-    " where current_setting('idle_session_timeout') <> '0'";
+// The first work of a connection says this too. A connection that is kept for the next job idles on purpose,
+// whatever the role or the database has as a limit; behind a pooler the session may be another's the next
+// time: it is left as it is where there is no limit. The answer tells whether there is a pooler.
+constexpr std::string_view kGreeting =
+    "select pg_backend_pid(), case when current_setting('idle_session_timeout') <> '0'"
+    " then set_config('idle_session_timeout', '0', false) end";
 
 std::string field_of(const PGresult* result, int field) {
   const char* text = PQresultErrorField(result, field);
@@ -152,16 +152,29 @@ pg_conn* Connection::begin_work() {
   return handle_.get();
 }
 
-void Connection::send(const Statement& statement) {
+void Connection::send(const Statement& statement, bool is_asked) {
   std::vector<const char*> values;
   values.reserve(statement.parameters.size());
   for (const Parameter& parameter : statement.parameters) {
     values.push_back(parameter ? parameter->c_str() : nullptr);
   }
   constexpr int kText = 0;
-  const int sent = PQsendQueryParams(handle_.get(), statement.sql.c_str(), static_cast<int>(values.size()),
-                                     nullptr, values.data(), nullptr, nullptr, kText);
-  if (sent == 0) throw_lost(handle_.get());
+  pg_conn* connection = handle_.get();
+  const char* sql = statement.sql.c_str();
+  const int count = static_cast<int>(values.size());
+  int sent = 0;
+  if (statement.is_frequent && prepared_.are_allowed()) {
+    const PreparedStatements::Name name = prepared_.name_of(statement.sql);
+    if (name.is_new) {
+      if (PQsendPrepare(connection, name.text.c_str(), sql, 0, nullptr) == 0) throw_lost(connection);
+      sent_.push_back({.is_asked = false, .prepares = name});
+    }
+    sent = PQsendQueryPrepared(connection, name.text.c_str(), count, values.data(), nullptr, nullptr, kText);
+  } else {
+    sent = PQsendQueryParams(connection, sql, count, nullptr, values.data(), nullptr, nullptr, kText);
+  }
+  if (sent == 0) throw_lost(connection);
+  sent_.push_back({.is_asked = is_asked, .prepares = {}});
 }
 
 // Nothing at the end of a statement's results. A lost connection throws, with the server's last words if
@@ -188,9 +201,9 @@ std::optional<Statement> Connection::limit_of_the_server() const {
   return Statement{"select set_config('statement_timeout', $1::text, true)", {std::to_string(limit.count())}};
 }
 
-// Reads to the end of the pipeline even after an error, so that the connection can go on.
-std::vector<Result> Connection::results_until_sync() {
-  std::vector<Result> results;
+// Reads to the end of the pipeline even after an error, so that the connection can go on. The results are
+// those up to the error.
+std::optional<ServerError> Connection::read_until_sync(std::vector<Result>& results) {
   std::optional<ServerError> error;
   for (;;) {
     ResultHandle result = next_result(error);
@@ -209,8 +222,7 @@ std::vector<Result> Connection::results_until_sync() {
       case PGRES_PIPELINE_SYNC:
         PQexitPipelineMode(handle_.get());
         working_ = false;
-        if (error) throw_server_error(*error);
-        return results;
+        return error;
       default:
         throw_unexpected_answer(result.get());
     }
@@ -223,23 +235,52 @@ Result Connection::query(std::string sql, std::vector<Parameter> parameters) {
   return std::move(pipeline(statements).at(0));
 }
 
+void Connection::send_all(const std::vector<Statement>& statements) {
+  pg_conn* connection = begin_work();
+  sent_.clear();
+  std::optional<Statement> limit = limit_of_the_server();
+  if (limit) limit->is_frequent = std::ranges::any_of(statements, &Statement::is_frequent);
+  if (PQenterPipelineMode(connection) == 0) throw_lost(connection);
+  if (limit) send(*limit, false);
+  for (const Statement& statement : statements) send(statement, true);
+  // Last, since a transaction that begins here may want to be the first.
+  if (!has_greeted_) send(Statement{std::string(kGreeting), {}}, false);
+  if (PQpipelineSync(connection) == 0) throw_lost(connection);
+  sys::crash_point("database.statements_sent");
+}
+
+void Connection::hear_greeting(const Result& answer) {
+  has_greeted_ = true;
+  if (answer.only().get<int>(0) == PQbackendPID(handle_.get())) prepared_.allow();
+}
+
+std::vector<Result> Connection::exchange(const std::vector<Statement>& statements) {
+  send_all(statements);
+  std::vector<Result> results;
+  const std::optional<ServerError> error = read_until_sync(results);
+  for (std::size_t i = results.size(); i < sent_.size(); ++i) {
+    if (sent_[i].prepares) prepared_.left_out(*sent_[i].prepares);
+  }
+  if (error) throw_server_error(*error);
+  if (!has_greeted_) hear_greeting(results.back());
+  std::vector<Result> asked;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (sent_[i].is_asked) asked.push_back(std::move(results[i]));
+  }
+  return asked;
+}
+
 std::vector<Result> Connection::pipeline(const std::vector<Statement>& statements) {
   refuse_nul(statements);
-  pg_conn* connection = begin_work();
-  const std::optional<Statement> limit = limit_of_the_server();
-  if (PQenterPipelineMode(connection) == 0) throw_lost(handle_.get());
-  if (limit) send(*limit);
-  for (const Statement& statement : statements) send(statement);
-  // Last, since a transaction that begins here may want to be the first.
-  const bool says_so = !may_idle_;
-  if (says_so) send(Statement{std::string(kMayIdle), {}});
-  if (PQpipelineSync(connection) == 0) throw_lost(handle_.get());
-  sys::crash_point("database.statements_sent");
-  std::vector<Result> results = results_until_sync();
-  if (says_so) results.pop_back();
-  may_idle_ = true;
-  if (limit) results.erase(results.begin());
-  return results;
+  const auto is_idle = [this] { return PQtransactionStatus(handle_.get()) == PQTRANS_IDLE; };
+  const bool was_idle = is_idle();
+  try {
+    return exchange(statements);
+  } catch (const DatabaseError& error) {
+    // Where a transaction began and ended here, nothing of it was done.
+    if (!was_idle || !is_idle() || !prepared_.gives_up_after(error.sqlstate())) throw;
+  }
+  return exchange(statements);
 }
 
 void Connection::script(const std::string& sql) {

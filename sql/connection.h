@@ -1,10 +1,10 @@
 // One connection to PostgreSQL: statements in, rows out. Internal to sql/; libpq stays in the .cc file.
 //
 // Nothing here blocks for longer than ConnectOptions say, and on_tick is called meanwhile. Nothing is left in
-// the session (no SET but for one transaction, no named statement), so that every statement, or every
-// pipeline, may go to another server session of a pooler in transaction mode. A caller that wants several
-// statements in one transaction, with results in between, sends BEGIN and COMMIT (without an isolation level:
-// the transaction's first statement is ours).
+// the session (no SET but for one transaction; a named statement only where no pooler is between us), so that
+// every statement, or every pipeline, may go to another server session of a pooler in transaction mode. A
+// caller that wants several statements in one transaction, with results in between, sends BEGIN and COMMIT
+// (without an isolation level: the transaction's first statement is ours).
 //
 // Errors are DatabaseErrors. After remedy `reconnect`, and after on_tick threw, the connection is of no more
 // use; after any other error it is ready for the next statement (though BEGIN still wants its ROLLBACK).
@@ -19,6 +19,7 @@
 #include "sql/connecting.h"
 #include "sql/error.h"
 #include "sql/parameter.h"
+#include "sql/prepared_statements.h"
 #include "sql/result.h"
 
 namespace postpone::sql {
@@ -32,6 +33,7 @@ ServerError error_of(const pg_result* result);
 struct Statement {
   std::string sql;
   std::vector<Parameter> parameters;
+  bool is_frequent = false;  // there are few texts like this one: the server may keep it prepared
 };
 
 class Connection {
@@ -66,16 +68,26 @@ class Connection {
   short wait_for(int socket, short events, Clock::time_point until);
   bool wait_for_result();
   ResultHandle next_result(const std::optional<ServerError>& last_words);
-  void send(const Statement& statement);
+  void send(const Statement& statement, bool is_asked);
+  void send_all(const std::vector<Statement>& statements);
   std::optional<Statement> limit_of_the_server() const;
-  std::vector<Result> results_until_sync();
+  std::optional<ServerError> read_until_sync(std::vector<Result>& results);
+  void hear_greeting(const Result& answer);
+  std::vector<Result> exchange(const std::vector<Statement>& statements);
 
   ConnectOptions options_;
   ConnectionHandle handle_;
   Clock::time_point next_tick_;
   Clock::time_point heard_at_;  // when the last byte came, or the work began
-  bool may_idle_ = false;       // said so to the server
-  bool working_ = false;        // still set when work begins: the work before it was broken off half-way
+  PreparedStatements prepared_;
+  // What was sent in the present pipeline, one for each result that will come.
+  struct Sent {
+    bool is_asked = false;                             // its result is the caller's
+    std::optional<PreparedStatements::Name> prepares;  // no statement: the server is to prepare one
+  };
+  std::vector<Sent> sent_;
+  bool has_greeted_ = false;  // see kGreeting
+  bool working_ = false;      // still set when work begins: the work before it was broken off half-way
 };
 
 }  // namespace postpone::sql

@@ -51,10 +51,12 @@ std::string facts_of(const std::string& clauses) {
                                                            : " immutable";
   for (std::sregex_iterator setting(clauses.begin(), clauses.end(), kSetting), end; setting != end; ++setting)
     facts += ' ' + setting->str(1) + '=' + setting->str(2);
+  if (clauses.find("SECURITY DEFINER") != std::string::npos) facts += " security definer";
   return facts;
 }
 
-// The files of sql/functions/ keep to one form: CREATE OR REPLACE FUNCTION {schema}.NAME( … LANGUAGE … AS $$ … $$.
+// The files of sql/functions/ keep to one form: CREATE OR REPLACE FUNCTION {schema}.NAME( … LANGUAGE … AS $$
+// … $$.
 Functions functions_of_program(const std::string& schema) {
   constexpr std::string_view kBegin = "\nCREATE OR REPLACE FUNCTION {schema}.";
   constexpr std::string_view kQuote = "$$";
@@ -134,7 +136,7 @@ FunctionFaults faults_of_functions(Connection& connection, const std::string& sc
       faults.differing.push_back("function " + name);
   }
   for (const std::string& name : recorded_functions(connection)) {
-    if (installed.contains(name) && !expected.contains(name)) faults.leftover.push_back("function " + name);
+    if (installed.contains(name) && !expected.contains(name)) faults.surplus.push_back("function " + name);
   }
   if (const std::string named = schema_named_in(installed); named != schema) faults.moved_from = named;
   return faults;
@@ -146,24 +148,24 @@ std::string put_functions() {
 DECLARE
     here text := '"' || replace(current_schema(), '"', '""') || '"';
     -- What an apply of another program has put here, and this one does not have.
-    leftovers text[] := ARRAY(
+    surplus text[] := ARRAY(
         SELECT name
         FROM unnest(string_to_array(split_part(
             obj_description('postpone_migrations'::regclass, 'pg_class'), ': ', 2), ' ')) AS name
         WHERE name <> ALL (string_to_array(')sql" +
          names + R"sql(', ' ')));
-    leftover text;
+    surplus_object text;
 BEGIN
-    FOR leftover IN
+    FOR surplus_object IN
         SELECT format('TRIGGER %I ON %s', tgname, tgrelid::regclass)
         FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-        WHERE NOT tgisinternal AND pronamespace = quote_ident(current_schema())::regnamespace AND proname = ANY (leftovers)
+        WHERE NOT tgisinternal AND pronamespace = quote_ident(current_schema())::regnamespace AND proname = ANY (surplus)
         UNION ALL
         SELECT 'FUNCTION ' || oid::regprocedure
         FROM pg_proc
-        WHERE pronamespace = quote_ident(current_schema())::regnamespace AND proname = ANY (leftovers)
+        WHERE pronamespace = quote_ident(current_schema())::regnamespace AND proname = ANY (surplus)
     LOOP
-        EXECUTE 'DROP ' || leftover;
+        EXECUTE 'DROP ' || surplus_object;
     END LOOP;
 
     -- {schema} becomes the quoted name of the schema, also where it stands in a literal.

@@ -12,7 +12,7 @@ namespace postpone::sql {
 
 struct FunctionFaults {
   std::vector<std::string> differing;  // "function postpone_heartbeat"
-  std::vector<std::string> leftover;   // what an apply once put there, and this program does not have
+  std::vector<std::string> surplus;    // what an apply once put there, and this program does not have
   // The schema that the installed functions name, when it is another one: theirs was renamed.
   std::string moved_from;
 };
@@ -22,8 +22,8 @@ struct FunctionFaults {
 // migrations in this schema.
 FunctionFaults faults_of_functions(Connection& connection, const std::string& schema);
 
-// The SQL that drops leftovers, puts all functions and triggers in place and keeps a record of their names. They
-// get the name of the schema that current_schema() gives when it runs.
+// The SQL that drops surplus objects, puts all functions and triggers in place and keeps a record of their
+// names. They get the name of the schema that current_schema() gives when it runs.
 std::string put_functions();
 
 }  // namespace postpone::sql

@@ -1,4 +1,5 @@
-// Work on many rows of which the database may refuse some: the others are done all the same. Internal to sql/.
+// Work on many rows of which the database may refuse some: the others are done all the same. Internal to
+// sql/.
 #pragma once
 
 #include <cstddef>
@@ -10,15 +11,15 @@
 
 namespace postpone::sql {
 
-// Whether what the server says may be about one row only (a foreign key or a trigger of the application, a lock that
-// another session holds), and not about the statement or the connection.
+// Whether what the server says may be about one row only (a foreign key or a trigger of the application, a
+// lock that another session holds), and not about the statement or the connection.
 inline bool is_of_a_row(const DatabaseError& error) {
   if (error.sqlstate() == "55P03" || error.sqlstate() == "57014") return true;
   return error.remedy() == Remedy::bug && !error.sqlstate().empty() && !error.sqlstate().starts_with("42");
 }
 
-// Calls work(ids), which gives a vector; where that fails for a row, with each half of the ids, and so on; for a
-// single id that fails refused(id, error) stands in its place.
+// Calls work(ids), which gives a vector; where that fails for a row, with each half of the ids, and so on;
+// for a single id that fails refused(id, error) stands in its place.
 template <class Work, class Refused>
 auto in_halves(const std::vector<JobId>& ids, const Work& work, const Refused& refused)
     -> decltype(work(ids)) {

@@ -77,8 +77,8 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-// JSON text without the magnitude of its numbers, of which those beyond a double are correct JSON, and PostgreSQL
-// stores them: exponents become zeros, and digits behind the 200th of a row are left out.
+// JSON text without the magnitude of its numbers, of which those beyond a double are correct JSON, and
+// PostgreSQL stores them: exponents become zeros, and digits behind the 200th of a row are left out.
 std::string without_magnitudes(std::string text) {
   constexpr std::size_t kMostDigits = 200;
   bool in_string = false;

@@ -138,9 +138,9 @@ struct QueueDepth {
   std::string queue;
   std::int64_t ready = 0;      // could be run now
   std::int64_t scheduled = 0;  // wait for their time
-  // How long the job has waited that has been ready longest; nothing when none is ready. A good guess: of each
-  // queue only three jobs are looked at, the first by id of those never tried, the first by id of those tried
-  // before, and the first by schedule.
+  // How long the job has waited that has been ready longest; nothing when none is ready. A good guess: of
+  // each queue only three jobs are looked at, the first by id of those never tried, the first by id of those
+  // tried before, and the first by schedule.
   std::optional<Seconds> oldest;
 };
 struct QueueDepths {

@@ -10,7 +10,8 @@ namespace {
 
 Statement finish_statement(WorkerId worker_id, const OutcomeTexts& outcomes) {
   return {"select " + std::string(kRecordedColumns) + " from postpone_finish_jobs($1::bigint, $2::jsonb)",
-          {to_parameter(worker_id), json_array(outcomes)}};
+          {to_parameter(worker_id), json_array(outcomes)},
+          true};
 }
 
 // No list at all is quicker to compare with than an empty one.
@@ -31,7 +32,8 @@ Statement fetch_statement(const FetchRequest& request) {
   Statement statement{
       kColumns + (request.ask_waited ? kWaited : "") + from,
       {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs),
-       null_or(request.passed_over), null_or(request.passed_over_tasks)}};
+       null_or(request.passed_over), null_or(request.passed_over_tasks)},
+      true};
   if (shares) statement.parameters.push_back(to_parameter(request.sharers));
   return statement;
 }

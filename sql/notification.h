@@ -28,8 +28,8 @@ std::optional<Notification> parse_notification(std::string_view channel, std::st
 // the jobs are added up; that some job has to stop is said once, with the number of the first.
 void fold(Notification notification, std::vector<Notification>& others);
 
-// Whether this payload only says that some job has to stop, which these say already: a hundred thousand of them
-// are not worth being parsed.
+// Whether this payload only says that some job has to stop, which these say already: a hundred thousand of
+// them are not worth being parsed.
 bool says_nothing_new(const std::string& payload, const std::vector<Notification>& notifications);
 
 // The channels to listen on for these queues (empty = all): one for each queue, or the any-queue channel when

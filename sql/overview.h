@@ -33,7 +33,7 @@ struct Lease {
 };
 
 // A job in `doing`.
-struct Run {
+struct DoingJob {
   JobId job_id = 0;
   std::string task;
   std::string queue;
@@ -74,7 +74,7 @@ struct Tally {
 // A lock that is held, or for which jobs wait.
 struct LockState {
   std::string lock;
-  std::optional<Run> holder;
+  std::optional<DoingJob> holder;
   std::int64_t waiting = 0;
   // The one that comes next.
   std::optional<JobId> next;
@@ -92,7 +92,7 @@ struct LockFilter {
 
 struct WorkerState {
   Lease lease;
-  std::vector<Run> runs;  // by id
+  std::vector<DoingJob> runs;  // by id
 };
 
 // Another job of the same lock, which comes first and waits itself.
@@ -105,9 +105,9 @@ struct Ahead {
 // Where a job stands: who runs it, or what comes before it.
 struct Standing {
   JobStatus status = JobStatus::todo;
-  std::optional<Run> run;         // of a job in doing
+  std::optional<DoingJob> run;         // of a job in doing
   std::optional<Seconds> due_in;  // of a waiting job that is scheduled for later; may be infinite
-  std::optional<Run> holder;      // who holds the lock of a waiting job
+  std::optional<DoingJob> holder;      // who holds the lock of a waiting job
   std::optional<Ahead> ahead;     // the first that waits for the same lock before it
   // How many jobs of the lock, or due ones of the queue, come before a waiting job, counted up to kMany.
   std::int64_t ahead_in_lock = 0;

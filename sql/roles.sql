@@ -63,8 +63,9 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- No function runs with its owner's rights, so EXECUTE gives a role no more than what stands here. Where
-    -- PUBLIC has it anyway, which is PostgreSQL's default, nothing changes.
+    -- No function runs with its owner's rights but two triggers (sql/functions/references.sql), which no statement
+    -- can call. So EXECUTE gives a role no more than what stands here. Where PUBLIC has it anyway, which is
+    -- PostgreSQL's default, nothing changes.
     FOR object IN
         SELECT 'FUNCTION ' || oid::regprocedure AS name, 'EXECUTE' AS privilege
         FROM pg_proc
@@ -81,8 +82,8 @@ BEGIN
     FOR allowed IN
         SELECT *
         FROM (VALUES
-            -- The worker. Rows that go with a job or a lease are deleted by foreign key, which takes no
-            -- privilege. (Locking a lease takes UPDATE.) It writes over an attempt that is decided a second
+            -- The worker. Rows that go with a job or a lease are deleted by a trigger or a foreign key, which
+            -- takes no privilege. (Locking a lease takes UPDATE.) It writes over an attempt that is decided a second
             -- time, because a person has set the job's attempts back or a rescue had reported it; the
             -- attempt's job and number stay.
             ('postpone_worker', 'INSERT, UPDATE, DELETE', 'procrastinate_jobs'),
@@ -99,7 +100,7 @@ BEGIN
             ('postpone_operator', 'INSERT', 'procrastinate_events'),
             ('postpone_operator', 'UPDATE (last_heartbeat), DELETE', 'procrastinate_workers'),
             ('postpone_operator', attempts, 'postpone_attempts'),
-            -- The client. It writes what a new job may bring along and, since no function runs with its owner's rights,
+            -- The client. It writes what a new job may bring along and, since the trigger that writes it runs with the client's rights,
             -- the event that belongs to it. Of all jobs it sees the ids and, as ON CONFLICT has to be able to look, their
             -- queueing locks and statuses.
             ('postpone_client', 'SELECT (id, queueing_lock, status), '

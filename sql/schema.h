@@ -48,7 +48,7 @@ struct SchemaReport {
   int oldest_program = 0;              // that may run on a newer schema
   std::vector<std::string> missing;    // migrations or objects, for people
   std::vector<std::string> differing;  // functions and triggers whose contents are not this program's
-  std::vector<std::string> leftover;   // functions of another program's apply, which this one does not have
+  std::vector<std::string> surplus;    // functions of another program's apply, which this one does not have
   std::string moved_from;          // the schema that the functions name, when it is not the one they stand in
   std::vector<std::string> roles;  // those of sql/roles.sql that may do something here
 };
@@ -75,7 +75,8 @@ SchemaReport apply_roles(const ConnectOptions& options);
 // The SQL of that, for psql.
 std::string roles_script();
 
-// One clear line for an operator: what is wrong, and the command to run; empty when this program may run on it.
+// One clear line for an operator: what is wrong, and the command to run; empty when this program may run on
+// it.
 std::string explain(const SchemaReport& report);
 
 // What apply_schema() does to an absent, outdated or damaged schema, as one script that psql can run.

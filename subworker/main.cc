@@ -107,7 +107,7 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
   identity.cgroup = arguments.cgroup;
   sys::Fd hold;
   if (!identity.cgroup.empty() && !(hold = sys::hold_cgroup(identity.cgroup))) {
-    sys::log.warn("cannot hold the cgroup {}: its task processes do without", identity.cgroup);
+    sys::log.warn("cannot hold the cgroup {}: task processes are started outside of it", identity.cgroup);
     identity.cgroup.clear();
   }
   return SubWorker(config, group, board, identity, std::move(leash)).run();

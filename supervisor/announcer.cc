@@ -40,9 +40,8 @@ void Announcer::show(const Picture& picture) {
   if (endpoint_) endpoint_->tend(picture.slots);
   const std::string line = words(picture);
   sys::set_process_title("supervisor: " + line);
-  // The first heartbeats and rescues are as much part of it as the first sub-workers.
-  was_ready_ = was_ready_ || (picture.phase == Phase::working && picture.standing.housekeeper_serves &&
-                              picture.standing.unserved.empty());
+  // Ready needs the housekeeper too, since it sends the heartbeats and rescues jobs.
+  was_ready_ = was_ready_ || (picture.phase == Phase::working && picture.standing.is_complete());
   service_.tell({.ready = was_ready_,
                  .stopping = picture.phase == Phase::draining,
                  .stopped_by = picture.stop_by,
@@ -54,7 +53,7 @@ void Announcer::log_degraded(const Picture& picture) {
   const bool working = picture.phase == Phase::working;
   const bool degraded = working && picture.standing.failing > 0;
   if (degraded && !degraded_) sys::log.error("degraded: {}", failing_words(picture.standing));
-  if (!degraded && degraded_ && working) sys::log.info("no longer degraded");
+  if (!degraded && degraded_ && working) sys::log.info("all processes get ready again");
   degraded_ = degraded;
 }
 

@@ -44,7 +44,7 @@ class Announcer {
   // When show() is to be called at the latest; nothing when that does not matter.
   std::optional<Clock::time_point> next() const { return service_.next(); }
 
-  // The loop is about to be kept for a while, by a step that is not stuck.
+  // Call this before a step that blocks the loop for long without hanging: the watchdog's time starts again.
   void feed_watchdog() { service_.feed_watchdog(Clock::now()); }
   // Why the first preflight cannot answer yet; and that it has ended.
   void on_preflight_trouble(std::string reason);

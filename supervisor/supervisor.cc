@@ -198,8 +198,8 @@ bool Supervisor::board_is_sound() {
   return false;
 }
 
-// All is worked off when all are idle, and are still idle, without a fetched job in between, after each was
-// rung once more. A new configuration may be one that has more to do.
+// --one-shot ends when the crew was at rest, the supervisor then rang every sub-worker, and the crew is at
+// rest again without having fetched a job. A reload begins this anew: its queues may hold more.
 void Supervisor::check_one_shot() {
   if (!options_.one_shot || phase_ != Phase::working || crew_.is_paused() || reload_.is_checking()) return;
   const auto idleness = crew_.idleness();
@@ -208,9 +208,9 @@ void Supervisor::check_one_shot() {
   for (std::uint32_t slot = 0; slot < crew_.slots().size(); ++slot)
     fetched += board_.slot(slot).counters.fetched.load();
   if (fetched_when_idle_ == fetched) {
-    if (idleness->failing > 0) {
+    if (idleness->given_up > 0) {
       sys::log.error("{} sub-workers do not get ready: the jobs of their groups are not worked off",
-                     idleness->failing);
+                     idleness->given_up);
       exit_ = Exit::failure;
     }
     return drain(board::Command::drain);

@@ -43,7 +43,7 @@ std::vector<std::string> beneath(const std::string& directory) {
   return directories;
 }
 
-// The right to end a cgroup, which nobody holds then; none when it is held or gone.
+// Locks a cgroup that no process holds, so that it may be ended. None if it is held or gone.
 Fd claim_unheld(const std::string& directory) {
   Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) fd.reset();
@@ -140,7 +140,7 @@ Fd hold_cgroup(const std::string& directory) {
     if (Clock::now() >= until) fd.reset();
     std::this_thread::sleep_for(kStep);
   }
-  // Whoever has ended it meanwhile held it then.
+  // A process that was ending the cgroup held the lock meanwhile, and may have removed the directory.
   struct stat now {};
   if (fd && ::stat(directory.c_str(), &now) != 0) fd.reset();
   return fd;
@@ -157,7 +157,7 @@ bool end_unheld_cgroups(const std::string& directory, const std::string& prefix)
       const Fd of_child = claim_unheld(child);
       if (!of_child) continue;
       if (is_populated(child)) {
-        log.warn("killing what a family that has died had left in {}", child);
+        log.warn("killing processes in {} that a dead family has left", child);
         kill_cgroup(child);
       }
       while (is_populated(child) && Clock::now() < until) std::this_thread::sleep_for(kStep);

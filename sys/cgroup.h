@@ -52,14 +52,13 @@ bool kill_cgroup(const std::string& directory);
 // Removes it and the cgroups right beneath it, as far as they are empty.
 void remove_cgroup(const std::string& directory);
 
-// Says that somebody looks after this cgroup: it is held until every copy of the descriptor is closed, so the
-// death of the last holder ends that too. No descriptor when the cgroup is gone, or cannot be held: somebody
-// ends it at this moment, or keeps it from us for a second.
+// Marks a cgroup as in use, until every copy of the descriptor is closed (so also when the last holder dies).
+// None if the cgroup is gone, or another process is ending it or keeps it locked for a second.
 Fd hold_cgroup(const std::string& directory);
 
 // Ends what holders have left when they died. It looks at each cgroup right beneath `directory` whose name
-// begins so and that nobody holds, and kills what lives in those of its children that nobody holds; whatever
-// is empty then is removed. Logs where something was killed, and waits for its end, a second at most. False
+// begins so and that no process holds, kills what lives in those of its children that no process holds, and
+// removes what is empty then. Logs where something was killed, and waits for its end, a second at most. False
 // when something lives all the same. Safe to be called by many processes at once.
 bool end_unheld_cgroups(const std::string& directory, const std::string& prefix);
 

@@ -63,8 +63,8 @@ Fd make_sealed_memfd(const char* name, std::string_view text);
 // std::system_error.
 std::string read_whole(int fd);
 std::string read_whole_file(const std::string& path);
-// Never blocks: anything but a regular file (a FIFO without a writer, say) is an error, and so is a file of more
-// than `most` bytes (EFBIG).
+// Never blocks: anything but a regular file (a FIFO without a writer, say) is an error, and so is a file of
+// more than `most` bytes (EFBIG).
 std::string read_regular_file(const std::string& path,
                               std::size_t most = std::numeric_limits<std::size_t>::max());
 

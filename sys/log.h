@@ -5,8 +5,8 @@
 // runs (LogContext). docs/logs.md describes the three forms: text for people, JSON for machines, and text
 // without the time but with a priority when standard error is the journal.
 //
-// sys/logger.h has what writes lines. Like the processes that use it this is for one thread. A process that has
-// not called init_log() logs as spdlog does by itself.
+// sys/logger.h has what writes lines. Like the processes that use it this is for one thread. A process that
+// has not called init_log() logs as spdlog does by itself.
 #pragma once
 
 #include <chrono>
@@ -45,7 +45,8 @@ struct LogIdentity {
   Component component = Component::supervisor;  // of its sys::log
   std::string group = {};                       // of a sub-worker
   std::optional<std::uint32_t> slot = {};
-  // For a second, once, when standard error is full and its reader does not read. Else lines are lost at once.
+  // For a second, once, when standard error is full and its reader does not read. Else lines are lost at
+  // once.
   bool may_wait = true;
 };
 

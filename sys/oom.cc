@@ -59,6 +59,11 @@ OomWitness::Counters OomWitness::read() const {
 
 void OomWitness::look() {
   seen_ = read();
+  seen_at_ = std::chrono::steady_clock::now();
+}
+
+std::chrono::nanoseconds OomWitness::age() const {
+  return std::chrono::steady_clock::now() - seen_at_;
 }
 
 OomWitness::Verdict OomWitness::verdict() const {

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,6 +31,8 @@ class OomWitness {
 
   // Remembers the present counters: what came before does not count. Reads two or three files, some 50 us.
   void look();
+  // How long ago the last look() was.
+  std::chrono::nanoseconds age() const;
   Verdict verdict() const;
 
  private:
@@ -43,6 +46,7 @@ class OomWitness {
   std::string cgroup_;
   std::string own_cgroup_;
   Counters seen_;
+  std::chrono::steady_clock::time_point seen_at_;
 };
 
 // The score of this process, -1000 to 1000: when memory runs out, the kernel kills processes with a high

@@ -1,7 +1,7 @@
 // postpone jobs cancel
 #include <memory>
 
-#include "cli/jobs/change_set.h"
+#include "cli/jobs/bulk_change.h"
 #include "cli/jobs/commands.h"
 #include "cli/options/parser.h"
 
@@ -44,7 +44,7 @@ ExitCode cancel(const Invocation& invocation, const CancelOptions& options) {
                {sql::JobStatus::todo},
                {}};
   if (options.abort) work.statuses.push_back(sql::JobStatus::doing);
-  work.batch = [&options](sql::JobSet& jobs, const std::vector<sql::JobId>& ids) {
+  work.batch = [&options](sql::BulkChanges& jobs, const std::vector<sql::JobId>& ids) {
     std::vector<Change> changes;
     for (const auto& change : jobs.cancel(ids, options.abort, options.delete_jobs, options.set.dry_run))
       changes.push_back(change_of(change));

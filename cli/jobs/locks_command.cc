@@ -31,7 +31,7 @@ std::string next_of(const sql::LockState& state) {
 }
 
 std::vector<std::string> row_of(const sql::LockState& state) {
-  const std::optional<sql::Run>& holder = state.holder;
+  const std::optional<sql::DoingJob>& holder = state.holder;
   return {printable(state.lock),
           std::to_string(state.waiting),
           holder ? std::to_string(holder->job_id) : "",
@@ -57,7 +57,7 @@ Table table_of(const std::vector<sql::LockState>& locks) {
   return table;
 }
 
-Json holder_json(const sql::Run& run) {
+Json holder_json(const sql::DoingJob& run) {
   Json json = to_json(run);
   json.erase("lock");
   json["worker"] = run.lease ? to_json(*run.lease) : Json(nullptr);

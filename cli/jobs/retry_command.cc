@@ -1,7 +1,7 @@
 // postpone jobs retry
 #include <memory>
 
-#include "cli/jobs/change_set.h"
+#include "cli/jobs/bulk_change.h"
 #include "cli/jobs/commands.h"
 #include "cli/options/due_time.h"
 #include "cli/options/parser.h"
@@ -55,7 +55,7 @@ ExitCode retry(const Invocation& invocation, RetryCommandOptions& options) {
   options.changes.at = options.due.at;
   options.changes.in = options.due.in;
   SetWork work{"retry", "retried", {sql::JobStatus::failed}, {}};
-  work.batch = [&options](sql::JobSet& jobs, const std::vector<sql::JobId>& ids) {
+  work.batch = [&options](sql::BulkChanges& jobs, const std::vector<sql::JobId>& ids) {
     std::vector<Change> changes;
     for (const auto& change : jobs.retry(ids, options.changes, options.even_running, options.set.dry_run))
       changes.push_back(change_of(change, options.even_running));

@@ -31,7 +31,7 @@ std::string and_more(std::int64_t others) {
 std::optional<WhyWaiting> lock_ahead(const sql::Job& job, const sql::Standing& standing) {
   const std::string lock = job.lock.value_or("");
   if (standing.holder) {
-    const sql::Run& holder = *standing.holder;
+    const sql::DoingJob& holder = *standing.holder;
     return WhyWaiting{Reason::lock,
                       "behind job " + std::to_string(holder.job_id) + " of lock " + printable(lock) +
                           ", which runs under " + describe(holder.lease) + " for " + running_for(holder) +
@@ -148,7 +148,7 @@ std::vector<WhyWaiting> why_waiting(const sql::Job& job, const sql::Standing& st
   return reasons;
 }
 
-std::string who_runs_it(const sql::Run& run, sql::Seconds silent_for) {
+std::string who_runs_it(const sql::DoingJob& run, sql::Seconds silent_for) {
   const std::string rescue =
       "`postpone stalled rescue " + std::to_string(run.job_id) + "` lets it wait again";
   if (!run.lease) return "no worker: the one that ran it is gone; " + rescue;

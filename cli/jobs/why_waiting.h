@@ -44,6 +44,6 @@ std::vector<WhyWaiting> why_waiting(const sql::Job& job, const sql::Standing& st
 
 // "kitchen/1 on host web1 (pid 4711), for 3.2 s"; when that worker is gone or silent, also what a person can
 // do. Pure.
-std::string who_runs_it(const sql::Run& run, sql::Seconds silent_for);
+std::string who_runs_it(const sql::DoingJob& run, sql::Seconds silent_for);
 
 }  // namespace postpone::cli

@@ -19,7 +19,7 @@ std::string group_of(const sql::Lease& lease) {
   return lease.foreign ? "" : lease.name.substr(0, lease.name.rfind('/'));
 }
 
-std::string running_for(const sql::Run& run) {
+std::string running_for(const sql::DoingJob& run) {
   return run.running_for ? human_duration(*run.running_for) : "?";
 }
 

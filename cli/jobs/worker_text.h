@@ -16,6 +16,6 @@ std::string describe(const std::optional<sql::Lease>& lease);
 // worker.
 std::string group_of(const sql::Lease& lease);
 // "3.4 s"; "?" when the job has no event that says when it started.
-std::string running_for(const sql::Run& run);
+std::string running_for(const sql::DoingJob& run);
 
 }  // namespace postpone::cli

@@ -62,7 +62,7 @@ std::vector<std::string> row_of(const sql::WorkerState& worker, const WorkersOpt
                                   "",
                                   ""};
   if (worker.runs.empty()) return row;
-  const sql::Run& run = worker.runs.front();
+  const sql::DoingJob& run = worker.runs.front();
   row[6] = std::to_string(run.job_id);
   row[7] = running_for(run);
   row[8] = printable(run.task);
@@ -90,7 +90,7 @@ Json worker_json(const sql::WorkerState& worker, const WorkersOptions& options) 
   Json json = to_json(worker.lease);
   json["state"] = state_of(worker, options);
   json["jobs"] = Json::array();
-  for (const sql::Run& run : worker.runs) json["jobs"].push_back(to_json(run));
+  for (const sql::DoingJob& run : worker.runs) json["jobs"].push_back(to_json(run));
   return json;
 }
 

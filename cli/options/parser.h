@@ -1,8 +1,8 @@
-// The parser of the command line, as the commands use it. CLI11 does the work and stays in parser.cc and main.cc:
-// a file that includes its header takes ten seconds longer to compile.
+// The parser of the command line, as the commands use it. CLI11 does the work and stays in parser.cc and
+// main.cc: a file that includes its header takes ten seconds longer to compile.
 //
-// A Command and its Options live as long as the Command that Command() made. The functions do what CLI11's of the
-// same names do.
+// A Command and its Options live as long as the Command that Command() made. The functions do what CLI11's of
+// the same names do.
 #pragma once
 
 #include <deque>

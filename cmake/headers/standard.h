@@ -1,5 +1,5 @@
-// What nearly every file of the tree includes, compiled once: cmake/PostponeTargets.cmake. A file still includes all
-// that it uses; `cmake -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON` shows whether it does.
+// What nearly every file of the tree includes, compiled once: cmake/PostponeTargets.cmake. A file still
+// includes all that it uses; `cmake -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON` shows whether it does.
 #pragma once
 
 #include <algorithm>

@@ -96,7 +96,8 @@ void fork_away(const std::optional<std::string>& pid_file) {
   waitpid(child, nullptr, 0);
 }
 
-// Never the same process for longer than a fork takes, so that a kill by a number that was read comes too late.
+// Never the same process for longer than a fork takes, so that a kill by a number that was read comes too
+// late.
 [[noreturn]] void run_away() {
   setsid();
   while (true)

@@ -23,20 +23,20 @@ BEGIN
         RAISE EXCEPTION 'permission denied to run jobs: that takes INSERT on procrastinate_workers'
             USING ERRCODE = 'insufficient_privilege';
     END IF;
-    former := {schema}.postpone_tell_myself();
+    former := {schema}.postpone_skip_update_trigger();
     RETURN QUERY
     WITH started AS (
         UPDATE {schema}.procrastinate_jobs AS job SET status = 'doing', worker_id = p_worker_id
         WHERE job.id = ANY (job_ids)
         RETURNING job.*
-    ), told AS (
+    ), events AS (
         INSERT INTO {schema}.procrastinate_events (job_id, type)
         SELECT id, {schema}.postpone_status_event('todo', status) FROM started
         WHERE former IS NOT NULL AND status <> 'todo'
     )
     SELECT * FROM started ORDER BY priority DESC, id;
     IF former IS NOT NULL THEN
-        PERFORM {schema}.postpone_tell_myself_no_more(former);
+        PERFORM {schema}.postpone_restore_update_trigger(former);
     END IF;
 END
 $$;

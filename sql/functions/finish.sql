@@ -1,5 +1,5 @@
--- Finish: what becomes of a job that was run. For Python's workers (procrastinate_*) and for ours (postpone_*). Plans are
--- pinned as in fetch.sql.
+-- Finish: what becomes of a job that was run. For Python's workers (procrastinate_*) and for ours (postpone_*). Plans
+-- are pinned as in fetch.sql.
 
 -- The number of the attempt that comes after so many; it stays at the greatest that the column holds.
 CREATE OR REPLACE FUNCTION {schema}.postpone_next_attempt(attempts integer) RETURNS integer
@@ -52,16 +52,16 @@ SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    -- Most outcomes end their jobs. What there is to be told of those is known here; what becomes of a job that
-    -- waits again is the trigger's to tell.
-    tells boolean := NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release")';
+    -- Most outcomes end their jobs. The events and notifications of those are known here; what becomes of a job that
+    -- waits again, only the update trigger knows.
+    writes_events boolean := NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release")';
     former text;
     freed_lock text;
     freed_locks text[];
 BEGIN
-    IF tells THEN
-        former := {schema}.postpone_tell_myself();
-        tells := former IS NOT NULL;
+    IF writes_events THEN
+        former := {schema}.postpone_skip_update_trigger();
+        writes_events := former IS NOT NULL;
     END IF;
     FOR job_id, disposition, by_job_id, status, freed_lock IN
     WITH outcome AS MATERIALIZED (
@@ -103,10 +103,10 @@ BEGIN
           -- the table was vacuumed, has left an entry.
           AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
         RETURNING outcome.ordinality, job.id, job.status, job.lock
-    ), told AS (
+    ), events AS (
         INSERT INTO {schema}.procrastinate_events (job_id, type)
         SELECT id, {schema}.postpone_status_event('doing', status) FROM decided
-        WHERE tells AND status <> 'doing'
+        WHERE writes_events AND status <> 'doing'
     ), kept AS (
         INSERT INTO {schema}.postpone_attempts (
             job_id, attempt, cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time,
@@ -155,8 +155,8 @@ BEGIN
             freed_locks := freed_locks || freed_lock;
         END IF;
     END LOOP;
-    IF tells THEN
-        PERFORM {schema}.postpone_tell_myself_no_more(former);
+    IF writes_events THEN
+        PERFORM {schema}.postpone_restore_update_trigger(former);
         IF freed_locks IS NOT NULL THEN
             PERFORM {schema}.postpone_announce_successors(freed_locks);
         END IF;

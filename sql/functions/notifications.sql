@@ -1,5 +1,5 @@
 -- Triggers: every change of a job, by any program or person, writes event rows and sends notifications. (Functions that
--- start or end jobs do both themselves, as a set: postpone_tell_myself.)
+-- start or end jobs do both themselves, as a set: postpone_skip_update_trigger.)
 --
 -- Triggers are at statement level with transition tables: a statement that touches ten thousand jobs writes their
 -- events as one set and sends one notification per queue. A transition table's plan is cached after a statement of
@@ -86,17 +86,18 @@ BEGIN
 END
 $$;
 
--- A function of ours calls this before a statement that changes jobs, if it can write the events and send the
--- notifications of that statement itself: as a set, without the joins of the trigger, which returns at once. It
--- returns null where a row trigger of the application may change what the statement writes: then the update
--- trigger tells, as ever. Else it returns what is to be handed to postpone_tell_myself_no_more() after the
--- statement. It holds for statements at this level alone: what a trigger of the application does meanwhile lies
--- deeper. Who may change jobs can set this by hand, and so keep a change of its own untold.
-CREATE OR REPLACE FUNCTION {schema}.postpone_tell_myself() RETURNS text
+-- Fetch and finish write the events and send the notifications of their own statement as a set, and switch the update
+-- trigger off for it: the trigger would have to join two transition tables. They call this before that statement, and
+-- postpone_restore_update_trigger() after it, with what this returned. Null: the application has a BEFORE UPDATE row
+-- trigger. Only the update trigger sees the rows that such a one has changed, so it stays on.
+--
+-- The switch holds for statements at this depth of triggers alone: what a trigger of the application changes meanwhile
+-- lies deeper. A role that may change jobs can set it by hand; then no event records its change.
+CREATE OR REPLACE FUNCTION {schema}.postpone_skip_update_trigger() RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     before_row_update constant smallint := 1 | 2 | 16;  -- bits of tgtype
-    former text := coalesce(current_setting('postpone.told_at_depth', true), '');
+    former text := coalesce(current_setting('postpone.update_trigger_off_at_depth', true), '');
 BEGIN
     IF EXISTS (SELECT FROM pg_trigger
                WHERE tgrelid = '{schema}.procrastinate_jobs'::regclass AND tgenabled <> 'D'
@@ -104,15 +105,15 @@ BEGIN
     THEN
         RETURN NULL;
     END IF;
-    PERFORM set_config('postpone.told_at_depth', (pg_trigger_depth() + 1)::text, true);
+    PERFORM set_config('postpone.update_trigger_off_at_depth', (pg_trigger_depth() + 1)::text, true);
     RETURN former;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.postpone_tell_myself_no_more(former text) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.postpone_restore_update_trigger(former text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM set_config('postpone.told_at_depth', former, true);
+    PERFORM set_config('postpone.update_trigger_off_at_depth', former, true);
 END
 $$;
 
@@ -172,7 +173,7 @@ DECLARE
     aborts boolean;
     taken_ids bigint[];
 BEGIN
-    IF pg_catalog.current_setting('postpone.told_at_depth', true)
+    IF pg_catalog.current_setting('postpone.update_trigger_off_at_depth', true)
         OPERATOR(pg_catalog.=) pg_catalog.pg_trigger_depth()::pg_catalog.text
     THEN
         RETURN NULL;

@@ -187,8 +187,8 @@ BEGIN
 END
 $$;
 
--- The answer about a job that is locked as above and left as it is: `gone` when it does not run, `still_running` when its
--- worker counts as alive. No row for a job that may be decided.
+-- The answer about a job that is locked as above and left as it is: `gone` when it does not run, `still_running` when
+-- its worker counts as alive. No row for a job that may be decided.
 CREATE OR REPLACE FUNCTION {schema}.postpone_reason_to_leave(job {schema}.procrastinate_jobs, is_alive boolean)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql AS $$
@@ -223,8 +223,8 @@ END
 $$;
 
 -- Rescues one job whose worker is gone or has been silent for so many seconds. One of our workers loses its lease
--- then, and all its jobs are decided with this one, as by postpone_rescue_worker: should it wake up, it must not run on.
--- A foreign worker keeps its row, which Python prunes: every job that it has ever finished points there.
+-- then, and all its jobs are decided with this one, as by postpone_rescue_worker: should it wake up, it must not run
+-- on. A foreign worker keeps its row, which Python prunes: every job that it has ever finished points there.
 -- still_running: the worker is alive; gone: the job does not run. No rows when there is no such job.
 CREATE OR REPLACE FUNCTION {schema}.postpone_rescue_job(
     p_job_id bigint, stalled_action text, max_stalled integer, silent_for double precision, message text)

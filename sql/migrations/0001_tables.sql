@@ -88,7 +88,7 @@ CREATE TABLE IF NOT EXISTS procrastinate_jobs (
     CONSTRAINT check_not_todo_abort_requested CHECK (NOT (status = 'todo' AND abort_requested))
 );
 
--- Where somebody has taken them away.
+-- A table that existed before may lack some of these.
 ALTER TABLE procrastinate_jobs
     ALTER queue_name SET NOT NULL, ALTER task_name SET NOT NULL,
     ALTER priority SET NOT NULL, ALTER priority SET DEFAULT 0,
@@ -108,7 +108,7 @@ CREATE TABLE IF NOT EXISTS procrastinate_periodic_defers (
 
 CREATE TABLE IF NOT EXISTS procrastinate_events (
     id bigserial PRIMARY KEY,
-    job_id bigint NOT NULL REFERENCES procrastinate_jobs (id) ON DELETE CASCADE,
+    job_id bigint NOT NULL,
     type procrastinate_job_event_type,
     at timestamptz DEFAULT now()
 );
@@ -132,7 +132,7 @@ CREATE TABLE IF NOT EXISTS postpone_workers (
 -- How each attempt ended. worker_id has no foreign key: it outlives the lease, and names the worker for the check
 -- whether an outcome that comes a second time was recorded before.
 CREATE TABLE IF NOT EXISTS postpone_attempts (
-    job_id bigint NOT NULL REFERENCES procrastinate_jobs (id) ON DELETE CASCADE,
+    job_id bigint NOT NULL,
     attempt integer NOT NULL,
     cause postpone_cause NOT NULL,
     exception_type text,
@@ -162,9 +162,7 @@ BEGIN
         SELECT *
         FROM (VALUES ('procrastinate_jobs', 'worker_id', 'procrastinate_workers', 'SET NULL'),
                      ('procrastinate_periodic_defers', 'job_id', 'procrastinate_jobs', 'SET NULL'),
-                     ('procrastinate_events', 'job_id', 'procrastinate_jobs', 'CASCADE'),
-                     ('postpone_workers', 'worker_id', 'procrastinate_workers', 'CASCADE'),
-                     ('postpone_attempts', 'job_id', 'procrastinate_jobs', 'CASCADE'))
+                     ('postpone_workers', 'worker_id', 'procrastinate_workers', 'CASCADE'))
             AS key (holder, key_column, target, action)
     LOOP
         definition := format(

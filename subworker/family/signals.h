@@ -6,9 +6,9 @@
 
 namespace postpone::subworker {
 
-// Installs the handlers, which count and ring a doorbell, so that no wait outlasts a signal. They stay for the
-// rest of the process: after the end of this object they only count, since a signal may still come while the
-// process exits, and the board is no longer there. One at a time.
+// Installs the handlers, which count and ring a doorbell, so that no wait outlasts a signal. They stay for
+// the rest of the process: after the end of this object they only count, since a signal may still come while
+// the process exits, and the board is no longer there. One at a time.
 class SignalHandlers {
  public:
   // `in_family`: a supervisor has started this process, so a SIGHUP comes from no terminal, and is ignored.

@@ -1,5 +1,5 @@
 // Leases and jobs that could not be settled: when each may be tried again, and how often the database has
-// refused it. One that cannot be settled keeps the others from nothing. Pure: time and chance are arguments.
+// refused it. One that cannot be settled does not delay the others. Pure: time and chance are arguments.
 #pragma once
 
 #include <chrono>

@@ -10,7 +10,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A transaction may commit so long after it scheduled a job, and the job is not overlooked.
+// A transaction may commit up to this long after the due time of a job that it scheduled; the housekeeper
+// then still finds the job.
 constexpr auto kLateCommit = 5s;
 
 }  // namespace
@@ -48,7 +49,8 @@ void DueJobs::keep(sql::JobManager& manager, Clock::time_point now, const std::f
   if (!look_back_) return;
   next_ = manager.next_due(*seen_ - *look_back_);
   if (next_ && next_->due_in.count() <= 0) {
-    // Overdue, and perhaps not alone: a look of each group finds whatever is due by now, and rings on.
+    // A job is overdue, and others may be. The housekeeper rings one sub-worker of each group; its fetch
+    // finds what is due, and it rings its siblings.
     wake_everybody();
     seen_ = next_->due_at - std::chrono::duration_cast<sql::SystemTime::duration>(next_->due_in);
     between();

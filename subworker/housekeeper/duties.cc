@@ -39,7 +39,8 @@ void Duties::keep_if_due(Kept& kept) {
     kept.duty.pause.failed(now_(), sys::chance());
     const std::string fault = fmt::format("{}: {}", kept.duty.name, error.what());
     on_fault_(fault);
-    if (fault != kept.said) sys::log.error("cannot do, and will try again: {}", fault);
+    if (fault != kept.said)
+      sys::log.error("the duty {} failed; trying it again: {}", kept.duty.name, error.what());
     kept.said = fault;
   }
 }

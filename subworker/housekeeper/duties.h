@@ -5,7 +5,8 @@
 // others from being done. Only the loss of the connection ends a round: no duty can do anything then.
 //
 // A lock on a whole table keeps each statement that touches it waiting until its timeout. What is urgent is
-// done in between, so that it is late by the timeout of one statement at most, and not by that of all together.
+// done in between, so that it is late by the timeout of one statement at most, and not by that of all
+// together.
 #pragma once
 
 #include <chrono>

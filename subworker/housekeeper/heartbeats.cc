@@ -102,8 +102,7 @@ void Heartbeats::report_locked(const std::vector<sql::WorkerId>& leases) {
     if (missed != 2) continue;
     sys::log.warn(
         "lease {} gets no heartbeats: another session has locked its row of procrastinate_workers. Its "
-        "sub-worker "
-        "stops its job unless that ends before fence_after; the others go on",
+        "sub-worker stops its job unless that ends before fence_after; the others go on",
         lease);
   }
   missed_ = std::move(misses);

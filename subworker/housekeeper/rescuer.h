@@ -43,8 +43,8 @@ class Rescuer {
   void heartbeat_stored(Clock::time_point now) { silence_.heartbeat_stored(now); }
 
   // Throws DatabaseError, like watch_stalled(); what was not done is done at the next call. A lease or a job
-  // that cannot be settled gets a line, and is tried again after waits of its own: it keeps the others from
-  // nothing.
+  // that cannot be settled gets a line, and is tried again after waits of its own. One that cannot be settled
+  // does not delay the others.
   void settle_graves(sql::JobManager& manager, Clock::time_point now);
   // When to call it again for a grave that could not be settled; the greatest time when there is none.
   Clock::time_point next_settling() const;

@@ -5,8 +5,8 @@
 
 namespace postpone::subworker {
 
-// A worker that beats as often as we do may have been unheard for as long as we were, and for one interval
-// more.
+// A worker with our heartbeat_interval may have been cut off together with us, and its next heartbeat may be
+// one interval away. So the wait begins anew when our own heartbeat was late by more than that.
 void Silence::heartbeat_stored(Clock::time_point now) {
   if (now - heartbeat_at_ > longest_own_silence()) good_since_ = now;
   heartbeat_at_ = now;

@@ -98,8 +98,8 @@ class Preflight {
     }
   }
 
-  // Sub-workers poll where they cannot be notified, so the server behind listen_url may be away. But one that
-  // refuses us for good would do so for ever.
+  // A server behind listen_url that is away for now is no reason to refuse: sub-workers poll until they can
+  // be notified. One that refuses us for good is, since waiting would not help.
   bool may_listen() {
     if (!config_.database.listen || config_.database.listen_url.empty()) return true;
     try {

@@ -120,7 +120,7 @@ void JobLook::tick(std::chrono::nanoseconds elapsed) {
 
 void JobLook::begin(std::chrono::nanoseconds elapsed) {
   if (const std::string why = why_not_to_ask(); !why.empty()) return report(elapsed, process_.pid(), {}, why);
-  // Before the signal, which gets it out of many a sleep.
+  // Read this before the signal is sent: the signal ends many of the sleeps in which a process may be.
   before_ = sys::doing_of(process_.pid(), process_.pid());
   unanswered_ = true;
   patience_ = Clock::now() + kPatience;

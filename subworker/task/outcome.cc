@@ -200,7 +200,8 @@ struct Decision {
     outcome.message += oom == Verdict::certain ? "; the kernel sent it, for want of memory"
                        : oom == Verdict::probable
                            ? "; probably the kernel sent it: it has killed for want of memory"
-                           : "; somebody sent it";
+                           : "; the kernel's counters do not show that the kernel sent it, so "
+                             "another process did";
   }
 
   void operator()(const Outgrown& outgrown) const {

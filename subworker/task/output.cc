@@ -8,8 +8,8 @@ namespace postpone::subworker {
 
 namespace {
 
-// More than a tail: what stands before the tail shows whether it begins where a line does. And more than that
-// is shortened only now and then.
+// Twice the tail, because the byte in front of the tail shows whether the tail begins at the start of a line.
+// The text may grow to twice this before it is cut, so that it is not cut at every line.
 constexpr std::size_t kKept = 2 * Output::kTailBytes;
 
 }  // namespace

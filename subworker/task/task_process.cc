@@ -133,9 +133,7 @@ void TaskProcess::pass_on_output() {
 // Not in the middle of a run: a process that the kernel has killed may take a while to be gone, and the kill
 // must not count as an earlier one by then.
 void TaskProcess::look_at_oom() {
-  if (Clock::now() - oom_looked_at_ < kOomInterval) return;
-  oom_looked_at_ = Clock::now();
-  oom_.look();
+  if (oom_.age() >= kOomInterval) oom_.look();
 }
 
 // --- the end ---
@@ -190,8 +188,8 @@ bool TaskProcess::kill_leftovers() {
 
 // --- its state between two jobs ---
 
-// Looked at from here, where a handler that has broken its own process does not reach. What costs more than a
-// moment is looked at when a job has failed: the next one may fail of the same.
+// The sub-worker looks from outside, because a handler may have broken what its own process would look with.
+// The expensive looks come only after a failed job, since the next job could fail for the same reason.
 void TaskProcess::look_for_damage(bool failed) {
   if (!alive() || !sound_) return;
   if (const std::string change = standard_descriptors_->change(); !change.empty())

@@ -1,7 +1,7 @@
 // The task process of a sub-worker: started, greeted, given one job after the other, stopped and buried.
 //
 //   (constructor) ──▶ greet() ──▶ run() … run() ──▶ shut_down()
-//                       │           └─ crash, garble, flood, stop: all of it killed and reaped, alive() is false
+//                       │           └─ crash, garble, flood, stop: all killed and reaped, alive() is false
 //                       └─ BadTask: nothing runs
 //
 // A run ends in exactly one Execution, whatever the task does. After one that leaves the channel in doubt, or
@@ -130,7 +130,6 @@ class TaskProcess {
   const std::string cgroup_;
   OutputPipes pipes_;
   sys::OomWitness oom_;  // before there is a process that could be killed
-  Clock::time_point oom_looked_at_;
   sys::Process process_;
   Channel channel_;
   libtask::wire::Description description_;

@@ -24,7 +24,7 @@ HeldJob& HeldJobs::hold(sql::Job job) {
   HeldJob& held = jobs_.emplace_back(HeldJob{std::move(job), entry, std::nullopt});
   freed_lock_ |= held.job.lock.has_value();
   entry.job_id.store(held.job.id);
-  entry.phase.store(board::JobPhase::held);
+  entry.phase.store(board::JobPhase::fetched);
   return held;
 }
 

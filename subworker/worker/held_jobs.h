@@ -3,7 +3,7 @@
 // death at any moment safe, because it is by the board that the housekeeper decides the jobs of the dead:
 //
 //   step       board, in this order                 a death after it means for the job
-//   hold()     job_id, `held`                       never started: it waits again, no attempt is counted
+//   hold()     job_id, `fetched`                    never started: it waits again, no attempt is counted
 //   begins()   `running`                            an attempt is lost
 //   ends()     outcome's text, its size, `ended`    it ended, and is recorded with this outcome
 //   recorded() `none`                               nothing: the database knows

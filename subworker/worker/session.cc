@@ -82,8 +82,8 @@ std::optional<std::vector<sql::Recorded>> Session::record_beside_run(
   return recorded;
 }
 
-// A release whose answer is lost may come true late, and would then release the next run of its job under this
-// lease. So no job is fetched under it any more: it is in doubt, and is settled when the present run has
+// A release whose answer is lost may come true late, and would then release the next run of its job under
+// this lease. So no job is fetched under it any more: it is in doubt, and is settled when the present run has
 // ended. Until then the release may be sent again: what it means has not changed.
 std::optional<std::vector<sql::Recorded>> Session::record_aside(const std::vector<SentOutcome>& outcomes) {
   try {
@@ -128,7 +128,7 @@ void Session::prepare(VisitPlan& plan) {
   connection_.open();
   if (lease_.is_out_of_sight()) renew_lease();
   if (lease_.is_trusted()) {
-    if (slot_.lost_lease.load() == lease_.id()) note_lost_lease();
+    if (slot_.lost_lease.load() == lease_.id()) doubt_lost_lease();
     // Nothing else frees the lease of an outcome that cannot be recorded.
     if (plan.leaves_to_people()) lease_.doubt();
   }
@@ -185,7 +185,8 @@ sys::Tried Session::fetch_past_refused(VisitPlan& plan) {
     // There may be more behind so many.
     return plan.answer.fetched.jobs.empty() ? sys::Tried::again : sys::Tried::done;
   }
-  // The fetch as a whole is at fault, then, and no row: without a word it would only be slow.
+  // Every job could be started alone, so the combined fetch is at fault. The log says so; people would only
+  // notice that fetching is slow.
   const std::string line = fetch_outage_.failed(
       "the fetch fails, though no single job is at fault: " + plan.fetch_error(), board::Clock::now());
   if (!line.empty()) sys::log_of(sys::Component::database).error("database: {}", line);
@@ -240,15 +241,16 @@ void Session::renew_lease() {
     if (!heartbeats.stored.empty())
       lease_.renewed(begun);
     else if (heartbeats.locked.empty())
-      note_lost_lease();
+      doubt_lost_lease();
   }
   lease_.in_sight();
 }
 
 // Our worker's row is gone: another host took this sub-worker for dead. What it has done since is settled
 // under the old lease.
-void Session::note_lost_lease() {
-  sys::log.warn("lease {} is gone (somebody held this sub-worker for dead): taking a new one", lease_.id());
+void Session::doubt_lost_lease() {
+  sys::log.warn("lease {} is gone: another host rescued it or a person deleted it; taking a new lease",
+                lease_.id());
   lease_.doubt();
 }
 
@@ -263,7 +265,7 @@ sys::Tried Session::failed(const sql::DatabaseError& error, VisitPlan& plan, int
     case Next::again:
       return sys::Tried::again;
     case Next::lease_is_gone:
-      note_lost_lease();
+      doubt_lost_lease();
       return sys::Tried::again;
     case Next::abandon_lease:
       abandon_lease(plan, error.what());

@@ -94,7 +94,7 @@ class Session {
   sql::JobManager connect() const;
   void ensure_lease();
   void renew_lease();
-  void note_lost_lease();
+  void doubt_lost_lease();
   void settle(VisitPlan& plan);
   void abandon_lease(VisitPlan& plan, const std::string& why);
   void say(const std::string& what, bool pending);

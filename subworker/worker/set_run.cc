@@ -126,13 +126,15 @@ void SetRun::execute(JobRun& run) {
   run.ends(decide(job, execution, *task, group.delete_jobs));
 }
 
-// While it records beside the run, the connection is in use, and this is called from within.
+// While outcomes are recorded beside the run this is called from that very wait, so it must not use the
+// connection.
 std::optional<RunHooks::Stop> SetRun::on_run_tick() {
   hooks_.on_tick();
   parts_.reporter.weigh_task(parts_.tasks.process().jobs_served(), false);
   if (!records_) {
     if (!may_keep_unbegun() && pause_.over(Clock::now())) record_beside_run(std::nullopt);
-    // What is owed at the horizon would have no connection then.
+    // Lend the connection only if nothing is left to be recorded: at the horizon the sub-worker needs it to
+    // give jobs back.
     if (parts_.held.unbegun().empty() && owed().empty()) parts_.session.lend_connection();
   }
   return reason_to_stop();

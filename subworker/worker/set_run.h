@@ -1,13 +1,13 @@
-// The jobs that a sub-worker has fetched together, on their way through its task process: one after the other,
-// in the order of their fetch.
+// The jobs that a sub-worker has fetched together, on their way through its task process: one after the
+// other, in the order of their fetch.
 //
-//   begun at once     while the horizon is not reached, nobody orders the sub-worker to leave, and the task
+//   begun at once     while the horizon is not reached, the sub-worker is not ordered to leave, and the task
 //                     process is fit
 //   given back else   those that have not begun wait again, attempts untouched. When that turns out while a
 //                     job runs, they go back at once, and with them what has ended
 //
-// The horizon is the group's prefetch_horizon after the fetch. A job whose task is known to outlast it ends it
-// when it begins.
+// The horizon is the group's prefetch_horizon after the fetch. A job whose task is known to outlast it ends
+// it when it begins.
 #pragma once
 
 #include <chrono>

@@ -30,8 +30,7 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
       board_(board),
       identity_(std::move(identity)),
       leash_(std::move(leash)),
-      slot_(board.slot(identity_.slot)),
-      reporter_(board.header(), slot_, identity_.name),
+      reporter_(board.header(), slot(), identity_.name),
       log_follower_(board),
       session_(config, group, board, identity_,
                {.on_tick =
@@ -41,10 +40,10 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
                     },
                 .gives_up = [this](bool pending) { return gives_up(pending); },
                 .on_lease = [this](sql::WorkerId id) { leash_.say(board::LeashWord::leased, id); }}),
-      fence_(slot_, config.supervisor, leash_.exists()),
-      tasks_(config, group, identity_.cgroup, slot_, reporter_),
-      held_(slot_),
-      set_run_({config, group, slot_, leaving_, reporter_, session_, fence_, tasks_, held_},
+      fence_(slot(), config.supervisor, leash_.exists()),
+      tasks_(config, group, identity_.cgroup, slot(), reporter_),
+      held_(slot()),
+      set_run_({config, group, slot(), leaving_, reporter_, session_, fence_, tasks_, held_},
                {.on_tick = [this] { tick(); },
                 .replace_task = [this] { replace_task(); },
                 .may_fetch = [this] { return may_fetch(); },
@@ -56,7 +55,7 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
 
 board::SubWorkerExit SubWorker::run() {
   try {
-    slot_.enter(board::SlotState::starting);
+    slot().enter(board::SlotState::starting);
     tick();
     // The kernel keeps the limit exactly, where it can; what weighs the task now and then does so everywhere.
     if (!identity_.cgroup.empty()) sys::limit_cgroup_memory(identity_.cgroup, group_.memory_limit);
@@ -102,18 +101,18 @@ void SubWorker::replace_task() {
 // Records what has ended, fetches and runs. False when there was nothing to run.
 bool SubWorker::look_for_work() {
   tick();  // jobs may be so short, and the database so quick, that nothing ever waits
-  slot_.doorbell.answer();
+  slot().doorbell.answer();
   const bool fetches = may_fetch();
   if (!fetches && !held_.has_unrecorded() && ready_) return false;
   const bool freed_lock = held_.take_freed_lock();
   const auto answer = exchange(fetches ? set_run_.size() : 0);
   if (!answer) return false;
-  if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, slot_.lease.load());
-  slot_.counters.fetched += answer->jobs.size();
+  if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, slot().lease.load());
+  slot().counters.fetched += answer->jobs.size();
   // A job that was deferred behind a lock while we were freeing it may have been seen neither by its own
   // announcement's look nor by ours: both were before our commit. A look after it sees the job.
   if (freed_lock && answer->jobs.empty() && fetches) return look_for_work();
-  if (answer->more || freed_lock) board::wake_sibling(board_, slot_.group.load());
+  if (answer->more || freed_lock) board::wake_sibling(board_, slot().group.load());
   for (const sql::Job& job : answer->jobs) held_.hold(job);
   if (answer->jobs.empty()) return false;
   set_run_.run(static_cast<int>(answer->jobs.size()));
@@ -124,7 +123,7 @@ bool SubWorker::look_for_work() {
 // they never will be: the visit takes another.
 bool SubWorker::may_fetch() const {
   const bool fenced = fence_.is_up(session_.leased_since_ns()) && !fence_.lease_is_lost();
-  return !fenced && slot_.command.load() != board::Command::pause && refusals_.over(Clock::now());
+  return !fenced && slot().command.load() != board::Command::pause && refusals_.over(Clock::now());
 }
 
 // An outcome that is refused takes its next form, of which there are few, and goes again.
@@ -154,7 +153,7 @@ void SubWorker::settled(const std::vector<sql::Recorded>& outcomes) {
       continue;
     }
     refusals_.failed(Clock::now(), sys::chance());
-    slot_.unrecorded_ns.store(board::now_ns());
+    slot().unrecorded_ns.store(board::now_ns());
   }
 }
 
@@ -163,8 +162,8 @@ void SubWorker::settled(const std::vector<sql::Recorded>& outcomes) {
 // wake() rings idle sub-workers only. One that does not fetch for a while must not swallow their rings, nor
 // keep a connection, because others cannot see then that it is not needed.
 void SubWorker::lie_down() {
-  if (refusals_.over(Clock::now())) return slot_.enter(board::SlotState::idle);
-  slot_.enter(board::SlotState::looking);
+  if (refusals_.over(Clock::now())) return slot().enter(board::SlotState::idle);
+  slot().enter(board::SlotState::looking);
   session_.give_up_connection();
 }
 
@@ -180,19 +179,19 @@ void SubWorker::idle() {
   // Several signs of life within the time after which the supervisor would take us for dead.
   const auto slice = std::min<std::chrono::nanoseconds>(kIdleSlice, config_.supervisor.subworker_timeout / 4);
   while (Clock::now() < until && !leaving()) {
-    slot_.doorbell.wait(std::min<std::chrono::nanoseconds>(slice, until - Clock::now()));
+    slot().doorbell.wait(std::min<std::chrono::nanoseconds>(slice, until - Clock::now()));
     tick();
     tasks_.look();
-    if (!slot_.doorbell.is_rung()) {
+    if (!slot().doorbell.is_rung()) {
       tasks_.sweep();
       continue;
     }
-    if (slot_.doorbell.is_rung_for(board::kRungForWork))
-      reporter_.woken(slot_.doorbell.rung_ns(), slot_.since_ns.load());
+    if (slot().doorbell.is_rung_for(board::kRungForWork))
+      reporter_.woken(slot().doorbell.rung_ns(), slot().since_ns.load());
     // First this, then the answer: a process that sees us idle and not rung may rely on it (the supervisor,
     // with --one-shot).
-    slot_.enter(board::SlotState::looking);
-    const std::uint32_t rung = slot_.doorbell.answer();
+    slot().enter(board::SlotState::looking);
+    const std::uint32_t rung = slot().doorbell.answer();
     if ((rung & board::kRungForPermit) != 0) session_.give_up_connection();
     if ((rung & (board::kRungForWork | board::kRungForCommand)) != 0) return;
     lie_down();
@@ -201,7 +200,7 @@ void SubWorker::idle() {
 
 void SubWorker::tick() {
   board_.check_slot(identity_.slot, identity_.generation, group_.name);
-  slot_.beat();
+  slot().beat();
   log_follower_.look();
   if (!held_.has_unended()) refuse_questions();
   leaving();  // notes the moment
@@ -210,7 +209,7 @@ void SubWorker::tick() {
 // --- leaving ---
 
 bool SubWorker::leaving() {
-  leaving_.look(leave_signs(slot_.command.load(), leash_), Clock::now());
+  leaving_.look(leave_signs(slot().command.load(), leash_), Clock::now());
   return leaving_.is_ordered();
 }
 
@@ -223,7 +222,7 @@ bool SubWorker::gives_up(bool pending) {
 }
 
 board::SubWorkerExit SubWorker::leave() {
-  slot_.enter(board::SlotState::stopping);
+  slot().enter(board::SlotState::stopping);
   reporter_.does("leaving");
   let_a_sibling_look();
   if (held_.has_unrecorded()) exchange(0);
@@ -239,7 +238,7 @@ board::SubWorkerExit SubWorker::leave() {
 
 // A ring for work that came before the ringer knew that we leave may have been answered without a look.
 void SubWorker::let_a_sibling_look() const {
-  board::wake_sibling(board_, slot_.group.load());
+  board::wake_sibling(board_, slot().group.load());
 }
 
 }  // namespace postpone::subworker

@@ -63,13 +63,13 @@ class SubWorker {
   bool gives_up(bool pending);
   board::SubWorkerExit leave();
   void let_a_sibling_look() const;
+  board::Slot& slot() const { return board_.slot(identity_.slot); }
 
   const config::Config& config_;
   const config::Group& group_;
   const board::Board& board_;
   const Identity identity_;
   const Leash leash_;
-  board::Slot& slot_;
   Leaving leaving_;
   Reporter reporter_;
   LogFollower log_follower_;

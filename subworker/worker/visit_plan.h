@@ -80,9 +80,9 @@ class VisitPlan {
   // How a doubtful lease is settled: by the rescue that is used for the dead, which waits for a transaction
   // of the lease that may be in flight. Nothing runs: what we do not know was never started.
   sql::RescueRequest rescue_of(sql::WorkerId lease) const;
-  // After that rescue, whose answer stands in `answer`: the outcomes that it did not decide, to be sent once
-  // more. One that is left to people is `gone` then: an earlier rescue has decided it, ours, whose answer was
-  // lost, or that of another host.
+  // After that rescue, whose answer stands in `answer`: the outcomes that the rescue did not decide are sent
+  // again. One that is left to people becomes `gone`: an earlier rescue (ours, whose answer was lost, or
+  // another host's) has decided its job.
   sql::OutcomeTexts undecided();
   // The lease is abandoned: its outcomes are left to people.
   void report_all();

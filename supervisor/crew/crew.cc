@@ -18,7 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kKillMargin = 5s;  // beyond what members grant themselves when draining
-constexpr int kHopeless = 4;      // starts in a row that failed
+constexpr int kStartsOfOneShot = 4;  // so many that failed in a row: --one-shot does not wait for more
 
 RosterPolicy policy_of(const config::Supervisor& s) {
   return {s.start_deadline, s.subworker_timeout, s.housekeeper_timeout(), s.respawn_backoff,
@@ -121,7 +121,8 @@ void Crew::on_end(MemberId member, const Children::End& end) {
 void Crew::on_buried(const Burial& burial) {
   roster_.ended(burial.member, Clock::now(), sys::chance(), burial.end);
   if (!is_sub_worker(burial.member) || !slots_[burial.member].serves()) return;
-  // What it was rung for and did not answer is for a sibling to look at.
+  // If the dead sub-worker had not answered a ring for work, the supervisor rings a sibling, so that the job
+  // is not left until the next poll.
   if (board_.slot(burial.member).doorbell.is_rung_for(board::kRungForWork))
     board::wake_sibling(board_, slots_[burial.member].group);
 }
@@ -168,7 +169,8 @@ void Crew::kill_overdue() {
   }
 }
 
-// One that lies in the future is none: it would keep a silent member from being noticed.
+// A heartbeat from the future is ignored (the board may be written over), or a silent member would never be
+// killed.
 Clock::time_point Crew::last_beat(MemberId member) const {
   const auto& beat =
       is_sub_worker(member) ? board_.slot(member).heartbeat_ns : board_.header().housekeeper_heartbeat_ns;
@@ -332,7 +334,7 @@ std::optional<Crew::Idleness> Crew::idleness() const {
   Idleness found;
   for (MemberId slot = 0; slot < slots_.size(); ++slot)
     if (slots_[slot].serves() && roster_.state(slot) != Roster::State::serving)
-      found.failing += roster_.failures(slot) >= kHopeless ? 1 : 0;
+      found.given_up += roster_.failures(slot) >= kStartsOfOneShot ? 1 : 0;
   MemberId idle = 1;  // the housekeeper
   for (const board::SlotView& v : board::view(board_)) {
     if (v.slot >= slots_.size()) continue;  // the board was written over a moment ago
@@ -343,7 +345,7 @@ std::optional<Crew::Idleness> Crew::idleness() const {
     const bool serving = roster_.state(v.slot) == Roster::State::serving;
     if (serving && v.state == board::SlotState::idle && !v.rung) ++idle;
   }
-  if (idle + found.failing != roster_.wanted()) return std::nullopt;
+  if (idle + found.given_up != roster_.wanted()) return std::nullopt;
   return found;
 }
 

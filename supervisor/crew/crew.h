@@ -95,10 +95,10 @@ class Crew {
   const Roster& roster() const { return roster_; }
   std::uint32_t living_sub_workers() const;
   bool lives(MemberId member) const { return children_.lives(member); }
-  // Whether all sub-workers that there are to be are ready, idle and not rung, or do not get ready, however
-  // often they are started; and no death is unburied. Nothing: no, there may be work yet.
+  // Is the crew at rest: every wanted sub-worker is either ready, idle and not rung, or has failed to start
+  // too often, and every death is buried? Nothing = no.
   struct Idleness {
-    MemberId failing = 0;
+    MemberId given_up = 0;  // sub-workers that have failed to start too often
   };
   std::optional<Idleness> idleness() const;
 

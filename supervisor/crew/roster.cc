@@ -79,7 +79,8 @@ void Roster::ended(MemberId member, Clock::time_point now, double chance, End en
   record.since = at_once ? now : now + record.backoff.next(chance);
 }
 
-// Once may be an accident, of a kill that hit it on its way up, say.
+// One bad start may be chance, such as a kill during start-up, so a member counts as failing from the second
+// on.
 MemberId Roster::failing() const {
   MemberId failing = 0;
   for (MemberId m = 0; m < size(); ++m)

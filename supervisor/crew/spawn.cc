@@ -75,7 +75,8 @@ sys::Fd open_sub_worker_program() {
   const std::string program = self.substr(0, self.rfind('/') + 1) + "postpone-subworker";
   sys::Fd fd(::open(program.c_str(), O_PATH | O_CLOEXEC));
   if (!fd) sys::throw_errno("the sub-worker's program " + program);
-  // Above every number that a child's own descriptors may take the place of.
+  // The number must lie above all that a child gets: dup2() in the child would otherwise replace this
+  // descriptor before exec uses it.
   constexpr int kAboveThose = 16;
   static_assert(kAboveThose > board::kLogConfigFd);
   return sys::duplicate(fd.get(), kAboveThose);

@@ -1,5 +1,6 @@
-// How complete the crew is. The one judgement of "ready" and "degraded": the log, the service manager and the
-// status socket all go by it.
+// How complete the crew is: do its members get ready, and is every group served? The log, the process title,
+// the service manager and the status socket all go by it. (status/judge.h adds what else an operator should
+// know, the database above all.)
 #pragma once
 
 #include <string>
@@ -17,6 +18,9 @@ struct Standing {
   // A group of the configuration without a sub-worker that is ready and takes further jobs. As long as there
   // is one, that group's jobs are not run, however many other sub-workers there are. Empty = none.
   std::string unserved;
+
+  // All that a family is for is there. The service manager hears of it once, at the first time.
+  bool is_complete() const { return housekeeper_serves && unserved.empty(); }
 };
 
 Standing judge_standing(const config::Config& config, const Roster& roster, const Slots& slots);

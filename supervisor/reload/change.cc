@@ -108,7 +108,9 @@ Change compare(const Config& now, const Config& next, const std::set<std::string
   if (change.log_levels) change.words.push_back("log levels");
   change.housekeeper = any(changed, config::replaces_housekeeper) ||
                        !same_groups_for_housekeeper(now, next) || uses_one_of(next, replaced);
-  if (change.words.empty() && now != next) change.words.push_back("what the supervisor itself obeys");
+  if (change.housekeeper) change.words.push_back("the housekeeper is replaced");
+  if (change.words.empty() && now != next)
+    change.words.push_back("keys that only the supervisor reads; no process is replaced");
   return change;
 }
 

@@ -106,7 +106,7 @@ Configuration Reload::with_fixed_keys(Configuration next, std::string& fixed) co
   std::vector<std::string> names;
   for (const auto& key : keys) names.push_back(to_string(key));
   fixed = fmt::format("{} cannot change while the supervisor runs", fmt::join(names, ", "));
-  sys::log.warn("{}: what stands there is taken with a restart", fixed);
+  sys::log.warn("{}: the new value waits for a restart", fixed);
   std::string text = config::keep_keys(next.text, in_force_.text, keys);
   return read_configuration(file_, std::move(text), config::Files::trust).configuration.value();
 }
@@ -121,7 +121,8 @@ void Reload::on_checked(const sys::ExitReport& report) {
   if (!pending) return end(false, why_refused(report));
   if (!is_good(report)) return end(false, why_refused(report, pending->reason, pending->reasons));
   try {
-    // The one thing that may fail yet, and then it has changed nothing.
+    // Opening the new log is the last step that can fail. It comes before any change, so a failure leaves all
+    // as it was.
     const config::Log& log = pending->next.config.log;
     if (log != in_force_.config.log) sys::apply_log(log_options(log));
   } catch (const std::exception& error) {

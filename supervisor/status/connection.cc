@@ -96,9 +96,8 @@ class HttpConnection : public Connection, public std::enable_shared_from_this<Ht
   std::array<char, 4096> scrap_{};
 };
 
-// A timer that has run out cancels what is being waited for; the handler of that sees `timed_out_`. Between
-// two steps of a read or write nothing is waited for, and nothing cancelled: so it cancels again, until a
-// handler sees it.
+// When time is up the timer cancels the pending operation, whose handler sees `timed_out_`. Asio may have no
+// operation pending between two steps, so the timer cancels again until a handler has seen it.
 void HttpConnection::limit_time(std::chrono::milliseconds limit) {
   timed_out_ = false;
   wait_and_cancel(limit);

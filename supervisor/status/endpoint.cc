@@ -18,7 +18,8 @@ constexpr auto kNewsInterval = 100ms;
 constexpr std::int64_t kFreshNs = 50'000'000;  // a page may be so old: what a flood of requests can cost
 constexpr std::array<std::string_view, 2> kCostly{"/status", "/metrics"};
 
-// What makes one judgement another one: its words, but not the figures in them, some of which count seconds.
+// Two judgements are the same event if their texts differ only in digits: seconds count up in some, and
+// clients need no event for that.
 std::string essence_of(const Judgement& judgement) {
   std::string text = kStateNames.at(static_cast<std::size_t>(judgement.state));
   for (const std::string& reason : judgement.reasons) text += "\n" + reason;

@@ -91,7 +91,7 @@ Judgement judge(const Snapshot& s) {
     else if (all_were_ready(s))
       judgement.state = State::running;
     else
-      judgement.reasons.emplace_back("not everybody is ready yet");
+      judgement.reasons.emplace_back("some processes have not been ready yet");
     if (s.paused) {
       judgement.state = State::paused;
       judgement.reasons.insert(judgement.reasons.begin(), "SIGTSTP: nothing is fetched until SIGCONT");

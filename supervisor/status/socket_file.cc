@@ -57,7 +57,7 @@ void make_sure_that_it_is_stale(const std::string& path) {
   if (answered || errno == EAGAIN || errno == EPROTOTYPE)
     refuse(path, "another program listens there; choose another path");
   if (errno != ECONNREFUSED && errno != ENOENT)
-    refuse_errno(path, "a socket lies there, and whether anybody listens cannot be found out");
+    refuse_errno(path, "a socket lies there, and we cannot find out whether a program listens on it");
 }
 
 // The socket itself, whatever takes its place in the directory.

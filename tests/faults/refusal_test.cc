@@ -58,7 +58,7 @@ TEST_F(Refusals, ALeaseThatIsTakenUnderARunningJobIsReplacedAtOnceTenTimesInARow
     ASSERT_TRUE(becomes(id, "succeeded")) << family.log();
     EXPECT_NE(lease_of(id), lease);
     EXPECT_EQ(causes(id), "worker_lost succeeded") << "decided once, by the attempt that counts";
-    EXPECT_EQ(count_of(family.log(), " is gone (somebody held"), i) << family.log();
+    EXPECT_EQ(count_of(family.log(), " is gone: another host rescued it"), i) << family.log();
     EXPECT_EQ(count_of(family.log(), "outcome dropped"), i) << "what the first attempt came to is told of";
   }
   EXPECT_EQ(family.processes("postpone: sub-worker q/"), sub_workers) << "none was killed";
@@ -74,7 +74,7 @@ TEST_F(Refusals, EveryRowOfAWorkerMayBeDeletedUnderARunningJob) {
   const auto next = defer("test.tick");
   touch("go");
   EXPECT_TRUE(becomes(defer("test.tick"), "succeeded")) << family.log();
-  EXPECT_EQ(count_of(family.log(), " is gone (somebody held"), 1) << family.log();
+  EXPECT_EQ(count_of(family.log(), " is gone: another host rescued it"), 1) << family.log();
 }
 
 // --- what a job asks for ---

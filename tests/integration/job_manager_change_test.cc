@@ -1,11 +1,11 @@
-// What people change through JobSet and Purge: cancel, retry, sets of jobs.
+// What people change through BulkChanges and Purge: cancel, retry, sets of jobs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <future>
 
 #include "sql/job_manager.h"
-#include "sql/job_set.h"
+#include "sql/bulk_changes.h"
 #include "sql/purge.h"
 #include "tests/integration/job_manager_fixture.h"
 #include "tests/support/database.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "sql/job_manager.h"
-#include "sql/job_set.h"
+#include "sql/bulk_changes.h"
 #include "tests/support/database.h"
 #include "tests/support/database_error.h"
 
@@ -88,7 +88,7 @@ class AJobManager : public testing::Test {
 
   const tests::TestDatabase database;
   JobManager manager = JobManager::connect(options_for(database));
-  JobSet set = JobSet::connect(options_for(database));
+  BulkChanges set = BulkChanges::connect(options_for(database));
   const WorkerId worker = manager.register_worker({"s:1:0", "host", "kitchen/1", 4711});
 };
 

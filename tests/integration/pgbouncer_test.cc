@@ -15,8 +15,9 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "sql/connection.h"
 #include "sql/job_manager.h"
-#include "sql/job_set.h"
+#include "sql/bulk_changes.h"
 #include "tests/support/database.h"
 #include "tests/support/signals.h"
 
@@ -132,7 +133,7 @@ std::string success_of(const Job& job) {
 TEST_F(ThroughPgBouncer, ClientsDoWhatTheyDo) {
   JobManager manager = connect();
   JobManager other = connect();
-  JobSet set = JobSet::connect(options());
+  BulkChanges set = BulkChanges::connect(options());
   DeferRequest later = request_of("later");
   later.scheduled_in = 3600s;
   const std::vector<JobId> ids = manager.defer({request_of("a"), request_of("b"), later});
@@ -163,7 +164,7 @@ TEST_F(ThroughPgBouncer, WorkersDoWhatTheyDo) {
   EXPECT_EQ(one.id, ids[0]);
   EXPECT_EQ(two.id, ids[1]);
   EXPECT_THAT(manager.heartbeat({first, second}).stored, SizeIs(2));
-  EXPECT_EQ(JobSet::connect(options()).cancel({two.id}, true, false, false).at(0).what,
+  EXPECT_EQ(BulkChanges::connect(options()).cancel({two.id}, true, false, false).at(0).what,
             SetChange::What::abort_requested);
   EXPECT_EQ(other.jobs_to_stop({{first, one.id}, {second, two.id}}).at(0).job.job_id, two.id);
   EXPECT_THAT(manager.stalled_workers(3600s, true), IsEmpty());
@@ -176,6 +177,20 @@ TEST_F(ThroughPgBouncer, WorkersDoWhatTheyDo) {
   EXPECT_THAT(manager.rescue_worker(rescue), SizeIs(1));
   other.unregister_worker(first);
   EXPECT_THAT(other.heartbeat({first, second}).stored, IsEmpty());
+}
+
+// PgBouncer hands one server session to several clients in turn, and this one's version knows no named
+// statements.
+TEST_F(ThroughPgBouncer, NoStatementIsLeftWithTheServer) {
+  Connection one(options());
+  Connection other(options());
+  for (int i = 0; i < 3; ++i) {
+    for (Connection* connection : {&one, &other}) {
+      const auto results = connection->pipeline({Statement{"select $1::text", {"a"}, true}});
+      EXPECT_EQ(results.front().only().get<std::string>(0), "a");
+    }
+  }
+  EXPECT_EQ(one.query("select count(*) from pg_prepared_statements").only().get<std::int64_t>(0), 0);
 }
 
 TEST_F(ThroughPgBouncer, AFailedPipelineLeavesTheSharedSessionInOrder) {

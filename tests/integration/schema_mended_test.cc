@@ -36,7 +36,7 @@ TEST_P(AlteredSchema, IsNamedAndMended) {
   EXPECT_THAT(report.missing, IsEmpty());
   EXPECT_THAT(report.differing, ElementsAre(GetParam().named));
   EXPECT_EQ(sql::explain(report),
-            "schema \"public\" is at version 7, this program at 7, with other contents of " +
+            "schema \"public\" is at version 8, this program at 8, with other contents of " +
                 GetParam().named + ": run: postpone schema apply");
   EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("functions"));
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
@@ -78,9 +78,9 @@ TEST(Schema, WhatAnotherProgramHasPutThereIsALeftover) {
       " obj_description('postpone_migrations'::regclass, 'pg_class') || ' postpone_old'); END $$");
   const SchemaReport report = sql::check_schema(options_for(database));
   EXPECT_EQ(report.state, State::outdated);
-  EXPECT_THAT(report.leftover, ElementsAre("function postpone_old"));
+  EXPECT_THAT(report.surplus, ElementsAre("function postpone_old"));
   EXPECT_THAT(sql::explain(report),
-              HasSubstr(", with leftovers: function postpone_old: run: postpone schema apply"));
+              HasSubstr(", with surplus objects: function postpone_old: run: postpone schema apply"));
   EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("functions"));
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
   EXPECT_EQ(session.value("SELECT to_regproc('postpone_old')"), "∅");
@@ -98,7 +98,7 @@ TEST(Schema, ThatWasRenamedNamesItselfAgainAfterApply) {
   EXPECT_EQ(report.moved_from, "public");
   EXPECT_EQ(
       sql::explain(report),
-      R"(schema "it's "here"" is at version 7, this program at 7, moved from schema "public", which its )"
+      R"(schema "it's "here"" is at version 8, this program at 8, moved from schema "public", which its )"
       "functions still name: run: postpone schema apply");
   EXPECT_THAT(sql::apply_schema(options), ElementsAre("functions"));
   EXPECT_EQ(sql::check_schema(options).state, State::current);
@@ -153,10 +153,17 @@ INSTANTIATE_TEST_SUITE_P(
                "procrastinate_jobs: FOREIGN KEY (worker_id) REFERENCES procrastinate_workers(id) ON DELETE "
                "SET NULL"},
         Damage{"ForeignKeySaysSomethingElse",
-               "ALTER TABLE procrastinate_events DROP CONSTRAINT procrastinate_events_job_id_fkey, ADD "
-               "FOREIGN KEY (job_id) REFERENCES procrastinate_jobs (id)",
-               "procrastinate_events: FOREIGN KEY (job_id) REFERENCES procrastinate_jobs(id) ON DELETE "
+               "ALTER TABLE postpone_workers DROP CONSTRAINT postpone_workers_worker_id_fkey, ADD "
+               "FOREIGN KEY (worker_id) REFERENCES procrastinate_workers (id)",
+               "postpone_workers: FOREIGN KEY (worker_id) REFERENCES procrastinate_workers(id) ON DELETE "
                "CASCADE"},
+        Damage{"AForeignKeyIsBack",
+               "ALTER TABLE procrastinate_events ADD CONSTRAINT events_job FOREIGN KEY (job_id) REFERENCES "
+               "procrastinate_jobs (id) ON DELETE CASCADE",
+               "no other procrastinate_events: FOREIGN KEY (job_id) REFERENCES procrastinate_jobs(id) ON "
+               "DELETE CASCADE"},
+        Damage{"ReferencesAreNotKept", "DROP TRIGGER postpone_jobs_gone ON procrastinate_jobs",
+               "trigger postpone_jobs_gone"},
         Damage{
             "ProcrastinatesTriggerIsBack",
             "CREATE FUNCTION procrastinate_old() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"

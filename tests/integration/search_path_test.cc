@@ -1,5 +1,5 @@
-// Functions and triggers find their tables, whatever search_path their caller has: two queues in one database, and
-// sessions that name no schema at all, as those of pg_restore.
+// Functions and triggers find their tables, whatever search_path their caller has: two queues in one
+// database, and sessions that name no schema at all, as those of pg_restore.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -126,8 +126,8 @@ TEST(SearchPath, LeadsNoFunctionToATemporaryTable) {
   EXPECT_EQ(session.value("SELECT count(*) FROM pg_temp.procrastinate_jobs"), "0");
 }
 
-// A path that names pg_catalog nowhere finds what is built in first: functions of the same names and arguments that
-// stand in the schema of the application do no harm.
+// A path that names pg_catalog nowhere finds what is built in first: functions of the same names and
+// arguments that stand in the schema of the application do no harm.
 TEST(SearchPath, HidesNothingThatIsBuiltIn) {
   const TestDatabase database;
   Session session(database);
@@ -144,8 +144,8 @@ TEST(SearchPath, HidesNothingThatIsBuiltIn) {
   });
 }
 
-// PostgreSQL 18 runs the trigger as the owner of the tables when a lease ends; a function with its owner's rights does
-// so on every version. The caller's path leads to nothing of the caller's then.
+// PostgreSQL 18 runs the trigger as the owner of the tables when a lease ends; a function with its owner's
+// rights does so on every version. The caller's path leads to nothing of the caller's then.
 TEST(SearchPath, OfACallerCountsForNothingWhereATriggerRunsAsTheOwner) {
   const TestDatabase database;
   const std::string role = database.name() + "_worker";

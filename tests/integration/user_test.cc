@@ -177,8 +177,8 @@ TEST_F(Users, AUserWhoseProcessesAreHiddenIsRefused) {
               HasSubstr("/proc hides its processes of user nobody from the user of the supervisor"));
 }
 
-// As packages install it. Without that, the kernel makes a process new to look into at each exec, and it takes
-// some milliseconds until the program forbids it again: here it never does.
+// As packages install it. Without that, the kernel makes a process new to look into at each exec, and it
+// takes some milliseconds until the program forbids it again: here it never does.
 TEST_F(Users, ASubWorkerThatItsUserCannotReadIsClosedFromItsFirstMoment) {
   if (!is_root()) GTEST_SKIP() << "needs root";
   const std::filesystem::path installed = POSTPONE_SUPERVISOR;

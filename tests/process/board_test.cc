@@ -157,7 +157,7 @@ TEST_F(Burial, KeepsWhatTheDeadHeld) {
   slot().jobs[3].job_id = 11;
   slot().jobs[3].phase = JobPhase::running;
   slot().jobs[31].job_id = 12;
-  slot().jobs[31].phase = JobPhase::held;
+  slot().jobs[31].phase = JobPhase::fetched;
   ASSERT_TRUE(board_.fill_grave(0, 77));
   board_.reset_slot(0, 0);
 
@@ -170,7 +170,7 @@ TEST_F(Burial, KeepsWhatTheDeadHeld) {
   EXPECT_EQ(grave.jobs[1].job_id, 11);
   EXPECT_EQ(grave.jobs[1].phase, JobPhase::running);
   EXPECT_EQ(grave.jobs[2].job_id, 12);
-  EXPECT_EQ(grave.jobs[2].phase, JobPhase::held);
+  EXPECT_EQ(grave.jobs[2].phase, JobPhase::fetched);
   EXPECT_EQ(grave.jobs[3].phase, JobPhase::none);
   EXPECT_TRUE(board_.header().housekeeper_doorbell.is_rung_for(kRungForWork));
 }

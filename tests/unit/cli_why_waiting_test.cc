@@ -30,8 +30,8 @@ sql::Lease foreign_worker() {
   return lease;
 }
 
-sql::Run run_of(sql::JobId id, std::optional<sql::Lease> lease) {
-  sql::Run run;
+sql::DoingJob run_of(sql::JobId id, std::optional<sql::Lease> lease) {
+  sql::DoingJob run;
   run.job_id = id;
   run.running_for = 3.2s;
   run.lease = std::move(lease);

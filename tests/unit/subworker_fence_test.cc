@@ -3,13 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
-#include <cstdlib>
 #include <system_error>
-#include <thread>
 
 #include "board/board.h"
 
@@ -77,28 +72,6 @@ TEST_F(AFence, ThatIsUpForALostLeaseComesDownWithAnother) {
   slot_.lease.store(kLease + 1);
   EXPECT_FALSE(fence.lease_is_lost());
   EXPECT_FALSE(fence.is_up(ago(0ms)));
-}
-
-// The kernel's part, in a child that stands for a sub-worker: it dies halfway between fence_after and
-// stalled_after, unless it stands down.
-TEST_F(AFence, LetsTheKernelKillWhatItGuards) {
-  const auto child = [this](bool stands_down) {
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-      Fence fence(slot_, config_, true);
-      fence.guard(ago(1950ms));  // of the two seconds
-      if (stands_down) fence.stand_down();
-      std::this_thread::sleep_for(300ms);
-      std::_Exit(0);
-    }
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    return status;
-  };
-  const int guarded = child(false);
-  ASSERT_TRUE(WIFSIGNALED(guarded));
-  EXPECT_EQ(WTERMSIG(guarded), SIGKILL);
-  EXPECT_EQ(child(true), 0);
 }
 
 TEST_F(AFence, WithoutATimerNamesTheLimit) {

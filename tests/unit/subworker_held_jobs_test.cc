@@ -49,7 +49,7 @@ class TheHeldJobs : public testing::Test {
 
 TEST_F(TheHeldJobs, StandOnTheBoardFromTheirFetchToTheAnswerOfTheDatabase) {
   HeldJob& held = held_.hold(job_of(17));
-  EXPECT_EQ(phase_of(17), JobPhase::held);
+  EXPECT_EQ(phase_of(17), JobPhase::fetched);
   held_.begins(held);
   EXPECT_EQ(phase_of(17), JobPhase::running);
   EXPECT_EQ(slot_.runs.load(), 1U) << "a wish to stop means this run from now on";
@@ -67,8 +67,8 @@ TEST_F(TheHeldJobs, HaveAPlaceEach) {
   held_.ends(first, success_of(1));
   held_.recorded(1);
   held_.hold(job_of(3));
-  EXPECT_EQ(phase_of(2), JobPhase::held) << "not moved, nor written over, by what became of the others";
-  EXPECT_EQ(phase_of(3), JobPhase::held);
+  EXPECT_EQ(phase_of(2), JobPhase::fetched) << "not moved, nor written over, by what became of the others";
+  EXPECT_EQ(phase_of(3), JobPhase::fetched);
   EXPECT_EQ(held_.next()->job.id, 2) << "the one that was fetched first";
 }
 
@@ -87,7 +87,7 @@ TEST_F(TheHeldJobs, AreSentOnceTheyHaveEnded) {
   EXPECT_EQ(held_.unrecorded()[0].job_id, 1);
   EXPECT_TRUE(held_.has_unended());
   held_.recorded(2);
-  EXPECT_EQ(phase_of(2), JobPhase::held) << "it has no outcome that could have been recorded";
+  EXPECT_EQ(phase_of(2), JobPhase::fetched) << "it has no outcome that could have been recorded";
 }
 
 TEST_F(TheHeldJobs, ThatAreRefusedTakeTheirNextFormOnTheBoardToo) {

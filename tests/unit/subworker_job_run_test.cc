@@ -37,7 +37,7 @@ class AJobRun : public testing::Test {
 TEST_F(AJobRun, IsAnnouncedStepByStep) {
   JobRun run(held_.hold(job_), held_, slot_, reporter_);
   EXPECT_EQ(slot_.state.load(), board::SlotState::running);
-  EXPECT_EQ(phase(), JobPhase::held);
+  EXPECT_EQ(phase(), JobPhase::fetched);
   EXPECT_EQ(shown(), 0);
   run.begins(1s);
   EXPECT_EQ(phase(), JobPhase::running);

@@ -255,7 +255,8 @@ TEST(Outcome, CrashTellsItsSignalAndExitItsStatus) {
 }
 
 TEST(Outcome, SigkillThatNobodyHereSentIsBlamedOnWhomTheCountersName) {
-  EXPECT_THAT(decide_first(ended(killed_for_memory(Verdict::no))).message, HasSubstr("somebody sent it"));
+  EXPECT_THAT(decide_first(ended(killed_for_memory(Verdict::no))).message,
+              HasSubstr("do not show that the kernel sent it, so another process did"));
   EXPECT_THAT(decide_first(ended(killed_for_memory(Verdict::probable))).message,
               HasSubstr("probably the kernel"));
   EXPECT_THAT(decide_first(ended(killed_for_memory(Verdict::certain))).message,

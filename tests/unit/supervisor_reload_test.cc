@@ -72,7 +72,8 @@ TEST(CompareConfigs, ANewGroupIsListenedForAndKnownToTheHousekeeper) {
   const Change change = compare(kitchen_and_bar(), next, {});
   EXPECT_THAT(change.groups, IsEmpty());
   EXPECT_TRUE(change.housekeeper && change.listening);
-  EXPECT_THAT(change.words, ElementsAre("new group garden with 3 sub-workers"));
+  EXPECT_THAT(change.words,
+              ElementsAre("new group garden with 3 sub-workers", "the housekeeper is replaced"));
 }
 
 TEST(CompareConfigs, OtherPlacesOfTheSameGroupsConcernNoMember) {
@@ -120,12 +121,13 @@ TEST(CompareConfigs, WhatOnlyTheSupervisorOrTheHousekeeperReadsReplacesNoSubWork
   next.supervisor.respawn_backoff = 1s;
   Change change = compare(kitchen_and_bar(), next, {});
   EXPECT_FALSE(change.everybody || change.housekeeper);
-  EXPECT_FALSE(change.words.empty());
+  EXPECT_THAT(change.words, ElementsAre("keys that only the supervisor reads; no process is replaced"));
   next = kitchen_and_bar();
   next.stalled.max_stalled = 9;
   change = compare(kitchen_and_bar(), next, {});
   EXPECT_TRUE(change.housekeeper);
   EXPECT_FALSE(change.everybody);
+  EXPECT_THAT(change.words, ElementsAre("the housekeeper is replaced"));
 }
 
 TEST(CompareConfigs, FixedKeysAreNamed) {

@@ -181,7 +181,7 @@ TEST_F(RosterOfTwo, LateWordOfTheDeadDoesNotMakeAnyoneServe) {
   EXPECT_EQ(roster_.state(0), State::absent);
 }
 
-TEST_F(RosterOfTwo, NobodyIsSpawnedAfterRetiring) {
+TEST_F(RosterOfTwo, NoUnwantedMemberIsSpawned) {
   start_and_serve(0, 0s);
   for (MemberId member = 0; member < roster_.size(); ++member) roster_.unwant(member);
   roster_.ended(0, after(1s), kLongest);
@@ -189,12 +189,12 @@ TEST_F(RosterOfTwo, NobodyIsSpawnedAfterRetiring) {
   EXPECT_EQ(roster_.next_deadline(), std::nullopt);
 }
 
-TEST_F(RosterOfTwo, OneMayBeRetiredAndTheOtherStay) {
+TEST_F(RosterOfTwo, OneMayBeUnwantedAndTheOtherWanted) {
   roster_.unwant(0);
   EXPECT_THAT(roster_.to_spawn(after(1h)), ElementsAre(1));
 }
 
-TEST_F(RosterOfTwo, TheRetiredAreStillWatched) {
+TEST_F(RosterOfTwo, UnwantedMembersAreStillWatched) {
   start_and_serve(0, 0s);
   for (MemberId member = 0; member < roster_.size(); ++member) roster_.unwant(member);
   EXPECT_THAT(overdue(31s, 0s), ElementsAre(0));

@@ -105,8 +105,8 @@ class Context {
 
   // True once the job should stop: it was aborted, its time is up, or the process has to end. Never blocks,
   // and costs about as much as a system call. After the first true,
-  // - a handler that returns, or throws Aborted, has stopped early: its job is no success, and what it deferred
-  //   is not created;
+  // - a handler that returns, or throws Aborted, has stopped early: its job is no success, and what it
+  //   deferred is not created;
   // - a handler that goes on is killed after the group's abort_grace.
   bool should_abort();
   std::optional<AbortReason> abort_reason() const;  // as of the last should_abort()

@@ -1,4 +1,4 @@
-#include "cli/jobs/change_set.h"
+#include "cli/jobs/bulk_change.h"
 
 #include <unistd.h>
 
@@ -34,7 +34,7 @@ bool is_by_id(const SetOptions& options) {
 }
 
 // A job that the line names twice is changed once.
-std::vector<sql::JobId> chosen(sql::JobSet& jobs, const SetOptions& options, const SetWork& work) {
+std::vector<sql::JobId> chosen(sql::BulkChanges& jobs, const SetOptions& options, const SetWork& work) {
   if (is_by_id(options)) {
     std::vector<sql::JobId> ids;
     std::set<sql::JobId> seen;
@@ -59,13 +59,13 @@ void ask_before(const std::string& verb, std::size_t count, const std::string& d
     throw Failure(ExitCode::not_done, "nothing was done; --yes does it without the question");
 }
 
-Report work_through(const Invocation& invocation, sql::JobSet& jobs, const std::vector<sql::JobId>& ids,
+Report work_through(const Invocation& invocation, sql::BulkChanges& jobs, const std::vector<sql::JobId>& ids,
                     const SetOptions& options, const SetWork& work) {
   Report report;
   report.changes.reserve(ids.size());
   ProgressLine progress;
-  for (std::size_t begin = 0; begin < ids.size(); begin += sql::JobSet::kBatch) {
-    const std::size_t end = std::min(ids.size(), begin + sql::JobSet::kBatch);
+  for (std::size_t begin = 0; begin < ids.size(); begin += sql::BulkChanges::kBatch) {
+    const std::size_t end = std::min(ids.size(), begin + sql::BulkChanges::kBatch);
     const auto at = [&ids](std::size_t index) { return ids.begin() + static_cast<std::ptrdiff_t>(index); };
     try {
       for (Change& change : work.batch(jobs, {at(begin), at(end)}))
@@ -148,7 +148,7 @@ void add_set_options(Command& command, SetOptions& options) {
 }
 
 ExitCode change_set(const Invocation& invocation, const SetOptions& options, const SetWork& work) {
-  sql::JobSet jobs = connect_job_set(invocation);
+  sql::BulkChanges jobs = connect_job_set(invocation);
   const std::string database = jobs.database();
   const std::vector<sql::JobId> ids = chosen(jobs, options, work);
   if (!options.dry_run && !options.yes) ask_before(work.verb, ids.size(), database);

@@ -8,7 +8,7 @@
 #include "cli/command.h"
 #include "cli/jobs/report.h"
 #include "cli/jobs/selection.h"
-#include "sql/job_set.h"
+#include "sql/bulk_changes.h"
 
 namespace postpone::cli {
 
@@ -21,12 +21,12 @@ struct SetOptions {
 // Adds IDs and the options of a filter, --dry-run, --yes and --json. `options` must outlive the parser.
 void add_set_options(Command& command, SetOptions& options);
 
-// What is to be done to the jobs of a set.
+// What is to be done to many jobs at once.
 struct SetWork {
   std::string verb;                      // "cancel", for the question
   std::string result;                    // "cancelled": the result when all goes well
   std::vector<sql::JobStatus> statuses;  // which jobs a filter means that names no status
-  std::function<std::vector<Change>(sql::JobSet& jobs, const std::vector<sql::JobId>& ids)> batch;
+  std::function<std::vector<Change>(sql::BulkChanges& jobs, const std::vector<sql::JobId>& ids)> batch;
 };
 // Changes the jobs, batch by batch, and prints one of three reports: a line for each job, if the line names
 // them by id and they are not too many; the totals and the first problems; or everything as JSON. Asks on a

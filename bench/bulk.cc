@@ -11,9 +11,9 @@
 namespace postpone::bench {
 namespace {
 
-class Sets {
+class BulkStage {
  public:
-  explicit Sets(int jobs) : jobs_(jobs) {}
+  explicit BulkStage(int jobs) : jobs_(jobs) {}
 
   // So many jobs of a queue of their own, some of them with locks, as old as they need be for a purge.
   void fill(const std::string& queue, const std::string& status) {
@@ -49,18 +49,18 @@ void print(const char* what, double ms, double purge_ms) {
 
 }  // namespace
 
-void sets(int jobs) {
-  std::printf("sets: %d jobs changed by one command, beside the purge of as many\n", jobs);
-  Sets sets(jobs);
-  sets.fill("purge", "succeeded");
-  const double purge = sets.run({"purge", "--older-than", "1h", "--status", "succeeded", "--queue", "purge"});
+void bulk(int jobs) {
+  std::printf("bulk: %d jobs changed by one command, beside the purge of as many\n", jobs);
+  BulkStage stage(jobs);
+  stage.fill("purge", "succeeded");
+  const double purge = stage.run({"purge", "--older-than", "1h", "--status", "succeeded", "--queue", "purge"});
   std::printf("  %-24s %8.0f ms\n", "jobs purge", purge);
-  sets.fill("cancel", "todo");
-  print("jobs cancel", sets.run({"cancel", "--queue", "cancel"}), purge);
-  sets.fill("delete", "todo");
-  print("jobs cancel --delete", sets.run({"cancel", "--queue", "delete", "--delete"}), purge);
-  sets.fill("retry", "failed");
-  print("jobs retry", sets.run({"retry", "--queue", "retry"}), purge);
+  stage.fill("cancel", "todo");
+  print("jobs cancel", stage.run({"cancel", "--queue", "cancel"}), purge);
+  stage.fill("delete", "todo");
+  print("jobs cancel --delete", stage.run({"cancel", "--queue", "delete", "--delete"}), purge);
+  stage.fill("retry", "failed");
+  print("jobs retry", stage.run({"retry", "--queue", "retry"}), purge);
 }
 
 }  // namespace postpone::bench

@@ -17,7 +17,7 @@
 
 namespace postpone::sql {
 
-// What became of one job of a set.
+// What became of one of many jobs.
 struct SetChange {
   enum class What {
     cancelled,
@@ -45,13 +45,13 @@ struct RetryOptions {
   std::optional<std::string> lock = std::nullopt;
 };
 
-class JobSet {
+class BulkChanges {
  public:
   // Connects, as JobManager::connect() does.
-  static JobSet connect(const ConnectOptions& options);
-  JobSet(JobSet&&) noexcept;
-  JobSet& operator=(JobSet&&) noexcept;
-  ~JobSet();
+  static BulkChanges connect(const ConnectOptions& options);
+  BulkChanges(BulkChanges&&) noexcept;
+  BulkChanges& operator=(BulkChanges&&) noexcept;
+  ~BulkChanges();
 
   // The jobs that a filter chooses now, by id.
   std::vector<JobId> find(const JobFilter& filter);
@@ -73,7 +73,7 @@ class JobSet {
 
  private:
   struct Impl;
-  explicit JobSet(std::unique_ptr<Impl> impl);
+  explicit BulkChanges(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,4 +1,4 @@
-#include "sql/job_set.h"
+#include "sql/bulk_changes.h"
 
 #include <map>
 #include <set>
@@ -83,7 +83,7 @@ constexpr const char* kWantedLocks =
 
 }  // namespace
 
-struct JobSet::Impl {
+struct BulkChanges::Impl {
   explicit Impl(const ConnectOptions& options) : connection(options) {}
 
   std::vector<Result> change(const std::vector<Statement>& statements);
@@ -98,9 +98,9 @@ struct JobSet::Impl {
   std::map<std::string, JobId> wanted;
 };
 
-// All of it, or nothing; again where another transaction was preferred. A row that another session has locked is
-// waited for, but not for long.
-std::vector<Result> JobSet::Impl::change(const std::vector<Statement>& statements) {
+// All of it, or nothing; again where another transaction was preferred. A row that another session has locked
+// is waited for, but not for long.
+std::vector<Result> BulkChanges::Impl::change(const std::vector<Statement>& statements) {
   std::vector<Statement> limited = {{"select set_config('lock_timeout', '1s', true)", {}}};
   limited.insert(limited.end(), statements.begin(), statements.end());
   std::vector<Result> results = again_after_conflict([&] { return connection.pipeline(limited); });
@@ -108,20 +108,20 @@ std::vector<Result> JobSet::Impl::change(const std::vector<Statement>& statement
   return results;
 }
 
-JobSet::JobSet(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-JobSet::JobSet(JobSet&&) noexcept = default;
-JobSet& JobSet::operator=(JobSet&&) noexcept = default;
-JobSet::~JobSet() = default;
+BulkChanges::BulkChanges(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+BulkChanges::BulkChanges(BulkChanges&&) noexcept = default;
+BulkChanges& BulkChanges::operator=(BulkChanges&&) noexcept = default;
+BulkChanges::~BulkChanges() = default;
 
-JobSet JobSet::connect(const ConnectOptions& options) {
-  return JobSet(std::make_unique<Impl>(options));
+BulkChanges BulkChanges::connect(const ConnectOptions& options) {
+  return BulkChanges(std::make_unique<Impl>(options));
 }
 
-std::string JobSet::database() const {
+std::string BulkChanges::database() const {
   return impl_->connection.database();
 }
 
-std::vector<JobId> JobSet::find(const JobFilter& filter) {
+std::vector<JobId> BulkChanges::find(const JobFilter& filter) {
   Where where = where_of(filter);
   std::string sql = "select j.id from procrastinate_jobs j" + where.take_sql() + " order by j.id";
   Ids ids;
@@ -132,12 +132,12 @@ std::vector<JobId> JobSet::find(const JobFilter& filter) {
 
 // ---- cancel --------------------------------------------------------------------------------------
 
-std::vector<SetChange> JobSet::cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run) {
+std::vector<SetChange> BulkChanges::cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run) {
   return in_halves(
       ids, [&](const Ids& part) { return impl_->cancel(part, abort, delete_jobs, dry_run); }, failed);
 }
 
-std::vector<SetChange> JobSet::Impl::cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run) {
+std::vector<SetChange> BulkChanges::Impl::cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run) {
   std::vector<Statement> statements;
   if (!dry_run) {
     statements.push_back(
@@ -179,7 +179,7 @@ std::vector<SetChange> JobSet::Impl::cancel(const Ids& ids, bool abort, bool del
 // The server raises an error where the job's status allows no retry: another session may have changed it
 // since the caller looked. So a job that has begun to run since then is left alone, too, unless
 // `even_running`.
-Result JobSet::Impl::call_retry(JobId id, const RetryOptions& options, bool even_running) {
+Result BulkChanges::Impl::call_retry(JobId id, const RetryOptions& options, bool even_running) {
   Parameter in;
   if (options.in) in = to_parameter(options.in->count());
   auto results = change(
@@ -192,7 +192,7 @@ Result JobSet::Impl::call_retry(JobId id, const RetryOptions& options, bool even
   return std::move(results.front());
 }
 
-SetChange JobSet::Impl::retry_alone(JobId id, const RetryOptions& options, bool even_running) {
+SetChange BulkChanges::Impl::retry_alone(JobId id, const RetryOptions& options, bool even_running) {
   std::optional<Result> answer;
   try {
     answer = call_retry(id, options, even_running);
@@ -218,7 +218,7 @@ SetChange JobSet::Impl::retry_alone(JobId id, const RetryOptions& options, bool 
   return change;
 }
 
-std::vector<SetChange> JobSet::retry(const Ids& ids, const RetryOptions& options, bool even_running,
+std::vector<SetChange> BulkChanges::retry(const Ids& ids, const RetryOptions& options, bool even_running,
                                      bool dry_run) {
   if (dry_run) return impl_->retry_in_thought(ids, even_running);
   return in_halves(
@@ -226,7 +226,7 @@ std::vector<SetChange> JobSet::retry(const Ids& ids, const RetryOptions& options
 }
 
 // What retry() would do. The jobs of earlier batches would wait by now.
-std::vector<SetChange> JobSet::Impl::retry_in_thought(const Ids& ids, bool even_running) {
+std::vector<SetChange> BulkChanges::Impl::retry_in_thought(const Ids& ids, bool even_running) {
   const std::vector<Result> looked = change({look(ids), about(kWantedLocks, ids)});
   const std::map<JobId, JobStatus> before = statuses_in(looked[0]);
   std::map<JobId, std::string> locks;
@@ -252,7 +252,7 @@ std::vector<SetChange> JobSet::Impl::retry_in_thought(const Ids& ids, bool even_
   return changes;
 }
 
-std::vector<SetChange> JobSet::Impl::retry(const Ids& ids, const RetryOptions& options, bool even_running) {
+std::vector<SetChange> BulkChanges::Impl::retry(const Ids& ids, const RetryOptions& options, bool even_running) {
   Parameter in;
   if (options.in) in = to_parameter(options.in->count());
   const std::map<JobId, JobStatus> before = statuses_in(change({look(ids)}).front());

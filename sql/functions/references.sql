@@ -1,0 +1,59 @@
+-- References: the events and attempts of a job go when its row goes, whoever deletes it.
+--
+-- That was the promise of two foreign keys. But a key looks at each row of a set by itself: each event and each attempt
+-- that was written made the server look for its job and lock it, four times in the life of a job, and each deleted job
+-- made it look in both tables. A trigger keeps the promise for all rows of a statement at once.
+--
+-- The trigger misses no row: a transaction that writes an event or an attempt has changed the job before, so a session
+-- that deletes the job waits for that transaction, and then sees what it wrote. Foreign keys also refused events of a job
+-- that does not exist. That is not checked any more: only a person could insert such a row, by hand.
+--
+-- As the actions of foreign keys do, these functions run with the rights of the owner of the tables: a role that may
+-- delete jobs needs no rights on their events. So a function serves the table of the jobs alone (every role may make a
+-- table with a trigger that calls it), and no name in it depends on the caller's search_path, operators included.
+
+CREATE OR REPLACE FUNCTION {schema}.postpone_jobs_gone() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+BEGIN
+    IF TG_RELID OPERATOR(pg_catalog.<>) '{schema}.procrastinate_jobs'::pg_catalog.regclass THEN
+        RAISE EXCEPTION 'this trigger function serves procrastinate_jobs alone';
+    END IF;
+    DELETE FROM {schema}.procrastinate_events AS event
+    WHERE event.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
+    DELETE FROM {schema}.postpone_attempts AS attempt
+    WHERE attempt.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
+    RETURN NULL;
+END
+$$;
+
+-- DELETE, not TRUNCATE: one command may truncate the jobs and these tables, which are in its hands then.
+CREATE OR REPLACE FUNCTION {schema}.postpone_all_jobs_gone() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_RELID OPERATOR(pg_catalog.<>) '{schema}.procrastinate_jobs'::pg_catalog.regclass THEN
+        RAISE EXCEPTION 'this trigger function serves procrastinate_jobs alone';
+    END IF;
+    DELETE FROM {schema}.procrastinate_events;
+    DELETE FROM {schema}.postpone_attempts;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION {schema}.postpone_job_renumbered() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'job % cannot get another id: its events and attempts name it', OLD.id
+        USING ERRCODE = 'foreign_key_violation';
+END
+$$;
+
+CREATE OR REPLACE TRIGGER postpone_jobs_gone AFTER DELETE ON {schema}.procrastinate_jobs
+    REFERENCING OLD TABLE AS deleted
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.postpone_jobs_gone();
+CREATE OR REPLACE TRIGGER postpone_all_jobs_gone AFTER TRUNCATE ON {schema}.procrastinate_jobs
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.postpone_all_jobs_gone();
+CREATE OR REPLACE TRIGGER postpone_job_renumbered AFTER UPDATE ON {schema}.procrastinate_jobs
+    FOR EACH ROW WHEN (OLD.id <> NEW.id) EXECUTE FUNCTION {schema}.postpone_job_renumbered();
