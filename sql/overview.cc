@@ -276,7 +276,7 @@ std::vector<Tally> Overview::tallies(By by, const TallyFilter& filter, bool coun
   std::map<std::string, Tally> by_name;
   for (const Row row : results.front()) {
     Tally tally = tally_of(row);
-    if (count_ended) tally.ended.emplace();
+    if (count_ended) tally.ended = Tally::Ended();
     by_name.emplace(tally.name, std::move(tally));
   }
   if (count_ended) {

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string_view>
 
 namespace libtask::detail {
@@ -16,13 +18,40 @@ std::uint64_t microseconds(const timeval& time) {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(time.tv_usec);
 }
 
-std::uint64_t cpu_used_us() {
-  std::uint64_t sum = 0;
+struct Used {
+  std::uint64_t cpu_us = 0;
+  std::uint64_t page_faults = 0;  // of this process
+};
+
+Used used_so_far() {
+  Used used;
   for (const auto who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
     rusage usage{};
-    if (getrusage(who, &usage) == 0) sum += microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
+    if (getrusage(who, &usage) != 0) continue;
+    used.cpu_us += microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
+    if (who == RUSAGE_SELF) used.page_faults = static_cast<std::uint64_t>(usage.ru_minflt + usage.ru_majflt);
   }
-  return sum;
+  return used;
+}
+
+struct Memory {
+  std::uint64_t peak_bytes = 0;  // since reset_peak()
+  std::uint64_t now_bytes = 0;
+};
+
+std::uint64_t bytes_in(const char* text, std::string_view name) {
+  const char* line = std::strstr(text, name.data());
+  return line == nullptr ? 0 : std::strtoull(line + name.size(), nullptr, 10) * 1024;
+}
+
+Memory read_memory() {
+  const int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return {};
+  std::array<char, 4096> text{};
+  const ssize_t size = read(file, text.data(), text.size() - 1);
+  close(file);
+  if (size <= 0) return {};
+  return {bytes_in(text.data(), "VmHWM:"), bytes_in(text.data(), "VmRSS:")};
 }
 
 // "5" sets the peak (VmHWM) back to what is resident now; the ru_maxrss of getrusage would be the peak of all
@@ -34,26 +63,36 @@ void reset_peak() {
   close(file);
 }
 
+using Clock = std::chrono::steady_clock;
+constexpr auto kReadAgainAfter = std::chrono::milliseconds(100);
+
+// What was read last, of the job that ended last.
+struct LastReading {
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t page_faults = 0;
+  std::optional<Clock::time_point> at;
+};
+LastReading last_reading;
+
 }  // namespace
 
-UsageMeter::UsageMeter() : cpu_before_us_(cpu_used_us()) {
-  reset_peak();
+UsageMeter::UsageMeter() : cpu_before_us_(used_so_far().cpu_us) {
+  if (!last_reading.at) reset_peak();  // how the program began is no job's
 }
 
 std::uint64_t UsageMeter::cpu_us() const {
-  return cpu_used_us() - cpu_before_us_;
+  return used_so_far().cpu_us - cpu_before_us_;
 }
 
 std::uint64_t UsageMeter::max_rss_bytes() const {
-  constexpr std::string_view kPeak = "VmHWM:";
-  const int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
-  std::array<char, 4096> text{};
-  const ssize_t size = read(file, text.data(), text.size() - 1);
-  close(file);
-  if (size <= 0) return 0;
-  const char* line = std::strstr(text.data(), kPeak.data());
-  return line == nullptr ? 0 : std::strtoull(line + kPeak.size(), nullptr, 10) * 1024;
+  const auto now = Clock::now();
+  if (last_reading.at && now < *last_reading.at + kReadAgainAfter &&
+      used_so_far().page_faults == last_reading.page_faults)
+    return last_reading.resident_bytes;
+  const Memory memory = read_memory();
+  reset_peak();
+  last_reading = {memory.now_bytes, used_so_far().page_faults, now};
+  return memory.peak_bytes;
 }
 
 }  // namespace libtask::detail

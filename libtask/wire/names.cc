@@ -30,9 +30,10 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string nearest_tasks(std::string_view wanted, std::vector<std::string_view> names) {
+std::string nearest_tasks(std::string_view wanted, const std::vector<std::string_view>& names) {
   if (names.empty()) return "it has none";
   std::vector<std::pair<std::size_t, std::string_view>> by_distance;
+  by_distance.reserve(names.size());
   for (const std::string_view name : names)
     by_distance.emplace_back(names.size() > kShown ? distance(wanted, name) : 0, name);
   std::stable_sort(by_distance.begin(), by_distance.end(),

@@ -9,6 +9,6 @@ namespace libtask::wire {
 
 // What there is instead, as part of a sentence: "it has: dishes.wash, dishes.dry" when there are at most
 // three, else "of its 214 tasks these are the nearest: dishes.wash, dishes.dry, dishes.sort".
-std::string nearest_tasks(std::string_view wanted, std::vector<std::string_view> names);
+std::string nearest_tasks(std::string_view wanted, const std::vector<std::string_view>& names);
 
 }  // namespace libtask::wire

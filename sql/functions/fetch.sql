@@ -243,13 +243,15 @@ DECLARE
     parts integer := least(greatest(coalesce(sharers, 1), 1), 1000);
     waiting integer := (
         SELECT count(*)
-        FROM (SELECT job.queue_name, job.scheduled_at
-              FROM {schema}.procrastinate_jobs AS job
-              WHERE job.status = 'todo'
-              ORDER BY job.priority DESC, job.id
-              LIMIT 4 * most * parts) AS waits
-        WHERE (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
-          AND (waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp()));
+        FROM (SELECT
+              FROM (SELECT job.queue_name, job.scheduled_at
+                    FROM {schema}.procrastinate_jobs AS job
+                    WHERE job.status = 'todo'
+                    ORDER BY job.priority DESC, job.id
+                    LIMIT 4 * most * parts) AS waits
+              WHERE (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
+                AND (waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp())
+              LIMIT most * parts) AS due);
 BEGIN
     RETURN least(most, greatest(1, (waiting + parts - 1) / parts));
 END

@@ -193,7 +193,8 @@ BEGIN
         FROM (VALUES ('procrastinate_jobs_queueing_lock_idx_v1',
                       'btree (queueing_lock) WHERE status = ''todo''::procrastinate_job_status'),
                      ('procrastinate_jobs_lock_idx_v1',
-                      'btree (lock) WHERE status = ''doing''::procrastinate_job_status')) AS wanted (name, definition)
+                      'btree (lock) WHERE status = ''doing''::procrastinate_job_status AND lock IS NOT NULL'))
+            AS wanted (name, definition)
         JOIN pg_index ON indexrelid = to_regclass(name)
         WHERE NOT (indisunique AND indisvalid)
            OR split_part(pg_get_indexdef(indexrelid, 0, true), ' USING ', 2) <> definition
@@ -208,7 +209,7 @@ $$;
 CREATE UNIQUE INDEX IF NOT EXISTS procrastinate_jobs_queueing_lock_idx_v1
     ON procrastinate_jobs (queueing_lock) WHERE status = 'todo';
 CREATE UNIQUE INDEX IF NOT EXISTS procrastinate_jobs_lock_idx_v1
-    ON procrastinate_jobs (lock) WHERE status = 'doing';
+    ON procrastinate_jobs (lock) WHERE status = 'doing' AND lock IS NOT NULL;
 
 -- The order in which a fetch walks.
 CREATE INDEX IF NOT EXISTS procrastinate_jobs_priority_idx_v1
@@ -221,8 +222,6 @@ CREATE INDEX IF NOT EXISTS postpone_jobs_due_idx
     ON procrastinate_jobs (scheduled_at) WHERE status = 'todo' AND scheduled_at IS NOT NULL;
 
 CREATE INDEX IF NOT EXISTS procrastinate_jobs_queue_name_idx_v1 ON procrastinate_jobs (queue_name);
-CREATE INDEX IF NOT EXISTS procrastinate_jobs_id_lock_idx_v1
-    ON procrastinate_jobs (id, lock) WHERE status IN ('todo', 'doing');
 CREATE INDEX IF NOT EXISTS procrastinate_events_job_id_fkey_v1 ON procrastinate_events (job_id);
 CREATE INDEX IF NOT EXISTS procrastinate_periodic_defers_job_id_fkey_v1 ON procrastinate_periodic_defers (job_id);
 CREATE INDEX IF NOT EXISTS idx_procrastinate_workers_last_heartbeat ON procrastinate_workers (last_heartbeat);

@@ -40,7 +40,7 @@ TEST(Schema, DatabaseOfTheFirstReleaseIsBroughtUpToDate) {
       " LANGUAGE sql AS ''");
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::outdated);
   EXPECT_THAT(sql::apply_schema(options_for(database)),
-              ElementsAre("0006_functions", "0007_oldest_program", "0008_references", "functions"));
+              ElementsAre("0006_functions", "0007_oldest_program", "0008_bookkeeping", "functions"));
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 
