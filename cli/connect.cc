@@ -55,7 +55,7 @@ sql::Overview connect_overview(const Invocation& invocation) {
   return connect_to<sql::Overview>(invocation);
 }
 
-sql::BulkChanges connect_job_set(const Invocation& invocation) {
+sql::BulkChanges connect_bulk_changes(const Invocation& invocation) {
   auto jobs = connect_to<sql::BulkChanges>(invocation);
   print_database(jobs.database());
   return jobs;

@@ -6,8 +6,8 @@
 
 #include "cli/command.h"
 #include "config/config.h"
-#include "sql/job_manager.h"
 #include "sql/bulk_changes.h"
+#include "sql/job_manager.h"
 #include "sql/overview.h"
 
 namespace postpone::cli {
@@ -25,7 +25,7 @@ std::optional<config::Config> configuration(const Invocation& invocation);
 // (configuration) when the url is not valid, DatabaseError when the server cannot be reached.
 sql::JobManager connect(const Invocation& invocation);
 sql::Overview connect_overview(const Invocation& invocation);
-sql::BulkChanges connect_job_set(const Invocation& invocation);
+sql::BulkChanges connect_bulk_changes(const Invocation& invocation);
 // As connect(), for a command that changes something: names the database on a terminal.
 sql::JobManager connect_to_change(const Invocation& invocation);
 

@@ -94,7 +94,7 @@ struct BulkChanges::Impl {
   std::vector<SetChange> retry_in_thought(const Ids& ids, bool even_running);
 
   Connection connection;
-  // Of dry runs: the queueing locks that jobs of this set would have, and which job would be the first.
+  // Of dry runs: the queueing locks that jobs of this change would have, and which job would be the first.
   std::map<std::string, JobId> wanted;
 };
 
@@ -219,7 +219,7 @@ SetChange BulkChanges::Impl::retry_alone(JobId id, const RetryOptions& options, 
 }
 
 std::vector<SetChange> BulkChanges::retry(const Ids& ids, const RetryOptions& options, bool even_running,
-                                     bool dry_run) {
+                                          bool dry_run) {
   if (dry_run) return impl_->retry_in_thought(ids, even_running);
   return in_halves(
       ids, [&](const Ids& part) { return impl_->retry(part, options, even_running); }, failed);
@@ -252,7 +252,8 @@ std::vector<SetChange> BulkChanges::Impl::retry_in_thought(const Ids& ids, bool 
   return changes;
 }
 
-std::vector<SetChange> BulkChanges::Impl::retry(const Ids& ids, const RetryOptions& options, bool even_running) {
+std::vector<SetChange> BulkChanges::Impl::retry(const Ids& ids, const RetryOptions& options,
+                                                bool even_running) {
   Parameter in;
   if (options.in) in = to_parameter(options.in->count());
   const std::map<JobId, JobStatus> before = statuses_in(change({look(ids)}).front());

@@ -277,8 +277,9 @@ std::vector<Result> Connection::pipeline(const std::vector<Statement>& statement
   try {
     return exchange(statements);
   } catch (const DatabaseError& error) {
+    const bool gives_up = prepared_.gives_up_after(error.sqlstate());
     // Where a transaction began and ended here, nothing of it was done.
-    if (!was_idle || !is_idle() || !prepared_.gives_up_after(error.sqlstate())) throw;
+    if (!gives_up || !was_idle || !is_idle()) throw;
   }
   return exchange(statements);
 }

@@ -46,7 +46,7 @@ class Connection {
   Result query(std::string sql, std::vector<Parameter> parameters = {});
 
   // All statements in one round trip and, unless BEGIN came before, one transaction: all or none. One result
-  // each.
+  // each. REQUIRES: none of them is BEGIN or COMMIT, if others stand beside it.
   std::vector<Result> pipeline(const std::vector<Statement>& statements);
 
   // Several statements in one text, without parameters and results, in one transaction unless BEGIN came

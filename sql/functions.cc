@@ -78,10 +78,13 @@ Functions functions_in(Connection& connection, const std::string& schema) {
   const Result result = connection.query(
       "SELECT proname, concat_ws(' ', lanname, CASE provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN "
       "'stable'"
-      " ELSE 'volatile' END, array_to_string(proconfig, ' '), CASE WHEN prosecdef THEN 'security definer' "
-      "END,"
+      " ELSE 'volatile' END, array_to_string(proconfig, ' '), CASE WHEN prosecdef THEN 'security definer' || "
+      // With the rights of a stranger, or of more than the owner of the tables.
+      "CASE WHEN proowner <> tables.owner AND (rolsuper OR NOT pg_has_role(proowner, tables.owner, 'USAGE'))"
+      " THEN ' of another owner' ELSE '' END END,"
       " CASE WHEN proisstrict THEN 'strict' END), prosrc"
-      " FROM pg_proc JOIN pg_language ON pg_language.oid = prolang"
+      " FROM pg_proc JOIN pg_language ON pg_language.oid = prolang JOIN pg_roles ON pg_roles.oid = proowner,"
+      " (SELECT relowner FROM pg_class WHERE oid = to_regclass('procrastinate_jobs')) AS tables (owner)"
       " WHERE pronamespace = quote_ident($1)::regnamespace AND proname ~ '^(procrastinate|postpone)_'",
       {schema});
   Functions functions;

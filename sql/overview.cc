@@ -111,9 +111,10 @@ Statement live_statement(const std::string& column, const Condition& condition) 
       "first_new,"
       "  min(j.id) filter (where j.status = 'todo' and j.scheduled_at is null and j.attempts > 0) as again,"
       "  min(j.scheduled_at) filter (where j.status = 'todo' and j.scheduled_at <= now()) as first_due"
-      " from procrastinate_jobs j where j.status in ('todo', 'doing')" +
+      " from (select * from procrastinate_jobs j where j.status = 'todo'" +
+      condition.sql + " union all select * from procrastinate_jobs j where j.status = 'doing'" +
       condition.sql +
-      " group by 1)"
+      ") j group by 1)"
       " select live.name, live.todo, live.scheduled, live.doing, oldest.id, oldest.waiting"
       " from live left join lateral ("
       "  select c.id, " +

@@ -105,10 +105,10 @@ struct Ahead {
 // Where a job stands: who runs it, or what comes before it.
 struct Standing {
   JobStatus status = JobStatus::todo;
-  std::optional<DoingJob> run;         // of a job in doing
-  std::optional<Seconds> due_in;  // of a waiting job that is scheduled for later; may be infinite
-  std::optional<DoingJob> holder;      // who holds the lock of a waiting job
-  std::optional<Ahead> ahead;     // the first that waits for the same lock before it
+  std::optional<DoingJob> run;     // of a job in doing
+  std::optional<Seconds> due_in;   // of a waiting job that is scheduled for later; may be infinite
+  std::optional<DoingJob> holder;  // who holds the lock of a waiting job
+  std::optional<Ahead> ahead;      // the first that waits for the same lock before it
   // How many jobs of the lock, or due ones of the queue, come before a waiting job, counted up to kMany.
   std::int64_t ahead_in_lock = 0;
   std::int64_t ahead_in_queue = 0;

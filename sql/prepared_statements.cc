@@ -1,14 +1,27 @@
 #include "sql/prepared_statements.h"
 
+#include <cstdint>
+#include <cstdio>
+
 namespace postpone::sql {
+namespace {
+
+// FNV-1a, so that all programs of all builds give a text the same name.
+std::string name_for(std::string_view sql) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : sql) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  char name[32];
+  std::snprintf(name, sizeof name, "postpone_%016llx", static_cast<unsigned long long>(hash));
+  return name;
+}
+
+}  // namespace
 
 PreparedStatements::Name PreparedStatements::name_of(const std::string& sql) {
-  const auto [known, is_first] = numbers_.try_emplace(sql, numbers_.size());
-  const std::size_t number = known->second;
-  if (is_first) is_prepared_.push_back(false);
-  const bool is_new = !is_prepared_[number];
-  is_prepared_[number] = true;  // for the next use, which may be in the same pipeline
-  return {number, "postpone_" + std::to_string(number), is_new};
+  std::string name = name_for(sql);
+  // Prepared from now on: the next use may be in the same pipeline.
+  const bool is_new = prepared_.insert(name).second;
+  return {std::move(name), is_new};
 }
 
 bool PreparedStatements::gives_up_after(std::string_view sqlstate) {

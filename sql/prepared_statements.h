@@ -7,18 +7,15 @@
 // on; then the server does not know the statement, or knows it twice, and its error turns preparing off.
 #pragma once
 
-#include <cstddef>
-#include <map>
+#include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace postpone::sql {
 
 class PreparedStatements {
  public:
   struct Name {
-    std::size_t number = 0;
     std::string text;
     bool is_new = false;  // it is to be prepared now, in front of its first use
   };
@@ -30,15 +27,14 @@ class PreparedStatements {
   // The name of the statement with this text. REQUIRES: are_allowed().
   Name name_of(const std::string& sql);
   // The server has not prepared it after all: something in front of it in the pipeline was an error.
-  void left_out(const Name& name) { is_prepared_[name.number] = false; }
+  void left_out(const Name& name) { prepared_.erase(name.text); }
 
   // After an error with this state, of a transaction of which nothing was done: was it one of preparing, and
   // is the transaction to be sent once more, without? From then on nothing is prepared.
   bool gives_up_after(std::string_view sqlstate);
 
  private:
-  std::map<std::string, std::size_t, std::less<>> numbers_;  // by their texts
-  std::vector<bool> is_prepared_;                            // by number
+  std::set<std::string, std::less<>> prepared_;  // names
   bool allowed_ = false;
   bool refused_ = false;
 };

@@ -10,25 +10,29 @@ DECLARE
     here oid := (SELECT relnamespace FROM pg_class WHERE oid = 'procrastinate_jobs'::regclass);
     me oid := current_user::regrole;
     as_keeper text := CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END;
+    is_superuser boolean := (SELECT rolsuper FROM pg_roles WHERE oid = me);
     object text;
 BEGIN
-    IF me = keeper OR NOT pg_has_role(me, keeper, as_keeper)
-        OR NOT ((SELECT rolsuper FROM pg_roles WHERE oid = me) OR has_schema_privilege(keeper, here, 'CREATE'))
+    IF me = keeper AND NOT is_superuser OR NOT pg_has_role(me, keeper, as_keeper)
+        OR NOT (is_superuser OR has_schema_privilege(keeper, here, 'CREATE'))
     THEN
         RETURN;
     END IF;
     FOR object IN
         SELECT format('TABLE %I', relname)
         FROM pg_class
-        WHERE relnamespace = here AND relowner = me AND relkind = 'r' AND relname ~ '^(procrastinate|postpone)_'
+        WHERE relnamespace = here AND me <> keeper AND relowner = me AND relkind = 'r'
+          AND relname ~ '^(procrastinate|postpone)_'
         UNION ALL
         SELECT 'FUNCTION ' || oid::regprocedure
         FROM pg_proc
-        WHERE pronamespace = here AND proowner = me AND proname ~ '^(procrastinate|postpone)_'
+        WHERE pronamespace = here AND proname ~ '^(procrastinate|postpone)_'
+          -- A function that runs with the rights of its owner must not have other rights than the tables' owner.
+          AND (me <> keeper AND proowner = me OR is_superuser AND prosecdef AND proowner <> keeper)
         UNION ALL
         SELECT format('TYPE %I', typname)
         FROM pg_type
-        WHERE typnamespace = here AND typowner = me AND typname ~ '^(procrastinate|postpone)_'
+        WHERE typnamespace = here AND me <> keeper AND typowner = me AND typname ~ '^(procrastinate|postpone)_'
           AND (typtype = 'e' OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c')
     LOOP
         EXECUTE format('ALTER %s OWNER TO %I', object, pg_get_userbyid(keeper));

@@ -37,7 +37,7 @@ std::vector<std::string> bring_up_to_date(Connection& connection, SchemaReport r
       connection.script(migration.sql);
       if (std::ranges::find(applied, migration.name) == applied.end()) applied.push_back(migration.name);
     }
-    connection.script(record(wanted) + put_functions());
+    connection.script(record(wanted) + put_functions() + std::string(privileges()));
     if (pass == 1) applied.emplace_back("functions");
     report = report_on(connection);
   }
@@ -65,7 +65,7 @@ std::vector<std::string> migrate(const ConnectOptions& options) {
   // Its functions, and what its roles may do, are the newer program's to say.
   if (before.state == State::newer_but_open) return {};
   std::vector<std::string> applied = bring_up_to_date(connection, before);
-  connection.script(std::string(privileges()));
+  if (applied.empty()) connection.script(std::string(privileges()));
   if (!before.roles.empty()) connection.script(std::string(roles()));
   connection.query("COMMIT");
   return applied;

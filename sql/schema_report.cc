@@ -89,7 +89,8 @@ std::string find_schema(Connection& connection) {
   }
   // Postpone's functions have the name in their bodies, which stand between such signs.
   if (schema->find("$$") != std::string::npos)
-    throw SchemaUnfit("search_path leads to schema " + in_quotes(*schema) + ": a name with $$ cannot be used");
+    throw SchemaUnfit("search_path leads to schema " + in_quotes(*schema) +
+                      ": a name with $$ cannot be used");
   return *schema;
 }
 

@@ -29,12 +29,12 @@ std::string in_words(const std::string& result) {
   return result == "abort_requested" ? "asked to stop" : result;
 }
 
-bool is_by_id(const SetOptions& options) {
+bool is_by_id(const BulkOptions& options) {
   return !options.selection.ids.empty();
 }
 
 // A job that the line names twice is changed once.
-std::vector<sql::JobId> chosen(sql::BulkChanges& jobs, const SetOptions& options, const SetWork& work) {
+std::vector<sql::JobId> chosen(sql::BulkChanges& jobs, const BulkOptions& options, const BulkWork& work) {
   if (is_by_id(options)) {
     std::vector<sql::JobId> ids;
     std::set<sql::JobId> seen;
@@ -60,7 +60,7 @@ void ask_before(const std::string& verb, std::size_t count, const std::string& d
 }
 
 Report work_through(const Invocation& invocation, sql::BulkChanges& jobs, const std::vector<sql::JobId>& ids,
-                    const SetOptions& options, const SetWork& work) {
+                    const BulkOptions& options, const BulkWork& work) {
   Report report;
   report.changes.reserve(ids.size());
   ProgressLine progress;
@@ -99,7 +99,7 @@ void print_json(const std::vector<Change>& changes, bool dry_run) {
 }
 
 // "9998 jobs cancelled, 2 jobs asked to stop (database kitchen on host db1, port 5432)"
-std::string total_line(const Totals& totals, const SetOptions& options, const std::string& usual,
+std::string total_line(const Totals& totals, const BulkOptions& options, const std::string& usual,
                        const std::string& database) {
   std::string text;
   const std::string would = options.dry_run ? " would be " : " ";
@@ -139,7 +139,7 @@ void print_done(const std::vector<Change>& changes, bool dry_run) {
 
 }  // namespace
 
-void add_set_options(Command& command, SetOptions& options) {
+void add_bulk_options(Command& command, BulkOptions& options) {
   add_selection(command, options.selection);
   command.add_flag("--dry-run", options.dry_run, "Only say what would be done");
   command.add_flag("--yes", options.yes,
@@ -147,8 +147,8 @@ void add_set_options(Command& command, SetOptions& options) {
   command.add_flag("--json", options.as_json, "Print JSON");
 }
 
-ExitCode change_set(const Invocation& invocation, const SetOptions& options, const SetWork& work) {
-  sql::BulkChanges jobs = connect_job_set(invocation);
+ExitCode change_jobs(const Invocation& invocation, const BulkOptions& options, const BulkWork& work) {
+  sql::BulkChanges jobs = connect_bulk_changes(invocation);
   const std::string database = jobs.database();
   const std::vector<sql::JobId> ids = chosen(jobs, options, work);
   if (!options.dry_run && !options.yes) ask_before(work.verb, ids.size(), database);

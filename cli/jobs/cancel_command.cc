@@ -11,7 +11,7 @@ namespace {
 using What = sql::SetChange::What;
 
 struct CancelOptions {
-  SetOptions set;
+  BulkOptions bulk;
   bool abort = false;
   bool delete_jobs = false;
 };
@@ -39,18 +39,18 @@ Change change_of(const sql::SetChange& change) {
 }
 
 ExitCode cancel(const Invocation& invocation, const CancelOptions& options) {
-  SetWork work{options.delete_jobs ? "delete" : "cancel",
+  BulkWork work{options.delete_jobs ? "delete" : "cancel",
                options.delete_jobs ? "deleted" : "cancelled",
                {sql::JobStatus::todo},
                {}};
   if (options.abort) work.statuses.push_back(sql::JobStatus::doing);
   work.batch = [&options](sql::BulkChanges& jobs, const std::vector<sql::JobId>& ids) {
     std::vector<Change> changes;
-    for (const auto& change : jobs.cancel(ids, options.abort, options.delete_jobs, options.set.dry_run))
+    for (const auto& change : jobs.cancel(ids, options.abort, options.delete_jobs, options.bulk.dry_run))
       changes.push_back(change_of(change));
     return changes;
   };
-  return change_set(invocation, options.set, work);
+  return change_jobs(invocation, options.bulk, work);
 }
 
 }  // namespace
@@ -59,7 +59,7 @@ void add_jobs_cancel(Command& jobs, Invocation& invocation) {
   Command* command =
       jobs.add_subcommand("cancel", "Cancel jobs that wait; with --abort, ask running ones to stop");
   const auto options = std::make_shared<CancelOptions>();
-  add_set_options(*command, options->set);
+  add_bulk_options(*command, options->bulk);
   command->add_flag("--abort", options->abort, "Ask jobs that run to stop");
   command->add_flag("--delete", options->delete_jobs,
                     "Delete the jobs that wait instead of keeping them as cancelled");

@@ -13,7 +13,7 @@ namespace {
 using What = sql::SetChange::What;
 
 struct RetryCommandOptions {
-  SetOptions set;
+  BulkOptions bulk;
   sql::RetryOptions changes;
   DueTime due;
   bool even_running = false;
@@ -54,14 +54,14 @@ Change change_of(const sql::SetChange& change, bool even_running) {
 ExitCode retry(const Invocation& invocation, RetryCommandOptions& options) {
   options.changes.at = options.due.at;
   options.changes.in = options.due.in;
-  SetWork work{"retry", "retried", {sql::JobStatus::failed}, {}};
+  BulkWork work{"retry", "retried", {sql::JobStatus::failed}, {}};
   work.batch = [&options](sql::BulkChanges& jobs, const std::vector<sql::JobId>& ids) {
     std::vector<Change> changes;
-    for (const auto& change : jobs.retry(ids, options.changes, options.even_running, options.set.dry_run))
+    for (const auto& change : jobs.retry(ids, options.changes, options.even_running, options.bulk.dry_run))
       changes.push_back(change_of(change, options.even_running));
     return changes;
   };
-  return change_set(invocation, options.set, work);
+  return change_jobs(invocation, options.bulk, work);
 }
 
 }  // namespace
@@ -71,7 +71,7 @@ void add_jobs_retry(Command& jobs, Invocation& invocation) {
                                          "Let jobs that failed, were cancelled or aborted run again; a "
                                          "filter means failed ones unless it says more");
   const auto options = std::make_shared<RetryCommandOptions>();
-  add_set_options(*command, options->set);
+  add_bulk_options(*command, options->bulk);
   add_due_time_options(*command, options->due);
   whole_number(command->add_option("--new-priority", options->changes.priority, "With another priority")
                    ->type_name("NUMBER"));

@@ -74,10 +74,19 @@ struct LastReading {
 };
 LastReading last_reading;
 
+// Does what was read last still hold?
+bool is_fresh(const Used& used) {
+  return last_reading.at && Clock::now() < *last_reading.at + kReadAgainAfter &&
+         used.page_faults == last_reading.page_faults;
+}
+
 }  // namespace
 
-UsageMeter::UsageMeter() : cpu_before_us_(used_so_far().cpu_us) {
-  if (!last_reading.at) reset_peak();  // how the program began is no job's
+// What happened before the job, to the program or between two jobs, is not the job's.
+UsageMeter::UsageMeter() {
+  const Used used = used_so_far();
+  cpu_before_us_ = used.cpu_us;
+  if (!is_fresh(used)) reset_peak();
 }
 
 std::uint64_t UsageMeter::cpu_us() const {
@@ -85,13 +94,10 @@ std::uint64_t UsageMeter::cpu_us() const {
 }
 
 std::uint64_t UsageMeter::max_rss_bytes() const {
-  const auto now = Clock::now();
-  if (last_reading.at && now < *last_reading.at + kReadAgainAfter &&
-      used_so_far().page_faults == last_reading.page_faults)
-    return last_reading.resident_bytes;
+  if (is_fresh(used_so_far())) return last_reading.resident_bytes;
   const Memory memory = read_memory();
   reset_peak();
-  last_reading = {memory.now_bytes, used_so_far().page_faults, now};
+  last_reading = {memory.now_bytes, used_so_far().page_faults, Clock::now()};
   return memory.peak_bytes;
 }
 

@@ -20,7 +20,7 @@ class UsageMeter {
   std::uint64_t max_rss_bytes() const;
 
  private:
-  std::uint64_t cpu_before_us_;
+  std::uint64_t cpu_before_us_ = 0;
 };
 
 }  // namespace libtask::detail

@@ -29,12 +29,17 @@ BEGIN
 END
 $$;
 
--- DELETE, not TRUNCATE: one command may truncate the jobs and these tables, which are in its hands then.
+-- DELETE, not TRUNCATE: one command may truncate the jobs and these tables, which are in its hands then. TRUNCATE removes
+-- rows that a snapshot does not see, and DELETE would leave their events.
 CREATE OR REPLACE FUNCTION {schema}.postpone_all_jobs_gone() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_RELID OPERATOR(pg_catalog.<>) '{schema}.procrastinate_jobs'::pg_catalog.regclass THEN
         RAISE EXCEPTION 'this trigger function serves procrastinate_jobs alone';
+    END IF;
+    IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed' THEN
+        RAISE EXCEPTION 'truncate procrastinate_jobs in a transaction of isolation level READ COMMITTED'
+            USING ERRCODE = 'invalid_transaction_state';
     END IF;
     DELETE FROM {schema}.procrastinate_events;
     DELETE FROM {schema}.postpone_attempts;

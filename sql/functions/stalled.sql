@@ -137,6 +137,8 @@ BEGIN
                (SELECT name FROM {schema}.postpone_workers WHERE worker_id = p_worker_id)
         FROM {schema}.procrastinate_jobs AS job
         WHERE job.worker_id = p_worker_id AND job.status = 'doing'
+        -- Else who deletes the job at this moment would not see the attempt, which stayed behind (references.sql).
+        FOR NO KEY UPDATE OF job
         ON CONFLICT ON CONSTRAINT postpone_attempts_pkey DO UPDATE
         SET (cause, message, worker_id, worker_name, ended_at)
           = (excluded.cause, excluded.message, excluded.worker_id, excluded.worker_name, excluded.ended_at)

@@ -193,8 +193,7 @@ BEGIN
         FROM (VALUES ('procrastinate_jobs_queueing_lock_idx_v1',
                       'btree (queueing_lock) WHERE status = ''todo''::procrastinate_job_status'),
                      ('procrastinate_jobs_lock_idx_v1',
-                      'btree (lock) WHERE status = ''doing''::procrastinate_job_status AND lock IS NOT NULL'))
-            AS wanted (name, definition)
+                      'btree (lock) WHERE status = ''doing''::procrastinate_job_status')) AS wanted (name, definition)
         JOIN pg_index ON indexrelid = to_regclass(name)
         WHERE NOT (indisunique AND indisvalid)
            OR split_part(pg_get_indexdef(indexrelid, 0, true), ' USING ', 2) <> definition
@@ -205,11 +204,11 @@ END
 $$;
 
 -- Indexes whose names clients match on: a violation of the first means "already enqueued"; the second is the last
--- line of defence for locks.
+-- line of defence for locks, and the only index of all jobs that run: those without a lock are in it, too.
 CREATE UNIQUE INDEX IF NOT EXISTS procrastinate_jobs_queueing_lock_idx_v1
     ON procrastinate_jobs (queueing_lock) WHERE status = 'todo';
 CREATE UNIQUE INDEX IF NOT EXISTS procrastinate_jobs_lock_idx_v1
-    ON procrastinate_jobs (lock) WHERE status = 'doing' AND lock IS NOT NULL;
+    ON procrastinate_jobs (lock) WHERE status = 'doing';
 
 -- The order in which a fetch walks.
 CREATE INDEX IF NOT EXISTS procrastinate_jobs_priority_idx_v1

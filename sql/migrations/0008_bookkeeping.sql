@@ -1,6 +1,11 @@
 -- Oldest program: 7
 --
--- What every job pays for and nothing needs. Foreign keys whose promise a trigger of sql/functions/references.sql keeps from now on.
+-- What every job paid for.
+
+-- In the order in which jobs are deferred, run and finished: no traffic can deadlock with this.
+LOCK TABLE procrastinate_jobs, procrastinate_events, postpone_attempts IN ACCESS EXCLUSIVE MODE;
+
+-- Foreign keys whose promise a trigger of sql/functions/references.sql keeps from now on.
 DO $$
 DECLARE
     key record;
@@ -16,10 +21,5 @@ BEGIN
 END
 $$;
 
--- Read by the fetch of Procrastinate's that ours replaces. Each version of a row that waits or runs was an entry.
+-- Each version of a row that waits or runs had an entry in it, which nothing of ours needs.
 DROP INDEX IF EXISTS procrastinate_jobs_id_lock_idx_v1;
-
--- Jobs without a lock need no place among the running locks.
-DROP INDEX IF EXISTS procrastinate_jobs_lock_idx_v1;
-CREATE UNIQUE INDEX procrastinate_jobs_lock_idx_v1
-    ON procrastinate_jobs (lock) WHERE status = 'doing' AND lock IS NOT NULL;

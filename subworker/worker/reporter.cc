@@ -17,7 +17,7 @@ std::int64_t to_ns(sql::Seconds seconds) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(seconds).count();
 }
 
-board::Ending ending_of(sql::Action action) {
+board::Ending board_ending_of(sql::Action action) {
   switch (action) {
     case sql::Action::succeed:
       return board::Ending::succeeded;
@@ -100,7 +100,7 @@ void Reporter::progressed(const sql::Job& job, std::uint64_t done, std::uint64_t
 void Reporter::job_ended(const sql::Job& job, const sql::Outcome& outcome) {
   count(outcome);
   telemetry_.job.write({});
-  const board::Ending ending = ending_of(outcome.action);
+  const board::Ending ending = board_ending_of(outcome.action);
   const std::int64_t run_ns = std::max<std::int64_t>(0, to_ns(outcome.run_time));
   if (ending == board::Ending::aborted) board::add(telemetry_.aborted);
   board::add(telemetry_.job_cpu_ns,

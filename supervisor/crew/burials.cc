@@ -15,7 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kRetry = 5ms;  // SIGKILL takes a moment, and the loop does not wait for it
+constexpr auto kRetry = 1ms;  // SIGKILL takes a moment, for which the loop does not stop; a job waits meanwhile
 constexpr auto kLongestRetry = 1s;
 
 }  // namespace

@@ -89,6 +89,9 @@ TEST_F(PreparedStatement, IsNotSentAgainWithinATransactionOfTheCaller) {
   connection.query("begin");
   EXPECT_EQ(error_of([&] { connection.pipeline({echo}); }).sqlstate(), "26000");
   connection.query("rollback");
+  connection.query("begin");
+  EXPECT_EQ(only_text(connection, echo), "a!") << "nothing is prepared any more";
+  connection.query("rollback");
 }
 
 }  // namespace

@@ -77,6 +77,27 @@ TEST_F(References, TheTablesAreTruncatedTogether) {
   EXPECT_EQ(left(), "0 0 0");
 }
 
+// TRUNCATE removes jobs that the snapshot does not show, and their events would stay.
+TEST_F(References, AreTruncatedInATransactionThatSeesWhatItRemoves) {
+  run_a_job();
+  app.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  EXPECT_EQ(violation(app, "TRUNCATE procrastinate_jobs CASCADE"), "25000 ");
+  app.rows("ROLLBACK");
+  EXPECT_EQ(left(), "3 1 1");
+}
+
+TEST_F(References, AJobThatIsDeletedWhileItIsReportedLeavesNoAttempt) {
+  defer();
+  app.rows(fetch_sql(1));
+  one.rows("BEGIN");
+  one.rows("SELECT * FROM postpone_rescue_worker(1, '[]', 'report', 3, 'gone', NULL)");
+  two.send("DELETE FROM procrastinate_jobs");
+  wait_until_blocked(database, two);
+  one.rows("COMMIT");
+  two.receive();
+  EXPECT_EQ(left(), "0 0 0");
+}
+
 TEST_F(References, NoJobGetsAnotherId) {
   run_a_job();
   EXPECT_EQ(violation(app, "UPDATE procrastinate_jobs SET id = 7, priority = 3"),

@@ -60,6 +60,8 @@ INSTANTIATE_TEST_SUITE_P(
         Alteration{"NoSettings", "ALTER FUNCTION postpone_rescue_job RESET ALL",
                    "function postpone_rescue_job"},
         Alteration{"Volatility", "ALTER FUNCTION postpone_is_ours VOLATILE", "function postpone_is_ours"},
+        Alteration{"Owner", "ALTER FUNCTION postpone_jobs_gone OWNER TO pg_monitor",
+                   "function postpone_jobs_gone"},
         Alteration{"Rights", "ALTER FUNCTION postpone_notify SECURITY DEFINER", "function postpone_notify"},
         Alteration{"Trigger",
                    "CREATE OR REPLACE TRIGGER postpone_jobs_updated AFTER UPDATE OF status ON "
@@ -67,7 +69,7 @@ INSTANTIATE_TEST_SUITE_P(
                    "trigger postpone_jobs_updated on procrastinate_jobs"}),
     [](const auto& info) { return info.param.name; });
 
-TEST(Schema, WhatAnotherProgramHasPutThereIsALeftover) {
+TEST(Schema, WhatAnotherProgramHasPutThereIsSurplus) {
   const TestDatabase database;
   Session session(database);
   session.rows(
