@@ -53,7 +53,8 @@ void bulk(int jobs) {
   std::printf("bulk: %d jobs changed by one command, beside the purge of as many\n", jobs);
   BulkStage stage(jobs);
   stage.fill("purge", "succeeded");
-  const double purge = stage.run({"purge", "--older-than", "1h", "--status", "succeeded", "--queue", "purge"});
+  const double purge =
+      stage.run({"purge", "--older-than", "1h", "--status", "succeeded", "--queue", "purge"});
   std::printf("  %-24s %8.0f ms\n", "jobs purge", purge);
   stage.fill("cancel", "todo");
   print("jobs cancel", stage.run({"cancel", "--queue", "cancel"}), purge);

@@ -52,6 +52,8 @@ void rescue(int kills);  // a sub-worker is killed: how soon its job starts agai
 void takeover(std::chrono::milliseconds stalled_after, int rounds);
 // Throughput while sub-workers are killed, beside undisturbed.
 void kills(std::chrono::seconds phase, int rounds);
+// Beside other queues on PostgreSQL; POSTPONE_BENCH_PEERS names the directory of their programs.
+void peers(int jobs, int rounds);
 void comeback(int restarts);  // the server is restarted: how soon the first job starts
 
 }  // namespace postpone::bench

@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
        }},
       {"kills", [] { kills(std::chrono::seconds(10), 2); }},
       {"return", [] { comeback(20); }},
+      {"peers", [] { peers(20'000, 3); }},
       {"flood", [] { foreign_notifications(100'000, 5); }},
   };
   std::vector<std::string> names(argv + 1, argv + argc);
@@ -37,10 +38,11 @@ int main(int argc, char** argv) {
     for (const std::string& name : names) {
       const auto benchmark = benchmarks.find(name);
       if (benchmark == benchmarks.end()) {
-        std::fprintf(stderr,
-                     "postpone_bench: no benchmark \"%s\"; there are latency, locks, letters, rest, "
-                     "throughput, soak, bulk, hostile, status, rescue, takeover, kills, return, flood\n",
-                     name.c_str());
+        std::fprintf(
+            stderr,
+            "postpone_bench: no benchmark \"%s\"; there are latency, locks, letters, rest, "
+            "throughput, soak, bulk, hostile, status, rescue, takeover, kills, return, flood, peers\n",
+            name.c_str());
         return 2;
       }
       benchmark->second();

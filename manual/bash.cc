@@ -128,8 +128,9 @@ std::string value_cases(const Command& command) {
       cases += value_case(shell_quoted(command.path) + star + shell_quoted(" " + name), *option.value);
   }
   for (std::size_t i = 0; i < command.positionals.size(); ++i) {
-    const std::string position =
-        command.positionals[i].is_repeated ? shell_quoted(" ") + "[0-9]*" : shell_quoted(" " + std::to_string(i + 1));
+    const std::string position = command.positionals[i].is_repeated
+                                     ? shell_quoted(" ") + "[0-9]*"
+                                     : shell_quoted(" " + std::to_string(i + 1));
     cases += value_case(shell_quoted(command.path) + position, command.positionals[i].value);
   }
   return cases;

@@ -40,9 +40,9 @@ Change change_of(const sql::SetChange& change) {
 
 ExitCode cancel(const Invocation& invocation, const CancelOptions& options) {
   BulkWork work{options.delete_jobs ? "delete" : "cancel",
-               options.delete_jobs ? "deleted" : "cancelled",
-               {sql::JobStatus::todo},
-               {}};
+                options.delete_jobs ? "deleted" : "cancelled",
+                {sql::JobStatus::todo},
+                {}};
   if (options.abort) work.statuses.push_back(sql::JobStatus::doing);
   work.batch = [&options](sql::BulkChanges& jobs, const std::vector<sql::JobId>& ids) {
     std::vector<Change> changes;

@@ -66,8 +66,8 @@ Table table_of(const std::vector<sql::Job>& jobs) {
                {"ARGUMENTS", Align::left, nullptr, Fit::first}},
               {}};
   for (const sql::Job& job : jobs) {
-    table.rows.push_back({std::to_string(job.id), status_label(job), printable(job.task), printable(job.queue),
-                          std::to_string(job.priority), std::to_string(job.attempts),
+    table.rows.push_back({std::to_string(job.id), status_label(job), printable(job.task),
+                          printable(job.queue), std::to_string(job.priority), std::to_string(job.attempts),
                           printable(locks_of(job)), job.scheduled_at ? to_local(*job.scheduled_at) : "",
                           printable(job.args)});
   }

@@ -37,7 +37,7 @@ struct Story {
   sql::Job job;
   std::vector<sql::Event> events;
   std::vector<sql::Attempt> attempts;
-  std::optional<sql::DoingJob> run;        // while it runs
+  std::optional<sql::DoingJob> run;   // while it runs
   std::vector<WhyWaiting> waits_for;  // while it waits
 };
 

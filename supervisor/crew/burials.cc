@@ -15,7 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kRetry = 1ms;  // SIGKILL takes a moment, for which the loop does not stop; a job waits meanwhile
+constexpr auto kRetry =
+    1ms;  // SIGKILL takes a moment, for which the loop does not stop; a job waits meanwhile
 constexpr auto kLongestRetry = 1s;
 
 }  // namespace

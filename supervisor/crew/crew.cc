@@ -17,7 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kKillMargin = 5s;  // beyond what members grant themselves when draining
+constexpr auto kKillMargin = 5s;     // beyond what members grant themselves when draining
 constexpr int kStartsOfOneShot = 4;  // so many that failed in a row: --one-shot does not wait for more
 
 RosterPolicy policy_of(const config::Supervisor& s) {

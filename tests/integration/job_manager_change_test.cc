@@ -4,8 +4,8 @@
 
 #include <future>
 
-#include "sql/job_manager.h"
 #include "sql/bulk_changes.h"
+#include "sql/job_manager.h"
 #include "sql/purge.h"
 #include "tests/integration/job_manager_fixture.h"
 #include "tests/support/database.h"

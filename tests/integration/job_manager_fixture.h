@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "sql/job_manager.h"
 #include "sql/bulk_changes.h"
+#include "sql/job_manager.h"
 #include "tests/support/database.h"
 #include "tests/support/database_error.h"
 

@@ -15,9 +15,9 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "sql/bulk_changes.h"
 #include "sql/connection.h"
 #include "sql/job_manager.h"
-#include "sql/bulk_changes.h"
 #include "tests/support/database.h"
 #include "tests/support/signals.h"
 

@@ -32,11 +32,12 @@ std::string none(Random&) {
 
 constexpr std::array kTaskKinds = {
     TaskKind{"torture.sleep", 40, [](Random& random) { return number_argument("ms", below(random, 10)); }},
-    TaskKind{"torture.sleep", 25, [](Random& random) { return number_argument("ms", 5 + below(random, 195)); }},
+    TaskKind{"torture.sleep", 25,
+             [](Random& random) { return number_argument("ms", 5 + below(random, 195)); }},
     TaskKind{"torture.busy", 4, [](Random& random) { return number_argument("ms", below(random, 40)); }},
     TaskKind{"torture.defers", 6, follower_arguments},
     TaskKind{"torture.flaky", 8,
-         [](Random& random) { return number_argument("failures", 1 + below(random, 3)); }},
+             [](Random& random) { return number_argument("failures", 1 + below(random, 3)); }},
     TaskKind{"torture.hopeless", 3, none},
     TaskKind{"torture.segfault", 2, none},
     TaskKind{"torture.abort", 2, none},
@@ -45,9 +46,9 @@ constexpr std::array kTaskKinds = {
     TaskKind{"torture.hang", 1, none},
     TaskKind{"torture.flood", 1, none},
     TaskKind{"torture.daemon", 5,
-         [](Random& random) {
-           return std::string("{\"crashes\": ") + (below(random, 3) == 0 ? "true}" : "false}");
-         }},
+             [](Random& random) {
+               return std::string("{\"crashes\": ") + (below(random, 3) == 0 ? "true}" : "false}");
+             }},
 };
 
 }  // namespace
