@@ -41,7 +41,7 @@ void latency(int jobs) {
   Stage stage;
   Client listener(stage.database.url());
   listener.execute("LISTEN bare");
-  std::vector<double> starts, notifications;
+  std::vector<double> notifications;
   std::vector<std::int64_t> committed;
   for (int i = 0; i < jobs; ++i) {
     stage.defer();
@@ -52,9 +52,7 @@ void latency(int jobs) {
     listener.wait_for_notification();
     notifications.push_back(ms_between(sent, now_ns()));
   }
-  const auto started = stage.times_of("start");
-  for (std::size_t i = 0; i < committed.size(); ++i)
-    starts.push_back(ms_between(committed[i], started.at(i)));
+  const std::vector<double> starts = stage.ms_to_start(committed);
   print_times("defer committed to handler started", starts);
   print_times("bare NOTIFY sent to received", notifications);
   print_flush_time();
@@ -133,19 +131,14 @@ void throughput(int jobs, int rounds) {
   Stage stage;
   for (int round = 1; round <= rounds; ++round) {
     stage.client.execute("TRUNCATE procrastinate_jobs CASCADE");
-    stage.client.execute(
-        "SELECT count(postpone_defer('misbehave.noop', queue => 'm')) FROM generate_series(1, " +
-        std::to_string(jobs) + ")");
-    const auto begin = Clock::now();
-    stage.wait_until_all_ended();
-    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    const double rate = stage.jobs_per_second(jobs);
     const auto once = stage.client.execute(
         "SELECT count(*) FROM (SELECT job_id FROM procrastinate_events GROUP BY job_id HAVING "
         "count(*) FILTER (WHERE type = 'started') = 1 + count(*) FILTER (WHERE type = 'deferred_for_retry') "
         "AND "
         "count(*) FILTER (WHERE type = 'succeeded') = 1) once");
-    std::printf("  round %2d: %6.0f jobs/s, %s of %d ran exactly once%s\n", round, jobs / seconds,
-                once.c_str(), jobs, once == std::to_string(jobs) ? "" : "  WRONG");
+    std::printf("  round %2d: %6.0f jobs/s, %s of %d ran exactly once%s\n", round, rate, once.c_str(), jobs,
+                once == std::to_string(jobs) ? "" : "  WRONG");
     if (once != std::to_string(jobs)) std::printf("%s\n", stage.family.log().c_str());
     std::fflush(stdout);
   }

@@ -1,22 +1,20 @@
 // Postpone beside other queues on PostgreSQL, in turns on one server.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <stdexcept>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "bench/figures.h"
 #include "bench/stage.h"
-#include "tests/support/eventually.h"
 
 namespace postpone::bench {
 namespace {
 
-using namespace std::chrono_literals;
 using nlohmann::json;
 
 constexpr int kConcurrency = 10;
@@ -42,32 +40,6 @@ json ask_peer(const std::string& directory, const std::string& program) {
 
 // --- Postpone ---
 
-struct Own {
-  explicit Own(const std::string& group_keys)
-      : family(database.url(), kNoPolling + tests::group("m", kMisbehave, kConcurrency, group_keys)),
-        client(database.url()) {
-    family.wait_until_ready(kConcurrency);
-  }
-
-  tests::TestDatabase database;
-  tests::Family family;
-  Client client;
-};
-
-double own_throughput(const std::string& group_keys, int jobs) {
-  Own own(group_keys);
-  own.client.execute("SELECT count(postpone_defer('misbehave.noop', queue => 'm')) FROM generate_series(1, " +
-                     std::to_string(jobs) + ")");
-  const auto begin = Clock::now();
-  const auto none_left = [&own] {
-    return own.client.execute(
-               "SELECT NOT EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'todo') AND NOT EXISTS "
-               "(SELECT FROM procrastinate_jobs WHERE status = 'doing')") == "t";
-  };
-  if (!tests::eventually(none_left, 300s)) throw std::runtime_error("jobs do not end:\n" + own.family.log());
-  return jobs / std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 // From the answer to the defer to the first instruction of the handler, while nothing else is to be done.
 std::vector<double> own_latencies(int jobs) {
   Stage stage;
@@ -77,11 +49,7 @@ std::vector<double> own_latencies(int jobs) {
     committed.push_back(now_ns());
     stage.wait_until_all_ended();
   }
-  const auto started = stage.times_of("start");
-  std::vector<double> latencies;
-  for (std::size_t i = 0; i < committed.size(); ++i)
-    latencies.push_back(ms_between(committed[i], started.at(i)));
-  return latencies;
+  return stage.ms_to_start(committed);
 }
 
 // --- side by side ---
@@ -132,7 +100,7 @@ void peers(int jobs, int rounds) {
     };
   };
   const auto own = [](const std::string& keys, int count) {
-    return [=] { return own_throughput(keys, count); };
+    return [=] { return Stage("", kConcurrency, keys).jobs_per_second(count); };
   };
   std::printf(
       "peers: waiting no-op jobs, %d at a time, %d rounds in turns; ratios to graphile-worker's best\n",

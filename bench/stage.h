@@ -25,15 +25,19 @@ inline double ms_between(std::int64_t from_ns, std::int64_t to_ns) {
 }
 
 struct Stage {
-  // 8 sub-workers, ready and idle. `more`: of the configuration, after the keys of [supervisor].
-  explicit Stage(const std::string& more = "");
+  // Sub-workers that are ready and idle. `more`: of the configuration, after the keys of [supervisor].
+  explicit Stage(const std::string& more = "", int sub_workers = 8, const std::string& group_keys = "");
 
   std::string journal() const { return files.file("journal"); }
   // One misbehave.journal of so many milliseconds; its id.
   std::string defer(const std::string& more = "", int ms = 0);
   // Every job has ended; throws with the family's log when that takes more than five minutes.
   void wait_until_all_ended();
+  // Of so many no-ops that are deferred in one statement, from its commit until all have ended.
+  double jobs_per_second(int jobs);
   std::vector<std::int64_t> times_of(const std::string& what) const;  // start, end
+  // How long after these moments, one for each job that was deferred, the handlers started.
+  std::vector<double> ms_to_start(const std::vector<std::int64_t>& committed_ns) const;
 
   tests::TestDatabase database;
   tests::TemporaryDirectory files;

@@ -28,10 +28,9 @@ bool PreparedStatements::gives_up_after(std::string_view sqlstate) {
   constexpr std::string_view kUnknownStatement = "26000";
   constexpr std::string_view kKnownStatement = "42P05";
   constexpr std::string_view kCannot = "0A000";  // "cached plan must not change result type", among others
-  if (!allowed_) return false;
+  if (!are_allowed()) return false;
   if (sqlstate != kUnknownStatement && sqlstate != kKnownStatement && sqlstate != kCannot) return false;
-  allowed_ = false;
-  refused_ = true;
+  use_ = Use::given_up;
   return true;
 }
 

@@ -15,13 +15,13 @@ export function rateOf(jobs) {
 }
 
 // Measures one after the other, with a pause in which the peer becomes idle again.
-export async function sortedLatencies(jobs, measure) {
+export async function latencies(jobs, measure) {
   const times = [];
   for (let i = 0; i < jobs; ++i) {
     times.push(await measure());
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return times.sort((a, b) => a - b);
+  return times;
 }
 
 export function answer(figures) {

@@ -6,14 +6,14 @@
 // completion of graphile-worker's performance page.
 import pg from 'pg';
 import { Logger, run, runMigrations } from 'graphile-worker';
-import { answer, rateOf, sortedLatencies } from './figures.mjs';
+import { answer, latencies, rateOf } from './figures.mjs';
 
 const [workload, ...rest] = process.argv.slice(2);
 const fail = (error) => { console.error(error); process.exit(1); };
 const quiet = new Logger(() => () => {});
 const pool = new pg.Pool({ max: 14 });
-for (const event of ['error', 'connect'])
-  pool.on(event, event === 'error' ? fail : (client) => client.on('error', fail));
+pool.on('error', fail);
+pool.on('connect', (client) => client.on('error', fail));
 await runMigrations({ pgPool: pool, logger: quiet });
 
 const start = (concurrency, worker, noop) =>
@@ -35,7 +35,7 @@ async function throughput(mode, jobs, concurrency) {
 async function latency(jobs) {
   let started;
   const runner = await start(10, {}, () => started(performance.now()));
-  const times = await sortedLatencies(jobs, async () => {
+  const times = await latencies(jobs, async () => {
     const ran = new Promise((resolve) => { started = resolve; });
     await pool.query("SELECT graphile_worker.add_job('noop', '{}')");
     const committed = performance.now();
