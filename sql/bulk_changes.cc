@@ -15,9 +15,6 @@ namespace {
 using What = SetChange::What;
 using Ids = std::vector<JobId>;
 
-// A batch that lost a deadlock against a fetch or a finish goes well the next time; one that loses again and
-// again has met something else.
-
 std::set<JobId> ids_in(const Result& result) {
   std::set<JobId> ids;
   for (const Row row : result) ids.insert(row.get<JobId>(0));
