@@ -37,6 +37,8 @@ void Duties::keep_if_due(Kept& kept) {
   } catch (const sql::DatabaseError& error) {
     if (error.remedy() == sql::Remedy::reconnect) throw;
     kept.duty.pause.failed(now_(), sys::chance());
+    // The server has ended a transaction in favour of another one: the next try goes well, as a rule.
+    if (error.remedy() == sql::Remedy::retry && kept.duty.pause.failures() == 1) return;
     const std::string fault = fmt::format("{}: {}", kept.duty.name, error.what());
     on_fault_(fault);
     if (fault != kept.said)
