@@ -57,12 +57,9 @@ void Listening::log_changes(bool established) {
   if (failure) {
     facts_.failed_at = now;
     facts_.failure = *failure;
+    outage_.failed(*failure, now);
   }
-  const std::string trouble = failure ? outage_.failed(*failure, now) : "";
-  if (!trouble.empty()) sys::log_of(sys::Component::database).warn("LISTEN connection: {}", trouble);
-  const std::string relief = established ? outage_.ended(now) : "";
-  if (!relief.empty())
-    sys::log_of(sys::Component::database).info("LISTEN connection: the database {}", relief);
+  if (established) outage_.ended(now);
 }
 
 }  // namespace postpone::supervisor

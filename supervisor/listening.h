@@ -7,7 +7,7 @@
 #include <string>
 
 #include "sql/listener.h"
-#include "sql/outage.h"
+#include "sql/outage_log.h"
 #include "supervisor/loop.h"
 #include "sys/backoff.h"
 
@@ -51,7 +51,7 @@ class Listening {
   std::optional<Watch> socket_;
   Timer timer_;
   sys::Backoff watch_pause_{std::chrono::milliseconds(100), std::chrono::seconds(10)};
-  sql::Outage outage_;
+  sql::OutageLog outage_{"LISTEN connection"};
   Facts facts_;  // what the listener does not keep itself
 };
 

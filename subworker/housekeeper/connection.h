@@ -6,7 +6,7 @@
 
 #include "sql/connect_options.h"
 #include "sql/job_manager.h"
-#include "subworker/family/outage_log.h"
+#include "sql/outage_log.h"
 #include "sys/backoff.h"
 
 namespace postpone::subworker {
@@ -32,7 +32,7 @@ class HousekeeperConnection {
   std::optional<sql::JobManager> manager_;
   sys::Backoff backoff_;  // between connections
   sys::Backoff refused_;  // by the server, until a person mends that
-  OutageLog outage_;
+  sql::OutageLog outage_;
 };
 
 }  // namespace postpone::subworker

@@ -1,4 +1,5 @@
 #include "subworker/preflight/preflight.h"
+#include "sql/outage_log.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -10,7 +11,6 @@
 #include "sql/privileges.h"
 #include "sql/schema.h"
 #include "subworker/family/leaving.h"
-#include "subworker/family/outage_log.h"
 #include "subworker/housekeeper/periodic.h"
 #include "subworker/task/describe.h"
 #include "subworker/task/task_process.h"
@@ -151,7 +151,7 @@ class Preflight {
   const Occasion occasion_;
   const Leash& leash_;
   LogFollower& log_follower_;
-  OutageLog outage_;
+  sql::OutageLog outage_;
   Leaving leaving_;
 };
 

@@ -35,7 +35,7 @@
 #include "board/board.h"
 #include "config/config.h"
 #include "sql/job_manager.h"
-#include "subworker/family/outage_log.h"
+#include "sql/outage_log.h"
 #include "subworker/worker/identity.h"
 #include "subworker/worker/lease.h"
 #include "subworker/worker/passed_over.h"
@@ -113,7 +113,7 @@ class Session {
   PassedOver passed_over_;
   sys::Backoff backoff_;
   bool wait_was_cut_ = false;  // a ring has ended the last wait between two tries
-  OutageLog outage_;
+  sql::OutageLog outage_;
   sql::Outage fetch_outage_;  // of a fetch that goes well only job by job
 };
 
