@@ -97,7 +97,8 @@ Supervisor::Supervisor(Configuration configuration, Options options)
       crew_(loop_, board_, in_force_.config,
             make_family(name_, options_.file, in_force_.memfd.get(), board_.fd()),
             {[this](std::string reason) { on_reason(std::move(reason)); },
-             [this](const sys::ExitReport& report) { on_preflight_end(report); }, [this] { upkeep(); }}),
+             [this](const sys::ExitReport& report) { on_preflight_end(report); }, [this] { upkeep(); },
+             [this](board::GroupId group) { board::wake_sibling(board_, group); }}),
       waking_(loop_, board_, in_force_.config, [this] { announcer_.feed_watchdog(); }),
       reload_(options_.file, in_force_, reload_handlers()),
       announcer_(options_.service_manager, name_, options_.file.path, [this] { return facts(); }) {}

@@ -121,10 +121,8 @@ void Crew::on_end(MemberId member, const Children::End& end) {
 void Crew::on_buried(const Burial& burial) {
   roster_.ended(burial.member, Clock::now(), sys::chance(), burial.end);
   if (!is_sub_worker(burial.member) || !slots_[burial.member].serves()) return;
-  // If the dead sub-worker had not answered a ring for work, the supervisor rings a sibling, so that the job
-  // is not left until the next poll.
   if (board_.slot(burial.member).doorbell.is_rung_for(board::kRungForWork))
-    board::wake_sibling(board_, slots_[burial.member].group);
+    handlers_.on_unanswered_ring(slots_[burial.member].group);
 }
 
 Roster::End Crew::end_of(MemberId member, const sys::ExitReport& report) const {

@@ -43,6 +43,9 @@ class Crew {
     std::function<void(std::string reason)> on_reason;  // of the preflight
     std::function<void(const sys::ExitReport& report)> on_preflight_end;
     std::function<void()> on_change;  // a member has spoken or ended: upkeep is due
+    // A sub-worker of this group was rung for work, and died before it looked. Another one must be rung, or the
+    // job is left until the next poll.
+    std::function<void(board::GroupId group)> on_unanswered_ring;
   };
 
   // `config` is the configuration in force: it changes before take(). All must outlive the crew. Nothing is
