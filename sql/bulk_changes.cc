@@ -12,7 +12,7 @@
 namespace postpone::sql {
 namespace {
 
-using What = SetChange::What;
+using What = JobChange::What;
 using Ids = std::vector<JobId>;
 
 std::set<JobId> ids_in(const Result& result) {
@@ -48,7 +48,7 @@ bool may_be_retried(JobStatus status, bool even_running) {
          (even_running && status == JobStatus::doing);
 }
 
-SetChange failed(JobId id, const DatabaseError& error) {
+JobChange failed(JobId id, const DatabaseError& error) {
   return {id, What::failed, JobStatus::todo, std::nullopt,
           error.sqlstate() == "55P03" ? "another session has locked it" : error.what()};
 }
@@ -56,7 +56,7 @@ SetChange failed(JobId id, const DatabaseError& error) {
 // postpone_retry_job() for all jobs of a batch at once, as far as no conflict is possible. It leaves out jobs
 // that run, jobs whose queueing lock another job has, and jobs of the batch that want the same queueing lock:
 // the caller retries those one by one.
-constexpr const char* kRetrySet =
+constexpr const char* kRetryBatch =
     "with batch as materialized ("
     " select j.id, j.status, j.queueing_lock, count(*) over (partition by j.queueing_lock) as wanted"
     " from procrastinate_jobs j where j.id = any($1::bigint[])),"
@@ -84,11 +84,11 @@ struct BulkChanges::Impl {
   explicit Impl(const ConnectOptions& options) : connection(options) {}
 
   std::vector<Result> change(const std::vector<Statement>& statements);
-  std::vector<SetChange> cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run);
-  std::vector<SetChange> retry(const Ids& ids, const RetryOptions& options, bool even_running);
+  std::vector<JobChange> cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run);
+  std::vector<JobChange> retry(const Ids& ids, const RetryOptions& options, bool even_running);
   Result call_retry(JobId id, const RetryOptions& options, bool even_running);
-  SetChange retry_alone(JobId id, const RetryOptions& options, bool even_running);
-  std::vector<SetChange> retry_in_thought(const Ids& ids, bool even_running);
+  JobChange retry_alone(JobId id, const RetryOptions& options, bool even_running);
+  std::vector<JobChange> retry_in_thought(const Ids& ids, bool even_running);
 
   Connection connection;
   // Of dry runs: the queueing locks that jobs of this change would have, and which job would be the first.
@@ -129,12 +129,12 @@ std::vector<JobId> BulkChanges::find(const JobFilter& filter) {
 
 // ---- cancel --------------------------------------------------------------------------------------
 
-std::vector<SetChange> BulkChanges::cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run) {
+std::vector<JobChange> BulkChanges::cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run) {
   return in_halves(
       ids, [&](const Ids& part) { return impl_->cancel(part, abort, delete_jobs, dry_run); }, failed);
 }
 
-std::vector<SetChange> BulkChanges::Impl::cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run) {
+std::vector<JobChange> BulkChanges::Impl::cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run) {
   std::vector<Statement> statements;
   if (!dry_run) {
     statements.push_back(
@@ -154,10 +154,10 @@ std::vector<SetChange> BulkChanges::Impl::cancel(const Ids& ids, bool abort, boo
   const std::set<JobId> asked = dry_run ? std::set<JobId>() : ids_in(results[1]);
   const std::map<JobId, JobStatus> now = statuses_in(results.back());
 
-  std::vector<SetChange> changes;
+  std::vector<JobChange> changes;
   for (const JobId id : ids) {
     const auto found = now.find(id);
-    SetChange change{id};
+    JobChange change{id};
     if (found != now.end()) {
       change.status = found->second;
       change.what = What::refused;
@@ -189,22 +189,22 @@ Result BulkChanges::Impl::call_retry(JobId id, const RetryOptions& options, bool
   return std::move(results.front());
 }
 
-SetChange BulkChanges::Impl::retry_alone(JobId id, const RetryOptions& options, bool even_running) {
+JobChange BulkChanges::Impl::retry_alone(JobId id, const RetryOptions& options, bool even_running) {
   std::optional<Result> answer;
   try {
     answer = call_retry(id, options, even_running);
   } catch (const DatabaseError& error) {
     if (!is_of_a_row(error)) throw;
     const auto now = statuses_in(connection.pipeline({look({id})}).front());
-    if (now.empty()) return SetChange{id};
+    if (now.empty()) return JobChange{id};
     const JobStatus status = now.begin()->second;
-    if (!may_be_retried(status, even_running)) return SetChange{id, What::refused, status};
-    SetChange change = failed(id, error);
+    if (!may_be_retried(status, even_running)) return JobChange{id, What::refused, status};
+    JobChange change = failed(id, error);
     change.status = status;
     return change;
   }
   const Row row = answer->only();
-  SetChange change{id, What::retried};
+  JobChange change{id, What::retried};
   if (const auto status = parse_job_status(row.text(2))) change.status = *status;
   if (row.text(0) == "superseded") {
     change.what = What::superseded;
@@ -215,7 +215,7 @@ SetChange BulkChanges::Impl::retry_alone(JobId id, const RetryOptions& options, 
   return change;
 }
 
-std::vector<SetChange> BulkChanges::retry(const Ids& ids, const RetryOptions& options, bool even_running,
+std::vector<JobChange> BulkChanges::retry(const Ids& ids, const RetryOptions& options, bool even_running,
                                           bool dry_run) {
   if (dry_run) return impl_->retry_in_thought(ids, even_running);
   return in_halves(
@@ -223,7 +223,7 @@ std::vector<SetChange> BulkChanges::retry(const Ids& ids, const RetryOptions& op
 }
 
 // What retry() would do. The jobs of earlier batches would wait by now.
-std::vector<SetChange> BulkChanges::Impl::retry_in_thought(const Ids& ids, bool even_running) {
+std::vector<JobChange> BulkChanges::Impl::retry_in_thought(const Ids& ids, bool even_running) {
   const std::vector<Result> looked = change({look(ids), about(kWantedLocks, ids)});
   const std::map<JobId, JobStatus> before = statuses_in(looked[0]);
   std::map<JobId, std::string> locks;
@@ -232,7 +232,7 @@ std::vector<SetChange> BulkChanges::Impl::retry_in_thought(const Ids& ids, bool 
     if (const auto waiting = row.get<std::optional<JobId>>(2))
       wanted.emplace(row.get<std::string>(1), *waiting);
   }
-  std::vector<SetChange> changes;
+  std::vector<JobChange> changes;
   for (const JobId id : ids) {
     const auto found = before.find(id);
     if (found == before.end()) {
@@ -249,14 +249,14 @@ std::vector<SetChange> BulkChanges::Impl::retry_in_thought(const Ids& ids, bool 
   return changes;
 }
 
-std::vector<SetChange> BulkChanges::Impl::retry(const Ids& ids, const RetryOptions& options,
+std::vector<JobChange> BulkChanges::Impl::retry(const Ids& ids, const RetryOptions& options,
                                                 bool even_running) {
   Parameter in;
   if (options.in) in = to_parameter(options.in->count());
   const std::map<JobId, JobStatus> before = statuses_in(change({look(ids)}).front());
   std::set<JobId> done;
   try {
-    done = ids_in(change({{kRetrySet,
+    done = ids_in(change({{kRetryBatch,
                            {to_parameter(ids), in, to_parameter(options.at), to_parameter(options.priority),
                             options.queue, options.lock}}})
                       .front());
@@ -264,7 +264,7 @@ std::vector<SetChange> BulkChanges::Impl::retry(const Ids& ids, const RetryOptio
     // A job with one of the queueing locks has come in between: each is asked by itself.
   }
 
-  std::vector<SetChange> changes;
+  std::vector<JobChange> changes;
   for (const JobId id : ids) {
     const auto found = before.find(id);
     if (found == before.end()) {

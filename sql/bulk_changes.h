@@ -18,7 +18,7 @@
 namespace postpone::sql {
 
 // What became of one of many jobs.
-struct SetChange {
+struct JobChange {
   enum class What {
     cancelled,
     deleted,
@@ -61,11 +61,11 @@ class BulkChanges {
 
   // todo -> cancelled (or deleted). With `abort` running jobs are asked to stop. In the order of the ids.
   // With `dry_run` here and below nothing is changed, and the answer is what would become of them.
-  std::vector<SetChange> cancel(const std::vector<JobId>& ids, bool abort, bool delete_jobs, bool dry_run);
+  std::vector<JobChange> cancel(const std::vector<JobId>& ids, bool abort, bool delete_jobs, bool dry_run);
 
   // Jobs that failed, were cancelled or aborted wait again; with `even_running` those that run, too. A
   // running job that was to be aborted fails instead: `refused`.
-  std::vector<SetChange> retry(const std::vector<JobId>& ids, const RetryOptions& options, bool even_running,
+  std::vector<JobChange> retry(const std::vector<JobId>& ids, const RetryOptions& options, bool even_running,
                                bool dry_run);
 
   // "kitchen on host db1, port 5432"

@@ -8,7 +8,7 @@
 namespace postpone::cli {
 namespace {
 
-using What = sql::SetChange::What;
+using What = sql::JobChange::What;
 
 struct CancelOptions {
   BulkOptions bulk;
@@ -16,7 +16,7 @@ struct CancelOptions {
   bool delete_jobs = false;
 };
 
-Change change_of(const sql::SetChange& change) {
+Change change_of(const sql::JobChange& change) {
   const std::string name = "job " + std::to_string(change.id);
   const std::string status(sql::to_string(change.status));
   switch (change.what) {

@@ -10,7 +10,7 @@
 namespace postpone::cli {
 namespace {
 
-using What = sql::SetChange::What;
+using What = sql::JobChange::What;
 
 struct RetryCommandOptions {
   BulkOptions bulk;
@@ -37,7 +37,7 @@ std::string objection(sql::JobId id, sql::JobStatus status, bool even_running) {
   }
 }
 
-Change change_of(const sql::SetChange& change, bool even_running) {
+Change change_of(const sql::JobChange& change, bool even_running) {
   if (change.what == What::retried) return {change.id, "retried", ""};
   const std::string name = "job " + std::to_string(change.id);
   if (change.what == What::failed) return {change.id, kDatabaseError, name + ": " + change.problem};

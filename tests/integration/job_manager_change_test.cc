@@ -20,32 +20,32 @@ using testing::IsEmpty;
 using testing::SizeIs;
 using testing::UnorderedElementsAre;
 
-SetChange only(const std::vector<SetChange>& changes) {
+JobChange only(const std::vector<JobChange>& changes) {
   EXPECT_THAT(changes, SizeIs(1));
   return changes.at(0);
 }
 
 TEST_F(AJobManager, CancelsAWaitingJob) {
   const JobId id = defer(request_of("t"));
-  EXPECT_EQ(only(set.cancel({id}, false, false, false)).what, SetChange::What::cancelled);
+  EXPECT_EQ(only(set.cancel({id}, false, false, false)).what, JobChange::What::cancelled);
   EXPECT_EQ(job(id).status, JobStatus::cancelled);
-  EXPECT_EQ(only(set.cancel({id}, true, false, false)).what, SetChange::What::refused)
+  EXPECT_EQ(only(set.cancel({id}, true, false, false)).what, JobChange::What::refused)
       << "it does not wait any more";
-  EXPECT_EQ(only(set.cancel({987654321}, true, true, false)).what, SetChange::What::not_found);
+  EXPECT_EQ(only(set.cancel({987654321}, true, true, false)).what, JobChange::What::not_found);
 }
 
 TEST_F(AJobManager, DeletesAWaitingJob) {
   const JobId id = defer(request_of("t"));
-  EXPECT_EQ(only(set.cancel({id}, false, true, false)).what, SetChange::What::deleted);
+  EXPECT_EQ(only(set.cancel({id}, false, true, false)).what, JobChange::What::deleted);
   EXPECT_THAT(manager.list({.id = id}), IsEmpty());
 }
 
 TEST_F(AJobManager, AsksARunningJobToStop) {
   const JobId id = defer(request_of("t"));
   fetch_one();
-  EXPECT_EQ(only(set.cancel({id}, false, false, false)).what, SetChange::What::refused);
+  EXPECT_EQ(only(set.cancel({id}, false, false, false)).what, JobChange::What::refused);
   EXPECT_THAT(manager.jobs_to_stop({{worker, id}}), IsEmpty());
-  EXPECT_EQ(only(set.cancel({id}, true, false, false)).what, SetChange::What::abort_requested);
+  EXPECT_EQ(only(set.cancel({id}, true, false, false)).what, JobChange::What::abort_requested);
   EXPECT_TRUE(job(id).abort_requested);
   const auto stops = manager.jobs_to_stop({{worker, id}});
   ASSERT_THAT(stops, SizeIs(1));
@@ -87,9 +87,9 @@ TEST_F(AJobManager, LetsAFailedJobWaitAgain) {
   options.priority = 9;
   options.queue = "slow";
   options.lock = "sink";
-  const SetChange change = only(set.retry({id}, options, false, false));
+  const JobChange change = only(set.retry({id}, options, false, false));
   EXPECT_EQ(change.id, id);
-  EXPECT_EQ(change.what, SetChange::What::retried);
+  EXPECT_EQ(change.what, JobChange::What::retried);
   const Job waiting = job(id);
   EXPECT_EQ(waiting.status, JobStatus::todo);
   EXPECT_EQ(waiting.scheduled_at, options.at);
@@ -101,14 +101,14 @@ TEST_F(AJobManager, LetsAFailedJobWaitAgain) {
 TEST_F(AJobManager, LeavesAFailedJobWhoseQueueingLockIsTaken) {
   const JobId id = deferred_and_failed(with_queueing_lock("plates"));
   const JobId waiting = defer(with_queueing_lock("plates"));
-  const SetChange change = only(set.retry({id}, {}, false, false));
-  EXPECT_EQ(change.what, SetChange::What::superseded);
+  const JobChange change = only(set.retry({id}, {}, false, false));
+  EXPECT_EQ(change.what, JobChange::What::superseded);
   EXPECT_EQ(change.by, waiting);
   EXPECT_EQ(job(id).status, JobStatus::failed);
 }
 
 TEST_F(AJobManager, RetriesNothingThatIsNotThere) {
-  EXPECT_EQ(only(set.retry({987654321}, {}, false, false)).what, SetChange::What::not_found);
+  EXPECT_EQ(only(set.retry({987654321}, {}, false, false)).what, JobChange::What::not_found);
 }
 
 // The job has been fetched between the look at it and the change.
@@ -122,8 +122,8 @@ TEST_F(AJobManager, LeavesAJobThatHasBegunToRunMeanwhile) {
     return tests::execute(database.url(), "SELECT count(*) FROM pg_locks WHERE NOT granted") != "0";
   })) << "it waits for the row";
   database.execute("COMMIT");
-  const SetChange refused = change.get();
-  EXPECT_EQ(refused.what, SetChange::What::refused);
+  const JobChange refused = change.get();
+  EXPECT_EQ(refused.what, JobChange::What::refused);
   EXPECT_EQ(refused.status, JobStatus::doing);
   EXPECT_EQ(job(id).worker_id, worker);
 }
@@ -133,19 +133,19 @@ TEST_F(AJobManager, ChangesAllJobsOfASetButThatWhichAnotherSessionHasLocked) {
   for (int i = 0; i < 5; ++i) ids.push_back(defer(request_of("t")));
   database.execute("BEGIN");
   database.execute("SELECT id FROM procrastinate_jobs WHERE id = " + std::to_string(ids[3]) + " FOR UPDATE");
-  const std::vector<SetChange> changes = set.cancel(ids, false, false, false);
+  const std::vector<JobChange> changes = set.cancel(ids, false, false, false);
   database.execute("ROLLBACK");
   for (std::size_t i = 0; i < ids.size(); ++i)
-    EXPECT_EQ(changes[i].what, i == 3 ? SetChange::What::failed : SetChange::What::cancelled) << i;
+    EXPECT_EQ(changes[i].what, i == 3 ? JobChange::What::failed : JobChange::What::cancelled) << i;
   EXPECT_EQ(changes[3].problem, "another session has locked it");
 }
 
 TEST_F(AJobManager, KnowsInADryRunWhatEarlierBatchesWouldHaveDone) {
   const JobId first = deferred_and_failed(with_queueing_lock("plates"));
   const JobId last = deferred_and_failed(with_queueing_lock("plates"));
-  EXPECT_EQ(only(set.retry({first}, {}, false, true)).what, SetChange::What::retried);
-  const SetChange change = only(set.retry({last}, {}, false, true));
-  EXPECT_EQ(change.what, SetChange::What::superseded);
+  EXPECT_EQ(only(set.retry({first}, {}, false, true)).what, JobChange::What::retried);
+  const JobChange change = only(set.retry({last}, {}, false, true));
+  EXPECT_EQ(change.what, JobChange::What::superseded);
   EXPECT_EQ(change.by, first);
 }
 

@@ -141,7 +141,7 @@ TEST_F(ThroughPgBouncer, ClientsDoWhatTheyDo) {
   const auto periodic = other.defer_periodic(tick);
   ASSERT_TRUE(periodic);
   EXPECT_EQ(manager.defer_periodic(tick), std::nullopt);
-  EXPECT_EQ(set.cancel({ids[0]}, false, false, false).at(0).what, SetChange::What::cancelled);
+  EXPECT_EQ(set.cancel({ids[0]}, false, false, false).at(0).what, JobChange::What::cancelled);
   EXPECT_EQ(set.retry({ids[0]}, {}, false, false).at(0).status, JobStatus::todo);
   EXPECT_THAT(other.list({.statuses = {JobStatus::todo}}), SizeIs(4));
   EXPECT_THAT(manager.events(ids[0]), Not(IsEmpty()));
@@ -165,7 +165,7 @@ TEST_F(ThroughPgBouncer, WorkersDoWhatTheyDo) {
   EXPECT_EQ(two.id, ids[1]);
   EXPECT_THAT(manager.heartbeat({first, second}).stored, SizeIs(2));
   EXPECT_EQ(BulkChanges::connect(options()).cancel({two.id}, true, false, false).at(0).what,
-            SetChange::What::abort_requested);
+            JobChange::What::abort_requested);
   EXPECT_EQ(other.jobs_to_stop({{first, one.id}, {second, two.id}}).at(0).job.job_id, two.id);
   EXPECT_THAT(manager.stalled_workers(3600s, true), IsEmpty());
 
