@@ -9,14 +9,14 @@ namespace postpone::sql {
 
 OutageLog::OutageLog(std::string connection) : connection_(std::move(connection)) {}
 
-void OutageLog::failed(const std::string& reason, Clock::time_point now) {
-  const std::string line = outage_.failed(reason, now);
+void OutageLog::failed(const std::string& reason) {
+  const std::string line = outage_.failed(reason, Outage::Clock::now());
   if (line.empty()) return;
   sys::log_of(sys::Component::database).warn("{}: {}", connection_.empty() ? "database" : connection_, line);
 }
 
-void OutageLog::ended(Clock::time_point now) {
-  const std::string line = outage_.ended(now);
+void OutageLog::ended() {
+  const std::string line = outage_.ended(Outage::Clock::now());
   if (line.empty()) return;
   sys::log_of(sys::Component::database)
       .info("{}the database {}", connection_.empty() ? "" : connection_ + ": ", line);

@@ -10,16 +10,14 @@ namespace postpone::sql {
 
 class OutageLog {
  public:
-  using Clock = Outage::Clock;
-
   // `connection`: which of the connections it is, in the words that begin each line; empty for the one that a
   // process has for its work.
   explicit OutageLog(std::string connection = "");
 
   // An attempt has failed, for this reason: a warning, if that is news.
-  void failed(const std::string& reason, Clock::time_point now = Clock::now());
+  void failed(const std::string& reason);
   // The database answers: a line, if it did not before.
-  void ended(Clock::time_point now = Clock::now());
+  void ended();
 
  private:
   const std::string connection_;

@@ -52,14 +52,13 @@ void Listening::arm() {
 }
 
 void Listening::log_changes(bool established) {
-  const auto now = sql::Listener::Clock::now();
   const auto failure = listener_.take_failure();
   if (failure) {
-    facts_.failed_at = now;
+    facts_.failed_at = Clock::now();
     facts_.failure = *failure;
-    outage_.failed(*failure, now);
+    outage_.failed(*failure);
   }
-  if (established) outage_.ended(now);
+  if (established) outage_.ended();
 }
 
 }  // namespace postpone::supervisor

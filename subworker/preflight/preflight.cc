@@ -1,5 +1,4 @@
 #include "subworker/preflight/preflight.h"
-#include "sql/outage_log.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -8,6 +7,7 @@
 #include <optional>
 #include <thread>
 
+#include "sql/outage_log.h"
 #include "sql/privileges.h"
 #include "sql/schema.h"
 #include "subworker/family/leaving.h"
