@@ -20,91 +20,9 @@
 #include "tests/support/signals.h"
 
 namespace postpone::bench {
-namespace {
 
 using namespace std::chrono_literals;
 using tests::eventually;
-
-constexpr int kAnHour = 3'600'000;  // ms: a job that does not end by itself
-
-void require(bool done, const std::string& what, const tests::Family& family) {
-  if (!done) throw std::runtime_error(what + "\n" + family.log());
-}
-
-std::vector<tests::JournalLine> starts(const std::string& journal) {
-  auto lines = tests::read_journal(journal);
-  std::erase_if(lines, [](const tests::JournalLine& line) { return line.what != "start"; });
-  return lines;
-}
-
-// Waits until `count` executions have begun, and returns the last one.
-tests::JournalLine wait_for_start(const std::string& journal, std::size_t count,
-                                  const tests::Family& family) {
-  std::vector<tests::JournalLine> begun;
-  require(eventually([&] { return (begun = starts(journal)).size() >= count; }, 120s), "no job starts",
-          family);
-  return begun.back();
-}
-
-pid_t parent_of(pid_t pid) {
-  const std::string stat = tests::read_file("/proc/" + std::to_string(pid) + "/stat");
-  std::istringstream fields(stat.substr(stat.rfind(')') + 1));
-  std::string state;
-  pid_t parent = 0;
-  fields >> state >> parent;
-  return parent;
-}
-
-// --- rescue ---
-
-// When the last event of a type was written, which is when its transaction began; ms since the epoch.
-double last_event(Client& client, const std::string& type) {
-  return std::stod(
-      client.execute("SELECT 1000 * extract(epoch FROM at) FROM procrastinate_events WHERE type = '" + type +
-                     "' ORDER BY id DESC LIMIT 1"));
-}
-
-struct RescueTimes {
-  std::vector<double> noticed, rescued, fetched, whole;
-};
-
-// Kills the sub-worker that runs the one job there is, and waits until it runs again.
-void kill_runner(Stage& stage, const tests::JournalLine& running, RescueTimes& times) {
-  const auto wall_ms = [] {
-    return Milliseconds(std::chrono::system_clock::now().time_since_epoch()).count();
-  };
-  const std::size_t before = starts(stage.journal()).size();  // now: afterwards the next may be among them
-  const double killed_wall = wall_ms();
-  const auto killed = now_ns();
-  tests::send_signal(parent_of(running.pid), SIGKILL);
-  const auto again = wait_for_start(stage.journal(), before + 1, stage.family);
-  const double started_wall = killed_wall + ms_between(killed, again.at_ns);
-  const double rescued = last_event(stage.client, "deferred_for_retry");
-  const double fetched = last_event(stage.client, "started");
-  times.noticed.push_back(rescued - killed_wall);
-  times.rescued.push_back(fetched - rescued);
-  times.fetched.push_back(started_wall - fetched);
-  times.whole.push_back(ms_between(killed, again.at_ns));
-}
-
-}  // namespace
-
-void rescue(int kills) {
-  std::printf("rescue: SIGKILL of the sub-worker that runs a job, with 7 idle ones beside it\n");
-  Stage stage("[stalled]\nmax_stalled = 1000\n");
-  stage.defer("", kAnHour);
-  RescueTimes times;
-  for (int i = 0; i < kills; ++i) {
-    require(
-        eventually([&] { return stage.client.execute("SELECT count(*) FROM procrastinate_workers") == "8"; }),
-        "the family does not become whole again", stage.family);
-    kill_runner(stage, wait_for_start(stage.journal(), static_cast<std::size_t>(i) + 1, stage.family), times);
-  }
-  print_times("killed to started again", times.whole);
-  print_times("  killed to rescue begun", times.noticed);
-  print_times("  rescue begun to fetch begun", times.rescued);
-  print_times("  fetch begun to handler started", times.fetched);
-}
 
 // --- takeover ---
 

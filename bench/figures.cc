@@ -1,10 +1,14 @@
 #include "bench/figures.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <stdexcept>
+
+#include "sys/fd.h"
+#include "tests/support/files.h"
 
 namespace postpone::bench {
 
@@ -31,21 +35,30 @@ void Client::wait_for_notification() {
   }
 }
 
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::nth_element(values.begin(), values.begin() + static_cast<long>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
-
-void print_times(const std::string& what, std::vector<double> milliseconds) {
+void print_times(const std::string& what, const std::vector<double>& milliseconds) {
   if (milliseconds.empty()) throw std::runtime_error(what + ": nothing was measured");
-  std::sort(milliseconds.begin(), milliseconds.end());
-  const auto at = [&](double share) {
-    return milliseconds[static_cast<std::size_t>(share * static_cast<double>(milliseconds.size() - 1))];
-  };
+  const auto at = [&](double share) { return quantile(milliseconds, share); };
   std::printf("  %-44s min %8.3f  median %8.3f  p90 %8.3f  p99 %8.3f  max %8.3f ms  (n = %zu)\n",
               what.c_str(), at(0), at(0.5), at(0.9), at(0.99), at(1), milliseconds.size());
   std::fflush(stdout);
+}
+
+double per_second(int jobs, Clock::time_point begin) {
+  return jobs / std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+std::vector<double> flush_times(int flushes) {
+  const tests::TemporaryDirectory directory;
+  const sys::Fd file(::open(directory.file("flush").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  std::vector<double> times;
+  for (int i = 0; i < flushes; ++i) {
+    const char block[8192] = {};
+    if (::pwrite(file.get(), block, sizeof block, 0) < 0) sys::throw_errno("pwrite");
+    const auto begin = Clock::now();
+    ::fdatasync(file.get());
+    times.push_back(Milliseconds(Clock::now() - begin).count());
+  }
+  return times;
 }
 
 }  // namespace postpone::bench

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/statistics.h"
+
 namespace postpone::bench {
 
 using Clock = std::chrono::steady_clock;
@@ -28,8 +30,12 @@ class Client {
 };
 
 // "  <what>: min … median … p90 … p99 … max … ms (n = …)".
-void print_times(const std::string& what, std::vector<double> milliseconds);
-double median(std::vector<double> values);
+void print_times(const std::string& what, const std::vector<double>& milliseconds);
+
+double per_second(int jobs, Clock::time_point begin);
+
+// Milliseconds of so many flushes of the disk that temporary files are on: fdatasync() after a write of 8 KiB.
+std::vector<double> flush_times(int flushes);
 
 // Each measures one thing on a database and a family of its own, and prints it.
 void latency(int jobs);    // defer to start on an idle system, beside the bare NOTIFY round trip
@@ -52,8 +58,6 @@ void rescue(int kills);  // a sub-worker is killed: how soon its job starts agai
 void takeover(std::chrono::milliseconds stalled_after, int rounds);
 // Throughput while sub-workers are killed, beside undisturbed.
 void kills(std::chrono::seconds phase, int rounds);
-// Beside other queues on PostgreSQL; POSTPONE_BENCH_PEERS names the directory of their programs.
-void peers(int jobs, int rounds);
 void comeback(int restarts);  // the server is restarted: how soon the first job starts
 
 }  // namespace postpone::bench

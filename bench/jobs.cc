@@ -1,13 +1,9 @@
 // How soon jobs start, and how many can be run.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <stdexcept>
 
 #include "bench/figures.h"
 #include "bench/stage.h"
-#include "sys/fd.h"
 #include "tests/support/eventually.h"
 
 namespace postpone::bench {
@@ -15,22 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using tests::eventually;
-
-// A fetch is committed, and so on disk, before its job runs: where the disk is slow, this is most of the
-// latency.
-void print_flush_time() {
-  tests::TemporaryDirectory directory;
-  const sys::Fd file(::open(directory.file("flush").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-  std::vector<double> flushes;
-  for (int i = 0; i < 100; ++i) {
-    const char block[8192] = {};
-    if (::pwrite(file.get(), block, sizeof block, 0) < 0) sys::throw_errno("pwrite");
-    const auto begin = now_ns();
-    ::fdatasync(file.get());
-    flushes.push_back(ms_between(begin, now_ns()));
-  }
-  print_times("one flush of this disk (fdatasync)", flushes);
-}
 
 }  // namespace
 
@@ -55,7 +35,8 @@ void latency(int jobs) {
   const std::vector<double> starts = stage.ms_to_start(committed);
   print_times("defer committed to handler started", starts);
   print_times("bare NOTIFY sent to received", notifications);
-  print_flush_time();
+  // A fetch is committed, and so on disk, before its job runs: where the disk is slow, this is most of the latency.
+  print_times("one flush of this disk (fdatasync)", flush_times(100));
   std::printf("  ratio of the medians: %.2f\n", median(starts) / median(notifications));
 }
 

@@ -1,12 +1,12 @@
 // What an idle family costs.
-#include <unistd.h>
+#include <sys/types.h>
 
 #include <cstdio>
 #include <map>
-#include <sstream>
 #include <thread>
 
 #include "bench/figures.h"
+#include "bench/processes.h"
 #include "tests/support/database.h"
 #include "tests/support/family.h"
 
@@ -18,30 +18,10 @@ struct Use {
   double private_mib = 0;
 };
 
-double cpu_seconds(pid_t pid) {
-  const std::string stat = tests::read_file("/proc/" + std::to_string(pid) + "/stat");
-  std::istringstream fields(stat.substr(stat.rfind(')') + 2));
-  std::string skipped;
-  for (int i = 0; i < 11; ++i) fields >> skipped;  // state … cmajflt
-  double user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-}
-
-// Memory that goes when the process goes: private pages, clean and dirty.
-double private_mib(pid_t pid) {
-  std::istringstream lines(tests::read_file("/proc/" + std::to_string(pid) + "/smaps_rollup"));
-  double kib = 0;
-  for (std::string line; std::getline(lines, line);)
-    if (line.starts_with("Private_Clean:") || line.starts_with("Private_Dirty:"))
-      kib += std::stod(line.substr(14));
-  return kib / 1024;
-}
-
 std::map<pid_t, Use> look(const tests::Family& family) {
   std::map<pid_t, Use> uses;
   for (const auto& [pid, title] : family.processes())
-    if (title.starts_with("postpone: ")) uses[pid] = {cpu_seconds(pid), private_mib(pid)};
+    if (title.starts_with("postpone: ")) uses[pid] = {cpu_ms(pid) / 1000, private_mib(pid)};
   return uses;
 }
 

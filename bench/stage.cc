@@ -35,7 +35,7 @@ double Stage::jobs_per_second(int jobs) {
                  std::to_string(jobs) + ")");
   const auto begin = Clock::now();
   wait_until_all_ended();
-  return jobs / std::chrono::duration<double>(Clock::now() - begin).count();
+  return per_second(jobs, begin);
 }
 
 std::vector<std::int64_t> Stage::times_of(const std::string& what) const {
@@ -51,6 +51,24 @@ std::vector<double> Stage::ms_to_start(const std::vector<std::int64_t>& committe
   for (std::size_t i = 0; i < committed_ns.size(); ++i)
     times.push_back(ms_between(committed_ns[i], started.at(i)));
   return times;
+}
+
+void require(bool done, const std::string& what, const tests::Family& family) {
+  if (!done) throw std::runtime_error(what + "\n" + family.log());
+}
+
+std::vector<tests::JournalLine> starts(const std::string& journal) {
+  auto lines = tests::read_journal(journal);
+  std::erase_if(lines, [](const tests::JournalLine& line) { return line.what != "start"; });
+  return lines;
+}
+
+tests::JournalLine wait_for_start(const std::string& journal, std::size_t count,
+                                  const tests::Family& family) {
+  std::vector<tests::JournalLine> begun;
+  require(tests::eventually([&] { return (begun = starts(journal)).size() >= count; }, 120s), "no job starts",
+          family);
+  return begun.back();
 }
 
 }  // namespace postpone::bench

@@ -16,6 +16,12 @@ inline const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
 // [supervisor]: nothing that is measured was found by polling.
 inline const std::string kNoPolling = "[supervisor]\npolling_interval = \"1h\"\n";
 
+// Sections of the configuration. A user's family logs no line for each job; the tests' does, at level debug, and waits
+// for what the supervisor says there.
+inline const std::string kLogAsUsersDo =
+    "[log.levels]\nsubworker = \"info\"\nhousekeeper = \"info\"\ndatabase = \"info\"\njob = \"info\"\ntask = "
+    "\"info\"\n";
+
 // The journal that tasks write and this are CLOCK_MONOTONIC both.
 inline std::int64_t now_ns() {
   return Clock::now().time_since_epoch().count();
@@ -44,5 +50,15 @@ struct Stage {
   tests::Family family;
   Client client;
 };
+
+constexpr int kAnHour = 3'600'000;  // ms: a job that does not end by itself
+
+// Throws with the family's log.
+void require(bool done, const std::string& what, const tests::Family& family);
+
+// The executions that have begun, as the journal has them.
+std::vector<tests::JournalLine> starts(const std::string& journal);
+// Waits until `count` executions have begun, and returns the last one.
+tests::JournalLine wait_for_start(const std::string& journal, std::size_t count, const tests::Family& family);
 
 }  // namespace postpone::bench

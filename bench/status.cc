@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <sstream>
 #include <stdexcept>
 #include <thread>
 
 #include "bench/figures.h"
+#include "bench/processes.h"
 #include "bench/stage.h"
 #include "sys/fd.h"
 #include "tests/support/eventually.h"
@@ -36,14 +36,6 @@ std::size_t get(const std::string& socket, const std::string& page) {
     answer.append(bytes, static_cast<std::size_t>(n));
   if (!answer.starts_with("HTTP/1.1 200")) throw std::runtime_error("/status: " + answer.substr(0, 200));
   return answer.size();
-}
-
-// Nanoseconds that the process was on a processor.
-double cpu_ms(pid_t pid) {
-  std::istringstream text(tests::read_file("/proc/" + std::to_string(pid) + "/schedstat"));
-  double ns = 0;
-  text >> ns;
-  return ns / 1e6;
 }
 
 // A page is kept for 50 ms; each request here finds it too old. Less what the supervisor uses by itself.

@@ -1,0 +1,55 @@
+#include "bench/compare/compare.h"
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "bench/compare/machine.h"
+#include "bench/compare/result.h"
+
+namespace postpone::bench {
+namespace {
+
+using nlohmann::json;
+
+void write(const std::string& path, const json& document) {
+  std::ofstream file(path);
+  file << document.dump(1) << '\n';
+  file.close();
+  if (!file) throw std::runtime_error("cannot write " + path);
+}
+
+std::vector<Workload> to_measure(const CompareOptions& options) {
+  const std::vector<Workload> all = workloads(options.extent);
+  return options.only.empty() ? all : chosen(all, options.only);
+}
+
+}  // namespace
+
+CompareOptions guard_options() {
+  CompareOptions options = {.scale = 0.1, .extent = {.with_peers = false, .most_rows = 10'000}};
+  for (const Workload& workload : workloads(options.extent))
+    if (workload.is_in_guard) options.only.push_back(workload.name);
+  return options;
+}
+
+bool compare(const CompareOptions& options) {
+  const std::vector<Workload> all = to_measure(options);
+  json document = surroundings();
+  document["rounds"] = options.rounds;
+  document["scale"] = options.scale;
+  document["workloads"] = json::array();
+  bool is_whole = true;
+  for (const Workload& workload : all) {
+    const Result result = measured(workload, options.rounds, options.scale);
+    is_whole = is_whole && !result.has_failure;
+    std::printf("%s\n", text_of(result).c_str());
+    std::fflush(stdout);
+    document["workloads"].push_back(json_of(result));
+    if (!options.json.empty()) write(options.json, document);
+  }
+  return is_whole;
+}
+
+}  // namespace postpone::bench
