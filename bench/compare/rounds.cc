@@ -1,7 +1,9 @@
 // How the contenders of one workload take turns.
 #include <algorithm>
 #include <cstddef>
-#include <map>
+#include <exception>
+#include <string>
+#include <vector>
 
 #include "bench/compare/compare.h"
 
@@ -42,11 +44,13 @@ Result measured(const Workload& workload, int rounds, double scale) {
     lines.push_back({contender->about().name, contender->about().settings, contender->about().kind});
   }
   for (int round = 0; round < rounds; ++round) {
-    std::erase_if(turns, [&](std::size_t turn) {
+    std::vector<std::size_t> remaining;
+    for (const std::size_t turn : turns) {
       const double share = scale * contenders[turn]->about().pace;
-      return !take_turn(*contenders[turn], share_of(workload.load, share), lines[turn], result);
-    });
-    std::ranges::reverse(turns);
+      if (take_turn(*contenders[turn], share_of(workload.load, share), lines[turn], result))
+        remaining.push_back(turn);
+    }
+    turns.assign(remaining.rbegin(), remaining.rend());
   }
   for (const Line& line : lines)
     if (!line.rounds.empty()) result.lines.push_back(line);
