@@ -34,7 +34,8 @@ void print_times(const std::string& what, const std::vector<double>& millisecond
 
 double per_second(int jobs, Clock::time_point begin);
 
-// Milliseconds of so many flushes of the disk that temporary files are on: fdatasync() after a write of 8 KiB.
+// Milliseconds of so many flushes of the disk that temporary files are on: fdatasync() after a write of 8
+// KiB.
 std::vector<double> flush_times(int flushes);
 
 // Each measures one thing on a database and a family of its own, and prints it.

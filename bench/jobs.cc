@@ -35,7 +35,8 @@ void latency(int jobs) {
   const std::vector<double> starts = stage.ms_to_start(committed);
   print_times("defer committed to handler started", starts);
   print_times("bare NOTIFY sent to received", notifications);
-  // A fetch is committed, and so on disk, before its job runs: where the disk is slow, this is most of the latency.
+  // A fetch is committed, and so on disk, before its job runs: where the disk is slow, this is most of the
+  // latency.
   print_times("one flush of this disk (fdatasync)", flush_times(100));
   std::printf("  ratio of the medians: %.2f\n", median(starts) / median(notifications));
 }

@@ -1,5 +1,5 @@
-// postpone_bench [NAME…] [OPTION…]: prints figures; see docs/benchmarks.md. Run it through scripts/bench, which builds
-// preset `release` and starts a private server.
+// postpone_bench [NAME…] [OPTION…]: prints figures; see docs/benchmarks.md. Run it through scripts/bench,
+// which builds preset `release` and starts a private server.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
@@ -15,15 +15,18 @@
 namespace postpone::bench {
 namespace {
 
-struct Asked {
+// Everything else was measured: figures may be kept. scripts/bench goes by it.
+constexpr int kSomeContenderFailed = 3;
+
+struct CommandLine {
   std::vector<std::string> names = {};
   CompareOptions options = {};
   bool has_options = false;
 };
 
 // What is left unsaid stays as `defaults` has it.
-Asked asked_of(int argc, char** argv, CompareOptions defaults) {
-  Asked asked = {.options = std::move(defaults)};
+CommandLine read_command_line(int argc, char** argv, CompareOptions defaults) {
+  CommandLine asked = {.options = std::move(defaults)};
   CLI::App parser("Prints figures: docs/benchmarks.md");
   auto* options = parser.add_option_group("Of peers and guard");
   parser.add_option("name", asked.names, "latency, locks, …");
@@ -72,7 +75,7 @@ bool is_comparison(const std::string& name) {
   return name == "peers" || name == "guard";
 }
 
-void check(const Asked& asked) {
+void check(const CommandLine& asked) {
   bool compares = false;
   for (const std::string& name : asked.names) {
     compares = compares || is_comparison(name);
@@ -86,7 +89,7 @@ void check(const Asked& asked) {
 
 // The exit status.
 int run(int argc, char** argv) {
-  Asked asked = asked_of(argc, argv, {});
+  CommandLine asked = read_command_line(argc, argv, {});
   check(asked);
   if (asked.names.empty()) asked.names = {"latency", "locks", "letters", "rest", "throughput"};
   bool is_whole = true;
@@ -94,11 +97,11 @@ int run(int argc, char** argv) {
     if (name == "peers")
       is_whole = compare(asked.options) && is_whole;
     else if (name == "guard")
-      is_whole = compare(asked_of(argc, argv, guard_options()).options) && is_whole;
+      is_whole = compare(read_command_line(argc, argv, guard_options()).options) && is_whole;
     else
       benchmarks().at(name)();
   }
-  return is_whole ? 0 : 1;
+  return is_whole ? 0 : kSomeContenderFailed;
 }
 
 }  // namespace

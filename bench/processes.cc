@@ -8,7 +8,8 @@
 
 namespace postpone::bench {
 
-// The kernel's schedstat counts nanoseconds, where stat counts ticks of 10 ms, more than a short benchmark takes.
+// The kernel's schedstat counts nanoseconds, where stat counts ticks of 10 ms, more than a short benchmark
+// takes.
 double cpu_ms(pid_t pid) {
   double ms = 0;
   std::error_code gone;

@@ -16,8 +16,8 @@ inline const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
 // [supervisor]: nothing that is measured was found by polling.
 inline const std::string kNoPolling = "[supervisor]\npolling_interval = \"1h\"\n";
 
-// Sections of the configuration. A user's family logs no line for each job; the tests' does, at level debug, and waits
-// for what the supervisor says there.
+// Sections of the configuration. A user's family logs no line for each job; the tests' does, at level debug,
+// and waits for what the supervisor says there.
 inline const std::string kLogAsUsersDo =
     "[log.levels]\nsubworker = \"info\"\nhousekeeper = \"info\"\ndatabase = \"info\"\njob = \"info\"\ntask = "
     "\"info\"\n";

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <stdexcept>
 
 #include "bench/compare/machine.h"
@@ -18,6 +19,17 @@ void write(const std::string& path, const json& document) {
   file << document.dump(1) << '\n';
   file.close();
   if (!file) throw std::runtime_error("cannot write " + path);
+}
+
+// What a person types to have the same measured again.
+std::string command_of(const CompareOptions& options) {
+  std::ostringstream command;
+  command << "scripts/bench " << (options.extent.with_peers ? "peers" : "guard");
+  for (std::size_t i = 0; options.extent.with_peers && i < options.only.size(); ++i)
+    command << (i == 0 ? " --only " : ",") << options.only[i];
+  command << " --rounds " << options.rounds << " --scale " << options.scale << " --rows "
+          << options.extent.most_rows << " --snapshot-seconds " << options.extent.snapshot_seconds;
+  return command.str();
 }
 
 std::vector<Workload> to_measure(const CompareOptions& options) {
@@ -37,8 +49,8 @@ CompareOptions guard_options() {
 bool compare(const CompareOptions& options) {
   const std::vector<Workload> all = to_measure(options);
   json document = surroundings();
+  document["command"] = command_of(options);
   document["rounds"] = options.rounds;
-  document["scale"] = options.scale;
   document["workloads"] = json::array();
   bool is_whole = true;
   for (const Workload& workload : all) {

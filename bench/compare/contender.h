@@ -1,5 +1,5 @@
-// Who takes part in a comparison: Postpone in one configuration, a peer in one, or a floor, the least that the server
-// or the machine needs for the same.
+// Who takes part in a comparison: Postpone in one configuration, a peer in one, or a floor, the least that
+// the server or the machine needs for the same.
 #pragma once
 
 #include <memory>
@@ -24,7 +24,8 @@ class Contender {
     std::string name;
     std::string settings;  // what is set, for people
     Kind kind = Kind::own;
-    // The share of a load's jobs that it gets, so that a round of a slow contender takes no longer than others'.
+    // The share of a load's jobs that it gets, so that a round of a slow contender takes no longer than
+    // others'.
     double pace = 1;
   };
 

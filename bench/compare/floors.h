@@ -7,7 +7,8 @@
 
 namespace postpone::bench {
 
-// What sub-workers ask of the server, asked by a procedure on as many connections: no wake-up, no process, no task.
+// What sub-workers ask of the server, asked by a procedure on as many connections: no wake-up, no process, no
+// task.
 class SameSql : public Contender {
  public:
   SameSql(About about, int set_size) : Contender(std::move(about)), set_size_(set_size) {}

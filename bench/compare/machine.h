@@ -5,8 +5,8 @@
 
 namespace postpone::bench {
 
-// {"machine": {…}, "versions": {…}, "server": {…}, "date": "2026-11-29"}; "server" has the settings that are not the
-// server's defaults, and those that everybody asks for.
+// {"machine": {…}, "versions": {…}, "server": {…}, "date": "2026-11-29"}. "server" has the settings that are not
+// the server's defaults, and those that everybody asks for.
 nlohmann::json surroundings();
 
 }  // namespace postpone::bench

@@ -39,8 +39,8 @@ struct Result {
   std::string name;
   std::string title;
   std::vector<Measure> measures;
-  // Which contender the others are divided by: the first of these that is there. kBestPeer is the peer with the best
-  // median of the measure in question.
+  // Which contender the others are divided by: the first of these that is there. kBestPeer is the peer with
+  // the best median of the measure in question.
   std::vector<std::string> bases;
   std::vector<Line> lines = {};
   std::vector<Absence> absent = {};
@@ -55,8 +55,8 @@ std::vector<double> values_of(const Line& line, const Measure& measure);
 // Null when none of the bases is there.
 const Line* base_of(const Result& result, const Measure& measure);
 
-// The line by the base, round by round, since the rounds of all contenders took turns: what the machine did meanwhile
-// met both. Nothing without a common round.
+// The line by the base, round by round, since the rounds of all contenders took turns: what the machine did
+// meanwhile met both. Nothing without a common round.
 std::optional<Spread> ratio_of(const Line& line, const Line& base, const Measure& measure);
 
 // For people: a table for each measure, and who is absent.

@@ -6,8 +6,8 @@
 namespace postpone::bench {
 namespace {
 
-constexpr int kPlainJobs = 1000;  // behind the shape
-constexpr int kSet = 100;         // in which jobs are worked off under a snapshot
+constexpr int kPlainJobs = 1000;     // behind the shape
+constexpr int kEndedTogether = 100;  // in which jobs are worked off under a snapshot
 
 // So many rows, with values that may depend on `i`.
 std::string insert(const Shape& shape, int rows) {
@@ -40,8 +40,8 @@ const std::vector<Shape>& shapes() {
   return all;
 }
 
-// The first job of each lock runs before any other of that lock is there: so it comes about in life, and whatever keeps
-// note of busy locks has seen each step.
+// The first job of each lock runs before any other of that lock is there: so it comes about in life, and
+// whatever keeps note of busy locks has seen each step.
 void FetchBehind::make_locks_busy(Table& table) const {
   const std::string count = std::to_string(shape_.busy_locks);
   table.client.execute(
@@ -60,7 +60,7 @@ void FetchBehind::fill(Table& table) const {
     table.other.execute("SELECT count(*) FROM procrastinate_jobs");
   }
   table.client.execute(insert(shape_, rows_));
-  if (shape_.under_snapshot) table.client.execute(work_off_in_sets(kSet));
+  if (shape_.under_snapshot) table.client.execute(work_off_in_sets(kEndedTogether));
   table.client.execute(insert({}, kPlainJobs));
   table.client.execute("VACUUM ANALYZE procrastinate_jobs");
   table.client.execute("PREPARE fetch_one AS SELECT * FROM postpone_fetch_jobs(ARRAY['m'], " + table.worker +

@@ -23,8 +23,8 @@ struct Shape {
 };
 const std::vector<Shape>& shapes();
 
-// Behind so many rows of a shape come a thousand plain waiting jobs, of which each fetch takes the first. The rows are
-// made once, before the first round.
+// Behind so many rows of a shape come a thousand plain waiting jobs, of which each fetch takes the first. The
+// rows are made once, before the first round.
 class FetchBehind : public Contender {
  public:
   FetchBehind(About about, Shape shape, int rows)

@@ -12,8 +12,8 @@ std::string defer_all(const Load& load);
 // Defers one of them.
 std::string defer_one(const Load& load);
 
-// Works off what waits in the queue, until nothing does, as a sub-worker's visits do, but with nothing between them:
-// fetch a set, commit, record it together with the next fetch.
+// Works off what waits in the queue, until nothing does, as a sub-worker's visits do, but with nothing
+// between them: fetch a set, commit, record it together with the next fetch.
 std::string work_off_in_sets(int set_size);
 
 }  // namespace postpone::bench

@@ -8,8 +8,9 @@
 
 namespace postpone::bench {
 
-// Works off no-op jobs for load.seconds, and tells how many a second in the last third of them. `is_held`: another session
-// holds a snapshot from the beginning, so that nothing that has ended meanwhile can be cleaned up.
+// Works off no-op jobs for load.seconds, and tells how many a second in the last third of them. `is_held`:
+// another session holds a snapshot from the beginning, so that nothing that has ended meanwhile can be
+// cleaned up.
 class UnderSnapshot : public Contender {
  public:
   UnderSnapshot(About about, bool is_held) : Contender(std::move(about)), is_held_(is_held) {}
@@ -19,9 +20,9 @@ class UnderSnapshot : public Contender {
   bool is_held_;
 };
 
-// Four clients that defer one job a call for load.seconds, while so many supervisors of 24 sub-workers listen. `are_busy`:
-// each of their sub-workers is at a job that does not end, so that none takes a new one and what is measured is
-// the notifications alone.
+// Four clients that defer one job a call for load.seconds, while so many supervisors of 24 sub-workers
+// listen. `are_busy`: each of their sub-workers is at a job that does not end, so that none takes a new one
+// and what is measured is the notifications alone.
 class Producers : public Contender {
  public:
   Producers(About about, int supervisors, bool are_busy)

@@ -225,8 +225,8 @@ std::vector<Workload> workloads(const Extent& extent) {
   all.push_back(rescue_workload());
   all.push_back(defer("defer-single", "jobs deferred one a call, by one client",
                       {.asked = Asked::defers, .jobs = 2000}, extent));
-  all.push_back(defer("defer-batch", "jobs deferred in one call",
-                      {.asked = Asked::batch, .jobs = 100'000}, extent));
+  all.push_back(
+      defer("defer-batch", "jobs deferred in one call", {.asked = Asked::batch, .jobs = 100'000}, extent));
   all.push_back(rest(extent));
   all.push_back(producers());
   all.push_back(old_snapshot(extent));

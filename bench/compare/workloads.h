@@ -28,8 +28,8 @@ struct Extent {
 
 std::vector<Workload> workloads(const Extent& extent);
 
-// Those of these names, in the order of `all`. A name chooses a workload, or all whose names begin with it and a dash.
-// Throws std::invalid_argument, in a line for people, when it chooses none.
+// Those of these names, in the order of `all`. A name chooses a workload, or all whose names begin with it
+// and a dash. Throws std::invalid_argument, in a line for people, when it chooses none.
 std::vector<Workload> chosen(const std::vector<Workload>& all, const std::vector<std::string>& names);
 
 }  // namespace postpone::bench
