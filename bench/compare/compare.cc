@@ -1,6 +1,7 @@
 #include "bench/compare/compare.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -14,11 +15,14 @@ namespace {
 
 using nlohmann::json;
 
+// The file is whole at any moment, the old one or the new one.
 void write(const std::string& path, const json& document) {
-  std::ofstream file(path);
+  const std::string unfinished = path + ".unfinished";
+  std::ofstream file(unfinished);
   file << document.dump(1) << '\n';
   file.close();
-  if (!file) throw std::runtime_error("cannot write " + path);
+  if (!file) throw std::runtime_error("cannot write " + unfinished);
+  std::filesystem::rename(unfinished, path);
 }
 
 // What a person types to have the same measured again.
@@ -52,6 +56,10 @@ bool compare(const CompareOptions& options) {
   document["command"] = command_of(options);
   document["rounds"] = options.rounds;
   document["workloads"] = json::array();
+  const auto keep = [&] {
+    if (!options.json.empty()) write(options.json, document);
+  };
+  keep();  // a file that cannot be written is better found now than when something has been measured
   bool is_whole = true;
   for (const Workload& workload : all) {
     const Result result = measured(workload, options.rounds, options.scale);
@@ -59,7 +67,7 @@ bool compare(const CompareOptions& options) {
     std::printf("%s\n", text_of(result).c_str());
     std::fflush(stdout);
     document["workloads"].push_back(json_of(result));
-    if (!options.json.empty()) write(options.json, document);
+    keep();
   }
   return is_whole;
 }

@@ -27,8 +27,9 @@ std::string last_line(std::string text) {
 }  // namespace
 
 std::string version_of_package(const std::string& package) {
-  const std::string text = tests::read_file(directory() + "/node_modules/" + package + "/package.json");
-  return json::parse(text, nullptr, false).is_object() ? json::parse(text).value("version", "") : "";
+  const std::string path = directory() + "/node_modules/" + package + "/package.json";
+  const json about = json::parse(tests::read_file(path), nullptr, false);
+  return about.is_object() ? about.value("version", "") : "";
 }
 
 Figures Peer::measure(const Load& load) {
