@@ -42,6 +42,7 @@ CommandLine read_command_line(int argc, char** argv, CompareOptions defaults) {
       ->add_option("--snapshot-seconds", asked.options.extent.snapshot_seconds, "How long a snapshot is held")
       ->check(CLI::Range(1, 86'400));
   options->add_option("--json", asked.options.json, "A file that gets all figures");
+  options->add_option("--note", asked.options.note, "A sentence for the readers of that file");
   parser.parse(argc, argv);
   asked.has_options = options->count_all() > 0;
   return asked;

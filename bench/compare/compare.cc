@@ -55,6 +55,7 @@ bool compare(const CompareOptions& options) {
   json document = surroundings();
   document["command"] = command_of(options);
   document["rounds"] = options.rounds;
+  if (!options.note.empty()) document["note"] = options.note;
   document["workloads"] = json::array();
   const auto keep = [&] {
     if (!options.json.empty()) write(options.json, document);

@@ -13,6 +13,7 @@ struct CompareOptions {
   int rounds = 3;
   double scale = 1;       // of each load's jobs
   std::string json = {};  // a file to write; empty: none
+  std::string note = {};  // what a reader of the figures has to know of this run; goes into the file
   Extent extent = {};
 };
 

@@ -35,12 +35,16 @@ std::string value_of(const std::string& path, const std::string& key) {
 json machine() {
   utsname kernel{};
   ::uname(&kernel);
+  std::istringstream load(tests::read_file("/proc/loadavg"));
+  double last_minute = 0;
+  load >> last_minute;
   const std::string kib = value_of("/proc/meminfo", "MemTotal");
   return {{"processor", value_of("/proc/cpuinfo", "model name")},
           {"cores", std::thread::hardware_concurrency()},
           {"memory_gib", std::lround(std::strtod(kib.c_str(), nullptr) / 1024 / 1024)},
           {"system", value_of("/etc/os-release", "PRETTY_NAME")},
-          {"kernel", std::string(kernel.sysname) + ' ' + kernel.release}};
+          {"kernel", std::string(kernel.sysname) + ' ' + kernel.release},
+          {"load", last_minute}};
 }
 
 json versions(Client& client) {
