@@ -31,7 +31,7 @@ const std::vector<PeerEntry>& entries() {
        "notifications",
        0.4},
       {"pg-boss, as it comes", "pgboss", "pg-boss", "plain",
-       "loops of fetch() and complete(); for jobs that come one by one, work()", 0.04, 0.04},
+       "loops of fetch() and complete(); for jobs that come one by one, work()", 0.04, 0.1},
       {"BullMQ, best", "bullmq", "bullmq", "best", "a connection for each job at a time, removeOnComplete",
        0.05},
       {"BullMQ, as it comes", "bullmq", "bullmq", "plain", "concurrency", 0.05},
