@@ -39,7 +39,7 @@ Crew::Crew(Loop& loop, board::Board& board, const config::Config& config, Family
                        [this](std::string reason) { handlers_.on_reason(std::move(reason)); },
                        [this] { handlers_.on_change(); },
                        [this](MemberId member, const Children::End& end) { on_end(member, end); }}),
-      burials_(board, cgroups_, children_) {
+      burials_(loop, board, cgroups_, children_, [this] { handlers_.on_change(); }) {
   for (MemberId member = 0; is_sub_worker(member); ++member) roster_.unwant(member);
   arrange_slots();
 }
