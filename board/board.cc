@@ -199,6 +199,7 @@ std::uint32_t Board::reset_slot(std::uint32_t index, GroupId group) {
   used.lost_lease.store(0, std::memory_order_relaxed);
   used.good_lease.store(0, std::memory_order_relaxed);
   used.holds_permit.store(0, std::memory_order_relaxed);
+  used.warm.store(0, std::memory_order_relaxed);
   used.task_pid.store(0, std::memory_order_relaxed);
   used.telemetry.forget_incarnation();
   used.beat();

@@ -8,8 +8,8 @@
 //
 //   supervisor          Header; of each slot: generation, group, command, doorbell; and, while no process
 //                       owns the slot, all of it
-//   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, lease, holds_permit, task_pid, runs,
-//                       counters, telemetry, jobs
+//   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, lease, holds_permit, warm, task_pid,
+//                       runs, counters, telemetry, jobs
 //   housekeeper         Header::housekeeper; of each slot: lost_lease, good_lease, good_ns, stop
 //   any process         a doorbell is rung by any process, a permit taken and freed by compare-exchange
 //
@@ -45,7 +45,7 @@
 namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
-inline constexpr std::uint32_t kLayoutVersion = 5;   // any change of a struct below raises it
+inline constexpr std::uint32_t kLayoutVersion = 6;   // any change of a struct below raises it
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
 inline constexpr std::uint32_t kJobsPerSlot = 32;  // the most jobs that one sub-worker may hold at a time
@@ -198,6 +198,7 @@ struct Slot {
   std::atomic<std::int64_t> unrecorded_ns;  // when an outcome was last left to people; 0 = never
   std::atomic<std::int64_t> lease;          // its lease: the row of procrastinate_workers; 0 = none yet
   std::atomic<std::uint32_t> holds_permit;
+  std::atomic<std::uint32_t> warm;  // jobs came over its connection, or a rehearsal: the server has its plans
   std::atomic<std::int32_t> task_pid;
   std::atomic<std::uint64_t> runs;  // jobs that were started on this slot, over all incarnations
   Counters counters;

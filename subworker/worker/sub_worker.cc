@@ -18,6 +18,8 @@ using namespace std::chrono_literals;
 static_assert(config::kMaxPrefetch <= static_cast<int>(board::kJobsPerSlot));
 // The heartbeat on the board while idle; it also bounds what a step of the wall clock can cost.
 constexpr auto kIdleSlice = 1s;
+// What comes soon after a start is likely to be of the same burst, and is not kept waiting for a rehearsal.
+constexpr auto kRestBeforeRehearsal = 100ms;
 // Ordered to stop now: how long an outcome may still take to be stored.
 constexpr auto kStoreNowLimit = 2s;
 
@@ -178,11 +180,14 @@ void SubWorker::idle() {
   if (!refusals_.over(Clock::now())) until = std::min(until, refusals_.until());
   // Several signs of life within the time after which the supervisor would take us for dead.
   const auto slice = std::min<std::chrono::nanoseconds>(kIdleSlice, config_.supervisor.subworker_timeout / 4);
+  const auto rested = Clock::now() + kRestBeforeRehearsal;
   while (Clock::now() < until && !leaving()) {
-    slot().doorbell.wait(std::min<std::chrono::nanoseconds>(slice, until - Clock::now()));
+    const auto next = session_.wants_rehearsal() ? std::min(until, rested) : until;
+    slot().doorbell.wait(std::clamp<std::chrono::nanoseconds>(next - Clock::now(), 0ns, slice));
     tick();
     tasks_.look();
     if (!slot().doorbell.is_rung()) {
+      if (session_.wants_rehearsal() && Clock::now() >= rested) session_.rehearse();
       tasks_.sweep();
       continue;
     }

@@ -41,6 +41,30 @@ class Refusals : public Faults {
   }
 };
 
+// --- a rehearsal ---
+
+// It is the only statement of ours that changes no row, and comes when a sub-worker has been idle for a moment.
+TEST_F(Refusals, ARehearsalThatIsRefusedIsNotRepeatedAndCostsNothing) {
+  sql("CREATE SEQUENCE rehearsals; CREATE FUNCTION app_rule() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "  IF NOT EXISTS (SELECT FROM changed) THEN"
+      "    IF current_setting('application_name') LIKE '%sub-worker%' THEN PERFORM nextval('rehearsals'); "
+      "END IF;"
+      "    RAISE 'something has to change'; END IF; RETURN NULL; END $$;"
+      "CREATE TRIGGER app_rule AFTER UPDATE ON procrastinate_jobs REFERENCING NEW TABLE AS changed "
+      "FOR EACH STATEMENT EXECUTE FUNCTION app_rule()");
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  const auto rehearsed = [this] { return sql("SELECT is_called FROM rehearsals") == "t"; };
+  ASSERT_TRUE(eventually(rehearsed)) << family.log();
+  const auto sub_workers = family.processes("postpone: sub-worker q/");
+  for (const char* file : {"one", "two"}) {
+    const auto id = defer_append(file);
+    EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
+  }
+  EXPECT_EQ(family.processes("postpone: sub-worker q/"), sub_workers);
+  EXPECT_EQ(sql("SELECT last_value FROM rehearsals"), "1");
+}
+
 // --- a lease that is taken away ---
 
 TEST_F(Refusals, ALeaseThatIsTakenUnderARunningJobIsReplacedAtOnceTenTimesInARow) {

@@ -35,6 +35,15 @@ TEST(Wake, MostRecentlyIdleGoesFirst) {
   EXPECT_THAT(choose(slots, kKitchen, 3), ElementsAre(1, 2, 0));
 }
 
+// A newcomer is idle last, and its first job would wait for the server's plans.
+TEST(Wake, AWarmConnectionGoesBeforeANewcomer) {
+  std::vector<SlotView> slots{kitchen(0, SlotState::idle, 10), kitchen(1, SlotState::idle, 30),
+                              kitchen(2, SlotState::idle, 20)};
+  slots[0].warm = slots[2].warm = true;
+  EXPECT_THAT(choose(slots, kKitchen, 1), ElementsAre(2));
+  EXPECT_THAT(choose(slots, kKitchen, 3), ElementsAre(2, 0, 1));
+}
+
 TEST(Wake, NoMoreAreWokenThanThereAreJobs) {
   std::vector<SlotView> slots;
   for (std::uint32_t i = 0; i < 100; ++i) slots.push_back(kitchen(i, SlotState::idle, i));
