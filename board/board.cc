@@ -237,7 +237,7 @@ bool Board::fill_grave(std::uint32_t index, std::int64_t lease) {
     copy_entries(slot(index), grave);
     grave.slot.store(index, std::memory_order_relaxed);
     grave.lease.store(lease, std::memory_order_release);
-    header().housekeeper_doorbell.ring(kRungForWork);
+    header().housekeeper_doorbell.ring(kRungForGrave);
     return true;
   }
   return false;

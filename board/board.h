@@ -64,6 +64,7 @@ inline constexpr std::uint32_t kRungForWork = 1;     // there may be a job
 inline constexpr std::uint32_t kRungForPermit = 2;   // a permit is free, or (to an idle holder) is wanted
 inline constexpr std::uint32_t kRungForCommand = 4;  // read `command`, or a signal came
 inline constexpr std::uint32_t kRungForAborts = 8;   // (the housekeeper) a running job may have to stop
+inline constexpr std::uint32_t kRungForGrave = 16;   // (the housekeeper) a sub-worker was buried
 
 // A semaphore used as a latch: rung any number of times before it is answered, it counts once. What it keeps
 // are the reasons. Safe for any number of ringers and one waiter, in different processes, each of which may

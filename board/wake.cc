@@ -62,6 +62,10 @@ void wake(const Board& board, std::span<const std::string> groups, int count) {
   ring(board, ids, count);
 }
 
+void wake_group(const Board& board, GroupId group, int count) {
+  ring(board, std::span(&group, 1), count);
+}
+
 void wake_sibling(const Board& board, GroupId group) {
   const auto idle = idle_ones(view(board), std::span(&group, 1));
   if (!idle.empty()) board.slot(idle.front().slot).doorbell.ring(kRungForWork);

@@ -37,6 +37,9 @@ std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<con
 // Rings those that choose() names. `groups` by name.
 void wake(const Board& board, std::span<const std::string> groups, int count);
 
+// The same for one group, which a job has that waits again.
+void wake_group(const Board& board, GroupId group, int count);
+
 // Rings the one idle slot of `group` that choose() would name first: the chain by which a sub-worker that found
 // work, and saw that there may be more, lets one sibling look.
 void wake_sibling(const Board& board, GroupId group);

@@ -56,6 +56,18 @@ TEST(Wake, MoreJobsThanSlotsWakeAllOfThem) {
   EXPECT_THAT(choose(std::vector<SlotView>{}, kKitchen, 5), IsEmpty());
 }
 
+TEST(Wake, AGroupIsWokenByItsNumber) {
+  Board board = Board::create(2, 2);
+  const GroupId kitchen = group_id("kitchen");
+  for (const std::uint32_t slot : {0U, 1U}) {
+    board.reset_slot(slot, slot == 0 ? kitchen : group_id("office"));
+    board.slot(slot).enter(SlotState::idle);
+  }
+  wake_group(board, kitchen, 2);
+  EXPECT_TRUE(board.slot(0).doorbell.is_rung_for(kRungForWork));
+  EXPECT_FALSE(board.slot(1).doorbell.is_rung());
+}
+
 TEST(Wake, WhoIsRungAlreadyIsPassedOver) {
   const std::vector<SlotView> slots{kitchen(0, SlotState::idle, 10), rung(kitchen(1, SlotState::idle, 30)),
                                     rung(kitchen(2, SlotState::looking))};
