@@ -17,7 +17,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kKillMargin = 5s;     // beyond what members grant themselves when draining
+constexpr auto kKillMargin = 5s;  // beyond what members grant themselves when draining
+// A member that starts takes the processor away, for some ten milliseconds, from the rescue of what its
+// predecessor was running. It comes after the rescue where a sibling has nothing to do.
+constexpr auto kRescueFirst = 10ms;
 constexpr int kStartsOfOneShot = 4;  // so many that failed in a row: --one-shot does not wait for more
 
 RosterPolicy policy_of(const config::Supervisor& s) {
@@ -121,8 +124,11 @@ void Crew::on_end(MemberId member, const Children::End& end) {
 void Crew::on_buried(const Burial& burial) {
   roster_.ended(burial.member, Clock::now(), sys::chance(), burial.end);
   if (!is_sub_worker(burial.member) || !slots_[burial.member].serves()) return;
+  const board::GroupId group = slots_[burial.member].group;
+  if (burial.lease != 0 && board::count_sharers(board::view(board_), group) > 0)
+    roster_.hold_back(burial.member, Clock::now() + kRescueFirst);
   if (board_.slot(burial.member).doorbell.is_rung_for(board::kRungForWork))
-    handlers_.on_unanswered_ring(slots_[burial.member].group);
+    handlers_.on_unanswered_ring(group);
 }
 
 Roster::End Crew::end_of(MemberId member, const sys::ExitReport& report) const {
