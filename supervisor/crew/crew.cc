@@ -218,18 +218,18 @@ void Crew::engage(std::uint32_t slot, const std::string& group) {
 
 // --- a changed configuration ---
 
-void Crew::take(const Change& change) {
+void Crew::take(const Outdated& outdated) {
   roster_.set_policy(policy_of(config_.supervisor));
-  mark_outdated(change);
+  mark(outdated);
   arrange_slots();
-  if (change.housekeeper) replace_housekeeper();
+  if (outdated.housekeeper) replace_housekeeper();
 }
 
 // A member that could not start with the former configuration may be able to with this one, and tries at
 // once.
-void Crew::mark_outdated(const Change& change) {
+void Crew::mark(const Outdated& outdated) {
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    if (!change.everybody && !change.groups.contains(slots_[slot].group_name)) continue;
+    if (!outdated.everybody && !outdated.groups.contains(slots_[slot].group_name)) continue;
     slots_.outdate(slot);
     if (slots_[slot].serves() && roster_.state(slot) == Roster::State::absent)
       roster_.want(slot, Clock::now());
