@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tests/faults/faults.h"
+#include "tests/support/cli.h"
 #include "tests/support/program.h"
 #include "tests/support/signals.h"
 #include "tests/support/tcp_proxy.h"
@@ -230,13 +231,11 @@ TEST_F(Refusals, AnOutcomeThatATriggerAlwaysRefusesIsLeftToPeopleAndTheSubWorker
   EXPECT_EQ(read_file(files_.file("done")), "x") << "it ran once";
   EXPECT_THAT(family.log(), HasSubstr("job " + id + " has ended, but the database refuses to record it"));
   EXPECT_THAT(family.log(), HasSubstr("the books are closed"));
-  const auto list = run_program({POSTPONE_CLI, "stalled", "list"},
-                                {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
+  const auto list = postpone_on(database_.url(), {"stalled", "list"});
   EXPECT_THAT(list.output, HasSubstr("reported"));
   sql("DROP TRIGGER app_rule ON procrastinate_jobs");
-  const auto finished = run_program({POSTPONE_CLI, "jobs", "finish", id, "--status", "succeeded"},
-                                    {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
-  EXPECT_EQ(finished.exit_status, 0) << finished.errors;
+  const auto finished = postpone_on(database_.url(), {"jobs", "finish", id, "--status", "succeeded"});
+  EXPECT_EQ(finished.exit_status, kDone) << finished.errors;
   EXPECT_TRUE(becomes(behind, "succeeded")) << family.log();
   EXPECT_EQ(read_file(files_.file("done")), "x") << "and it was not run again";
 }
