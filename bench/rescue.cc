@@ -9,7 +9,6 @@
 
 #include "bench/figures.h"
 #include "bench/stage.h"
-#include "tests/support/eventually.h"
 #include "tests/support/signals.h"
 
 namespace postpone::bench {
@@ -57,10 +56,7 @@ RescueTimes rescue_times(int kills, const std::string& sections) {
   stage.defer("", kAnHour);
   RescueTimes times;
   for (int i = 0; i < kills; ++i) {
-    const auto is_whole = [&] {
-      return stage.client.execute("SELECT count(*) FROM procrastinate_workers") == "8";
-    };
-    require(tests::eventually(is_whole), "the family does not become whole again", stage.family);
+    stage.family.wait_until_ready(8 + i);  // the successors of those that were killed are idle, too
     kill_runner(stage, wait_for_start(stage.journal(), static_cast<std::size_t>(i) + 1, stage.family), times);
   }
   return times;

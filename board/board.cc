@@ -199,6 +199,7 @@ std::uint32_t Board::reset_slot(std::uint32_t index, GroupId group) {
   used.lost_lease.store(0, std::memory_order_relaxed);
   used.good_lease.store(0, std::memory_order_relaxed);
   used.holds_permit.store(0, std::memory_order_relaxed);
+  used.warm.store(0, std::memory_order_relaxed);
   used.task_pid.store(0, std::memory_order_relaxed);
   used.telemetry.forget_incarnation();
   used.beat();
@@ -236,7 +237,7 @@ bool Board::fill_grave(std::uint32_t index, std::int64_t lease) {
     copy_entries(slot(index), grave);
     grave.slot.store(index, std::memory_order_relaxed);
     grave.lease.store(lease, std::memory_order_release);
-    header().housekeeper_doorbell.ring(kRungForWork);
+    header().housekeeper_doorbell.ring(kRungForGrave);
     return true;
   }
   return false;

@@ -8,8 +8,8 @@
 //
 //   supervisor          Header; of each slot: generation, group, command, doorbell; and, while no process
 //                       owns the slot, all of it
-//   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, lease, holds_permit, task_pid, runs,
-//                       counters, telemetry, jobs
+//   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, lease, holds_permit, warm, task_pid,
+//                       runs, counters, telemetry, jobs
 //   housekeeper         Header::housekeeper; of each slot: lost_lease, good_lease, good_ns, stop
 //   any process         a doorbell is rung by any process, a permit taken and freed by compare-exchange
 //
@@ -45,7 +45,7 @@
 namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
-inline constexpr std::uint32_t kLayoutVersion = 5;   // any change of a struct below raises it
+inline constexpr std::uint32_t kLayoutVersion = 6;   // any change of a struct below raises it
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
 inline constexpr std::uint32_t kJobsPerSlot = 32;  // the most jobs that one sub-worker may hold at a time
@@ -64,6 +64,7 @@ inline constexpr std::uint32_t kRungForWork = 1;     // there may be a job
 inline constexpr std::uint32_t kRungForPermit = 2;   // a permit is free, or (to an idle holder) is wanted
 inline constexpr std::uint32_t kRungForCommand = 4;  // read `command`, or a signal came
 inline constexpr std::uint32_t kRungForAborts = 8;   // (the housekeeper) a running job may have to stop
+inline constexpr std::uint32_t kRungForGrave = 16;   // (the housekeeper) a sub-worker was buried
 
 // A semaphore used as a latch: rung any number of times before it is answered, it counts once. What it keeps
 // are the reasons. Safe for any number of ringers and one waiter, in different processes, each of which may
@@ -198,6 +199,7 @@ struct Slot {
   std::atomic<std::int64_t> unrecorded_ns;  // when an outcome was last left to people; 0 = never
   std::atomic<std::int64_t> lease;          // its lease: the row of procrastinate_workers; 0 = none yet
   std::atomic<std::uint32_t> holds_permit;
+  std::atomic<std::uint32_t> warm;  // jobs came over its connection, or a rehearsal: the server has its plans
   std::atomic<std::int32_t> task_pid;
   std::atomic<std::uint64_t> runs;  // jobs that were started on this slot, over all incarnations
   Counters counters;

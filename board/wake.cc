@@ -1,6 +1,7 @@
 #include "board/wake.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace postpone::board {
 namespace {
@@ -9,14 +10,20 @@ bool is_one_of(GroupId group, std::span<const GroupId> groups) {
   return std::find(groups.begin(), groups.end(), group) != groups.end();
 }
 
-std::vector<SlotView> idle_by_recency(std::span<const SlotView> slots, std::span<const GroupId> groups) {
+std::vector<SlotView> idle_ones(std::span<const SlotView> slots, std::span<const GroupId> groups) {
   std::vector<SlotView> idle;
   std::copy_if(slots.begin(), slots.end(), std::back_inserter(idle), [&](const SlotView& s) {
     return is_one_of(s.group, groups) && s.state == SlotState::idle && !s.rung;
   });
-  std::sort(idle.begin(), idle.end(),
-            [](const SlotView& a, const SlotView& b) { return a.since_ns > b.since_ns; });
+  std::sort(idle.begin(), idle.end(), [](const SlotView& a, const SlotView& b) {
+    return std::pair(a.warm, a.since_ns) > std::pair(b.warm, b.since_ns);
+  });
   return idle;
+}
+
+void ring(const Board& board, std::span<const GroupId> groups, int count) {
+  for (const std::uint32_t slot : choose(view(board), groups, count))
+    board.slot(slot).doorbell.ring(kRungForWork);
 }
 
 }  // namespace
@@ -29,7 +36,7 @@ std::vector<SlotView> view(const Board& board) {
     if (slot.generation.load() == 0) continue;
     const bool is_leaving = slot.command.load() == Command::leave;
     views.push_back({i, is_leaving ? kNoGroup : slot.group.load(), slot.state.load(),
-                     slot.doorbell.is_rung_for(kRungForWork), slot.since_ns.load()});
+                     slot.doorbell.is_rung_for(kRungForWork), slot.warm.load() != 0, slot.since_ns.load()});
   }
   return views;
 }
@@ -37,7 +44,7 @@ std::vector<SlotView> view(const Board& board) {
 std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<const GroupId> groups,
                                   int count) {
   std::vector<std::uint32_t> chosen;
-  for (const SlotView& idle : idle_by_recency(slots, groups)) {
+  for (const SlotView& idle : idle_ones(slots, groups)) {
     if (static_cast<int>(chosen.size()) == count) return chosen;
     chosen.push_back(idle.slot);
   }
@@ -52,11 +59,15 @@ std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<con
 void wake(const Board& board, std::span<const std::string> groups, int count) {
   std::vector<GroupId> ids;
   for (const std::string& group : groups) ids.push_back(group_id(group));
-  for (std::uint32_t slot : choose(view(board), ids, count)) board.slot(slot).doorbell.ring(kRungForWork);
+  ring(board, ids, count);
+}
+
+void wake_group(const Board& board, GroupId group, int count) {
+  ring(board, std::span(&group, 1), count);
 }
 
 void wake_sibling(const Board& board, GroupId group) {
-  const auto idle = idle_by_recency(view(board), std::span(&group, 1));
+  const auto idle = idle_ones(view(board), std::span(&group, 1));
   if (!idle.empty()) board.slot(idle.front().slot).doorbell.ring(kRungForWork);
 }
 

@@ -18,6 +18,7 @@ struct SlotView {
   GroupId group = kNoGroup;
   SlotState state = SlotState::vacant;
   bool rung = false;  // for work
+  bool warm = false;  // Slot::warm
   std::int64_t since_ns = 0;
 };
 
@@ -25,8 +26,8 @@ struct SlotView {
 // to no group: it would swallow the ring.
 std::vector<SlotView> view(const Board& board);
 
-// Which slots of these groups to ring for `count` new jobs: the idle ones that are not rung yet, most
-// recently idle first (its caches are warm), never more than there are jobs. When there are fewer than
+// Which slots of these groups to ring for `count` new jobs: the idle ones that are not rung yet, first those
+// with a warm connection, of these the most recently idle first (its caches are warm, too), never more than there are jobs. When there are fewer than
 // `count` of them, also every one that is starting or looking: its look may have begun before the jobs were
 // there, and it would turn idle without having seen them. One that runs a job looks when the job has ended,
 // and needs no bell.
@@ -36,7 +37,10 @@ std::vector<std::uint32_t> choose(std::span<const SlotView> slots, std::span<con
 // Rings those that choose() names. `groups` by name.
 void wake(const Board& board, std::span<const std::string> groups, int count);
 
-// Rings the most recently idle slot of `group`, if there is one: the chain by which a sub-worker that found
+// The same for one group, which a job has that waits again.
+void wake_group(const Board& board, GroupId group, int count);
+
+// Rings the one idle slot of `group` that choose() would name first: the chain by which a sub-worker that found
 // work, and saw that there may be more, lets one sibling look.
 void wake_sibling(const Board& board, GroupId group);
 

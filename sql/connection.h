@@ -53,6 +53,9 @@ class Connection {
   // before. An error names the line of the text. Outside of a transaction the server knows no limit for it.
   void script(const std::string& sql);
 
+  // No pooler is between us and the server, as far as the first answer told.
+  bool is_direct() const { return prepared_.are_allowed(); }
+
   // As the server calls itself: 150006 is 15.6.
   int server_version() const;
   // Which one was reached, of all that the url, a service file and the environment name: "kitchen on host

@@ -223,8 +223,16 @@ class JobManager {
   // subtransaction. REQUIRES: max_jobs is 1.
   FetchedAround fetch_around(const FetchRequest& fetch);
 
+  // The server makes its plans for functions when a session first needs them, and a job that comes first over
+  // a new connection would wait for that, some ten times as long as for its fetch. A rehearsal has them made
+  // before: of a fetch and of an outcome, without a job. Behind a pooler, whose sessions are anybody's, it
+  // does nothing.
+  void rehearse_run();
+
   // --- housekeeping ---
 
+  // The same for a rescue, without a worker.
+  void rehearse_rescue();
   // Exact, in one transaction: locks the worker's row, decides its `doing` jobs, deletes the row. Nothing
   // when the row is gone, or the worker has been heard of after all.
   std::vector<Recorded> rescue_worker(const RescueRequest& request);

@@ -34,14 +34,15 @@ std::string_view to_string(StalledAction action) {
 }  // namespace
 
 std::vector<Recorded> JobManager::rescue_worker(const RescueRequest& request) {
-  const Result result = impl_->connection.query(
+  const Statement rescue{
       "select " + std::string(kRecordedColumns) +
           " from postpone_rescue_worker($1::bigint, $2::jsonb, $3::text, $4::int, $5::text, $6::bigint[],"
           "  $7::double precision)",
       {to_parameter(request.worker_id), json_array(request.outcomes), std::string(to_string(request.action)),
        to_parameter(request.max_stalled), storable(request.message), to_parameter(request.running),
-       request.silent_for ? to_parameter(request.silent_for->count()) : Parameter()});
-  return each(result, recorded_of);
+       request.silent_for ? to_parameter(request.silent_for->count()) : Parameter()},
+      true};
+  return each(impl_->connection.pipeline({rescue}).front(), recorded_of);
 }
 
 std::vector<WorkerId> JobManager::stalled_workers(Seconds silent_for, bool include_foreign) {

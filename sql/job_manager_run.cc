@@ -8,6 +8,11 @@
 namespace postpone::sql {
 namespace {
 
+// The numbers of workers and jobs begin with 1.
+constexpr WorkerId kNoWorker = 0;
+constexpr const char* kSuccessOfNoJob = R"({"job_id": 0, "attempt": 1, "action": "succeed"})";
+constexpr const char* kRetryOfNoJob = R"({"job_id": 0, "attempt": 1, "action": "retry"})";
+
 Statement finish_statement(WorkerId worker_id, const OutcomeTexts& outcomes) {
   return {"select " + std::string(kRecordedColumns) + " from postpone_finish_jobs($1::bigint, $2::jsonb)",
           {to_parameter(worker_id), json_array(outcomes)},
@@ -98,6 +103,21 @@ FinishedAndFetched JobManager::finish_and_fetch(WorkerId worker_id, const Outcom
   if (!outcomes.empty()) done.recorded = each(results.front(), recorded_of);
   if (fetch.max_jobs > 0) done.fetched = fetched_of(results.back(), fetch.worker_id, fetch.ask_waited);
   return done;
+}
+
+void JobManager::rehearse_run() {
+  if (!impl_->connection.is_direct()) return;
+  impl_->connection.pipeline({{"select from postpone_start_jobs('{}'::bigint[], 0)", {}},
+                              finish_statement(kNoWorker, {kSuccessOfNoJob})});
+}
+
+// The rescue of no worker ends before its jobs are looked at: what it does with them is a retry.
+void JobManager::rehearse_rescue() {
+  if (!impl_->connection.is_direct()) return;
+  impl_->connection.pipeline({finish_statement(kNoWorker, {kRetryOfNoJob})});
+  RescueRequest rescue;
+  rescue.worker_id = kNoWorker;
+  rescue_worker(rescue);
 }
 
 FetchedAround JobManager::fetch_around(const FetchRequest& fetch) {

@@ -281,7 +281,7 @@ void Supervisor::take(Configuration next, const Change& change) {
     board_.header().log_levels.store(sys::levels_in_a_word(log_options(in_force_.config.log)));
     ++board_.header().log_epoch;
   }
-  crew_.take(change);
+  crew_.take({.everybody = change.everybody, .housekeeper = change.housekeeper, .groups = change.groups});
   if (change.listening) waking_.listen();
   if (!change.words.empty()) board::ring_all(board_, board::kRungForWork);
   fetched_when_idle_.reset();

@@ -31,11 +31,10 @@ std::vector<pid_t> unknown_children(const std::vector<pid_t>& known) {
   return children;
 }
 
-// True when it was reaped. REQUIRES: `child` is an unreaped child of this process, so that no other process
-// can have its pid.
+// True when it was reaped. REQUIRES: `child` is an unreaped child of this process.
 bool reap_until(pid_t child, SteadyTime deadline) {
-  const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
-  if (pidfd) wait_readable(pidfd.get(), deadline);
+  const Fd end = end_of_child(child);
+  if (end) wait_readable(end.get(), deadline);
   return ::waitpid(child, nullptr, WNOHANG) == child;
 }
 
@@ -48,6 +47,10 @@ void become_subreaper() {
 std::vector<pid_t> children_of(pid_t parent) {
   if (auto children = listed_children(parent)) return *std::move(children);
   return scanned_children(parent);
+}
+
+Fd end_of_child(pid_t child) {
+  return Fd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
 }
 
 // Round by round: the dead of one round hand their own children to this process, which the next round finds.

@@ -146,6 +146,10 @@ struct ReapedOrphans {
 };
 ReapedOrphans kill_orphans(const std::vector<pid_t>& known, std::chrono::milliseconds limit);
 
+// A descriptor that becomes readable when this child has ended. None when there is no descriptor to be had.
+// REQUIRES: an unreaped child of this process, so that no other process can have its pid.
+Fd end_of_child(pid_t child);
+
 // Reaps every child that is dead and not in `known`, without waiting.
 void reap_dead(const std::vector<pid_t>& known);
 

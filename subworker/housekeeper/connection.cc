@@ -11,6 +11,17 @@ HousekeeperConnection::HousekeeperConnection(sql::ConnectOptions options)
 
 void HousekeeperConnection::open() {
   manager_.emplace(sql::JobManager::connect(options_));
+  is_rehearsed_ = false;
+}
+
+// A refusal, by a trigger of the application say, is for the rescue itself to meet.
+void HousekeeperConnection::rehearse() {
+  if (std::exchange(is_rehearsed_, true)) return;
+  try {
+    manager_->rehearse_rescue();
+  } catch (const sql::DatabaseError& error) {
+    if (error.remedy() == sql::Remedy::reconnect) throw;
+  }
 }
 
 std::chrono::milliseconds HousekeeperConnection::failed(const sql::DatabaseError& error) {

@@ -21,6 +21,10 @@ class HousekeeperConnection {
   // REQUIRES: it is open.
   sql::JobManager& database() { return *manager_; }
 
+  // See JobManager::rehearse_rescue(); once for each connection. Throws sql::DatabaseError (reconnect) only.
+  // REQUIRES: it is open.
+  void rehearse();
+
   // An error has come out of open(), or of database(), which closes the connection unless the same statement
   // may go well at once. Says so in the log, and returns how long to wait before the next try.
   std::chrono::milliseconds failed(const sql::DatabaseError& error);
@@ -30,6 +34,7 @@ class HousekeeperConnection {
  private:
   const sql::ConnectOptions options_;
   std::optional<sql::JobManager> manager_;
+  bool is_rehearsed_ = false;
   sys::Backoff backoff_;  // between connections
   sys::Backoff refused_;  // by the server, until a person mends that
   sql::OutageLog outage_;

@@ -90,7 +90,8 @@ board::SubWorkerExit Housekeeper::run() {
     try {
       if (!connection_.is_open()) connect();
       round();
-      learn_schedules();  // after the first heartbeats: it may take a while
+      connection_.rehearse();  // after the first heartbeats, as the next: both take a moment
+      learn_schedules();
       connection_.works();
       show("waiting");
       wait(until_next_round());

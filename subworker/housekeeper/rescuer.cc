@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "board/family.h"
+#include "board/wake.h"
 #include "subworker/housekeeper/remains.h"
 #include "sys/cgroup.h"
 #include "sys/crash_point.h"
@@ -124,12 +125,25 @@ void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave) {
   }
   rescue.outcomes = remains.outcomes;
   try {
-    report(manager, rescue, manager.rescue_worker(rescue), remains.ended);
+    const std::vector<sql::Recorded> recorded = manager.rescue_worker(rescue);
+    ring_siblings(grave, recorded);
+    report(manager, rescue, recorded, remains.ended);
   } catch (const sql::DatabaseError& error) {
     if (error.remedy() != sql::Remedy::bug || rescue.outcomes.empty()) throw;
     sys::log.error("the outcomes that lease {} left are refused: {}", rescue.worker_id, error.what());
     settle_apart(manager, std::move(rescue), remains.ended);
   }
+}
+
+// Where the supervisor listens, the notification of the rescue does it, as soon as the answer is here.
+void Rescuer::ring_siblings(const board::Grave& grave, const std::vector<sql::Recorded>& recorded) const {
+  if (config_.database.listen) return;
+  const auto waiting = std::ranges::count_if(recorded, [](const sql::Recorded& r) {
+    return r.disposition == sql::Disposition::recorded && r.status == sql::JobStatus::todo;
+  });
+  const std::uint32_t slot = grave.slot.load();
+  if (waiting > 0 && slot < board_.slots())
+    board::wake_group(board_, board_.slot(slot).group.load(), static_cast<int>(waiting));
 }
 
 // Each outcome by itself. A job whose outcome is refused has ended, and is not to be run again: it is left to

@@ -67,6 +67,7 @@ class Rescuer {
   Settled try_one(Cares& cares, std::int64_t id, const std::string& what, Clock::time_point now,
                   const std::function<void()>& settle) const;
   void settle(sql::JobManager& manager, const board::Grave& grave);
+  void ring_siblings(const board::Grave& grave, const std::vector<sql::Recorded>& recorded) const;
   void settle_apart(sql::JobManager& manager, sql::RescueRequest rescue,
                     const std::vector<sql::JobId>& ended);
   void rescue_silent(sql::JobManager& manager, Clock::time_point now);

@@ -51,6 +51,7 @@ sql::JobManager& PooledConnection::open() {
 }
 
 void PooledConnection::give_up() {
+  slot_.warm.store(0);
   manager_.reset();
   permit_.reset();
 }

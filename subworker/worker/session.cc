@@ -64,6 +64,21 @@ void Session::lend_connection() {
   if (wanted || connection_.is_surplus()) connection_.give_up();
 }
 
+void Session::rehearse() {
+  try {
+    database().rehearse_run();
+  } catch (const sql::DatabaseError& error) {
+    if (error.remedy() == sql::Remedy::reconnect) {
+      lease_.trouble();
+      connection_.give_up();
+      return say(error.what(), false);
+    }
+  }
+  // Not before: wake() rings the warm first, and this one was busy. Also where the database refuses: it would
+  // again.
+  slot_.warm.store(1);
+}
+
 std::optional<std::vector<sql::Recorded>> Session::record_beside_run(
     const std::vector<SentOutcome>& outcomes) {
   if (!connection_.try_permit()) {
@@ -144,6 +159,7 @@ void Session::exchange(VisitPlan& plan, int max_jobs) {
   if (max_jobs > 0) fetch_outage_.ended(board::Clock::now());
   append(plan.answer.recorded, done.recorded);
   plan.answer.fetched = std::move(done.fetched);
+  if (!plan.answer.fetched.jobs.empty()) slot_.warm.store(1);
   plan.left.clear();
 }
 

@@ -75,6 +75,12 @@ class Session {
   // The same, if a sub-worker waits for one or there are fewer permits by now: it is not needed for a while.
   void lend_connection();
 
+  // No job has come over the present connection yet, and it was not rehearsed.
+  bool wants_rehearsal() const { return connection_.is_connected() && slot_.warm.load() == 0; }
+  // While there is nothing to run: see JobManager::rehearse_run(). Throws nothing: what it finds out about the
+  // database, the next visit finds out, too.
+  void rehearse();
+
   // When the taking of the present lease, or its last renewal by ourselves, was begun (board::boot_ns()).
   std::int64_t leased_since_ns() const { return lease_.since_ns(); }
 

@@ -18,6 +18,8 @@ using namespace std::chrono_literals;
 static_assert(config::kMaxPrefetch <= static_cast<int>(board::kJobsPerSlot));
 // The heartbeat on the board while idle; it also bounds what a step of the wall clock can cost.
 constexpr auto kIdleSlice = 1s;
+// What comes soon after a start is likely to be of the same burst, and is not kept waiting for a rehearsal.
+constexpr auto kRestBeforeRehearsal = 100ms;
 // Ordered to stop now: how long an outcome may still take to be stored.
 constexpr auto kStoreNowLimit = 2s;
 
@@ -76,6 +78,7 @@ board::SubWorkerExit SubWorker::run() {
 }
 
 void SubWorker::work() {
+  bool rested = false;  // it was idle since the last look for work
   while (!leaving()) {
     if (!tasks_.is_fit()) {
       // First what has ended: its lock is free at once, and the next job stays where others can take it
@@ -84,7 +87,9 @@ void SubWorker::work() {
       replace_task();
       if (leaving()) return;  // it took a while
     }
-    if (!look_for_work() && !leaving()) idle();
+    if (look_for_work(std::exchange(rested, false)) || leaving()) continue;
+    idle();
+    rested = true;
   }
 }
 
@@ -99,24 +104,32 @@ void SubWorker::replace_task() {
 // --- looking for work ---
 
 // Records what has ended, fetches and runs. False when there was nothing to run.
-bool SubWorker::look_for_work() {
+bool SubWorker::look_for_work(bool rested) {
   tick();  // jobs may be so short, and the database so quick, that nothing ever waits
   slot().doorbell.answer();
   const bool fetches = may_fetch();
   if (!fetches && !held_.has_unrecorded() && ready_) return false;
   const bool freed_lock = held_.take_freed_lock();
-  const auto answer = exchange(fetches ? set_run_.size() : 0);
+  const auto answer = exchange(fetches ? size_of_set(rested) : 0);
   if (!answer) return false;
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, slot().lease.load());
   slot().counters.fetched += answer->jobs.size();
   // A job that was deferred behind a lock while we were freeing it may have been seen neither by its own
   // announcement's look nor by ours: both were before our commit. A look after it sees the job.
-  if (freed_lock && answer->jobs.empty() && fetches) return look_for_work();
+  if (freed_lock && answer->jobs.empty() && fetches) return look_for_work(false);
   if (answer->more || freed_lock) board::wake_sibling(board_, slot().group.load());
   for (const sql::Job& job : answer->jobs) held_.hold(job);
   if (answer->jobs.empty()) return false;
   set_run_.run(static_cast<int>(answer->jobs.size()));
   return true;
+}
+
+// After a rest a single job waits, as a rule, and it waits for us: the database is not asked how many there
+// are for each of the siblings that rest, too. Where there are more the answer says so, and the next look is
+// for a set.
+int SubWorker::size_of_set(bool rested) const {
+  const bool has_sharers = board::count_sharers(board::view(board_), slot().group.load()) > 1;
+  return rested && has_sharers ? 1 : set_run_.size();
 }
 
 // Behind the fence there is nothing to look for until heartbeats are good again. For a lease that is gone
@@ -178,11 +191,14 @@ void SubWorker::idle() {
   if (!refusals_.over(Clock::now())) until = std::min(until, refusals_.until());
   // Several signs of life within the time after which the supervisor would take us for dead.
   const auto slice = std::min<std::chrono::nanoseconds>(kIdleSlice, config_.supervisor.subworker_timeout / 4);
+  const auto rested = Clock::now() + kRestBeforeRehearsal;
   while (Clock::now() < until && !leaving()) {
-    slot().doorbell.wait(std::min<std::chrono::nanoseconds>(slice, until - Clock::now()));
+    const auto next = session_.wants_rehearsal() ? std::min(until, rested) : until;
+    slot().doorbell.wait(std::clamp<std::chrono::nanoseconds>(next - Clock::now(), 0ns, slice));
     tick();
     tasks_.look();
     if (!slot().doorbell.is_rung()) {
+      if (session_.wants_rehearsal() && Clock::now() >= rested) session_.rehearse();
       tasks_.sweep();
       continue;
     }

@@ -52,7 +52,8 @@ class SubWorker {
 
   void work();
   void replace_task();
-  bool look_for_work();
+  bool look_for_work(bool rested);
+  int size_of_set(bool rested) const;
   bool may_fetch() const;
   std::optional<sql::Fetched> exchange(int max_jobs);
   void settled(const std::vector<sql::Recorded>& outcomes);

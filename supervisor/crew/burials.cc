@@ -1,5 +1,6 @@
 #include "supervisor/crew/burials.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,14 +16,30 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kRetry =
-    1ms;  // SIGKILL takes a moment, for which the loop does not stop; a job waits meanwhile
+// Where no event says that a burial can go on, since a grave or a descriptor is missing. A job waits meanwhile.
+constexpr auto kRetry = 1ms;
 constexpr auto kLongestRetry = 1s;
+// A job may have left thousands of processes. When some are dead, the next try finds the others.
+constexpr std::size_t kMostWatched = 16;
+// A job that starts processes faster than they die is news again and again: from so many tries in a row on
+// only time counts.
+constexpr int kMostTriesByEvent = 100;
+
+bool is_readable(const sys::Fd& fd) {
+  pollfd one{fd.get(), POLLIN, 0};
+  return ::poll(&one, 1, 0) > 0;
+}
 
 }  // namespace
 
-Burials::Burials(board::Board& board, const TaskCgroups& cgroups, const Children& children)
-    : board_(board), cgroups_(cgroups), children_(children), pause_(kRetry, kLongestRetry) {}
+Burials::Burials(Loop& loop, board::Board& board, const TaskCgroups& cgroups, const Children& children,
+                 std::function<void()> on_orphan_end)
+    : loop_(loop),
+      board_(board),
+      cgroups_(cgroups),
+      children_(children),
+      on_orphan_end_(std::move(on_orphan_end)),
+      pause_(kRetry, kLongestRetry) {}
 
 void Burials::take_in_orphans() {
   strangers_ = sys::children_of(::getpid());
@@ -43,7 +60,9 @@ void Burials::finish(const std::function<void(const Burial&)>& buried) {
   if (burials_.empty() && !leftovers_) return;
   for (const Burial& burial : burials_)
     if (is_sub_worker(burial.member)) cgroups_.kill(burial.member);
-  const bool nothing_left = kill_orphans();
+  const auto left = kill_and_list_orphans({});
+  const bool nothing_left = left && left->empty();
+  await_ends(left.value_or(std::vector<pid_t>{}));
   leftovers_ = leftovers_ && !nothing_left;
   if (nothing_left) sys::crash_point("supervisor.orphans_killed");
   const auto finished = std::erase_if(burials_, [&](const Burial& burial) {
@@ -70,14 +89,29 @@ std::optional<Clock::time_point> Burials::next() const {
   return next_;
 }
 
-// What `look_at_children` returns. False when it cannot look, for want of descriptors, say: the log has that
-// once.
-template <class Look>
-bool Burials::look(Look look_at_children) {
+// The loop does not stop while they die. One that has ended and could not be reaped is not waited for, since
+// its end would be news for ever: next() has it looked at again.
+void Burials::await_ends(const std::vector<pid_t>& orphans) {
+  ends_.clear();
+  if (pause_.failures() >= kMostTriesByEvent) return;
+  for (const pid_t orphan : orphans) {
+    if (ends_.size() == kMostWatched) return;
+    const sys::Fd end = sys::end_of_child(orphan);
+    if (!end || is_readable(end)) continue;
+    try {
+      ends_.emplace_back(loop_, end.get()).when_readable(on_orphan_end_);
+    } catch (const std::system_error&) {  // out of descriptors: next() does without
+      return;
+    }
+  }
+}
+
+// False when it cannot look, for want of descriptors, say: the log has that once.
+bool Burials::look(const std::function<void()>& look_at_children) {
   try {
-    const bool result = look_at_children();
+    look_at_children();
     trouble_.clear();
-    return result;
+    return true;
   } catch (const std::system_error& error) {
     if (std::exchange(trouble_, error.what()) != error.what())
       sys::log.error("cannot look for what the dead have left behind, and will try again: {}", error.what());
@@ -85,17 +119,22 @@ bool Burials::look(Look look_at_children) {
   }
 }
 
-bool Burials::kill_orphans(std::chrono::milliseconds limit) {
+// Those that live on for now; nothing when it cannot look.
+std::optional<std::vector<pid_t>> Burials::kill_and_list_orphans(std::chrono::milliseconds limit) {
   std::vector<pid_t> spared = children_.pids();
   spared.insert(spared.end(), strangers_.begin(), strangers_.end());
-  return look([&] { return sys::kill_orphans(spared, limit).left.empty(); });
+  std::vector<pid_t> left;
+  if (!look([&] { left = sys::kill_orphans(spared, limit).left; })) return std::nullopt;
+  return left;
+}
+
+bool Burials::kill_orphans(std::chrono::milliseconds limit) {
+  const auto left = kill_and_list_orphans(limit);
+  return left && left->empty();
 }
 
 void Burials::reap_strangers() {
-  look([this] {
-    sys::reap_dead(children_.pids());
-    return true;
-  });
+  look([this] { sys::reap_dead(children_.pids()); });
 }
 
 }  // namespace postpone::supervisor

@@ -4,8 +4,9 @@
 //   2. what its slot held is copied into a grave, and the housekeeper is rung to rescue it
 //   3. its permits are free, and its place in the crew is empty
 //
-// So no lock is free in the database while a task that held it lives. A step that cannot be done yet, because
-// a process takes a moment to die or no grave is free, is tried again at the next upkeep, after next().
+// So no lock is free in the database while a task that held it lives. A step that cannot be done yet is tried
+// again: when a process that took a moment to die is dead, and after next() in any case (no grave is free, or
+// the kernel keeps a process that nothing can kill).
 #pragma once
 
 #include <sys/types.h>
@@ -22,6 +23,7 @@
 #include "supervisor/crew/children.h"
 #include "supervisor/crew/member.h"
 #include "supervisor/crew/roster.h"
+#include "supervisor/loop.h"
 #include "sys/backoff.h"
 
 namespace postpone::supervisor {
@@ -35,8 +37,10 @@ struct Burial {
 
 class Burials {
  public:
-  // All must outlive it.
-  Burials(board::Board& board, const TaskCgroups& cgroups, const Children& children);
+  // `on_orphan_end`: a process for whose death a burial waits is dead, and finish() is worth a try. All must
+  // outlive it.
+  Burials(Loop& loop, board::Board& board, const TaskCgroups& cgroups, const Children& children,
+          std::function<void()> on_orphan_end);
 
   // From now on orphans come to this process, and are killed. Those that it has already, children of the
   // program that it was before its exec, are strangers, and are left alone. Throws std::system_error.
@@ -64,15 +68,19 @@ class Burials {
   void reap_strangers();
 
  private:
-  template <class Look>
-  bool look(Look look_at_children);
+  bool look(const std::function<void()>& look_at_children);
+  std::optional<std::vector<pid_t>> kill_and_list_orphans(std::chrono::milliseconds limit);
+  void await_ends(const std::vector<pid_t>& orphans);
 
+  Loop& loop_;
   board::Board& board_;
   const TaskCgroups& cgroups_;
   const Children& children_;
+  const std::function<void()> on_orphan_end_;
   std::vector<pid_t> strangers_;
   std::vector<Burial> burials_;
   bool leftovers_ = false;
+  std::vector<Watch> ends_;  // of orphans that were sent SIGKILL and do not die at once
   sys::Backoff pause_;
   Clock::time_point next_;
   std::string trouble_;  // why children cannot be looked for, as the log has it

@@ -17,7 +17,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kKillMargin = 5s;     // beyond what members grant themselves when draining
+constexpr auto kKillMargin = 5s;  // beyond what members grant themselves when draining
+// A member that starts takes the processor away, for some ten milliseconds, from the rescue of what its
+// predecessor was running. It comes after the rescue where a sibling has nothing to do.
+constexpr auto kRescueFirst = 10ms;
 constexpr int kStartsOfOneShot = 4;  // so many that failed in a row: --one-shot does not wait for more
 
 RosterPolicy policy_of(const config::Supervisor& s) {
@@ -39,7 +42,7 @@ Crew::Crew(Loop& loop, board::Board& board, const config::Config& config, Family
                        [this](std::string reason) { handlers_.on_reason(std::move(reason)); },
                        [this] { handlers_.on_change(); },
                        [this](MemberId member, const Children::End& end) { on_end(member, end); }}),
-      burials_(board, cgroups_, children_) {
+      burials_(loop, board, cgroups_, children_, [this] { handlers_.on_change(); }) {
   for (MemberId member = 0; is_sub_worker(member); ++member) roster_.unwant(member);
   arrange_slots();
 }
@@ -121,8 +124,11 @@ void Crew::on_end(MemberId member, const Children::End& end) {
 void Crew::on_buried(const Burial& burial) {
   roster_.ended(burial.member, Clock::now(), sys::chance(), burial.end);
   if (!is_sub_worker(burial.member) || !slots_[burial.member].serves()) return;
+  const board::GroupId group = slots_[burial.member].group;
+  if (burial.lease != 0 && board::count_sharers(board::view(board_), group) > 0)
+    roster_.hold_back(burial.member, Clock::now() + kRescueFirst);
   if (board_.slot(burial.member).doorbell.is_rung_for(board::kRungForWork))
-    handlers_.on_unanswered_ring(slots_[burial.member].group);
+    handlers_.on_unanswered_ring(group);
 }
 
 Roster::End Crew::end_of(MemberId member, const sys::ExitReport& report) const {
@@ -212,18 +218,18 @@ void Crew::engage(std::uint32_t slot, const std::string& group) {
 
 // --- a changed configuration ---
 
-void Crew::take(const Change& change) {
+void Crew::take(const Outdated& outdated) {
   roster_.set_policy(policy_of(config_.supervisor));
-  mark_outdated(change);
+  mark(outdated);
   arrange_slots();
-  if (change.housekeeper) replace_housekeeper();
+  if (outdated.housekeeper) replace_housekeeper();
 }
 
 // A member that could not start with the former configuration may be able to with this one, and tries at
 // once.
-void Crew::mark_outdated(const Change& change) {
+void Crew::mark(const Outdated& outdated) {
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    if (!change.everybody && !change.groups.contains(slots_[slot].group_name)) continue;
+    if (!outdated.everybody && !outdated.groups.contains(slots_[slot].group_name)) continue;
     slots_.outdate(slot);
     if (slots_[slot].serves() && roster_.state(slot) == Roster::State::absent)
       roster_.want(slot, Clock::now());

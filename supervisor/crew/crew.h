@@ -10,9 +10,10 @@
 // Everything is level-triggered: after every event upkeep() walks a short list of "if X should be and is not,
 // try", so that a failed fork heals at the next tick.
 //
-//   children   the processes, and how they speak and end         roster    when to start and kill them
-//   slots      which slot serves which group                     burials   what follows a death
-//   cgroups    what task processes live in                       spawn     how a member is started
+//   children      the processes, and how they speak and end      roster    when to start and kill them
+//   slots         which slot serves which group                  burials   what follows a death
+//   arrangement   which should, and who is replaced              cgroups   what task processes live in
+//   spawn         how a member is started
 #pragma once
 
 #include <chrono>
@@ -24,6 +25,7 @@
 
 #include "board/board.h"
 #include "config/config.h"
+#include "supervisor/crew/arrangement.h"
 #include "supervisor/crew/burials.h"
 #include "supervisor/crew/cgroups.h"
 #include "supervisor/crew/children.h"
@@ -33,7 +35,6 @@
 #include "supervisor/crew/spawn.h"
 #include "supervisor/crew/standing.h"
 #include "supervisor/loop.h"
-#include "supervisor/reload/change.h"
 
 namespace postpone::supervisor {
 
@@ -74,7 +75,7 @@ class Crew {
   // A changed configuration is in force: first what members that start from now on will read; then which of
   // the living are outdated, which slot serves which group, and whether the housekeeper is replaced.
   void set_config_fd(int config_fd) { family_.config_fd = config_fd; }
-  void take(const Change& change);
+  void take(const Outdated& outdated);
 
   // Nothing is fetched until pause(false).
   void pause(bool paused);
@@ -120,7 +121,7 @@ class Crew {
 
   void arrange_slots();
   void engage(std::uint32_t slot, const std::string& group);
-  void mark_outdated(const Change& change);
+  void mark(const Outdated& outdated);
   void replace_outdated();
   void replace_housekeeper();
   void command_all(board::Command command);

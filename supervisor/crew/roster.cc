@@ -79,6 +79,10 @@ void Roster::ended(MemberId member, Clock::time_point now, double chance, End en
   record.since = at_once ? now : now + record.backoff.next(chance);
 }
 
+void Roster::hold_back(MemberId member, Clock::time_point until) {
+  records_[member].since = std::max(records_[member].since, until);
+}
+
 // One bad start may be chance, such as a kill during start-up, so a member counts as failing from the second
 // on.
 MemberId Roster::failing() const {

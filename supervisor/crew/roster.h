@@ -74,6 +74,8 @@ class Roster {
   // one waits for some seconds even if this one had served.
   enum class End { failed, forgiven, refused };
   void ended(MemberId member, Clock::time_point now, double chance, End end = End::failed);
+  // REQUIRES: it has ended. It is not spawned before `until`.
+  void hold_back(MemberId member, Clock::time_point until);
   // From here on only the database can keep it from getting ready, and is given all the time that it takes.
   void started(MemberId member) { records_[member].started = true; }
   void ready(MemberId member);

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tests/faults/faults.h"
+#include "tests/support/cli.h"
 #include "tests/support/hostile_rows.h"
 #include "tests/support/program.h"
 
@@ -76,8 +77,7 @@ class HostileRowsStory : public Faults {
   std::string socket() const { return files_.file("status.sock"); }
 
   ProgramRun cli(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
+    return postpone_on(database_.url(), std::move(arguments));
   }
 
   std::vector<std::string> some_ids(int most) const {
@@ -90,7 +90,8 @@ class HostileRowsStory : public Faults {
   // Done, or not done and said why.
   void expect_answer(const std::vector<std::string>& arguments) const {
     const ProgramRun run = cli(arguments);
-    EXPECT_THAT(run.exit_status, AnyOf(0, 1)) << testing::PrintToString(arguments) << "\n" << run.errors;
+    EXPECT_THAT(run.exit_status, AnyOf(kDone, kNotDone)) << testing::PrintToString(arguments) << "\n"
+                                                         << run.errors;
     EXPECT_THAT(run.errors, Not(HasSubstr("SQLSTATE 22"))) << testing::PrintToString(arguments);
   }
 
@@ -133,11 +134,11 @@ std::string with_short_numbers(const std::string& text) {
 #define EXPECT_LISTS(...)                                                                             \
   [&](std::vector<std::string> words) {                                                               \
     const ProgramRun text = cli(words);                                                               \
-    EXPECT_EQ(text.exit_status, 0) << joined(words) << "\n" << text.errors;                           \
+    EXPECT_EQ(text.exit_status, kDone) << joined(words) << "\n" << text.errors;                       \
     EXPECT_FALSE(obeys_a_terminal(text.output)) << joined(words) << "\n" << json(text.output).dump(); \
     words.push_back("--json");                                                                        \
     const ProgramRun as_json = cli(words);                                                            \
-    EXPECT_EQ(as_json.exit_status, 0) << joined(words) << "\n" << as_json.errors;                     \
+    EXPECT_EQ(as_json.exit_status, kDone) << joined(words) << "\n" << as_json.errors;                 \
     const std::string readable = with_short_numbers(as_json.output);                                  \
     EXPECT_TRUE(json::accept(readable)) << joined(words) << "\n" << as_json.output;                   \
     return json::parse(readable, nullptr, false);                                                     \
@@ -174,10 +175,10 @@ TEST_F(HostileRowsStory, OtherJobsRunListsListAndTheRowsAreNamed) {
   EXPECT_LISTS(
       {"jobs", "purge", "--status", "succeeded,failed,cancelled,aborted", "--older-than", "1h", "--dry-run"});
   EXPECT_LISTS({"status", "--socket", socket()});
-  EXPECT_EQ(cli({"top", "--socket", socket(), "--count", "1"}).exit_status, 0);
-  EXPECT_EQ(cli({"healthcheck", "--socket", socket()}).exit_status, 0);
-  EXPECT_EQ(cli({"schema", "check"}).exit_status, 0);
-  EXPECT_EQ(cli({"schema", "apply"}).exit_status, 0);
+  EXPECT_EQ(cli({"top", "--socket", socket(), "--count", "1"}).exit_status, kDone);
+  EXPECT_EQ(cli({"healthcheck", "--socket", socket()}).exit_status, kDone);
+  EXPECT_EQ(cli({"schema", "check"}).exit_status, kDone);
+  EXPECT_EQ(cli({"schema", "apply"}).exit_status, kDone);
 
   const auto metrics = run_program(
       {"curl", "--silent", "--max-time", "40", "--unix-socket", socket(), "http://localhost/metrics"});

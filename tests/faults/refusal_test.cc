@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tests/faults/faults.h"
+#include "tests/support/cli.h"
 #include "tests/support/program.h"
 #include "tests/support/signals.h"
 #include "tests/support/tcp_proxy.h"
@@ -40,6 +41,30 @@ class Refusals : public Faults {
     return defer("test.append", R"({"text": "x", "file": ")" + files_.file(file) + R"("})", more);
   }
 };
+
+// --- a rehearsal ---
+
+// It is the only statement of ours that changes no row, and comes when a sub-worker has been idle for a moment.
+TEST_F(Refusals, ARehearsalThatIsRefusedIsNotRepeatedAndCostsNothing) {
+  sql("CREATE SEQUENCE rehearsals; CREATE FUNCTION app_rule() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "  IF NOT EXISTS (SELECT FROM changed) THEN"
+      "    IF current_setting('application_name') LIKE '%sub-worker%' THEN PERFORM nextval('rehearsals'); "
+      "END IF;"
+      "    RAISE 'something has to change'; END IF; RETURN NULL; END $$;"
+      "CREATE TRIGGER app_rule AFTER UPDATE ON procrastinate_jobs REFERENCING NEW TABLE AS changed "
+      "FOR EACH STATEMENT EXECUTE FUNCTION app_rule()");
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1));
+  family.wait_until_ready(1);
+  const auto rehearsed = [this] { return sql("SELECT is_called FROM rehearsals") == "t"; };
+  ASSERT_TRUE(eventually(rehearsed)) << family.log();
+  const auto sub_workers = family.processes("postpone: sub-worker q/");
+  for (const char* file : {"one", "two"}) {
+    const auto id = defer_append(file);
+    EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
+  }
+  EXPECT_EQ(family.processes("postpone: sub-worker q/"), sub_workers);
+  EXPECT_EQ(sql("SELECT last_value FROM rehearsals"), "1");
+}
 
 // --- a lease that is taken away ---
 
@@ -206,13 +231,11 @@ TEST_F(Refusals, AnOutcomeThatATriggerAlwaysRefusesIsLeftToPeopleAndTheSubWorker
   EXPECT_EQ(read_file(files_.file("done")), "x") << "it ran once";
   EXPECT_THAT(family.log(), HasSubstr("job " + id + " has ended, but the database refuses to record it"));
   EXPECT_THAT(family.log(), HasSubstr("the books are closed"));
-  const auto list = run_program({POSTPONE_CLI, "stalled", "list"},
-                                {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
+  const auto list = postpone_on(database_.url(), {"stalled", "list"});
   EXPECT_THAT(list.output, HasSubstr("reported"));
   sql("DROP TRIGGER app_rule ON procrastinate_jobs");
-  const auto finished = run_program({POSTPONE_CLI, "jobs", "finish", id, "--status", "succeeded"},
-                                    {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
-  EXPECT_EQ(finished.exit_status, 0) << finished.errors;
+  const auto finished = postpone_on(database_.url(), {"jobs", "finish", id, "--status", "succeeded"});
+  EXPECT_EQ(finished.exit_status, kDone) << finished.errors;
   EXPECT_TRUE(becomes(behind, "succeeded")) << family.log();
   EXPECT_EQ(read_file(files_.file("done")), "x") << "and it was not run again";
 }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tests/faults/faults.h"
+#include "tests/support/cli.h"
 #include "tests/support/program.h"
 #include "tests/support/signals.h"
 
@@ -18,9 +19,8 @@ class Stalled : public Faults {
   std::string config(const std::string& stalled) const {
     return supervisor_keys(kShortSilence + "\n[stalled]\n" + stalled) + group("q", kTestTasks, 2);
   }
-  ProgramRun postpone(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
+  ProgramRun cli(std::vector<std::string> arguments) const {
+    return postpone_on(database_.url(), std::move(arguments));
   }
   // A job with the lock that runs until the file "go" is there, whose sub-worker is then killed.
   std::string job_of_the_dead(const Family& family) const {
@@ -71,8 +71,8 @@ TEST_F(Stalled, ReportLeavesTheJobToPeopleWhoFreeItsLock) {
   EXPECT_TRUE(becomes(foreign, "succeeded")) << family.log();
   EXPECT_EQ(status(id), "doing");
   EXPECT_EQ(status(next), "todo");
-  EXPECT_THAT(postpone({"stalled", "list"}).output, HasSubstr("reported"));
-  const auto finished = postpone({"jobs", "finish", id, "--status", "failed"});
+  EXPECT_THAT(cli({"stalled", "list"}).output, HasSubstr("reported"));
+  const auto finished = cli({"jobs", "finish", id, "--status", "failed"});
   EXPECT_EQ(finished.exit_status, 0) << finished.errors;
   EXPECT_TRUE(becomes(next, "succeeded")) << "woken for, as nobody polls\n" << family.log();
   EXPECT_EQ(causes(id), "finished_by_hand");
@@ -85,7 +85,7 @@ TEST_F(Stalled, AReportedJobRunsAgainWhenAPersonRescuesIt) {
   const auto id = job_of_the_dead(family);
   ASSERT_TRUE(eventually([&] { return told_of(family, id) == 1; })) << family.log();
   touch("go");
-  EXPECT_EQ(postpone({"stalled", "rescue", id}).output, "job " + id + " retried\n");
+  EXPECT_EQ(cli({"stalled", "rescue", id}).output, "job " + id + " retried\n");
   EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
   EXPECT_EQ(causes(id), "worker_lost succeeded");
 }
@@ -95,8 +95,9 @@ TEST_F(Stalled, AJobThatIsFinishedByForceIsStoppedWhereItRuns) {
   family.wait_until_ready(2);
   const auto id = defer("test.until", file_argument("never"), ", lock => 'plate'");
   ASSERT_TRUE(eventually([&] { return runner_of(family, "test.until") != 0; }));
-  EXPECT_EQ(postpone({"jobs", "finish", id, "--status", "succeeded"}).exit_status, 1) << "its worker is well";
-  EXPECT_EQ(postpone({"jobs", "finish", id, "--status", "succeeded", "--force"}).exit_status, 0);
+  EXPECT_EQ(cli({"jobs", "finish", id, "--status", "succeeded"}).exit_status, kNotDone)
+      << "its worker is well";
+  EXPECT_EQ(cli({"jobs", "finish", id, "--status", "succeeded", "--force"}).exit_status, kDone);
   EXPECT_TRUE(eventually([&] { return runner_of(family, "test.until") == 0; })) << family.log();
   EXPECT_TRUE(eventually([&] { return family.log().find("no outcome is recorded") != std::string::npos; }))
       << family.log();

@@ -9,21 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/cli.h"
 #include "tests/support/cli_story.h"
 #include "tests/support/program.h"
 
 namespace postpone::tests {
 
-// Exit codes, as docs/cli.md promises them.
-enum { kDone = 0, kNotDone = 1, kUsage = 2, kConfiguration = 3, kUnreachable = 4, kSchema = 5 };
-
-inline ProgramRun postpone(std::vector<std::string> arguments, ProgramOptions options) {
-  arguments.insert(arguments.begin(), POSTPONE_CLI);
-  return run_program(arguments, options);
-}
-
 inline ProgramRun postpone_without_database(std::vector<std::string> arguments) {
-  return postpone(std::move(arguments), {.environment = {{"POSTPONE_DATABASE_URL", ""}}});
+  return postpone_on("", std::move(arguments));
 }
 
 // How every error looks: one line that says whose it is.

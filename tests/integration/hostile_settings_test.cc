@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/cli.h"
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
@@ -66,12 +67,12 @@ class HostileSettings : public testing::Test {
     database_.execute("ALTER DATABASE " + database_.name() + " SET " + setting.name + " = " + setting.value);
   }
   ProgramRun cli(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
+    return postpone_on(database_.url(), std::move(arguments));
   }
   void expect_done(const std::vector<std::string>& arguments) const {
     const ProgramRun run = cli(arguments);
-    EXPECT_EQ(run.exit_status, 0) << testing::PrintToString(arguments) << "\n" << run.output << run.errors;
+    EXPECT_EQ(run.exit_status, kDone) << testing::PrintToString(arguments) << "\n"
+                                      << run.output << run.errors;
   }
   std::string sql(const std::string& statement) const { return database_.execute(statement); }
 
@@ -125,7 +126,7 @@ TEST_F(HostileSettings, TheServersOwnSchemaIsNoPlaceForTables) {
   set({"search_path", "pg_catalog, public"});
   for (const char* command : {"apply", "check"}) {
     const ProgramRun run = cli({"schema", command});
-    EXPECT_EQ(run.exit_status, 5);
+    EXPECT_EQ(run.exit_status, kSchema);
     EXPECT_THAT(run.errors, AllOf(HasSubstr("pg_catalog"), HasSubstr("search_path")));
   }
 }
@@ -203,10 +204,8 @@ TEST_P(Encodings, OtherThanUtf8AreRefusedInOneLineThatSaysWhatToDo) {
   const std::string url = test_server_url(name);
   for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
            {"schema", "apply"}, {"schema", "check"}, {"schema", "roles"}, {"defer", "t"}}) {
-    std::vector<std::string> line{POSTPONE_CLI};
-    line.insert(line.end(), command.begin(), command.end());
-    const ProgramRun run = run_program(line, {.environment = {{"POSTPONE_DATABASE_URL", url}}});
-    EXPECT_EQ(run.exit_status, 5) << run.errors;
+    const ProgramRun run = postpone_on(url, command);
+    EXPECT_EQ(run.exit_status, kSchema) << run.errors;
     EXPECT_THAT(run.errors, AllOf(HasSubstr("\"" + name + "\" has the encoding " + GetParam()),
                                   HasSubstr("ENCODING 'UTF8' TEMPLATE template0")));
     EXPECT_EQ(std::count(run.errors.begin(), run.errors.end(), '\n'), 1);

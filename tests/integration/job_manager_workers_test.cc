@@ -56,6 +56,27 @@ TEST_F(AJobManager, TellsPythonsWorkersFromItsOwn) {
   EXPECT_THAT(manager.stalled_workers(60s, true), SizeIs(2));
 }
 
+// A trigger of the application sees how far the rehearsals come: they change no row, on their way.
+TEST_F(AJobManager, RehearsesRunsAndRescuesWithoutTouchingAJob) {
+  manager.defer({request_of("waits"), request_of("runs")});
+  fetch(1);
+  database.execute(
+      "CREATE TABLE changes (rows bigint);"
+      "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+      "  INSERT INTO changes SELECT count(*) FROM changed; RETURN NULL; END $$;"
+      "CREATE TRIGGER note AFTER UPDATE ON procrastinate_jobs REFERENCING NEW TABLE AS changed "
+      "FOR EACH STATEMENT EXECUTE FUNCTION note()");
+  const std::string all =
+      "SELECT json_agg(j ORDER BY id) || (SELECT json_agg(e ORDER BY id)::text FROM procrastinate_events e) "
+      "|| (SELECT json_agg(w ORDER BY id)::text FROM procrastinate_workers w) FROM procrastinate_jobs j";
+  const std::string before = database.execute(all);
+  manager.rehearse_run();
+  EXPECT_EQ(database.execute("SELECT count(*) || ' ' || sum(rows) FROM changes"), "2 0");
+  manager.rehearse_rescue();
+  EXPECT_EQ(database.execute("SELECT count(*) || ' ' || sum(rows) FROM changes"), "3 0");
+  EXPECT_EQ(database.execute(all), before);
+}
+
 TEST_F(AJobManager, RescuesADeadWorkersJobs) {
   manager.defer({request_of("ended"), request_of("running"), request_of("not started")});
   const std::vector<Job> jobs = fetch(3);

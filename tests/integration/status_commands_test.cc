@@ -13,6 +13,7 @@
 
 #include "sys/fd.h"
 #include "tests/integration/status_story.h"
+#include "tests/support/cli.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
 #include "tests/support/json_schema.h"
@@ -25,11 +26,10 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::string run_cli(std::vector<std::string> arguments, int wanted_status = 0) {
-  arguments.insert(arguments.begin(), POSTPONE_CLI);
-  const auto run = run_program(arguments);
+std::string run_cli(const std::vector<std::string>& arguments, int wanted_status = kDone) {
+  const auto run = postpone(arguments);
   EXPECT_EQ(run.exit_status, wanted_status) << run.errors;
-  return wanted_status == 0 ? run.output : run.errors;
+  return wanted_status == kDone ? run.output : run.errors;
 }
 
 TEST_F(Status, TheCommandShowsIt) {
@@ -75,7 +75,7 @@ TEST_F(Status, HealthcheckAsksTheSupervisorToo) {
   const std::vector<std::string> ready{"healthcheck", "--database-url", database_.url(),
                                        "--socket",    path(),           "--ready"};
   const std::vector<std::string> alive(ready.begin(), ready.end() - 1);
-  EXPECT_THAT(run_cli(alive, 4), HasSubstr("is the supervisor running"));
+  EXPECT_THAT(run_cli(alive, kUnreachable), HasSubstr("is the supervisor running"));
   Family family(database_.url(), config());
   family.wait_until_ready(3);
   ASSERT_TRUE(becomes("running"));
@@ -85,30 +85,31 @@ TEST_F(Status, HealthcheckAsksTheSupervisorToo) {
   family.signal(SIGTSTP);
   ASSERT_TRUE(becomes("paused"));
   EXPECT_THAT(run_cli(alive), HasSubstr("the supervisor answers (not ready: paused"));
-  EXPECT_THAT(run_cli(ready, 1), HasSubstr("the supervisor is not ready: paused"));
-  EXPECT_THAT(run_cli({"healthcheck", "--database-url", database_.url(), "--ready"}, 2),
+  EXPECT_THAT(run_cli(ready, kNotDone), HasSubstr("the supervisor is not ready: paused"));
+  EXPECT_THAT(run_cli({"healthcheck", "--database-url", database_.url(), "--ready"}, kUsage),
               HasSubstr("which supervisor?"));
 }
 
 TEST_F(Status, TheCommandsSayWhatIsWrong) {
-  EXPECT_THAT(run_cli({"status"}, 2), HasSubstr("give --socket PATH, or --config FILE with [status] socket"));
-  EXPECT_THAT(run_cli({"top", "--interval", "1ms", "--socket", "x"}, 2),
+  EXPECT_THAT(run_cli({"status"}, kUsage),
+              HasSubstr("give --socket PATH, or --config FILE with [status] socket"));
+  EXPECT_THAT(run_cli({"top", "--interval", "1ms", "--socket", "x"}, kUsage),
               HasSubstr("no duration from 100ms to 24h"));
   EXPECT_THAT(
-      run_cli({"status", "--socket", path()}, 4),
+      run_cli({"status", "--socket", path()}, kUnreachable),
       HasSubstr("status socket " + path() + ": No such file or directory; is the supervisor running"));
   std::ofstream(files_.file("none.toml")) << group("m", kMisbehave, 1);
-  EXPECT_THAT(run_cli({"status", "--config", files_.file("none.toml")}, 3),
+  EXPECT_THAT(run_cli({"status", "--config", files_.file("none.toml")}, kConfiguration),
               HasSubstr("has no [status] socket"));
   const sys::Fd other(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path().data(), path().size());
   ASSERT_EQ(::bind(other.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-  EXPECT_THAT(run_cli({"status", "--socket", path()}, 4),
+  EXPECT_THAT(run_cli({"status", "--socket", path()}, kUnreachable),
               HasSubstr("Connection refused; is the supervisor running"));
   ASSERT_EQ(::listen(other.get(), 1), 0);
-  EXPECT_THAT(run_cli({"status", "--socket", path()}, 4), HasSubstr("no answer within 5 s"));
+  EXPECT_THAT(run_cli({"status", "--socket", path()}, kUnreachable), HasSubstr("no answer within 5 s"));
 }
 
 }  // namespace

@@ -77,5 +77,31 @@ TEST_F(AVisit, ThatLosesTheAnswerToASuccessFindsItRecordedUnderTheSameLease) {
   EXPECT_THAT(leases_, SizeIs(1));
 }
 
+TEST_F(AVisit, ThatFindsNothingLeavesAConnectionToRehearse) {
+  ASSERT_TRUE(session_.visit({}, 1));
+  EXPECT_TRUE(session_.wants_rehearsal());
+  session_.rehearse();
+  EXPECT_FALSE(session_.wants_rehearsal());
+  EXPECT_EQ(board_.slot(0).warm, 1U);
+  session_.give_up_connection();
+  EXPECT_EQ(board_.slot(0).warm, 0U) << "the next connection knows nothing of it";
+}
+
+TEST_F(AVisit, ThatBringsAJobIsRehearsalEnough) {
+  fetch();
+  EXPECT_FALSE(session_.wants_rehearsal());
+  EXPECT_EQ(board_.slot(0).warm, 1U);
+}
+
+TEST_F(AVisit, SurvivesTheLossOfARehearsalsAnswer) {
+  ASSERT_TRUE(session_.visit({}, 1));
+  proxy_.swallow_answers_to("postpone_start_jobs");
+  session_.rehearse();
+  EXPECT_TRUE(proxy_.has_swallowed_answer());
+  EXPECT_EQ(board_.slot(0).warm, 0U);
+  fetch();
+  EXPECT_THAT(leases_, SizeIs(1)) << "nothing of the lease was in doubt";
+}
+
 }  // namespace
 }  // namespace postpone::tests

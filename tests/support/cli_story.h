@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/cli.h"
 #include "tests/support/database.h"
 #include "tests/support/program.h"
 
@@ -18,8 +19,7 @@ class CliStory : public testing::Test {
 
   // postpone ARGUMENT…
   ProgramRun run(std::vector<std::string> arguments, const std::string& input = "") const {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments, {.environment = environment(), .input = input});
+    return postpone(std::move(arguments), {.environment = environment(), .input = input});
   }
   // What a shell makes of a line; $postpone is the program.
   ProgramRun shell(const std::string& line) const {

@@ -35,6 +35,15 @@ TEST(Wake, MostRecentlyIdleGoesFirst) {
   EXPECT_THAT(choose(slots, kKitchen, 3), ElementsAre(1, 2, 0));
 }
 
+// A newcomer is idle last, and its first job would wait for the server's plans.
+TEST(Wake, AWarmConnectionGoesBeforeANewcomer) {
+  std::vector<SlotView> slots{kitchen(0, SlotState::idle, 10), kitchen(1, SlotState::idle, 30),
+                              kitchen(2, SlotState::idle, 20)};
+  slots[0].warm = slots[2].warm = true;
+  EXPECT_THAT(choose(slots, kKitchen, 1), ElementsAre(2));
+  EXPECT_THAT(choose(slots, kKitchen, 3), ElementsAre(2, 0, 1));
+}
+
 TEST(Wake, NoMoreAreWokenThanThereAreJobs) {
   std::vector<SlotView> slots;
   for (std::uint32_t i = 0; i < 100; ++i) slots.push_back(kitchen(i, SlotState::idle, i));
@@ -45,6 +54,18 @@ TEST(Wake, NoMoreAreWokenThanThereAreJobs) {
 TEST(Wake, MoreJobsThanSlotsWakeAllOfThem) {
   EXPECT_THAT(choose(std::vector{kitchen(0, SlotState::idle)}, kKitchen, 1'000'000), ElementsAre(0));
   EXPECT_THAT(choose(std::vector<SlotView>{}, kKitchen, 5), IsEmpty());
+}
+
+TEST(Wake, AGroupIsWokenByItsNumber) {
+  Board board = Board::create(2, 2);
+  const GroupId kitchen = group_id("kitchen");
+  for (const std::uint32_t slot : {0U, 1U}) {
+    board.reset_slot(slot, slot == 0 ? kitchen : group_id("office"));
+    board.slot(slot).enter(SlotState::idle);
+  }
+  wake_group(board, kitchen, 2);
+  EXPECT_TRUE(board.slot(0).doorbell.is_rung_for(kRungForWork));
+  EXPECT_FALSE(board.slot(1).doorbell.is_rung());
 }
 
 TEST(Wake, WhoIsRungAlreadyIsPassedOver) {

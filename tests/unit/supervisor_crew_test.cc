@@ -1,9 +1,13 @@
 // Slots, burials and the standing of a crew: all that needs a board and no process.
 #include <gmock/gmock.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
+#include <functional>
 #include <vector>
 
 #include "supervisor/crew/burials.h"
@@ -126,7 +130,8 @@ class Burying : public CrewOfTwo {
   Loop loop_;
   TaskCgroups cgroups_{0};
   Children children_{loop_, {}};
-  Burials burials_{board_, cgroups_, children_};
+  std::function<void()> on_orphan_end_ = [] {};
+  Burials burials_{loop_, board_, cgroups_, children_, [this] { on_orphan_end_(); }};
 };
 
 TEST_F(Burying, FillsAGraveAndFreesPermits) {
@@ -155,6 +160,37 @@ TEST_F(Burying, WaitsForAFreeGraveWithGrowingPauses) {
   board_.grave(5).settled_lease.store(board_.grave(5).lease);
   EXPECT_THAT(finish(), ElementsAre(0));
   EXPECT_EQ(burials_.next(), std::nullopt);
+}
+
+// Enough memory that the kernel needs a moment to take it back.
+pid_t start_orphan_that_dies_slowly() {
+  const sys::FdPair ready = sys::make_pipe();
+  const pid_t orphan = ::fork();
+  if (orphan == 0) {
+    constexpr std::size_t kBytes = 256 << 20;
+    ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    (void)!::write(ready.second.get(), "", 1);
+    for (;;) ::pause();
+  }
+  char byte = 0;
+  EXPECT_EQ(::read(ready.first.get(), &byte, 1), 1);
+  return orphan;
+}
+
+TEST_F(Burying, GoesOnWhenTheLastOrphanIsDeadAndNotAtATime) {
+  const pid_t orphan = start_orphan_that_dies_slowly();
+  burials_.add({.member = 0, .lease = 7, .generation = 1});
+  std::vector<MemberId> buried;
+  on_orphan_end_ = [&] {
+    buried = finish();
+    if (burials_.none()) loop_.stop();
+  };
+  on_orphan_end_();
+  Timer too_late(loop_);
+  too_late.set(Clock::now() + std::chrono::minutes(1), [&] { loop_.stop(); });
+  if (!burials_.none()) loop_.run();
+  EXPECT_THAT(buried, ElementsAre(0));
+  EXPECT_EQ(::kill(orphan, 0), -1) << "a lease was buried while what its sub-worker had started lived";
 }
 
 // A known child that is dead keeps the kernel from naming others, which are then looked for in /proc.

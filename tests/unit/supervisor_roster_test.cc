@@ -200,6 +200,18 @@ TEST_F(RosterOfTwo, UnwantedMembersAreStillWatched) {
   EXPECT_THAT(overdue(31s, 0s), ElementsAre(0));
 }
 
+TEST_F(RosterOfTwo, OneThatHadServedCanBeHeldBackForAMoment) {
+  start_and_serve(0, 0s);
+  start_and_serve(1, 0s);
+  roster_.ended(0, after(1s), kLongest);
+  roster_.hold_back(0, after(1010ms));
+  EXPECT_THAT(roster_.to_spawn(after(1s)), IsEmpty());
+  EXPECT_EQ(roster_.next_deadline(), after(1010ms));
+  EXPECT_THAT(roster_.to_spawn(after(1010ms)), ElementsAre(0));
+  roster_.hold_back(0, after(500ms));
+  EXPECT_EQ(roster_.next_deadline(), after(1010ms)) << "it does not come sooner by that";
+}
+
 TEST_F(RosterOfTwo, NextDeadlineIsTheEarliestSpawnOrStart) {
   EXPECT_EQ(roster_.next_deadline(), start_);  // both are to be spawned now
   start_and_die(0, 0s);                        // again after 100 ms
