@@ -121,6 +121,8 @@ struct Status {
 };
 
 enum class DeleteJobs { never, successful, always };
+enum class KeepEvents { full, none };
+enum class KeepAttempts { full, failures };
 
 // [[group]]: sub-workers that serve the same queues with the same task executable
 struct Group {
@@ -138,6 +140,8 @@ struct Group {
   int prefetch = kMaxPrefetch;
   Milliseconds prefetch_horizon{50};  // the longest that a sub-worker keeps a job that it has not begun
   DeleteJobs delete_jobs = DeleteJobs::never;
+  KeepEvents events = KeepEvents::full;        // of jobs that start and end here
+  KeepAttempts attempts = KeepAttempts::full;  // failures: no row for an attempt that succeeded
   bool fresh_process_per_job = false;
   int max_jobs = 0;  // a task process is replaced after so many jobs (0 = never), less up to max_jobs_jitter
   int max_jobs_jitter = 0;

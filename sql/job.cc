@@ -209,6 +209,8 @@ std::string to_json(const Outcome& outcome) {
   json object = {
       {"job_id", outcome.job_id}, {"attempt", outcome.attempt}, {"action", to_string(outcome.action)}};
   if (outcome.delete_job) object["delete_job"] = true;
+  if (outcome.omit_events) object["omit_events"] = true;
+  if (outcome.omit_attempt) object["omit_attempt"] = true;
   if (outcome.action == Action::retry) add_retry(object, outcome);
   if (outcome.action != Action::release) add_attempt(object, outcome);
   std::string text = object.dump();

@@ -127,7 +127,9 @@ struct Outcome {
   JobId job_id = 0;
   int attempt = 0;  // the attempt that this ends: next_attempt(Job::attempts)
   Action action = Action::fail;
-  bool delete_job = false;  // remove the row when the job has ended (not with retry, release)
+  bool delete_job = false;    // remove the row when the job has ended (not with retry, release)
+  bool omit_events = false;   // no event says that it ended
+  bool omit_attempt = false;  // of a success: keep no attempt
 
   // With Action::retry.
   Seconds retry_in{0};

@@ -28,7 +28,8 @@ struct FetchRequest {
   int max_jobs = 0;  // 0 = fetch nothing
   // So many workers would share what waits, this one included: no more than its part is fetched.
   int sharers = 1;
-  bool ask_waited = false;  // fill in Job::waited: one more index probe for each job
+  bool omit_events = false;  // no event says that the jobs have started
+  bool ask_waited = false;   // fill in Job::waited: one more index probe for each job
   // Jobs to leave alone, and tasks of which all jobs are left alone: see fetch_around().
   std::vector<JobId> passed_over = {};
   std::vector<std::string> passed_over_tasks = {};

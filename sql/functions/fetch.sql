@@ -10,7 +10,8 @@
 -- Puts jobs that no other worker holds into `doing`, leased to this worker. Only a role that may register
 -- workers may run jobs. So the function checks that itself: postpone_operator has all privileges that the
 -- UPDATE needs.
-CREATE OR REPLACE FUNCTION {schema}.postpone_start_jobs(job_ids bigint[], p_worker_id bigint)
+CREATE OR REPLACE FUNCTION {schema}.postpone_start_jobs(
+    job_ids bigint[], p_worker_id bigint, omit_events boolean DEFAULT false)
 RETURNS SETOF {schema}.procrastinate_jobs
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -31,8 +32,8 @@ BEGIN
         RETURNING job.*
     ), events AS (
         INSERT INTO {schema}.procrastinate_events (job_id, type)
-        SELECT id, {schema}.postpone_status_event('todo', status) FROM started
-        WHERE former IS NOT NULL AND status <> 'todo'
+        SELECT id, 'started' FROM started
+        WHERE former IS NOT NULL AND omit_events IS NOT TRUE
     )
     SELECT * FROM started ORDER BY priority DESC, id;
     IF former IS NOT NULL THEN
@@ -97,7 +98,7 @@ $$;
 -- one already.
 CREATE OR REPLACE FUNCTION {schema}.postpone_take_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
-    passed_over_tasks text[] DEFAULT NULL, may_fail boolean DEFAULT false)
+    passed_over_tasks text[] DEFAULT NULL, may_fail boolean DEFAULT false, omit_events boolean DEFAULT false)
 RETURNS SETOF {schema}.procrastinate_jobs
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -111,7 +112,7 @@ BEGIN
     IF NOT may_fail AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         BEGIN
             RETURN QUERY SELECT * FROM {schema}.postpone_take_jobs(
-                target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, may_fail => true);
+                target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, true, omit_events);
         EXCEPTION WHEN serialization_failure THEN
             NULL;
         END;
@@ -127,11 +128,11 @@ BEGIN
             RETURN;
         ELSIF NOT found_lock THEN
             -- Nothing can collide: no need to pay for a subtransaction.
-            RETURN QUERY SELECT * FROM {schema}.postpone_start_jobs(found_ids, p_worker_id);
+            RETURN QUERY SELECT * FROM {schema}.postpone_start_jobs(found_ids, p_worker_id, omit_events);
             RETURN;
         END IF;
         BEGIN
-            RETURN QUERY SELECT * FROM {schema}.postpone_start_jobs(found_ids, p_worker_id);
+            RETURN QUERY SELECT * FROM {schema}.postpone_start_jobs(found_ids, p_worker_id, omit_events);
             RETURN;
         EXCEPTION WHEN unique_violation THEN
             GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
@@ -182,10 +183,10 @@ $$;
 -- Our fetch. `more`, the same on every row, says whether to wake another sub-worker: another job is due that
 -- does not wait for one of these. It may be wrong about locks that others hold, and looks only so far: to be
 -- exact would cost another fetch. passed_over, passed_over_tasks: jobs that are left alone (see
--- postpone_fetch_around).
+-- postpone_fetch_around). omit_events: no event says that they have started.
 CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
-    passed_over_tasks text[] DEFAULT NULL)
+    passed_over_tasks text[] DEFAULT NULL, omit_events boolean DEFAULT false)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
                args jsonb, scheduled_at timestamptz, attempts integer, more boolean)
 LANGUAGE plpgsql
@@ -202,7 +203,8 @@ BEGIN
     PERFORM {schema}.postpone_hold_worker(p_worker_id);
     taken := ARRAY(
         SELECT job
-        FROM {schema}.postpone_take_jobs(target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks) AS job);
+        FROM {schema}.postpone_take_jobs(
+            target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, false, omit_events) AS job);
     is_full := cardinality(taken) = greatest(coalesce(max_jobs, 1), 1);
     -- Where fewer were taken than asked for, the walk came to its end, or to a job with a queueing lock.
     IF cardinality(taken) > 0 THEN

@@ -40,6 +40,58 @@ EXCEPTION WHEN OTHERS OR assert_failure THEN
 END
 $$;
 
+-- The status that a job ends with; null for what does not end it.
+CREATE OR REPLACE FUNCTION {schema}.postpone_end_status(action {schema}.postpone_action)
+RETURNS {schema}.procrastinate_job_status
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE action WHEN 'succeed' THEN 'succeeded' WHEN 'fail' THEN 'failed' WHEN 'abort' THEN 'aborted'
+           END::{schema}.procrastinate_job_status
+$$;
+
+-- Deletes the jobs that end by these outcomes and are to be deleted, without a change to their rows before that: nobody
+-- would see it, nor the event and the attempt that go with it. Returns the places of their outcomes, from 1. Deletes none
+-- where a trigger of the application looks at changes, or a foreign key of the application holds one of them: then
+-- they are to end first (postpone_delete_ended_jobs).
+CREATE OR REPLACE FUNCTION {schema}.postpone_delete_running_jobs(p_worker_id bigint, outcomes jsonb) RETURNS bigint[]
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    on_update constant smallint := 16;  -- a bit of tgtype
+    former text := coalesce(current_setting('postpone.update_trigger_off_at_depth', true), '');
+    places bigint[];
+BEGIN
+    IF EXISTS (SELECT FROM pg_trigger
+               WHERE tgrelid = '{schema}.procrastinate_jobs'::regclass AND NOT tgisinternal AND tgenabled <> 'D'
+                 AND tgtype & on_update = on_update AND NOT starts_with(tgname, 'postpone_'))
+    THEN
+        RETURN '{}';
+    END IF;
+    PERFORM set_config('postpone.update_trigger_off_at_depth', (pg_trigger_depth() + 1)::text, true);
+    WITH deleted AS (
+        DELETE FROM {schema}.procrastinate_jobs AS job
+        USING ROWS FROM (jsonb_to_recordset(outcomes) AS (
+            job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean)) WITH ORDINALITY
+            AS outcome (job_id, attempt, action, delete_job, place)
+        WHERE outcome.delete_job AND {schema}.postpone_end_status(outcome.action) IS NOT NULL
+          AND job.id = outcome.job_id AND {schema}.postpone_next_attempt(job.attempts) = outcome.attempt
+          -- Spelled as in postpone_apply_outcomes.
+          AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
+        RETURNING outcome.place
+    )
+    SELECT array_agg(place) INTO places FROM deleted;
+    PERFORM {schema}.postpone_restore_update_trigger(former);
+    RETURN coalesce(places, '{}');
+EXCEPTION WHEN OTHERS OR assert_failure THEN
+    IF {schema}.postpone_is_passing(sqlstate) THEN
+        RAISE;
+    END IF;
+    RETURN '{}';
+END
+$$;
+
 -- Applies outcomes (see postpone_finish_jobs) as one set, and says what became of each, in their order. Only jobs
 -- that this worker holds, in the attempt that the outcome speaks of, are touched. A job that goes back to waiting
 -- may violate the queueing lock's unique index: that is for the caller.
@@ -55,10 +107,21 @@ DECLARE
     -- Most outcomes end their jobs. The events and notifications of those are known here; what becomes of a job that
     -- waits again, only the update trigger knows.
     writes_events boolean := NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release")';
+    deletes boolean := outcomes @? '$[*] ? (@.delete_job == true)';
+    deleted_places bigint[] := '{}';
     former text;
     freed_lock text;
     freed_locks text[];
 BEGIN
+    IF deletes THEN
+        deleted_places := {schema}.postpone_delete_running_jobs(p_worker_id, outcomes);
+        IF cardinality(deleted_places) = jsonb_array_length(outcomes) THEN
+            RETURN QUERY
+            SELECT outcome.job_id, 'recorded', NULL::bigint, {schema}.postpone_end_status(outcome.action)
+            FROM jsonb_to_recordset(outcomes) AS outcome (job_id bigint, action {schema}.postpone_action);
+            RETURN;
+        END IF;
+    END IF;
     IF writes_events THEN
         former := {schema}.postpone_skip_update_trigger();
         writes_events := former IS NOT NULL;
@@ -70,16 +133,15 @@ BEGIN
             job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean, retry_in double precision,
             new_priority integer, new_queue varchar, new_lock text, cause {schema}.postpone_cause, exception_type text,
             message text, signal integer, exit_status integer, stderr_tail text, run_time double precision,
-            cpu_time double precision, max_rss bigint, superseded_by bigint)) WITH ORDINALITY
+            cpu_time double precision, max_rss bigint, superseded_by bigint, omit_events boolean, omit_attempt boolean))
+            WITH ORDINALITY
     ), decided AS (
         UPDATE {schema}.procrastinate_jobs AS job
         SET status = CASE outcome.action
-                WHEN 'succeed' THEN 'succeeded'
-                WHEN 'fail' THEN 'failed'
-                WHEN 'abort' THEN 'aborted'
                 -- An abort was requested: the job does not wait again.
                 WHEN 'retry' THEN CASE WHEN job.abort_requested THEN 'failed' ELSE 'todo' END
                 WHEN 'release' THEN CASE WHEN job.abort_requested THEN 'cancelled' ELSE 'todo' END
+                ELSE {schema}.postpone_end_status(outcome.action)
             END::{schema}.procrastinate_job_status,
             attempts = CASE outcome.action WHEN 'release' THEN job.attempts
                                            ELSE {schema}.postpone_next_attempt(job.attempts) END,
@@ -102,11 +164,12 @@ BEGIN
           -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since
           -- the table was vacuumed, has left an entry.
           AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
-        RETURNING outcome.ordinality, job.id, job.status, job.lock
+        RETURNING outcome.ordinality, outcome.omit_events, job.id, job.status, job.lock
     ), events AS (
         INSERT INTO {schema}.procrastinate_events (job_id, type)
-        SELECT id, {schema}.postpone_status_event('doing', status) FROM decided
-        WHERE writes_events AND status <> 'doing'
+        -- These events are called as the statuses are.
+        SELECT id, decided.status::text::{schema}.procrastinate_job_event_type FROM decided
+        WHERE writes_events AND omit_events IS NOT TRUE
     ), kept AS (
         INSERT INTO {schema}.postpone_attempts (
             job_id, attempt, cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time,
@@ -120,7 +183,7 @@ BEGIN
                outcome.run_time, outcome.cpu_time, outcome.max_rss, p_worker_id,
                (SELECT name FROM {schema}.postpone_workers WHERE worker_id = p_worker_id), outcome.superseded_by
         FROM outcome JOIN decided USING (ordinality)
-        WHERE outcome.action <> 'release'
+        WHERE outcome.action <> 'release' AND NOT (outcome.omit_attempt IS TRUE AND outcome.action = 'succeed')
         -- The number exists already: a person has set `attempts` back. The later attempt counts.
         ON CONFLICT ON CONSTRAINT postpone_attempts_pkey DO UPDATE
         SET (cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time, max_rss,
@@ -132,7 +195,11 @@ BEGIN
     SELECT outcome.job_id,
            CASE
                WHEN decided.id IS NOT NULL AND outcome.superseded_by IS NOT NULL THEN 'superseded'
-               WHEN decided.id IS NOT NULL THEN 'recorded'
+               WHEN decided.id IS NOT NULL OR outcome.ordinality = ANY (deleted_places) THEN 'recorded'
+               WHEN outcome.omit_attempt IS TRUE AND outcome.action = 'succeed' AND EXISTS (
+                   SELECT FROM {schema}.procrastinate_jobs AS job
+                   WHERE job.id = outcome.job_id AND job.status = 'succeeded' AND job.attempts = outcome.attempt)
+                   THEN 'already_recorded'
                WHEN outcome.action <> 'release' AND EXISTS (
                    SELECT FROM {schema}.postpone_attempts AS known
                    WHERE known.job_id = outcome.job_id AND known.attempt = outcome.attempt
@@ -144,8 +211,9 @@ BEGIN
                ELSE 'gone'
            END,
            CASE WHEN decided.id IS NOT NULL THEN outcome.superseded_by END,
-           coalesce(decided.status, (SELECT job.status FROM {schema}.procrastinate_jobs AS job
-                                     WHERE job.id = outcome.job_id)),
+           coalesce(decided.status,
+                    CASE WHEN outcome.ordinality = ANY (deleted_places) THEN {schema}.postpone_end_status(outcome.action) END,
+                    (SELECT job.status FROM {schema}.procrastinate_jobs AS job WHERE job.id = outcome.job_id)),
            decided.lock
     FROM outcome LEFT JOIN decided USING (ordinality)
     ORDER BY outcome.ordinality
@@ -162,7 +230,7 @@ BEGIN
         END IF;
     END IF;
 
-    IF outcomes @? '$[*] ? (@.delete_job == true)' THEN
+    IF deletes THEN
         PERFORM {schema}.postpone_delete_ended_jobs(p_worker_id, outcomes);
     END IF;
 END

@@ -273,6 +273,10 @@ BEGIN
     IF freed_locks IS NOT NULL THEN
         PERFORM {schema}.postpone_announce_successors(freed_locks);
     END IF;
+    -- A worker that deletes the job it ran need not be told to stop.
+    IF current_setting('postpone.update_trigger_off_at_depth', true) = pg_trigger_depth()::text THEN
+        RETURN NULL;
+    END IF;
     PERFORM {schema}.postpone_notify(
         deleted.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', deleted.id)::text)
     FROM deleted

@@ -27,10 +27,13 @@ sql::Outcome begin(const sql::Job& job) {
   return outcome;
 }
 
-bool may_delete(sql::Action action, config::DeleteJobs delete_jobs) {
-  if (action == sql::Action::retry || action == sql::Action::release) return false;
-  return delete_jobs == config::DeleteJobs::always ||
-         (delete_jobs == config::DeleteJobs::successful && action == sql::Action::succeed);
+void keep_what_is_wanted(sql::Outcome& outcome, const config::Group& group) {
+  const bool succeeded = outcome.action == sql::Action::succeed;
+  outcome.delete_job = group.delete_jobs == config::DeleteJobs::always
+                           ? outcome.action != sql::Action::retry
+                           : group.delete_jobs == config::DeleteJobs::successful && succeeded;
+  outcome.omit_events = group.events == config::KeepEvents::none;
+  outcome.omit_attempt = group.attempts == config::KeepAttempts::failures && succeeded;
 }
 
 void retry_in(sql::Outcome& outcome, sql::Seconds wait, const std::optional<RetryStrategy>& strategy) {
@@ -238,7 +241,7 @@ std::optional<sql::Seconds> retry_wait(const RetryStrategy& strategy, int attemp
 }
 
 sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskDescription& task,
-                    config::DeleteJobs delete_jobs) {
+                    const config::Group& group) {
   sql::Outcome outcome = begin(job);
   outcome.run_time = execution.run_time;
   outcome.cpu_time = execution.cpu_time;
@@ -247,7 +250,7 @@ sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskD
   std::visit(Decision{outcome, execution.stop, task}, execution.end);
   if (const std::string fault = fault_of_wishes(outcome, job.task); !fault.empty())
     refuse_wishes(outcome, fault);
-  outcome.delete_job = may_delete(outcome.action, delete_jobs);
+  keep_what_is_wanted(outcome, group);
   return outcome;
 }
 
@@ -276,14 +279,14 @@ sql::Outcome given_back(const sql::Job& job) {
 }
 
 sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
-                          const std::string& executable, config::DeleteJobs delete_jobs) {
+                          const config::Group& group) {
   std::vector<std::string_view> names;
   for (const TaskDescription& task : description.tasks) names.push_back(task.name);
   sql::Outcome outcome = begin(job);
   outcome.cause = sql::Cause::unknown_task;
-  outcome.message = fmt::format("{} has no task \"{}\"; {}", executable, job.task,
+  outcome.message = fmt::format("{} has no task \"{}\"; {}", group.executable, job.task,
                                 libtask::wire::nearest_tasks(job.task, names));
-  outcome.delete_job = may_delete(outcome.action, delete_jobs);
+  keep_what_is_wanted(outcome, group);
   return outcome;
 }
 

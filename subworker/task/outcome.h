@@ -17,11 +17,12 @@ namespace postpone::subworker {
 // longer than a year are cut to one.
 std::optional<sql::Seconds> retry_wait(const libtask::wire::RetryStrategy& strategy, int attempts);
 
-// The outcome of a run. `task` is what the task executable says of the job's task. A job that asked for what
+// The outcome of a run. `task` is what the task executable says of the job's task; the group says what is kept
+// of it. A job that asked for what
 // the database cannot store (a queue name too long) has failed, so that the outcome is one that
 // sql::to_json() takes.
 sql::Outcome decide(const sql::Job& job, const Execution& execution,
-                    const libtask::wire::TaskDescription& task, config::DeleteJobs delete_jobs);
+                    const libtask::wire::TaskDescription& task, const config::Group& group);
 
 // Type and message of what was thrown, or the message alone: "std::runtime_error: no towel", "int".
 std::string explain(const sql::Outcome& outcome);
@@ -33,8 +34,8 @@ sql::Outcome given_back(const sql::Job& job);
 // not recorded.
 sql::Outcome taken_away(const sql::Job& job, const Execution& execution);
 
-// The outcome of a job whose task this executable does not have: failed, without a run.
+// The outcome of a job whose task the group's executable does not have: failed, without a run.
 sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
-                          const std::string& executable, config::DeleteJobs delete_jobs);
+                          const config::Group& group);
 
 }  // namespace postpone::subworker

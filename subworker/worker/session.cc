@@ -170,6 +170,7 @@ sql::FetchRequest Session::fetch_request(int max_jobs) {
   request.queues = group_.queues;
   request.worker_id = lease_.id();
   request.max_jobs = max_jobs;
+  request.omit_events = group_.events == config::KeepEvents::none;
   if (max_jobs > 1) request.sharers = board::count_sharers(board::view(board_), slot_.group.load());
   request.ask_waited = !config_.status.socket.empty() && board::now_ns() >= next_waited_ns_;
   PassedOver::List passed_over = passed_over_.list(PassedOver::Clock::now());

@@ -114,7 +114,7 @@ void SetRun::execute(JobRun& run) {
   const config::Group& group = parts_.group;
   TaskProcess& process = parts_.tasks.process();
   const auto* task = process.description().find(job.task);
-  if (!task) return run.ends(unknown_task(job, process.description(), group.executable, group.delete_jobs));
+  if (!task) return run.ends(unknown_task(job, process.description(), group));
   const auto time_limit = task->time_limit.count() > 0 ? task->time_limit : group.time_limit;
   RunHooks hooks;
   hooks.on_tick = [this](std::chrono::nanoseconds) { return on_run_tick(); };
@@ -123,7 +123,7 @@ void SetRun::execute(JobRun& run) {
   run.begins(time_limit);
   const Execution execution = process.run(job, time_limit, hooks);
   if (execution.stop == StopReason::taken) return run.is_taken_away(taken_away(job, execution));
-  run.ends(decide(job, execution, *task, group.delete_jobs));
+  run.ends(decide(job, execution, *task, group));
 }
 
 // While outcomes are recorded beside the run this is called from that very wait, so it must not use the

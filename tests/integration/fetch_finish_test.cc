@@ -117,6 +117,31 @@ TEST_F(Queue, DeletesWhatIsNotToBeKept) {
   EXPECT_THAT(finish(outcome(1, "succeed", R"("delete_job": true)")), ElementsAre("1|gone|∅|∅"));
 }
 
+TEST_F(Queue, ATriggerOfTheApplicationSeesTheEndOfAJobThatIsDeletedThen) {
+  app.rows("CREATE TABLE seen (status text)");
+  app.rows("CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+           "INSERT INTO seen VALUES (NEW.status); RETURN NULL; END $$");
+  app.rows("CREATE TRIGGER see AFTER UPDATE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION see()");
+  defer();
+  fetch(1, 1);
+  EXPECT_THAT(finish(outcome(1, "succeed", R"("delete_job": true)")), ElementsAre("1|recorded|∅|succeeded"));
+  EXPECT_THAT(app.rows("SELECT status FROM seen"), ElementsAre("doing", "succeeded"));
+  EXPECT_THAT(app.rows("SELECT FROM procrastinate_jobs"), IsEmpty());
+}
+
+TEST_F(Queue, KeepsNoMoreThanIsWanted) {
+  defer();
+  defer();
+  app.rows("SELECT FROM postpone_fetch_jobs(NULL, 1, 2, omit_events => true)");
+  const std::string little = R"("omit_events": true, "omit_attempt": true)";
+  EXPECT_THAT(finish(outcome(1, "succeed", little) + "," + outcome(2, "fail", little)),
+              ElementsAre("1|recorded|∅|succeeded", "2|recorded|∅|failed"));
+  EXPECT_THAT(app.rows("SELECT type FROM procrastinate_events"), ElementsAre("deferred", "deferred"));
+  EXPECT_THAT(app.rows("SELECT job_id FROM postpone_attempts"), ElementsAre("2"));
+  // The answer was lost, and it comes again.
+  EXPECT_THAT(finish(outcome(1, "succeed", little)), ElementsAre("1|already_recorded|∅|succeeded"));
+}
+
 TEST_F(Queue, AnUnknownWordChangesNothing) {
   defer();
   fetch();

@@ -64,6 +64,18 @@ TEST_F(Notifications, ACancelledElderWakesTheNext) {
   EXPECT_THAT(payloads(), ElementsAre(inserted(2, R"(1,"freed_lock":true)")));
 }
 
+TEST_F(Notifications, AWorkerThatDeletesTheJobItRanIsNotToldToStop) {
+  defer("lock => 'sink'");
+  defer("lock => 'sink'");
+  fetch();
+  listen();
+  EXPECT_THAT(finish(outcome(1, "succeed", R"("delete_job": true)")), ElementsAre("1|recorded|∅|succeeded"));
+  EXPECT_THAT(payloads(), ElementsAre(inserted(2, R"(1,"freed_lock":true)")));
+  EXPECT_THAT(app.rows("SELECT id FROM procrastinate_jobs"), ElementsAre("2"));
+  EXPECT_THAT(app.rows("SELECT FROM postpone_attempts"), IsEmpty());
+  EXPECT_THAT(app.rows("SELECT FROM procrastinate_events WHERE job_id = 1"), IsEmpty());
+}
+
 TEST_F(Notifications, AnElderThatLosesItsRankWakesTheNext) {
   defer("lock => 'sink', priority => 5, queue => 'floors'");
   defer("lock => 'sink'");

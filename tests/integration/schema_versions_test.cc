@@ -40,7 +40,7 @@ TEST(Schema, DatabaseOfTheFirstReleaseIsBroughtUpToDate) {
       " LANGUAGE sql AS ''");
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::outdated);
   EXPECT_THAT(sql::apply_schema(options_for(database)),
-              ElementsAre("0006_functions", "0007_oldest_program", "0008_bookkeeping", "functions"));
+              ElementsAre("0006_functions", "0007_oldest_program", "0008_bookkeeping", "0010_keys", "functions"));
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 
@@ -56,15 +56,15 @@ void make_newer(Session& session, const std::string& oldest_program) {
 }
 
 TEST(Schema, NewerSchemaThatIsNotOpenToThisProgramIsLeftAlone) {
-  for (const std::string oldest : {"NULL", "9000", "9"}) {
+  for (const std::string oldest : {"NULL", "9000", "11"}) {
     SCOPED_TRACE(oldest);
     const TestDatabase database;
     Session session(database);
     make_newer(session, oldest);
     const SchemaReport report = sql::check_schema(options_for(database));
     EXPECT_EQ(report.state, State::newer);
-    EXPECT_EQ(sql::explain(report), "schema \"public\" is at version 9000, this program at 8, and it wants " +
-                                        (oldest == "9" ? oldest : "9000") +
+    EXPECT_EQ(sql::explain(report), "schema \"public\" is at version 9000, this program at 10, and it wants " +
+                                        (oldest == "11" ? oldest : "9000") +
                                         " or later: upgrade this program");
     try {
       sql::apply_schema(options_for(database));
@@ -89,7 +89,7 @@ TEST(Schema, NewerSchemaThatIsOpenToThisProgramIsUsedAndLeftAsItIs) {
     sql::apply_roles(options_for(database));
     ADD_FAILURE() << "an older program does not know what the roles need";
   } catch (const sql::SchemaUnfit& refusal) {
-    EXPECT_THAT(refusal.what(), HasSubstr("is at version 9000, newer than this program at 8"));
+    EXPECT_THAT(refusal.what(), HasSubstr("is at version 9000, newer than this program at 10"));
   }
   EXPECT_THROW(session.rows(sql::schema_script()), SqlError);
   session.rows("ROLLBACK");

@@ -196,6 +196,8 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
     queues = ["kitchen", "küche"]
     count = 4
     delete_jobs = "successful"
+    events = "none"
+    attempts = "failures"
     fresh_process_per_job = true
     max_jobs = 100
     max_jobs_jitter = 10
@@ -230,6 +232,8 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
   EXPECT_THAT(kitchen.environment, ElementsAre(Pair("EMPTY", ""), Pair("LANG", "C")));
   EXPECT_THAT(kitchen.queues, ElementsAre("kitchen", "küche"));
   EXPECT_EQ(kitchen.delete_jobs, DeleteJobs::successful);
+  EXPECT_EQ(kitchen.events, KeepEvents::none);
+  EXPECT_EQ(kitchen.attempts, KeepAttempts::failures);
   EXPECT_TRUE(kitchen.fresh_process_per_job);
   EXPECT_EQ(kitchen.max_rss, 512LL * 1024 * 1024);
   EXPECT_EQ(kitchen.memory_limit, 1024LL * 1024 * 1024);

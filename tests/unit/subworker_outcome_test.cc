@@ -76,8 +76,15 @@ Died died_with(int status) {
   return {.report = {.signalled = false, .code = status}};
 }
 
+config::Group deleting(config::DeleteJobs which) {
+  config::Group group;
+  group.executable = "/opt/mail";
+  group.delete_jobs = which;
+  return group;
+}
+
 sql::Outcome decide_first(const Execution& execution, std::optional<RetryStrategy> retry = std::nullopt) {
-  return decide(job_after(0), execution, task_with(std::move(retry)), config::DeleteJobs::never);
+  return decide(job_after(0), execution, task_with(std::move(retry)), {});
 }
 
 // Every way a run can end, before and after each reason to stop, and what follows from it without a retry
@@ -172,7 +179,7 @@ TEST(Outcome, DeletedAreOnlyJobsThatHaveEnded) {
     const auto task = task_with(RetryStrategy{});
     const Action action = story.with_retry;
     const auto deleted = [&](config::DeleteJobs when) {
-      return decide(job_after(0), story.execution, task, when).delete_job;
+      return decide(job_after(0), story.execution, task, deleting(when)).delete_job;
     };
     EXPECT_FALSE(deleted(config::DeleteJobs::never));
     EXPECT_EQ(deleted(config::DeleteJobs::successful), action == Action::succeed);
@@ -180,13 +187,26 @@ TEST(Outcome, DeletedAreOnlyJobsThatHaveEnded) {
   }
 }
 
+TEST(Outcome, OfAGroupThatKeepsLittleOnlyASuccessLeavesNoAttempt) {
+  config::Group group;
+  EXPECT_FALSE(decide(job_after(0), ended(returned()), task_with({}), group).omit_attempt);
+  group.attempts = config::KeepAttempts::failures;
+  group.events = config::KeepEvents::none;
+  for (const Story& story : stories()) {
+    SCOPED_TRACE(story.name);
+    const auto outcome = decide(job_after(0), story.execution, task_with({}), group);
+    EXPECT_TRUE(outcome.omit_events);
+    EXPECT_EQ(outcome.omit_attempt, outcome.action == Action::succeed);
+  }
+}
+
 TEST(Outcome, ExhaustedStrategyFailsTheJobForGood) {
   const RetryStrategy strategy{.max_attempts = 2, .wait = 9s};
-  const auto second = decide(job_after(1), ended(threw()), task_with(strategy), config::DeleteJobs::never);
+  const auto second = decide(job_after(1), ended(threw()), task_with(strategy), {});
   EXPECT_EQ(second.action, Action::retry);
   EXPECT_EQ(second.attempt, 2);
   EXPECT_EQ(second.retry_in, 9s);
-  const auto third = decide(job_after(2), ended(threw()), task_with(strategy), config::DeleteJobs::never);
+  const auto third = decide(job_after(2), ended(threw()), task_with(strategy), {});
   EXPECT_EQ(third.action, Action::fail);
   EXPECT_EQ(third.attempt, 3);
 }
@@ -195,7 +215,7 @@ TEST(Outcome, ShutdownRetriesAtOnceEvenAnExhaustedJob) {
   const RetryStrategy strategy{.max_attempts = 0, .wait = 9s, .priority = -5};
   for (const auto& end : {ended(died_by(SIGKILL), StopReason::shutdown),
                           ended(returned(ResultStatus::aborted), StopReason::shutdown)}) {
-    const auto outcome = decide(job_after(7), end, task_with(strategy), config::DeleteJobs::always);
+    const auto outcome = decide(job_after(7), end, task_with(strategy), deleting(config::DeleteJobs::always));
     EXPECT_EQ(outcome.action, Action::retry);
     EXPECT_EQ(outcome.retry_in, 0s);
     EXPECT_EQ(outcome.new_priority, std::nullopt);
@@ -318,7 +338,7 @@ TEST(Outcome, DeferredJobThatCannotBeStoredFailsTheJobThatDeferredIt) {
   auto job = mail();
   job.queue = std::string(129, 'q');
   const auto outcome =
-      decide(job_after(0), ended(deferring(job)), task_with({}), config::DeleteJobs::successful);
+      decide(job_after(0), ended(deferring(job)), task_with({}), deleting(config::DeleteJobs::successful));
   EXPECT_EQ(outcome.action, Action::fail);
   EXPECT_EQ(outcome.cause, Cause::exception);
   EXPECT_EQ(
@@ -349,7 +369,7 @@ TEST(Outcome, AJobThatIsGivenBackBeforeItBeganLeavesNoTrace) {
 TEST(Outcome, UnknownTaskFailsAndTellsWhatThereIs) {
   libtask::wire::Description description;
   description.tasks = {TaskDescription{.name = "mail.send"}, TaskDescription{.name = "mail.sort"}};
-  const auto outcome = unknown_task(job_after(1), description, "/opt/mail", config::DeleteJobs::always);
+  const auto outcome = unknown_task(job_after(1), description, deleting(config::DeleteJobs::always));
   EXPECT_EQ(outcome.job_id, 42);
   EXPECT_EQ(outcome.attempt, 2);
   EXPECT_EQ(outcome.action, Action::fail);
@@ -365,7 +385,7 @@ TEST(Outcome, OfManyTasksTheNearestThreeAreTold) {
     description.tasks.push_back(TaskDescription{.name = "report." + std::to_string(i)});
   for (const char* name : {"dishes.dry", "dishes.wsh", "dish.wash"})
     description.tasks.push_back(TaskDescription{.name = name});
-  const auto outcome = unknown_task(job_after(1), description, "/opt/mail", config::DeleteJobs::always);
+  const auto outcome = unknown_task(job_after(1), description, deleting(config::DeleteJobs::always));
   EXPECT_EQ(outcome.message,
             "/opt/mail has no task \"dishes.wash\"; of its 303 tasks these are the nearest: dishes.wsh, "
             "dish.wash, dishes.dry");

@@ -1,0 +1,6 @@
+-- Oldest program: 7
+--
+-- Functions that have another parameter now (sql/functions/fetch.sql).
+DROP FUNCTION IF EXISTS postpone_start_jobs(bigint[], bigint);
+DROP FUNCTION IF EXISTS postpone_take_jobs(varchar[], bigint, integer, bigint[], text[], boolean);
+DROP FUNCTION IF EXISTS postpone_fetch_jobs(varchar[], bigint, integer, bigint[], text[]);
