@@ -71,7 +71,7 @@ std::unique_ptr<Contender> own(Keeping keeping) {
     case Keeping::as_peers:
       return std::make_unique<Own>(
           About{"Postpone, keeps what peers keep", "delete_jobs = \"successful\"", Kind::own},
-          "delete_jobs = \"successful\"\n");
+          "delete_jobs = \"successful\"\nevents = \"none\"\nattempts = \"failures\"\n");
   }
   return nullptr;
 }
