@@ -12,7 +12,6 @@
 
 #include "json_text.h"
 #include "thrown.h"
-#include "usage_meter.h"
 
 namespace libtask::detail {
 namespace {
@@ -103,17 +102,17 @@ void flush_output() {
 
 }  // namespace
 
-wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& giver) {
-  wire::Result result;
+Ran execute(const wire::Run& run, const Registry& registry, JobGiver& giver, UsageMeter& usage) {
+  Ran ran;
+  wire::Result& result = ran.result;
   result.job_id = run.job_id;
   const TaskEntry* task = registry.find(run.task);
   if (task == nullptr) {
     result.status = wire::ResultStatus::unknown_task;
     result.message = "this task executable has no task \"" + run.task + "\"; " + registry.nearest(run.task);
-    return result;
+    return ran;
   }
   RunningJob job(run, registry, giver);
-  const UsageMeter usage;
   const pid_t owner = getpid();
   try {
     Context context(job);
@@ -127,9 +126,16 @@ wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& g
   end_if_forked(owner, run.task);
   flush_output();
   job.tell_untold_progress();
-  result.cpu_us = usage.cpu_us();
-  result.max_rss_bytes = usage.max_rss_bytes();
-  return result;
+  const UsageMeter::Usage used = usage.end();
+  result.cpu_us = used.cpu_us;
+  result.max_rss_bytes = used.max_rss_bytes;
+  ran.waited_for_children = used.waited_for_children;
+  return ran;
+}
+
+wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& giver) {
+  UsageMeter usage;
+  return execute(run, registry, giver, usage).result;
 }
 
 void expect_no_arguments(const Context& job) {

@@ -95,7 +95,7 @@ std::optional<Frame> TaskProcess::receive_hello(Clock::time_point deadline,
 }
 
 void TaskProcess::accept(const wire::Hello& hello) {
-  if (hello.protocol_version != wire::kProtocolVersion) {
+  if (!wire::is_served(hello.protocol_version)) {
     const std::string reason = fmt::format(
         "it was built with libtask {} (protocol {}), this sub-worker speaks protocol {}: build it again",
         hello.libtask_version, hello.protocol_version, wire::kProtocolVersion);
