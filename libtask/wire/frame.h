@@ -30,6 +30,7 @@ inline constexpr std::uint32_t kMagic = 0x5050544b;  // "PPTK"
 inline constexpr std::uint16_t kProtocolVersion = 2;
 // A sub-worker serves task processes of this version, too: it sends them no `runs`.
 inline constexpr std::uint16_t kOldestProtocolVersion = 1;
+inline constexpr std::uint16_t kFirstVersionWithSets = 2;
 constexpr bool is_served(int protocol_version) {
   return protocol_version >= kOldestProtocolVersion && protocol_version <= kProtocolVersion;
 }

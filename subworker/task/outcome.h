@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "libtask/wire/description.h"
+#include "libtask/wire/ledger.h"
 #include "sql/job.h"
 #include "subworker/task/execution.h"
 
@@ -22,6 +23,12 @@ std::optional<sql::Seconds> retry_wait(const libtask::wire::RetryStrategy& strat
 // sql::to_json() takes.
 sql::Outcome decide(const sql::Job& job, const Execution& execution,
                     const libtask::wire::TaskDescription& task, config::DeleteJobs delete_jobs);
+
+// The outcome of a job that was plain, and ran so.
+sql::Outcome plain_success(const sql::Job& job, const libtask::wire::PlainRun& run,
+                           config::DeleteJobs delete_jobs);
+// Is the row of such a job deleted?
+bool deletes_plain(config::DeleteJobs delete_jobs);
 
 // Type and message of what was thrown, or the message alone: "std::runtime_error: no towel", "int".
 std::string explain(const sql::Outcome& outcome);

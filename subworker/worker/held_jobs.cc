@@ -39,6 +39,30 @@ void HeldJobs::begins(HeldJob& held) {
   sys::crash_point("sub_worker.job_on_board");
 }
 
+void HeldJobs::hands_over(const std::vector<HeldJob*>& set, std::uint32_t number, bool deletes_plain) {
+  std::uint32_t index = 0;
+  for (HeldJob* held : set) {
+    board::JobEntry& entry = held->entry;
+    entry.set.store(number, std::memory_order_relaxed);
+    entry.index.store(index++, std::memory_order_relaxed);
+    entry.success.attempt.store(sql::next_attempt(held->job.attempts), std::memory_order_relaxed);
+    entry.success.deletes_job.store(deletes_plain ? 1 : 0, std::memory_order_relaxed);
+    entry.phase.store(board::JobPhase::handed, std::memory_order_release);
+  }
+}
+
+void HeldJobs::succeeds(HeldJob& held, const libtask::wire::PlainRun& run, sql::Outcome outcome) {
+  held.begun = true;
+  held.outcome.emplace(std::move(outcome));
+  board::write_success(held.entry.success, run);
+  held.entry.phase.store(board::JobPhase::succeeded, std::memory_order_release);
+  sys::crash_point("sub_worker.success_on_board");
+}
+
+void HeldJobs::keeps(HeldJob& held) {
+  held.entry.phase.store(board::JobPhase::fetched);
+}
+
 void HeldJobs::ends(HeldJob& held, sql::Outcome outcome) {
   held.outcome.emplace(std::move(outcome));
   write_outcome(held);
@@ -49,7 +73,9 @@ void HeldJobs::write_outcome(HeldJob& held) {
   const std::string& text = held.outcome->sent().text;
   const bool fits = text.size() <= sizeof entry.outcome;
   // A text that stands there may be read as long as the phase says `ended`.
-  if (entry.phase.load() == board::JobPhase::ended) entry.phase.store(board::JobPhase::running);
+  const auto phase = entry.phase.load();
+  if (phase == board::JobPhase::ended || phase == board::JobPhase::succeeded)
+    entry.phase.store(board::JobPhase::running);
   if (fits) std::memcpy(entry.outcome, text.data(), text.size());
   entry.outcome_bytes.store(fits ? static_cast<std::uint32_t>(text.size()) : 0);
   entry.phase.store(board::JobPhase::ended);

@@ -21,8 +21,9 @@ constexpr auto kLongestRetry = 1s;
 
 }  // namespace
 
-Burials::Burials(board::Board& board, const TaskCgroups& cgroups, const Children& children)
-    : board_(board), cgroups_(cgroups), children_(children), pause_(kRetry, kLongestRetry) {}
+Burials::Burials(board::Board& board, const Slots& slots, const TaskCgroups& cgroups,
+                 const Children& children)
+    : board_(board), slots_(slots), cgroups_(cgroups), children_(children), pause_(kRetry, kLongestRetry) {}
 
 void Burials::take_in_orphans() {
   strangers_ = sys::children_of(::getpid());
@@ -51,7 +52,7 @@ void Burials::finish(const std::function<void(const Burial&)>& buried) {
     // A member without a lease ran no job, and need not wait for what others have left.
     if (rescue && !nothing_left) return false;
     if (is_sub_worker(burial.member)) board_.slot(burial.member).lease.store(0);  // the end of its heartbeat
-    if (rescue && !board_.fill_grave(burial.member, burial.lease)) return false;
+    if (rescue && !board_.fill_grave(burial.member, burial.lease, slots_.ledger(burial.member))) return false;
     sys::crash_point("supervisor.grave_filled");
     if (is_sub_worker(burial.member)) board::reclaim_permits(board_, burial.member, burial.generation);
     buried(burial);

@@ -22,6 +22,7 @@
 #include "supervisor/crew/children.h"
 #include "supervisor/crew/member.h"
 #include "supervisor/crew/roster.h"
+#include "supervisor/crew/slots.h"
 #include "sys/backoff.h"
 
 namespace postpone::supervisor {
@@ -36,7 +37,7 @@ struct Burial {
 class Burials {
  public:
   // All must outlive it.
-  Burials(board::Board& board, const TaskCgroups& cgroups, const Children& children);
+  Burials(board::Board& board, const Slots& slots, const TaskCgroups& cgroups, const Children& children);
 
   // From now on orphans come to this process, and are killed. Those that it has already, children of the
   // program that it was before its exec, are strangers, and are left alone. Throws std::system_error.
@@ -68,6 +69,7 @@ class Burials {
   bool look(Look look_at_children);
 
   board::Board& board_;
+  const Slots& slots_;
   const TaskCgroups& cgroups_;
   const Children& children_;
   std::vector<pid_t> strangers_;

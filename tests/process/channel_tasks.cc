@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <stdexcept>
 #include <string>
@@ -82,6 +84,22 @@ void grow(int mib) {
   if (much.back() != 'x') throw std::runtime_error("memory forgets");
 }
 
+// Writes into the ledger, which is mapped somewhere: a word, of which there are four for each entry.
+void scribble(int word, std::uint64_t value) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("postpone-ledger") == std::string::npos) continue;
+    auto* const words = reinterpret_cast<std::uint64_t*>(std::stoull(line, nullptr, 16));
+    words[word] = value;
+    return;
+  }
+  throw std::runtime_error("there is no ledger");
+}
+
+void say_on_stderr(const std::string& text) {
+  std::fputs(text.c_str(), stderr);
+}
+
 void disturb_the_process() {
   umask(0777);
   if (chdir("/proc") != 0) throw std::runtime_error("chdir");
@@ -133,9 +151,15 @@ int main(int argc, char** argv) {
   app.task("channel.count", count_to, {"last"});
   app.task("channel.toss", toss, {"times"});
   app.task("channel.nothing", [] {});
+  app.task("channel.say", say_on_stderr, {"text"});
+  app.task("channel.scribble", scribble, {"word", "value"});
+  app.task("channel.sleep", [](int ms) { usleep(static_cast<useconds_t>(ms) * 1000); }, {"ms"});
   app.task("channel.throw", [] { throw std::runtime_error("no towel"); });
   app.task("channel.crash", [] { std::abort(); });
   app.task("channel.pause", [] { pause(); });
+  app.task("channel.hang", [] {
+    while (true) pause();
+  });
   app.task("channel.terminate", [] { raise(SIGTERM); });
   app.task("channel.daemonize", daemonize);
   app.task("channel.child", leave_a_child);

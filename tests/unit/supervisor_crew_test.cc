@@ -126,7 +126,7 @@ class Burying : public CrewOfTwo {
   Loop loop_;
   TaskCgroups cgroups_{0};
   Children children_{loop_, {}};
-  Burials burials_{board_, cgroups_, children_};
+  Burials burials_{board_, slots_, cgroups_, children_};
 };
 
 TEST_F(Burying, FillsAGraveAndFreesPermits) {
