@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -284,10 +285,10 @@ std::vector<RunningJobView> running_jobs(const Board& board) {
   std::vector<RunningJobView> running;
   for (std::uint32_t i = 0; i < slots_in_use(board); ++i) {
     const Slot& slot = board.slot(i);
-    for (const JobEntry& entry : slot.jobs) {
+    const std::uint32_t used = std::min(slot.jobs_used.load(), kJobsPerSlot);
+    for (const JobEntry& entry : std::span(slot.jobs, used)) {
       RunningJobView view{i, slot.runs.load(), entry.job_id.load(), slot.lease.load()};
       const JobPhase phase = entry.phase.load();
-      if (phase == JobPhase::none) break;  // entries are used from the first on
       if (phase == JobPhase::running && slot.runs.load() == view.run) running.push_back(view);
     }
   }

@@ -221,6 +221,9 @@ struct Slot {
   std::atomic<std::uint64_t> runs;  // jobs that were started on this slot, over all incarnations
   Counters counters;
   Telemetry telemetry;
+  // So many entries of `jobs` were in use at a time, from the first on. The others were never touched, and are
+  // not to be: each has pages of its own.
+  std::atomic<std::uint32_t> jobs_used;
   JobEntry jobs[kJobsPerSlot];
 
   // By the owner: enters a state and stamps it.

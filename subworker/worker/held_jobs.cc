@@ -9,20 +9,20 @@
 
 namespace postpone::subworker {
 
-board::JobEntry& HeldJobs::free_entry() {
-  const auto is_taken = [this](const board::JobEntry& entry) {
-    return std::ranges::any_of(jobs_, [&](const HeldJob& held) { return &held.entry == &entry; });
-  };
-  auto* const entry = std::ranges::find_if_not(slot_.jobs, is_taken);
-  if (entry == std::ranges::end(slot_.jobs))
-    throw std::logic_error("more jobs were fetched than can be held");
-  return *entry;
+std::size_t HeldJobs::free_place() const {
+  const auto free = std::ranges::find(taken_, false);
+  if (free == taken_.end()) throw std::logic_error("more jobs were fetched than can be held");
+  return static_cast<std::size_t>(free - taken_.begin());
 }
 
 HeldJob& HeldJobs::hold(sql::Job job) {
-  board::JobEntry& entry = free_entry();
+  const std::size_t place = free_place();
+  taken_.at(place) = true;
+  board::JobEntry& entry = slot_.jobs[place];
   HeldJob& held = jobs_.emplace_back(HeldJob{std::move(job), entry, std::nullopt});
   freed_lock_ |= held.job.lock.has_value();
+  if (slot_.jobs_used.load(std::memory_order_relaxed) <= place)
+    slot_.jobs_used.store(static_cast<std::uint32_t>(place) + 1);
   entry.job_id.store(held.job.id);
   entry.phase.store(board::JobPhase::fetched);
   return held;
@@ -84,7 +84,8 @@ void HeldJobs::write_outcome(HeldJob& held) {
 
 void HeldJobs::let_go(const HeldJob& held) {
   held.entry.phase.store(board::JobPhase::none);
-  jobs_.remove_if([&](const HeldJob& each) { return &each == &held; });
+  taken_.at(static_cast<std::size_t>(&held.entry - slot_.jobs)) = false;
+  jobs_.erase(std::ranges::find_if(jobs_, [&](const HeldJob& each) { return &each == &held; }));
 }
 
 std::vector<SentOutcome> HeldJobs::unrecorded() const {

@@ -18,6 +18,8 @@
 // that is on no board was fetched and not started, so hold() may come at any time before begins().
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <optional>
@@ -80,11 +82,12 @@ class HeldJobs {
   const std::list<HeldJob>& all() const { return jobs_; }
 
  private:
-  board::JobEntry& free_entry();
+  std::size_t free_place() const;
   static void write_outcome(HeldJob& held);
   std::list<HeldJob>::iterator find_unrecorded(sql::JobId job_id);
 
   board::Slot& slot_;
+  std::array<bool, board::kJobsPerSlot> taken_{};  // of the slot's places
   std::list<HeldJob> jobs_;  // in the order of their fetch; a list, so that references to its elements stay
   bool freed_lock_ = false;
 };

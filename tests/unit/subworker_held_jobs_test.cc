@@ -112,6 +112,17 @@ TEST_F(TheHeldJobs, HaveAPlaceEach) {
   EXPECT_EQ(held_.next()->job.id, 2) << "the one that was fetched first";
 }
 
+TEST_F(TheHeldJobs, RunWhereTheHousekeeperSeesThemBehindPlacesThatAreFreeAgain) {
+  HeldJob& first = held_.hold(job_of(1));
+  HeldJob& second = held_.hold(job_of(2));
+  held_.ends(first, success_of(1));
+  held_.begins(second);
+  held_.recorded(1);
+  const auto running = board::running_jobs(board_);
+  ASSERT_THAT(running, SizeIs(1)) << "or no wish to abort would reach it";
+  EXPECT_EQ(running[0].job_id, 2);
+}
+
 TEST_F(TheHeldJobs, FillTheBoardAndNoMore) {
   for (sql::JobId id = 1; id <= sql::JobId{board::kJobsPerSlot}; ++id) held_.hold(job_of(id));
   EXPECT_THAT(held_.all(), SizeIs(board::kJobsPerSlot));
