@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -33,10 +34,40 @@ void free_entries(JobEntry (&jobs)[kJobsPerSlot]) {
   for (JobEntry& job : jobs) job.phase.store(JobPhase::none, std::memory_order_relaxed);
 }
 
+void copy_success(const Success& from, Success& to) {
+  to.attempt.store(from.attempt.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  to.deletes_job.store(from.deletes_job.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  to.omits_events.store(from.omits_events.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  to.omits_attempt.store(from.omits_attempt.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  to.run_ns.store(from.run_ns.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  to.cpu_us.store(from.cpu_us.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  to.max_rss_bytes.store(from.max_rss_bytes.load(std::memory_order_relaxed), std::memory_order_relaxed);
+}
+
+// What became of a job that was handed over. The ledger has the job's set, since it was there before the job
+// was `handed`, and leaves it only when no job of that set is. A ledger that has not was written over by the
+// task. Then the job counts as running: a job that kills its sub-worker must not get away without the loss of
+// an attempt.
+JobPhase judge_handed(const JobEntry& job, const Ledger* ledger, Success& success) {
+  namespace wire = libtask::wire;
+  const std::uint32_t index = job.index.load(std::memory_order_relaxed);
+  if (ledger == nullptr || index >= wire::kLedgerEntries) return JobPhase::running;
+  const wire::Cursor cursor = wire::to_cursor((*ledger)->cursor.load(std::memory_order_acquire));
+  if (cursor.set != job.set.load(std::memory_order_relaxed) || cursor.index == index)
+    return JobPhase::running;
+  if (cursor.index < index) return JobPhase::fetched;
+  const wire::PlainRun run = (*ledger)->entries[index].read();
+  if (!wire::is_possible(run, 0, now_ns())) return JobPhase::running;
+  write_success(success, run);
+  return JobPhase::succeeded;
+}
+
 // The owner may have died while it wrote: an outcome counts only when its phase says so, and only as far as
 // it can be.
-void copy_entry(const JobEntry& from, JobEntry& to) {
-  const JobPhase phase = from.phase.load(std::memory_order_acquire);
+void copy_entry(const JobEntry& from, JobEntry& to, const Ledger* ledger) {
+  JobPhase phase = from.phase.load(std::memory_order_acquire);
+  copy_success(from.success, to.success);
+  if (phase == JobPhase::handed) phase = judge_handed(from, ledger, to.success);
   std::uint32_t bytes = 0;
   if (phase == JobPhase::ended) bytes = from.outcome_bytes.load(std::memory_order_relaxed);
   if (bytes > kMaxOutcomeBytes) bytes = 0;
@@ -47,11 +78,12 @@ void copy_entry(const JobEntry& from, JobEntry& to) {
 }
 
 // The entries that hold a job, one behind the other, and no others.
-void copy_entries(const Slot& slot, Grave& grave) {
+void copy_entries(const Slot& slot, Grave& grave, const Ledger* ledger) {
   free_entries(grave.jobs);
   std::size_t used = 0;
   for (const JobEntry& job : slot.jobs) {
-    if (job.phase.load(std::memory_order_relaxed) != JobPhase::none) copy_entry(job, grave.jobs[used++]);
+    if (job.phase.load(std::memory_order_relaxed) != JobPhase::none)
+      copy_entry(job, grave.jobs[used++], ledger);
   }
 }
 
@@ -71,6 +103,12 @@ GroupId group_id(std::string_view name) {
   GroupId hash = 0xcbf29ce484222325;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   return hash >> 1;
+}
+
+void write_success(Success& success, const libtask::wire::PlainRun& run) noexcept {
+  success.run_ns.store(run.ended_ns - run.started_ns, std::memory_order_relaxed);
+  success.cpu_us.store(static_cast<std::int64_t>(run.cpu_us), std::memory_order_relaxed);
+  success.max_rss_bytes.store(static_cast<std::int64_t>(run.max_rss_bytes), std::memory_order_relaxed);
 }
 
 std::int64_t now_ns() {
@@ -231,10 +269,10 @@ void Board::clear_counts(std::uint32_t index) {
   vacant.telemetry.clear_counts();
 }
 
-bool Board::fill_grave(std::uint32_t index, std::int64_t lease) {
+bool Board::fill_grave(std::uint32_t index, std::int64_t lease, const Ledger* ledger) {
   for (Grave& grave : layout_->graves) {
     if (!is_free(grave)) continue;
-    copy_entries(slot(index), grave);
+    copy_entries(slot(index), grave, ledger);
     grave.slot.store(index, std::memory_order_relaxed);
     grave.lease.store(lease, std::memory_order_release);
     header().housekeeper_doorbell.ring(kRungForGrave);
@@ -250,10 +288,10 @@ std::vector<RunningJobView> running_jobs(const Board& board) {
   std::vector<RunningJobView> running;
   for (std::uint32_t i = 0; i < slots_in_use(board); ++i) {
     const Slot& slot = board.slot(i);
-    for (const JobEntry& entry : slot.jobs) {
+    const std::uint32_t used = std::min(slot.jobs_used.load(), kJobsPerSlot);
+    for (const JobEntry& entry : std::span(slot.jobs, used)) {
       RunningJobView view{i, slot.runs.load(), entry.job_id.load(), slot.lease.load()};
       const JobPhase phase = entry.phase.load();
-      if (phase == JobPhase::none) break;  // entries are used from the first on
       if (phase == JobPhase::running && slot.runs.load() == view.run) running.push_back(view);
     }
   }

@@ -39,13 +39,14 @@
 #include <string_view>
 #include <vector>
 
+#include "board/ledger.h"
 #include "board/telemetry.h"
 #include "sys/fd.h"
 
 namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
-inline constexpr std::uint32_t kLayoutVersion = 6;   // any change of a struct below raises it
+inline constexpr std::uint32_t kLayoutVersion = 7;   // any change of a struct below raises it
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
 inline constexpr std::uint32_t kJobsPerSlot = 32;  // the most jobs that one sub-worker may hold at a time
@@ -142,19 +143,40 @@ inline constexpr GroupId kNoGroup = ~GroupId{0};
 
 // Where a job stands that a sub-worker holds.
 enum class JobPhase : std::uint32_t {
-  none,     // this entry is free
-  fetched,  // not begun
-  running,  // given to the task process
-  ended,    // outcome decided, not yet known to be recorded in the database
+  none,       // this entry is free
+  fetched,    // not begun
+  running,    // given to the task process
+  ended,      // outcome decided, not yet known to be recorded in the database
+  handed,     // given to the task process as one of a set: the ledger says whether it has begun or succeeded
+  succeeded,  // as `ended`; the outcome is a plain success, and stands in `success` instead of a text
 };
+
+// A success of which there is nothing to be said but this.
+struct Success {
+  std::atomic<std::int32_t> attempt;
+  // As in the outcome (sql/job.h), 0 or 1.
+  std::atomic<std::uint32_t> deletes_job;
+  std::atomic<std::uint32_t> omits_events;
+  std::atomic<std::uint32_t> omits_attempt;
+  std::atomic<std::int64_t> run_ns;
+  std::atomic<std::int64_t> cpu_us;
+  std::atomic<std::int64_t> max_rss_bytes;
+};
+
+// The numbers of a run. REQUIRES: is_possible(run, …).
+void write_success(Success& success, const libtask::wire::PlainRun& run) noexcept;
 
 // One job that a sub-worker holds. The owner writes `outcome` completely before it stores `ended`, so that
 // a reader that finds `ended` after the owner's death may trust the text: the JSON element that
-// postpone_finish_jobs() takes.
+// postpone_finish_jobs() takes. The same holds of `success` and `succeeded`. With `handed` the attempt and the
+// wish to delete stand in `success`, and the rest in the ledger.
 struct JobEntry {
   std::atomic<std::int64_t> job_id;
   std::atomic<JobPhase> phase;
   std::atomic<std::uint32_t> outcome_bytes;  // 0 with `ended`: it did not fit, and only the owner knows it
+  std::atomic<std::uint32_t> set;            // with `handed`: which set, and its place in it
+  std::atomic<std::uint32_t> index;
+  Success success;
   char outcome[kMaxOutcomeBytes];
 };
 
@@ -204,6 +226,9 @@ struct Slot {
   std::atomic<std::uint64_t> runs;  // jobs that were started on this slot, over all incarnations
   Counters counters;
   Telemetry telemetry;
+  // So many entries of `jobs` were in use at a time, from the first on. The others were never touched, and are
+  // not to be: each has pages of its own.
+  std::atomic<std::uint32_t> jobs_used;
   JobEntry jobs[kJobsPerSlot];
 
   // By the owner: enters a state and stamps it.
@@ -302,10 +327,12 @@ class Board {
   // forgotten. REQUIRES: no process owns the slot.
   void clear_counts(std::uint32_t index);
 
-  // By the supervisor, when an incarnation has ended: copies what it held into a free grave and rings the
-  // housekeeper. False when no grave is free (try again later: nothing was changed). REQUIRES: lease is
-  // the lease of that incarnation, not 0, and was not buried before.
-  bool fill_grave(std::uint32_t index, std::int64_t lease);
+  // By the supervisor, when an incarnation and its task process have ended: copies what it held into a free
+  // grave and rings the housekeeper. What it had handed over stands in the grave as the ledger has it: as
+  // succeeded, running or fetched. False when no grave is free (try again later: nothing was changed).
+  // REQUIRES: lease is the lease of that incarnation, not 0, and was not buried before. `ledger`: that
+  // incarnation's; null = it had none.
+  bool fill_grave(std::uint32_t index, std::int64_t lease, const Ledger* ledger = nullptr);
 
  private:
   Board(sys::Fd fd, Layout* layout) : fd_(std::move(fd)), layout_(layout) {}

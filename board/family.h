@@ -15,6 +15,8 @@ inline constexpr int kBoardFd = 4;   // the board's memfd
 inline constexpr int kConfigFd = 5;  // a sealed memfd: the configuration's text as the supervisor read it
 // The preflight of a reload has one more: such a memfd of the configuration in force, by whose [log] it logs.
 inline constexpr int kLogConfigFd = 6;
+// A sub-worker has one more: its ledger.
+inline constexpr int kLedgerFd = 7;
 
 // What the kernel sends to a member when the supervisor dies: it interrupts a wait, after which the member
 // finds the end of the leash. The signal says nothing by itself.

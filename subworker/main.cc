@@ -22,6 +22,7 @@
 
 #include "board/board.h"
 #include "board/family.h"
+#include "board/ledger.h"
 #include "config/config.h"
 #include "subworker/family/leash.h"
 #include "subworker/family/log_follower.h"
@@ -94,6 +95,8 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
   auto board =
       arguments.by_hand() ? board::Board::create(1, 1) : board::Board::attach(sys::Fd(board::kBoardFd));
   if (arguments.by_hand()) board.reset_slot(0, board::group_id(group.name));
+  auto ledger =
+      arguments.by_hand() ? board::Ledger::create() : board::Ledger::attach(sys::Fd(board::kLedgerFd));
   Leash leash = arguments.by_hand() ? Leash() : Leash(sys::Fd(board::kLeashFd), arguments.generation);
   const SignalHandlers handlers(board.slot(arguments.slot).doorbell, !arguments.by_hand());
   sys::accept_inquiries();
@@ -110,7 +113,7 @@ board::SubWorkerExit run_sub_worker(const Arguments& arguments, const config::Co
     sys::log.warn("cannot hold the cgroup {}: task processes are started outside of it", identity.cgroup);
     identity.cgroup.clear();
   }
-  return SubWorker(config, group, board, identity, std::move(leash)).run();
+  return SubWorker(config, group, board, identity, std::move(leash), std::move(ledger)).run();
 }
 
 board::SubWorkerExit run_housekeeper(const Arguments& arguments, const config::Config& config) {

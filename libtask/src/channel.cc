@@ -17,17 +17,17 @@ namespace {
   throw ChannelError(step + ": " + std::strerror(error));
 }
 
-int descriptor_of(std::string_view text) {
+}  // namespace
+
+int descriptor_of(std::string_view variable, std::string_view value) {
   int fd = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), fd);
-  if (error != std::errc() || end != text.data() + text.size() || fd < 0) {
-    throw ChannelError(std::string(wire::kChannelVariable) + " is \"" + std::string(text) +
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), fd);
+  if (error != std::errc() || end != value.data() + value.size() || fd < 0) {
+    throw ChannelError(std::string(variable) + " is \"" + std::string(value) +
                        "\", which is no descriptor; it is for sub-workers to set");
   }
   return fd;
 }
-
-}  // namespace
 
 // The time during which a signal handler must not send.
 class Channel::Sending {
@@ -44,7 +44,7 @@ class Channel::Sending {
   Channel& channel_;
 };
 
-Channel::Channel(const char* variable) : fd_(descriptor_of(variable)) {
+Channel::Channel(const char* variable) : fd_(descriptor_of(wire::kChannelVariable, variable)) {
   int type = 0;
   socklen_t size = sizeof type;
   if (getsockopt(fd_, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {

@@ -18,6 +18,9 @@ class ChannelError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The number in the value of an environment variable that a sub-worker sets. Throws ChannelError.
+int descriptor_of(std::string_view variable, std::string_view value);
+
 class Channel {
  public:
   // Takes over the descriptor that `variable`, the value of POSTPONE_TASK_CHANNEL, names, and keeps it from

@@ -1,5 +1,6 @@
 #include "execute.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,7 +13,6 @@
 
 #include "json_text.h"
 #include "thrown.h"
-#include "usage_meter.h"
 
 namespace libtask::detail {
 namespace {
@@ -84,8 +84,23 @@ void tell_exception(wire::Result& result, const TaskEntry& task, const RunningJo
   }
 }
 
-void end_if_forked(pid_t owner, const std::string& task) {
-  if (getpid() == owner) return;
+// Memory that is empty in a forked process, whichever way it was forked. A look at it is no system call, as
+// getpid() is. Null where the kernel has no such memory.
+const char* memory_of_this_process() {
+  void* const memory = mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED || madvise(memory, 1, MADV_WIPEONFORK) != 0) return nullptr;
+  *static_cast<char*>(memory) = 1;
+  return static_cast<const char*>(memory);
+}
+
+bool is_forked() {
+  static const char* const memory = memory_of_this_process();
+  static const pid_t owner = getpid();
+  return memory != nullptr ? *static_cast<const volatile char*>(memory) == 0 : getpid() != owner;
+}
+
+void end_if_forked(const std::string& task) {
+  if (!is_forked()) return;
   std::fprintf(
       stderr,
       "libtask: a process that the handler of %s forked came back from it; it must end with _exit()\n",
@@ -103,18 +118,18 @@ void flush_output() {
 
 }  // namespace
 
-wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& giver) {
-  wire::Result result;
+Ran execute(const wire::Run& run, const Registry& registry, JobGiver& giver, UsageMeter& usage) {
+  Ran ran;
+  wire::Result& result = ran.result;
   result.job_id = run.job_id;
   const TaskEntry* task = registry.find(run.task);
   if (task == nullptr) {
     result.status = wire::ResultStatus::unknown_task;
     result.message = "this task executable has no task \"" + run.task + "\"; " + registry.nearest(run.task);
-    return result;
+    return ran;
   }
   RunningJob job(run, registry, giver);
-  const UsageMeter usage;
-  const pid_t owner = getpid();
+  is_forked();  // this process is none, whatever the handler makes of it
   try {
     Context context(job);
     task->handler(context);
@@ -124,12 +139,19 @@ wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& g
   } catch (...) {
     tell_exception(result, *task, job);
   }
-  end_if_forked(owner, run.task);
+  end_if_forked(run.task);
   flush_output();
   job.tell_untold_progress();
-  result.cpu_us = usage.cpu_us();
-  result.max_rss_bytes = usage.max_rss_bytes();
-  return result;
+  const UsageMeter::Usage used = usage.end();
+  result.cpu_us = used.cpu_us;
+  result.max_rss_bytes = used.max_rss_bytes;
+  ran.waited_for_children = used.waited_for_children;
+  return ran;
+}
+
+wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& giver) {
+  UsageMeter usage;
+  return execute(run, registry, giver, usage).result;
 }
 
 void expect_no_arguments(const Context& job) {

@@ -3,15 +3,19 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "channel.h"
 #include "execute.h"
 #include "stack.h"
 #include "surroundings.h"
+#include "task_ledger.h"
 #include "termination.h"
+#include "traces.h"
 
 namespace libtask::detail {
 namespace {
@@ -42,10 +46,19 @@ AbortReason reason_of(wire::Abort::Reason reason) {
   return AbortReason::requested;
 }
 
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
 class Server : public JobGiver {
  public:
-  Server(const Registry& registry, Channel& channel)
-      : registry_(registry), channel_(channel), stack_signal_(tell_stack_when_asked(channel)) {}
+  Server(const Registry& registry, Channel& channel, TaskLedger& ledger)
+      : registry_(registry),
+        channel_(channel),
+        ledger_(ledger),
+        stack_signal_(tell_stack_when_asked(channel)) {}
 
   // Whether the sub-worker takes us.
   bool greet() {
@@ -67,6 +80,8 @@ class Server : public JobGiver {
     while (const auto frame = channel_.receive()) {
       if (const auto* run = std::get_if<wire::Run>(&*frame)) {
         serve_job(*run);
+      } else if (const auto* runs = std::get_if<wire::Runs>(&*frame)) {
+        serve_set(*runs);
       } else if (!std::holds_alternative<wire::Abort>(*frame)) {  // an abort may come too late for its job
         throw wire::ProtocolError("the sub-worker sent a frame that only task processes send");
       }
@@ -89,6 +104,7 @@ class Server : public JobGiver {
   }
 
   void tell_progress(const wire::Progress& progress) override {
+    has_told_ = true;
     or_exit([&] { channel_.send_if_free(progress); });
   }
 
@@ -103,20 +119,57 @@ class Server : public JobGiver {
     }
   }
 
-  void serve_job(const wire::Run& run) {
+  Ran run_job(const wire::Run& run) {
     forget_termination();
-    const wire::Result result = [&] {
+    Ran ran = [&] {
       const StackOfJob of_this_job(run.job_id);
-      return execute(run, registry_, *this);
+      return execute(run, registry_, *this, usage_);
     }();
     surroundings_.restore();
-    channel_.send(result);
+    return ran;
+  }
+
+  void serve_job(const wire::Run& run) {
+    usage_.begin();
+    channel_.send(run_job(run).result);
+  }
+
+  // Until a job is the last one, is not plain, or was singled out: it alone has a result.
+  void serve_set(const wire::Runs& runs) {
+    if (!ledger_.exists()) throw wire::ProtocolError("the sub-worker sent a set, but no ledger");
+    usage_.begin();
+    wire::PlainRun time{.ended_ns = now_ns()};
+    ledger_.begins(time.ended_ns);
+    for (std::uint32_t index = 0;; ++index) {
+      traces_.begin();
+      has_told_ = false;
+      const Ran ran = run_job(runs.runs[index]);
+      time = {.started_ns = time.ended_ns,
+              .ended_ns = now_ns(),
+              .cpu_us = ran.result.cpu_us,
+              .max_rss_bytes = ran.result.max_rss_bytes};
+      const bool is_last = index + 1 == runs.runs.size();
+      if (is_last || !is_plain(ran, runs.max_rss_bytes) || !ledger_.passes(runs.set, index, time))
+        return channel_.send(ran.result);
+    }
+  }
+
+  // Is nothing to be said of the job but that it has succeeded, and is nothing else to be seen of it?
+  bool is_plain(const Ran& ran, std::uint64_t max_rss_bytes) const {
+    const wire::Result& result = ran.result;
+    return result.status == wire::ResultStatus::succeeded && result.defers.empty() && !has_told_ &&
+           !ran.waited_for_children && (max_rss_bytes == 0 || result.max_rss_bytes <= max_rss_bytes) &&
+           !termination_wish() && traces_.are_none();
   }
 
   const Registry& registry_;
   Channel& channel_;
+  TaskLedger& ledger_;
   const std::optional<int> stack_signal_;
   const Surroundings surroundings_;
+  Traces traces_;
+  UsageMeter usage_;
+  bool has_told_ = false;  // its progress, the job that runs
 };
 
 }  // namespace
@@ -124,10 +177,12 @@ class Server : public JobGiver {
 int serve(const Registry& registry, const char* variable) {
   try {
     Channel channel(variable);
+    TaskLedger ledger(std::getenv(wire::kLedgerVariable));
     unsetenv(wire::kChannelVariable);  // a program that a handler starts is not served by this sub-worker
+    unsetenv(wire::kLedgerVariable);
     read_stdin_from_nowhere();
     catch_termination_served();
-    Server server(registry, channel);
+    Server server(registry, channel, ledger);
     if (!server.greet()) return kProtocolExit;
     server.serve_until_closed();
     return 0;

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "termination.h"
 
 namespace libtask::detail {
@@ -28,9 +30,10 @@ Surroundings::~Surroundings() {
 // before the result is sent. What the program handles itself is left to its handler.
 void Surroundings::forget_deadly_signals() const {
   sigset_t pending;
-  if (sigpending(&pending) != 0) return;
   sigset_t deadly;
+  sigemptyset(&pending);  // the kernel's set is smaller than the library's
   sigemptyset(&deadly);
+  if (sigpending(&pending) != 0 || std::memcmp(&pending, &deadly, sizeof pending) == 0) return;
   bool any = false;  // sigisemptyset() overlooks the signals above 32
   for (int number = 1; number <= SIGRTMAX; ++number) {
     struct sigaction now {};

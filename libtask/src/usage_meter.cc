@@ -20,8 +20,13 @@ std::uint64_t microseconds(const timeval& time) {
 
 struct Used {
   std::uint64_t cpu_us = 0;
-  std::uint64_t page_faults = 0;  // of this process
+  std::uint64_t page_faults = 0;   // of this process
+  std::uint64_t child_faults = 0;  // of children that were waited for: each has some
 };
+
+std::uint64_t faults(const rusage& usage) {
+  return static_cast<std::uint64_t>(usage.ru_minflt + usage.ru_majflt);
+}
 
 Used used_so_far() {
   Used used;
@@ -29,7 +34,7 @@ Used used_so_far() {
     rusage usage{};
     if (getrusage(who, &usage) != 0) continue;
     used.cpu_us += microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
-    if (who == RUSAGE_SELF) used.page_faults = static_cast<std::uint64_t>(usage.ru_minflt + usage.ru_majflt);
+    (who == RUSAGE_SELF ? used.page_faults : used.child_faults) = faults(usage);
   }
   return used;
 }
@@ -80,25 +85,31 @@ bool is_fresh(const Used& used) {
          used.page_faults == last_reading.page_faults;
 }
 
-}  // namespace
-
-// What happened before the job, to the program or between two jobs, is not the job's.
-UsageMeter::UsageMeter() {
-  const Used used = used_so_far();
-  cpu_before_us_ = used.cpu_us;
-  if (!is_fresh(used)) reset_peak();
-}
-
-std::uint64_t UsageMeter::cpu_us() const {
-  return used_so_far().cpu_us - cpu_before_us_;
-}
-
-std::uint64_t UsageMeter::max_rss_bytes() const {
-  if (is_fresh(used_so_far())) return last_reading.resident_bytes;
+std::uint64_t max_rss_bytes(const Used& used) {
+  if (is_fresh(used)) return last_reading.resident_bytes;
   const Memory memory = read_memory();
   reset_peak();
   last_reading = {memory.now_bytes, used_so_far().page_faults, Clock::now()};
   return memory.peak_bytes;
+}
+
+}  // namespace
+
+void UsageMeter::begin() {
+  const Used used = used_so_far();
+  cpu_us_ = used.cpu_us;
+  child_faults_ = used.child_faults;
+  if (!is_fresh(used)) reset_peak();
+}
+
+UsageMeter::Usage UsageMeter::end() {
+  const Used used = used_so_far();
+  const Usage usage{.cpu_us = used.cpu_us - cpu_us_,
+                    .max_rss_bytes = max_rss_bytes(used),
+                    .waited_for_children = used.child_faults != child_faults_};
+  cpu_us_ = used.cpu_us;
+  child_faults_ = used.child_faults;
+  return usage;
 }
 
 }  // namespace libtask::detail

@@ -5,22 +5,29 @@
 
 namespace libtask::detail {
 
-// Of one job, from construction on; a process runs one job at a time. CPU time is that of this process and of
-// the children it has waited for; the peak is that of this process (0 where there is no /proc).
+// Of one job after the other; a process runs one job at a time. CPU time is that of this process and of the
+// children it has waited for; the peak is that of this process (0 where there is no /proc).
 //
 // The kernel tells the peak in a text of /proc, which costs more than a short job. A process whose memory grows
 // has page faults, and their number costs next to nothing: while it stays the same, what was read last is still
 // the peak. A process that has given memory back meanwhile may seem to have it for another 100 ms.
 class UsageMeter {
  public:
-  UsageMeter();
+  // A job begins: what happened before, to the program or between two jobs, is not the job's.
+  UsageMeter() { begin(); }
+  void begin();
 
-  std::uint64_t cpu_us() const;
-  // At the end of the job. Begins the peak of the next one.
-  std::uint64_t max_rss_bytes() const;
+  struct Usage {
+    std::uint64_t cpu_us = 0;
+    std::uint64_t max_rss_bytes = 0;
+    bool waited_for_children = false;
+  };
+  // The job ends, and another one may begin at once, without begin(): two system calls for both.
+  Usage end();
 
  private:
-  std::uint64_t cpu_before_us_ = 0;
+  std::uint64_t cpu_us_ = 0;        // used before the job
+  std::uint64_t child_faults_ = 0;  // page faults of children that were waited for before the job
 };
 
 }  // namespace libtask::detail

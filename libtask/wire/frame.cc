@@ -4,6 +4,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "libtask/wire/ledger.h"
+
 namespace libtask::wire {
 namespace {
 
@@ -17,6 +19,7 @@ enum class FrameType : std::uint8_t {
   progress = 6,
   result = 7,
   stack = 8,
+  runs = 9,
 };
 
 constexpr std::size_t kLengthBytes = 4;
@@ -114,7 +117,7 @@ Hello read_hello(Reader& in) {
   if (hello.magic != kMagic) throw ProtocolError("a hello frame does not begin with the magic number");
   hello.protocol_version = in.integer<std::uint16_t>();
   hello.libtask_version = in.text();
-  if (hello.protocol_version != kProtocolVersion) return hello;
+  if (!is_served(hello.protocol_version)) return hello;
   hello.description = in.text();
   in.expect_end();
   return hello;
@@ -152,6 +155,25 @@ Run read_run(Reader& in) {
   run.args = in.text();
   run.time_limit_ms = in.integer<std::int64_t>();
   return run;
+}
+
+void write(Writer& out, const Runs& runs) {
+  out.integer(runs.set);
+  out.integer(runs.max_rss_bytes);
+  out.integer(static_cast<std::uint32_t>(runs.runs.size()));
+  for (const Run& run : runs.runs) write(out, run);
+}
+
+Runs read_runs(Reader& in) {
+  Runs runs;
+  runs.set = in.integer<std::uint32_t>();
+  runs.max_rss_bytes = in.integer<std::uint64_t>();
+  const auto count = in.integer<std::uint32_t>();
+  if (runs.set > kHighestSet) throw ProtocolError("a runs frame has an impossible set number");
+  if (count == 0 || count > kLedgerEntries) throw ProtocolError("a runs frame has too many jobs, or none");
+  runs.runs.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) runs.runs.push_back(read_run(in));
+  return runs;
 }
 
 void write(Writer& out, const Abort& abort) {
@@ -285,6 +307,8 @@ Frame decode(std::uint8_t type, std::string_view body) {
       return read_all("result", body, read_result);
     case FrameType::stack:
       return read_all("stack", body, read_stack);
+    case FrameType::runs:
+      return read_all("runs", body, read_runs);
   }
   throw ProtocolError("a frame has the unknown type " + std::to_string(type));
 }

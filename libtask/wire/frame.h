@@ -6,8 +6,8 @@
 //
 //   task process ──▶ sub-worker          sub-worker ──▶ task process
 //   hello (once, first)                  welcome | refuse (once, the answer to hello)
-//   progress (while a job runs)          run (one job at a time)
-//   result (once for each run)           abort (of the running job)
+//   progress (while a job runs)          run (one job at a time) | runs (a set of jobs, see ledger.h)
+//   result (once for each of these)      abort (of the running job)
 //   stack (while a job runs, once for each signal that asks for it)
 //                                        (end of file: exit)
 #pragma once
@@ -27,7 +27,13 @@ namespace libtask::wire {
 
 inline constexpr std::uint32_t kMagic = 0x5050544b;  // "PPTK"
 // Raised by any change that an older reader would misread.
-inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kProtocolVersion = 2;
+// A sub-worker serves task processes of this version, too: it sends them no `runs`.
+inline constexpr std::uint16_t kOldestProtocolVersion = 1;
+inline constexpr std::uint16_t kFirstVersionWithSets = 2;
+constexpr bool is_served(int protocol_version) {
+  return protocol_version >= kOldestProtocolVersion && protocol_version <= kProtocolVersion;
+}
 // The descriptor that a task process inherits, and the environment variable with its number: where that is
 // set, a sub-worker serves the process.
 inline constexpr int kChannelFd = 3;
@@ -53,6 +59,13 @@ struct Run {
   std::string lock{};              // empty = none
   std::string args{};              // JSON text
   std::int64_t time_limit_ms = 0;  // 0 = none
+};
+// A set: jobs that run one after the other, of which the ledger says how far they are. Its result is that of
+// the job at which it ends. Only from version 2 on, and only to a process that has a ledger.
+struct Runs {
+  std::uint32_t set = 0;            // as it stands in the ledger's cursor
+  std::uint64_t max_rss_bytes = 0;  // a job in which the process was larger ends the set; 0 = none does
+  std::vector<Run> runs{};
 };
 struct Abort {
   std::int64_t job_id = 0;
@@ -100,7 +113,7 @@ struct Stack {
 };
 inline constexpr std::size_t kMaxStackFrames = 64;
 
-using Frame = std::variant<Hello, Welcome, Refuse, Run, Abort, Progress, Result, Stack>;
+using Frame = std::variant<Hello, Welcome, Refuse, Run, Abort, Progress, Result, Stack, Runs>;
 
 // A peer does not speak this protocol. what() says in what that shows.
 class ProtocolError : public std::runtime_error {

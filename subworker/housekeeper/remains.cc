@@ -1,6 +1,27 @@
 #include "subworker/housekeeper/remains.h"
 
+#include <chrono>
+
 namespace postpone::subworker {
+
+namespace {
+
+sql::Outcome outcome_in(const board::JobEntry& entry) {
+  const board::Success& success = entry.success;
+  sql::Outcome outcome;
+  outcome.job_id = entry.job_id.load();
+  outcome.attempt = success.attempt.load();
+  outcome.action = sql::Action::succeed;
+  outcome.delete_job = success.deletes_job.load() != 0;
+  outcome.omit_events = success.omits_events.load() != 0;
+  outcome.omit_attempt = success.omits_attempt.load() != 0;
+  outcome.run_time = std::chrono::nanoseconds(success.run_ns.load());
+  outcome.cpu_time = std::chrono::microseconds(success.cpu_us.load());
+  outcome.max_rss_bytes = success.max_rss_bytes.load();
+  return outcome;
+}
+
+}  // namespace
 
 std::vector<sql::JobId> Remains::all() const {
   std::vector<sql::JobId> ids = ended;
@@ -16,6 +37,9 @@ Remains remains_in(const board::Grave& grave) {
     const auto bytes = size <= sizeof entry.outcome ? size : 0;
     if (phase == board::JobPhase::ended && bytes > 0) {
       remains.outcomes.emplace_back(entry.outcome, bytes);
+      remains.ended.push_back(entry.job_id.load());
+    } else if (phase == board::JobPhase::succeeded) {
+      remains.outcomes.push_back(sql::to_json(outcome_in(entry)));
       remains.ended.push_back(entry.job_id.load());
     } else if (phase == board::JobPhase::running || phase == board::JobPhase::ended) {
       remains.running.push_back(entry.job_id.load());

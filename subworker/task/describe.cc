@@ -64,7 +64,7 @@ libtask::wire::Description describe(const config::Group& group, const std::funct
   }
   try {
     auto description = libtask::wire::parse_description(captured.output);
-    if (description.protocol_version == libtask::wire::kProtocolVersion) return description;
+    if (libtask::wire::is_served(description.protocol_version)) return description;
     throw std::runtime_error(fmt::format(
         "it was built with libtask {} (protocol {}), this is protocol {}: build it again",
         description.libtask_version, description.protocol_version, libtask::wire::kProtocolVersion));

@@ -254,6 +254,17 @@ sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskD
   return outcome;
 }
 
+sql::Outcome plain_success(const sql::Job& job, const libtask::wire::PlainRun& run,
+                           const config::Group& group) {
+  sql::Outcome outcome = begin(job);
+  outcome.action = sql::Action::succeed;
+  outcome.run_time = std::chrono::nanoseconds(run.ended_ns - run.started_ns);
+  outcome.cpu_time = std::chrono::microseconds(run.cpu_us);
+  outcome.max_rss_bytes = static_cast<std::int64_t>(run.max_rss_bytes);
+  keep_what_is_wanted(outcome, group);
+  return outcome;
+}
+
 std::string explain(const sql::Outcome& outcome) {
   if (outcome.exception_type.empty() || outcome.message.empty())
     return outcome.exception_type + outcome.message;

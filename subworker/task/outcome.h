@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "libtask/wire/description.h"
+#include "libtask/wire/ledger.h"
 #include "sql/job.h"
 #include "subworker/task/execution.h"
 
@@ -18,11 +19,14 @@ namespace postpone::subworker {
 std::optional<sql::Seconds> retry_wait(const libtask::wire::RetryStrategy& strategy, int attempts);
 
 // The outcome of a run. `task` is what the task executable says of the job's task; the group says what is kept
-// of it. A job that asked for what
-// the database cannot store (a queue name too long) has failed, so that the outcome is one that
-// sql::to_json() takes.
+// of it. A job that asked for what the database cannot store (a queue name too long) has failed, so that the
+// outcome is one that sql::to_json() takes.
 sql::Outcome decide(const sql::Job& job, const Execution& execution,
                     const libtask::wire::TaskDescription& task, const config::Group& group);
+
+// The outcome of a job that was plain, and ran so.
+sql::Outcome plain_success(const sql::Job& job, const libtask::wire::PlainRun& run,
+                           const config::Group& group);
 
 // Type and message of what was thrown, or the message alone: "std::runtime_error: no towel", "int".
 std::string explain(const sql::Outcome& outcome);

@@ -41,9 +41,10 @@ void warn_of_closed_eyes(const std::string& user) {
 
 }  // namespace
 
-TaskProcess::TaskProcess(const config::Group& group, std::string cgroup, Output::Sink sink)
-    : group_(group), cgroup_(std::move(cgroup)), pipes_(std::move(sink)), oom_(cgroup_) {
-  StartedTask started = start_task(group_, cgroup_);
+TaskProcess::TaskProcess(const config::Group& group, std::string cgroup, const board::Ledger& ledger,
+                         Output::Sink sink)
+    : group_(group), cgroup_(std::move(cgroup)), pipes_(std::move(sink)), oom_(cgroup_), ledger_(ledger) {
+  StartedTask started = start_task(group_, cgroup_, ledger.fd());
   process_ = std::move(started.process);
   channel_ = Channel(std::move(started.channel));
   pipes_.open(std::move(started.out), std::move(started.err));
@@ -95,7 +96,7 @@ std::optional<Frame> TaskProcess::receive_hello(Clock::time_point deadline,
 }
 
 void TaskProcess::accept(const wire::Hello& hello) {
-  if (hello.protocol_version != wire::kProtocolVersion) {
+  if (!wire::is_served(hello.protocol_version)) {
     const std::string reason = fmt::format(
         "it was built with libtask {} (protocol {}), this sub-worker speaks protocol {}: build it again",
         hello.libtask_version, hello.protocol_version, wire::kProtocolVersion);
@@ -108,6 +109,7 @@ void TaskProcess::accept(const wire::Hello& hello) {
     send(wire::Refuse{error.what()});
     give_up(fmt::format("its description is unreadable: {}", error.what()));
   }
+  serves_sets_ = hello.protocol_version >= wire::kFirstVersionWithSets;
   // Before it may do anything in the name of a job.
   leftovers_.emplace(process_.pid());
   standard_descriptors_.emplace(process_.pid());
@@ -128,6 +130,13 @@ void TaskProcess::send(const Frame& frame) {
 
 void TaskProcess::pass_on_output() {
   pipes_.pass_on();
+}
+
+// A job or a set is about to be sent. What was written since the job before belongs to none.
+void TaskProcess::begin_output() {
+  pipes_.log_dropped();
+  pipes_.output().start(group_.max_output);
+  look_at_oom();
 }
 
 // Not in the middle of a run: a process that the kernel has killed may take a while to be gone, and the kill
@@ -156,7 +165,7 @@ sys::ExitReport TaskProcess::kill_all() {
   const sys::ExitReport report = process_.reap();
   const auto orphans = sys::kill_orphans({}, kBurialLimit);
   for (pid_t left : orphans.left) sys::log.error("process {} of a task does not die", left);
-  survived_ |= !orphans.left.empty();
+  damage_.survived |= !orphans.left.empty();
   pass_on_output();
   channel_.close();
   return report;
@@ -168,7 +177,7 @@ sys::ExitReport TaskProcess::kill_all() {
 //
 // A look that cannot be taken (no descriptor is left) proves nothing, so something may live.
 bool TaskProcess::kill_leftovers() {
-  if (!alive() || !leftovers_) return !survived_;
+  if (!alive() || !leftovers_) return !damage_.survived;
   try {
     const auto sweep = leftovers_->sweep(kSweepLimit);
     if (sweep.killed > 0) sys::log.warn("killed {} process(es) that a job had left behind", sweep.killed);
@@ -178,12 +187,12 @@ bool TaskProcess::kill_leftovers() {
                     process_.pid(), sweep.left.size());
       kill_all();
     }
-    dead_children_ = sweep.dead;
+    damage_.dead_children = sweep.dead;
   } catch (const std::system_error& error) {
     sys::log.error("cannot see what a job has left behind: {}", error.what());
-    survived_ = true;
+    damage_.survived = true;
   }
-  return !survived_;
+  return !damage_.survived;
 }
 
 // --- its state between two jobs ---
@@ -191,11 +200,11 @@ bool TaskProcess::kill_leftovers() {
 // The sub-worker looks from outside, because a handler may have broken what its own process would look with.
 // The expensive looks come only after a failed job, since the next job could fail for the same reason.
 void TaskProcess::look_for_damage(bool failed) {
-  if (!alive() || !sound_) return;
+  if (!alive() || !damage_.sound) return;
   if (const std::string change = standard_descriptors_->change(); !change.empty())
     return damaged("the job has changed standard descriptors: " + change);
-  if (dead_children_ > kMostDeadChildren)
-    return damaged(fmt::format("it has {} dead children that it does not wait for", dead_children_));
+  if (damage_.dead_children > kMostDeadChildren)
+    return damaged(fmt::format("it has {} dead children that it does not wait for", damage_.dead_children));
   if (!failed) return;
   const auto left = sys::free_descriptors(process_.pid());
   if (left && *left < kFewestDescriptors)
@@ -204,17 +213,17 @@ void TaskProcess::look_for_damage(bool failed) {
 }
 
 void TaskProcess::damaged(const std::string& how) {
-  sound_ = false;
+  damage_.sound = false;
   sys::log.warn("task process {} is replaced before the next job: {}", process_.pid(), how);
 }
 
 bool TaskProcess::is_sound() {
-  if (!alive() || !sound_) return false;
+  if (!alive() || !damage_.sound) return false;
   pollfd fds[] = {{process_.pidfd(), POLLIN, 0}, {channel_.fd(), POLLIN, 0}};
   if (::poll(fds, std::size(fds), 0) == 0 && channel_.pending() == 0) return true;
   if (fds[0].revents != 0) return false;
   try {
-    if (!channel_.read()) return sound_ = false;  // it is about to end
+    if (!channel_.read()) return damage_.sound = false;  // it is about to end
     while (const auto frame = channel_.next())
       if (!std::holds_alternative<wire::Progress>(*frame) && !std::holds_alternative<wire::Stack>(*frame))
         throw wire::ProtocolError("a frame out of turn");
@@ -223,7 +232,7 @@ bool TaskProcess::is_sound() {
     const sys::OutsideLogContext between_jobs;
     damaged(fmt::format("what came over its channel after the result of a job: {}", error.what()));
   }
-  return sound_;
+  return damage_.sound;
 }
 
 bool TaskProcess::has_ended() const {

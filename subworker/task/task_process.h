@@ -1,6 +1,6 @@
 // The task process of a sub-worker: started, greeted, given one job after the other, stopped and buried.
 //
-//   (constructor) ──▶ greet() ──▶ run() … run() ──▶ shut_down()
+//   (constructor) ──▶ greet() ──▶ run() … run_set() … ──▶ shut_down()
 //                       │           └─ crash, garble, flood, stop: all killed and reaped, alive() is false
 //                       └─ BadTask: nothing runs
 //
@@ -8,7 +8,8 @@
 // no process at all, alive() is false and the owner starts a fresh TaskProcess.
 //
 // Its parts: task_start.h starts it, channel.h exchanges frames with it, output_pipes.h reads what it writes,
-// task_run.cc has the poll loop of one run. This file greets it, kills it, and judges it between two jobs.
+// task_run.cc has the poll loop of one run, task_set.cc that of a set, until a job of it is by itself.
+// This file greets it, kills it, and judges it between two jobs.
 #pragma once
 
 #include <chrono>
@@ -17,10 +18,13 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "board/ledger.h"
 #include "config/config.h"
 #include "libtask/wire/description.h"
 #include "libtask/wire/frame.h"
+#include "libtask/wire/ledger.h"
 #include "sql/job.h"
 #include "subworker/task/channel.h"
 #include "subworker/task/execution.h"
@@ -64,13 +68,32 @@ struct RunHooks {
   std::chrono::steady_clock::time_point tick_at = std::chrono::steady_clock::time_point::max();
 };
 
+// A job of a set.
+struct SetMember {
+  const sql::Job& job;
+  std::chrono::milliseconds time_limit;
+};
+
+struct SetHooks {
+  // The ledger is at the first job of the set of this number, and the task process has not got it yet.
+  std::function<void(std::uint32_t set)> on_hand_over;
+  // Called every 10 ms at least, as long as no job is by itself. False: the job that runs is to be the last.
+  std::function<bool()> goes_on;
+  // One of these is by itself from now on: the task process runs none of those behind it. Those before it were
+  // plain, and ran so.
+  std::function<RunHooks(std::size_t index, const std::vector<libtask::wire::PlainRun>& before)> on_last;
+  // As that of RunHooks.
+  std::chrono::steady_clock::time_point tick_at = std::chrono::steady_clock::time_point::max();
+};
+
 class TaskProcess {
  public:
   using Clock = std::chrono::steady_clock;
 
   // Starts the group's executable, in the cgroup `cgroup` unless that is empty. Returns at once; the process
-  // gets ready on its own. Lines of its output go to `sink`. Throws sys::SpawnError.
-  TaskProcess(const config::Group& group, std::string cgroup, Output::Sink sink);
+  // gets ready on its own. Lines of its output go to `sink`. Throws sys::SpawnError. REQUIRES: group and ledger
+  // outlive it; no other task process uses the ledger.
+  TaskProcess(const config::Group& group, std::string cgroup, const board::Ledger& ledger, Output::Sink sink);
   ~TaskProcess();
   TaskProcess(const TaskProcess&) = delete;
   TaskProcess& operator=(const TaskProcess&) = delete;
@@ -85,6 +108,11 @@ class TaskProcess {
   // Runs a job. When it returns nothing lives that the job has started, or survived() says so. REQUIRES:
   // greeted, alive().
   Execution run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks);
+  // May it be given sets? REQUIRES: greeted.
+  bool serves_sets() const { return serves_sets_; }
+  // Runs the jobs of a set, one after the other, until one is not plain or has to be by itself (at most until
+  // the last). Returns how that one ended. REQUIRES: as run(); serves_sets(); 1 to kLedgerEntries jobs.
+  Execution run_set(const std::vector<SetMember>& jobs, const SetHooks& hooks);
   // For an on_tick that waits for something else: sees to the job that runs, as run() itself does between two
   // waits, so that its limits are kept and its output is read. Calls on_tick again. False when the job
   // has ended meanwhile: run() returns as soon as on_tick does.
@@ -108,13 +136,21 @@ class TaskProcess {
   // state that would break what the next one may rely on (why stands in the log). REQUIRES: no job runs.
   bool is_sound();
   // Something that it had started could not be killed (it hangs in the kernel, say) and lives on.
-  bool survived() const { return survived_; }
+  bool survived() const { return damage_.survived; }
   pid_t pid() const { return process_.pid(); }
   int jobs_served() const { return jobs_served_; }
   std::chrono::milliseconds age() const;
 
  private:
   class Run;
+  class Set;
+  class Attended;
+  // What jobs have done to it.
+  struct Damage {
+    int dead_children = 0;  // that it does not wait for
+    bool sound = true;
+    bool survived = false;
+  };
 
   std::optional<libtask::wire::Frame> receive_hello(Clock::time_point deadline,
                                                     const std::function<void()>& waiting);
@@ -124,6 +160,8 @@ class TaskProcess {
   void damaged(const std::string& how);
   void send(const libtask::wire::Frame& frame);
   void look_at_oom();
+  void begin_output();
+  std::uint32_t next_set() const;
   sys::ExitReport kill_all();
 
   const config::Group& group_;
@@ -135,10 +173,10 @@ class TaskProcess {
   libtask::wire::Description description_;
   std::optional<sys::Leftovers> leftovers_;  // once greeted
   std::optional<sys::StandardDescriptors> standard_descriptors_;
-  int dead_children_ = 0;
+  Damage damage_;
+  const board::Ledger& ledger_;
+  bool serves_sets_ = false;
   Run* running_ = nullptr;
-  bool sound_ = true;
-  bool survived_ = false;
   Clock::time_point started_;
   int jobs_served_ = 0;
 };

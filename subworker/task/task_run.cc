@@ -1,4 +1,6 @@
-// One run of a job: what is sent, waited for, read and measured, and how it ends.
+// What is sent, waited for, read and measured of a run, and how it ends.
+#include "subworker/task/task_run.h"
+
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
@@ -8,9 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "subworker/task/job_look.h"
 #include "subworker/task/polling.h"
-#include "subworker/task/task_process.h"
 #include "sys/crash_point.h"
 
 namespace postpone::subworker {
@@ -27,238 +27,229 @@ constexpr auto kDyingTime = 2s;
 
 }  // namespace
 
-// One job on its way through the task process: the poll loop and what it keeps.
-class TaskProcess::Run {
- public:
-  Run(TaskProcess& owner, const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks)
-      : owner_(owner),
-        job_(job),
-        time_limit_(time_limit),
-        hooks_(hooks),
-        started_(Clock::now()),
-        look_(owner.process_, owner.description_.stack_signal, job.id, owner.group_.slow_after) {}
+TaskProcess::Run::Run(TaskProcess& owner, const sql::Job& job, std::chrono::milliseconds time_limit,
+                      const RunHooks& hooks, Clock::time_point started)
+    : owner_(owner),
+      job_(job),
+      time_limit_(time_limit),
+      hooks_(hooks),
+      started_(started),
+      look_(owner.process_, owner.description_.stack_signal, job.id, owner.group_.slow_after) {}
 
-  Execution go() {
-    guarded([this] { start(); });
-    while (!end_) {
-      guarded([this] {
-        wait();
-        look();
-      });
-    }
-    return report();
-  }
-
-  bool attend() {
-    if (!end_) guarded([this] { look(); });
-    return !end_;
-  }
-
- private:
-  void start() {
-    owner_.pipes_.log_dropped();  // of the time since the job before
-    owner_.pipes_.output().start(owner_.group_.max_output);
-    owner_.look_at_oom();
-    wire::Run run;
-    run.job_id = job_.id;
-    run.attempt = sql::next_attempt(job_.attempts);
-    run.task = job_.task;
-    run.queue = job_.queue;
-    run.priority = job_.priority;
-    run.lock = job_.lock.value_or("");
-    run.args = job_.args;
-    run.time_limit_ms = time_limit_.count();
-    owner_.send(run);
-    sys::crash_point("sub_worker.job_sent");
-  }
-
-  // The job does not fit into a frame. Nothing was sent, and nothing will be at a second try.
-  wire::Result too_large(const std::string& why) const {
-    wire::Result result;
-    result.job_id = job_.id;
-    result.status = wire::ResultStatus::bad_arguments;
-    result.message = fmt::format("the arguments are too large ({} bytes): {}", job_.args.size(), why);
-    return result;
-  }
-
-  template <class Step>
-  void guarded(Step step) {
-    try {
-      step();
-    } catch (const std::length_error& error) {
-      end_ = Returned{too_large(error.what())};
-    } catch (const wire::ProtocolError& error) {
-      owner_.kill_all();
-      end_ = Garbled{error.what()};
-    }
-  }
-
-  void look() {
-    const auto elapsed = Clock::now() - started_;
-    // The channel before the pipes: what a handler wrote before its result is in the pipes when the result is
-    // here.
-    const bool open = owner_.channel_.read();
-    while (!end_) {
-      auto frame = owner_.channel_.next();
-      if (!frame) break;
-      take(*frame);
-    }
-    owner_.pipes_.drain();
-    if (end_) return;
-    if (!open) return died();
-    owner_.channel_.expect_whole_frames(Clock::now());
-    if (owner_.pipes_.output().cost() > owner_.group_.max_output) return flooded();
-    if (Clock::now() >= next_weighing_) weigh();
-    if (end_) return;
-    watch(elapsed);
-  }
-
-  void wait() {
-    const auto elapsed = Clock::now() - started_;
-    Clock::duration tick = elapsed < kFirstTick ? kFirstTick : kPollTick;
-    if (const auto left = hooks_.tick_at - Clock::now(); left > Clock::duration::zero())
-      tick = std::min(tick, left);
-    pollfd fds[] = {{owner_.channel_.fd(), POLLIN, 0},
-                    {owner_.pipes_.fd(Output::Stream::out), POLLIN, 0},
-                    {owner_.pipes_.fd(Output::Stream::err), POLLIN, 0},
-                    {owner_.process_.pidfd(), POLLIN, 0}};
-    ::poll(fds, std::size(fds), to_poll_timeout(tick));
-    if (fds[3].revents != 0) process_ended_ = true;
-  }
-
-  void take(const Frame& frame) {
-    if (const auto* progress = std::get_if<wire::Progress>(&frame)) {
-      if (progress->job_id == job_.id && hooks_.on_progress)
-        hooks_.on_progress(progress->done, progress->total);
-      return;
-    }
-    if (const auto* stack = std::get_if<wire::Stack>(&frame))
-      return look_.answered(*stack, Clock::now() - started_);
-    const auto* result = std::get_if<wire::Result>(&frame);
-    if (!result) throw wire::ProtocolError("a frame that only a sub-worker sends");
-    if (result->job_id != job_.id)
-      throw wire::ProtocolError(
-          fmt::format("a result for job {} while job {} runs", result->job_id, job_.id));
-    end_ = Returned{*result};
-    sys::crash_point("sub_worker.result_received");
-  }
-
-  // Asks the sub-worker whether the run is to be stopped, keeps the time limit, and carries out the stop.
-  void watch(std::chrono::nanoseconds elapsed) {
-    if (process_ended_) return died();  // it is gone, though something it forked holds the channel open
-    const auto stop = hooks_.on_tick(elapsed);
-    if (end_) return;  // while on_tick waited: see attend()
-    if (stop) {
-      ask_to_stop(stop->reason);
-      if (stop->now) kill_at_ = Clock::now();
-    }
-    look_.tick(elapsed);
-    const auto run_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed);
-    if (time_limit_.count() > 0 && run_ms > time_limit_) ask_to_stop(StopReason::time_limit);
-    if (!stop_ || Clock::now() < kill_at_ || killed_) return;
-    killed_ = true;
-    owner_.process_.signal_group(SIGKILL);
-  }
-
-  void ask_to_stop(StopReason reason) {
-    if (stop_) return;
-    stop_ = reason;
-    kill_at_ = Clock::now() + owner_.group_.abort_grace;
-    using Reason = wire::Abort::Reason;
-    const Reason said = reason == StopReason::requested    ? Reason::requested
-                        : reason == StopReason::time_limit ? Reason::time_limit
-                                                           : Reason::shutdown;
-    owner_.send(wire::Abort{job_.id, said});
-    owner_.process_.signal_group(SIGTERM);
-  }
-
-  // The channel has ended or the process has. A task that closed its channel and lives on is as good as
-  // garbled.
-  void died() {
-    pollfd fd{owner_.process_.pidfd(), POLLIN, 0};
-    const bool ended = process_ended_ || ::poll(&fd, 1, to_poll_timeout(kDyingTime)) > 0;
-    const auto report = owner_.kill_all();
-    if (!ended) {
-      end_ = Garbled{"it closed its channel and lived on"};
-      return;
-    }
-    cpu_of_dead_ = report.cpu_time;
-    rss_of_dead_ = report.max_rss_bytes;
-    const bool killed = report.signalled && report.code == SIGKILL;
-    end_ = Died{report, killed ? owner_.oom_.verdict() : sys::OomWitness::Verdict::no};
-  }
-
-  // Everything that the task has started is a descendant of ours.
-  void weigh() {
-    next_weighing_ = Clock::now() + kPollTick;
-    const auto limit = owner_.group_.memory_limit;
-    if (limit == 0) return;
-    const auto bytes = sys::resident_bytes_of_descendants(::getpid());
-    // Twice in a row: between its fork and its exec a child seems to weigh as much as its parent.
-    const bool too_heavy_before = std::exchange(too_heavy_, bytes > limit);
-    if (!too_heavy_ || !too_heavy_before) return;
-    const auto report = owner_.kill_all();
-    cpu_of_dead_ = report.cpu_time;
-    rss_of_dead_ = std::max(report.max_rss_bytes, bytes);
-    end_ = Outgrown{bytes, limit};
-  }
-
-  void flooded() {
+template <class Step>
+void TaskProcess::Run::guarded(Step step) {
+  try {
+    step();
+  } catch (const std::length_error& error) {
+    end_ = Returned{too_large(error.what())};
+  } catch (const wire::ProtocolError& error) {
     owner_.kill_all();
-    end_ = Flooded{owner_.group_.max_output};
+    end_ = Garbled{error.what()};
   }
+}
 
-  Execution report() {
-    const auto run_time = Clock::now() - started_;
-    // Its result and our SIGKILL have crossed: the process is as good as dead, and serves no other job.
-    if (killed_ && owner_.alive()) owner_.kill_all();
-    // What it had started has said its last words in the name of this job, and none in that of the next.
-    owner_.kill_leftovers();
-    owner_.pipes_.drain_what_is_there([this] { hooks_.on_tick(Clock::now() - started_); });
-    owner_.pipes_.output().finish();
-    if (!std::holds_alternative<Flooded>(*end_)) owner_.pipes_.log_dropped();
-    ++owner_.jobs_served_;
-    Execution execution;
-    execution.stop = stop_;
-    execution.run_time = run_time;
-    execution.cpu_time = cpu_of_dead_;
-    execution.max_rss_bytes = rss_of_dead_;
-    if (const auto* returned = std::get_if<Returned>(&*end_)) {
-      execution.cpu_time = std::chrono::microseconds(returned->result.cpu_us);
-      execution.max_rss_bytes = static_cast<std::int64_t>(returned->result.max_rss_bytes);
-      owner_.look_for_damage(returned->result.status == wire::ResultStatus::exception);
-    }
-    execution.stderr_tail = owner_.pipes_.output().stderr_tail();
-    owner_.pipes_.output().start(owner_.group_.max_output);  // for what is said until the next job
-    execution.end = std::move(*end_);
-    return execution;
+Execution TaskProcess::Run::go() {
+  owner_.begin_output();
+  guarded([this] { start(); });
+  return go_to_its_end();
+}
+
+// It is by itself for a reason, which is looked for at once.
+Execution TaskProcess::Run::go_on() {
+  guarded([this] { look(); });
+  return go_to_its_end();
+}
+
+Execution TaskProcess::Run::give_up(const std::string& garble) {
+  guarded([&] { throw wire::ProtocolError(garble); });
+  return go_to_its_end();
+}
+
+Execution TaskProcess::Run::go_to_its_end() {
+  while (!end_) {
+    guarded([this] {
+      wait();
+      look();
+    });
   }
+  return report();
+}
 
-  using End = decltype(Execution::end);
+bool TaskProcess::Run::attend() {
+  if (!end_) guarded([this] { look(); });
+  return !end_;
+}
 
-  TaskProcess& owner_;
-  const sql::Job& job_;
-  const std::chrono::milliseconds time_limit_;
-  const RunHooks& hooks_;
-  const Clock::time_point started_;
-  JobLook look_;
-  std::optional<End> end_;
-  std::optional<StopReason> stop_;
-  Clock::time_point kill_at_;
-  bool killed_ = false;
-  bool process_ended_ = false;
-  Clock::time_point next_weighing_;
-  bool too_heavy_ = false;  // at the last weighing
-  std::chrono::microseconds cpu_of_dead_{0};
-  std::int64_t rss_of_dead_ = 0;
-};
+void TaskProcess::Run::start() {
+  owner_.send(to_frame(job_, time_limit_));
+  sys::crash_point("sub_worker.job_sent");
+}
+
+// The job does not fit into a frame. Nothing was sent, and nothing will be at a second try.
+wire::Result TaskProcess::Run::too_large(const std::string& why) const {
+  wire::Result result;
+  result.job_id = job_.id;
+  result.status = wire::ResultStatus::bad_arguments;
+  result.message = fmt::format("the arguments are too large ({} bytes): {}", job_.args.size(), why);
+  return result;
+}
+
+void TaskProcess::Run::look() {
+  const auto elapsed = Clock::now() - started_;
+  // The channel before the pipes: what a handler wrote before its result is in the pipes when the result is
+  // here.
+  const bool open = owner_.channel_.read();
+  while (!end_) {
+    auto frame = owner_.channel_.next();
+    if (!frame) break;
+    take(*frame);
+  }
+  owner_.pipes_.drain();
+  if (end_) return;
+  if (!open) return died();
+  owner_.channel_.expect_whole_frames(Clock::now());
+  if (owner_.pipes_.output().cost() > owner_.group_.max_output) return flooded();
+  if (Clock::now() >= next_weighing_) weigh();
+  if (end_) return;
+  watch(elapsed);
+}
+
+void TaskProcess::Run::wait() {
+  const auto elapsed = Clock::now() - started_;
+  Clock::duration tick = elapsed < kFirstTick ? kFirstTick : kPollTick;
+  if (const auto left = hooks_.tick_at - Clock::now(); left > Clock::duration::zero())
+    tick = std::min(tick, left);
+  pollfd fds[] = {{owner_.channel_.fd(), POLLIN, 0},
+                  {owner_.pipes_.fd(Output::Stream::out), POLLIN, 0},
+                  {owner_.pipes_.fd(Output::Stream::err), POLLIN, 0},
+                  {owner_.process_.pidfd(), POLLIN, 0}};
+  ::poll(fds, std::size(fds), to_poll_timeout(tick));
+  if (fds[3].revents != 0) process_ended_ = true;
+}
+
+void TaskProcess::Run::take(const Frame& frame) {
+  if (const auto* progress = std::get_if<wire::Progress>(&frame)) {
+    if (progress->job_id == job_.id && hooks_.on_progress)
+      hooks_.on_progress(progress->done, progress->total);
+    return;
+  }
+  if (const auto* stack = std::get_if<wire::Stack>(&frame))
+    return look_.answered(*stack, Clock::now() - started_);
+  const auto* result = std::get_if<wire::Result>(&frame);
+  if (!result) throw wire::ProtocolError("a frame that only a sub-worker sends");
+  if (result->job_id != job_.id)
+    throw wire::ProtocolError(fmt::format("a result for job {} while job {} runs", result->job_id, job_.id));
+  end_ = Returned{*result};
+  sys::crash_point("sub_worker.result_received");
+}
+
+// Asks the sub-worker whether the run is to be stopped, keeps the time limit, and carries out the stop.
+void TaskProcess::Run::watch(std::chrono::nanoseconds elapsed) {
+  if (process_ended_) return died();  // it is gone, though something it forked holds the channel open
+  const auto stop = hooks_.on_tick(elapsed);
+  if (end_) return;  // while on_tick waited: see attend()
+  if (stop) {
+    ask_to_stop(stop->reason);
+    if (stop->now) kill_at_ = Clock::now();
+  }
+  look_.tick(elapsed);
+  const auto run_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed);
+  if (time_limit_.count() > 0 && run_ms > time_limit_) ask_to_stop(StopReason::time_limit);
+  if (!stop_ || Clock::now() < kill_at_ || killed_) return;
+  killed_ = true;
+  owner_.process_.signal_group(SIGKILL);
+}
+
+void TaskProcess::Run::ask_to_stop(StopReason reason) {
+  if (stop_) return;
+  stop_ = reason;
+  kill_at_ = Clock::now() + owner_.group_.abort_grace;
+  using Reason = wire::Abort::Reason;
+  const Reason said = reason == StopReason::requested    ? Reason::requested
+                      : reason == StopReason::time_limit ? Reason::time_limit
+                                                         : Reason::shutdown;
+  owner_.send(wire::Abort{job_.id, said});
+  owner_.process_.signal_group(SIGTERM);
+}
+
+// The channel has ended or the process has. A task that closed its channel and lives on is as good as
+// garbled.
+void TaskProcess::Run::died() {
+  pollfd fd{owner_.process_.pidfd(), POLLIN, 0};
+  const bool ended = process_ended_ || ::poll(&fd, 1, to_poll_timeout(kDyingTime)) > 0;
+  const auto report = owner_.kill_all();
+  if (!ended) {
+    end_ = Garbled{"it closed its channel and lived on"};
+    return;
+  }
+  cpu_of_dead_ = report.cpu_time;
+  rss_of_dead_ = report.max_rss_bytes;
+  const bool killed = report.signalled && report.code == SIGKILL;
+  end_ = Died{report, killed ? owner_.oom_.verdict() : sys::OomWitness::Verdict::no};
+}
+
+// Everything that the task has started is a descendant of ours.
+void TaskProcess::Run::weigh() {
+  next_weighing_ = Clock::now() + kPollTick;
+  const auto limit = owner_.group_.memory_limit;
+  if (limit == 0) return;
+  const auto bytes = sys::resident_bytes_of_descendants(::getpid());
+  // Twice in a row: between its fork and its exec a child seems to weigh as much as its parent.
+  const bool too_heavy_before = std::exchange(too_heavy_, bytes > limit);
+  if (!too_heavy_ || !too_heavy_before) return;
+  const auto report = owner_.kill_all();
+  cpu_of_dead_ = report.cpu_time;
+  rss_of_dead_ = std::max(report.max_rss_bytes, bytes);
+  end_ = Outgrown{bytes, limit};
+}
+
+void TaskProcess::Run::flooded() {
+  owner_.kill_all();
+  end_ = Flooded{owner_.group_.max_output};
+}
+
+Execution TaskProcess::Run::report() {
+  const auto run_time = Clock::now() - started_;
+  // Its result and our SIGKILL have crossed: the process is as good as dead, and serves no other job.
+  if (killed_ && owner_.alive()) owner_.kill_all();
+  // What it had started has said its last words in the name of this job, and none in that of the next.
+  owner_.kill_leftovers();
+  owner_.pipes_.drain_what_is_there([this] { hooks_.on_tick(Clock::now() - started_); });
+  owner_.pipes_.output().finish();
+  if (!std::holds_alternative<Flooded>(*end_)) owner_.pipes_.log_dropped();
+  ++owner_.jobs_served_;
+  Execution execution;
+  execution.stop = stop_;
+  execution.run_time = run_time;
+  execution.cpu_time = cpu_of_dead_;
+  execution.max_rss_bytes = rss_of_dead_;
+  if (const auto* returned = std::get_if<Returned>(&*end_)) {
+    execution.cpu_time = std::chrono::microseconds(returned->result.cpu_us);
+    execution.max_rss_bytes = static_cast<std::int64_t>(returned->result.max_rss_bytes);
+    owner_.look_for_damage(returned->result.status == wire::ResultStatus::exception);
+  }
+  execution.stderr_tail = owner_.pipes_.output().stderr_tail();
+  owner_.pipes_.output().start(owner_.group_.max_output);  // for what is said until the next job
+  execution.end = std::move(*end_);
+  return execution;
+}
+
+wire::Run to_frame(const sql::Job& job, std::chrono::milliseconds time_limit) {
+  wire::Run run;
+  run.job_id = job.id;
+  run.attempt = sql::next_attempt(job.attempts);
+  run.task = job.task;
+  run.queue = job.queue;
+  run.priority = job.priority;
+  run.lock = job.lock.value_or("");
+  run.args = job.args;
+  run.time_limit_ms = time_limit.count();
+  return run;
+}
 
 Execution TaskProcess::run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks) {
   Run run(*this, job, time_limit, hooks);
-  struct Attended {
-    Run*& run;
-    ~Attended() { run = nullptr; }
-  } const attended{running_ = &run};
+  const Attended attended(running_, run);
   return run.go();
 }
 

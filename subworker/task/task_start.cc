@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "libtask/wire/frame.h"
+#include "libtask/wire/ledger.h"
 #include "subworker/task/task_environment.h"
 #include "sys/crash_point.h"
 #include "sys/oom.h"
@@ -17,7 +18,7 @@ namespace postpone::subworker {
 
 namespace wire = libtask::wire;
 
-StartedTask start_task(const config::Group& group, const std::string& cgroup) {
+StartedTask start_task(const config::Group& group, const std::string& cgroup, int ledger_fd) {
   sys::FdPair channel = sys::make_socketpair(SOCK_STREAM);
   sys::FdPair out = sys::make_pipe();
   sys::FdPair err = sys::make_pipe();
@@ -28,10 +29,12 @@ StartedTask start_task(const config::Group& group, const std::string& cgroup) {
   spec.arguments = group.arguments;
   spec.environment = task_environment(group);
   spec.environment.emplace_back(wire::kChannelVariable, std::to_string(wire::kChannelFd));
+  spec.environment.emplace_back(wire::kLedgerVariable, std::to_string(wire::kLedgerFd));
   spec.descriptors = {{nothing.get(), STDIN_FILENO},
                       {out.second.get(), STDOUT_FILENO},
                       {err.second.get(), STDERR_FILENO},
-                      {channel.second.get(), wire::kChannelFd}};
+                      {channel.second.get(), wire::kChannelFd},
+                      {ledger_fd, wire::kLedgerFd}};
   spec.own_process_group = true;
   spec.parent_death_signal = SIGKILL;
   // A job may be repeated; a sub-worker, and the server beside it, should live.

@@ -18,9 +18,9 @@ struct StartedTask {
 };
 
 // Starts the group's executable: in a process group of its own, in the cgroup `cgroup` unless that is empty,
-// with no descriptor but its channel, stdout and stderr, and with no database credentials in its environment.
+// with no descriptor but its channel, its ledger, stdout and stderr, and with no database credentials in its environment.
 // It dies with the sub-worker. Returns at once. Throws sys::SpawnError, and std::system_error for want of a
 // descriptor.
-StartedTask start_task(const config::Group& group, const std::string& cgroup);
+StartedTask start_task(const config::Group& group, const std::string& cgroup, int ledger_fd);
 
 }  // namespace postpone::subworker

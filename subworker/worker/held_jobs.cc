@@ -9,20 +9,20 @@
 
 namespace postpone::subworker {
 
-board::JobEntry& HeldJobs::free_entry() {
-  const auto is_taken = [this](const board::JobEntry& entry) {
-    return std::ranges::any_of(jobs_, [&](const HeldJob& held) { return &held.entry == &entry; });
-  };
-  auto* const entry = std::ranges::find_if_not(slot_.jobs, is_taken);
-  if (entry == std::ranges::end(slot_.jobs))
-    throw std::logic_error("more jobs were fetched than can be held");
-  return *entry;
+std::size_t HeldJobs::free_place() const {
+  const auto free = std::ranges::find(taken_, false);
+  if (free == taken_.end()) throw std::logic_error("more jobs were fetched than can be held");
+  return static_cast<std::size_t>(free - taken_.begin());
 }
 
 HeldJob& HeldJobs::hold(sql::Job job) {
-  board::JobEntry& entry = free_entry();
+  const std::size_t place = free_place();
+  taken_.at(place) = true;
+  board::JobEntry& entry = slot_.jobs[place];
   HeldJob& held = jobs_.emplace_back(HeldJob{std::move(job), entry, std::nullopt});
   freed_lock_ |= held.job.lock.has_value();
+  if (slot_.jobs_used.load(std::memory_order_relaxed) <= place)
+    slot_.jobs_used.store(static_cast<std::uint32_t>(place) + 1);
   entry.job_id.store(held.job.id);
   entry.phase.store(board::JobPhase::fetched);
   return held;
@@ -39,6 +39,33 @@ void HeldJobs::begins(HeldJob& held) {
   sys::crash_point("sub_worker.job_on_board");
 }
 
+void HeldJobs::hands_over(const std::vector<HeldJob*>& set, std::uint32_t number,
+                          const sql::Outcome& success) {
+  std::uint32_t index = 0;
+  for (HeldJob* held : set) {
+    board::JobEntry& entry = held->entry;
+    entry.set.store(number, std::memory_order_relaxed);
+    entry.index.store(index++, std::memory_order_relaxed);
+    entry.success.attempt.store(sql::next_attempt(held->job.attempts), std::memory_order_relaxed);
+    entry.success.deletes_job.store(success.delete_job ? 1 : 0, std::memory_order_relaxed);
+    entry.success.omits_events.store(success.omit_events ? 1 : 0, std::memory_order_relaxed);
+    entry.success.omits_attempt.store(success.omit_attempt ? 1 : 0, std::memory_order_relaxed);
+    entry.phase.store(board::JobPhase::handed, std::memory_order_release);
+  }
+}
+
+void HeldJobs::succeeds(HeldJob& held, const libtask::wire::PlainRun& run, sql::Outcome outcome) {
+  held.begun = true;
+  held.outcome.emplace(std::move(outcome));
+  board::write_success(held.entry.success, run);
+  held.entry.phase.store(board::JobPhase::succeeded, std::memory_order_release);
+  sys::crash_point("sub_worker.success_on_board");
+}
+
+void HeldJobs::keeps(HeldJob& held) {
+  held.entry.phase.store(board::JobPhase::fetched);
+}
+
 void HeldJobs::ends(HeldJob& held, sql::Outcome outcome) {
   held.outcome.emplace(std::move(outcome));
   write_outcome(held);
@@ -49,7 +76,9 @@ void HeldJobs::write_outcome(HeldJob& held) {
   const std::string& text = held.outcome->sent().text;
   const bool fits = text.size() <= sizeof entry.outcome;
   // A text that stands there may be read as long as the phase says `ended`.
-  if (entry.phase.load() == board::JobPhase::ended) entry.phase.store(board::JobPhase::running);
+  const auto phase = entry.phase.load();
+  if (phase == board::JobPhase::ended || phase == board::JobPhase::succeeded)
+    entry.phase.store(board::JobPhase::running);
   if (fits) std::memcpy(entry.outcome, text.data(), text.size());
   entry.outcome_bytes.store(fits ? static_cast<std::uint32_t>(text.size()) : 0);
   entry.phase.store(board::JobPhase::ended);
@@ -58,7 +87,8 @@ void HeldJobs::write_outcome(HeldJob& held) {
 
 void HeldJobs::let_go(const HeldJob& held) {
   held.entry.phase.store(board::JobPhase::none);
-  jobs_.remove_if([&](const HeldJob& each) { return &each == &held; });
+  taken_.at(static_cast<std::size_t>(&held.entry - slot_.jobs)) = false;
+  jobs_.erase(std::ranges::find_if(jobs_, [&](const HeldJob& each) { return &each == &held; }));
 }
 
 std::vector<SentOutcome> HeldJobs::unrecorded() const {

@@ -4,6 +4,10 @@
 //
 //   step       board, in this order                 a death after it means for the job
 //   hold()     job_id, `fetched`                    never started: it waits again, no attempt is counted
+//   hands_over() set and place, `handed`            what the ledger says: never started, or an attempt is lost,
+//                                                   or it has succeeded, and is recorded so
+//   succeeds() its numbers, `succeeded`             it has succeeded, and is recorded with these numbers
+//   keeps()    `fetched`                            never started, as before
 //   begins()   `running`                            an attempt is lost
 //   ends()     outcome's text, its size, `ended`    it ended, and is recorded with this outcome
 //   recorded() `none`                               nothing: the database knows
@@ -14,12 +18,16 @@
 // that is on no board was fetched and not started, so hold() may come at any time before begins().
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <list>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "board/board.h"
+#include "libtask/wire/ledger.h"
 #include "sql/job.h"
 #include "subworker/worker/unrecorded.h"
 
@@ -43,6 +51,13 @@ class HeldJobs {
   HeldJob* next();
   // The task process is about to get it. From here on a wish on the slot to stop the run means this one.
   void begins(HeldJob& held);
+  // The task process is about to get these, as the set of this number; none of them has begun. `success`: what
+  // is kept of those that succeed, and whether they are deleted, as that outcome says.
+  void hands_over(const std::vector<HeldJob*>& set, std::uint32_t number, const sql::Outcome& success);
+  // One that was handed over has succeeded, and there is nothing else to be said of it.
+  void succeeds(HeldJob& held, const libtask::wire::PlainRun& run, sql::Outcome outcome);
+  // One that was handed over has not begun, and will not begin by that.
+  void keeps(HeldJob& held);
   // It has ended, or is given back.
   void ends(HeldJob& held, sql::Outcome outcome);
   // It is no longer ours, and has no outcome: `held` is gone when this returns.
@@ -68,11 +83,12 @@ class HeldJobs {
   const std::list<HeldJob>& all() const { return jobs_; }
 
  private:
-  board::JobEntry& free_entry();
+  std::size_t free_place() const;
   static void write_outcome(HeldJob& held);
   std::list<HeldJob>::iterator find_unrecorded(sql::JobId job_id);
 
   board::Slot& slot_;
+  std::array<bool, board::kJobsPerSlot> taken_{};  // of the slot's places
   std::list<HeldJob> jobs_;  // in the order of their fetch; a list, so that references to its elements stay
   bool freed_lock_ = false;
 };

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "subworker/task/ending.h"
+#include "sys/logger.h"
 
 namespace postpone::subworker {
 
@@ -37,6 +38,17 @@ void JobRun::is_taken_away(const sql::Outcome& told) {
 void JobRun::announce_end(const sql::Outcome& outcome) {
   log_ending(held_.job, outcome);
   if (outcome.action != sql::Action::release) reporter_.job_ended(held_.job, outcome);
+}
+
+void announce_plain(HeldJob& held, HeldJobs& all, Reporter& reporter, const libtask::wire::PlainRun& run,
+                    sql::Outcome outcome) {
+  if (sys::log_of(sys::Component::job).should_log(sys::Level::info)) {
+    const sys::LogContext context(held.job.id, held.job.task, outcome.attempt);
+    log_ending(held.job, outcome);
+  }
+  reporter.fetched(held.job);
+  reporter.ran_plainly(held.job, outcome);
+  all.succeeds(held, run, std::move(outcome));
 }
 
 }  // namespace postpone::subworker

@@ -47,4 +47,8 @@ class JobRun {
   const sys::LogContext context_;
 };
 
+// A job that has run as one of a set, and was plain: it is announced when that is known, all at once.
+void announce_plain(HeldJob& held, HeldJobs& all, Reporter& reporter, const libtask::wire::PlainRun& run,
+                    sql::Outcome outcome);
+
 }  // namespace postpone::subworker

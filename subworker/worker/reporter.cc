@@ -86,9 +86,27 @@ void Reporter::job_started(const sql::Job& job, std::chrono::milliseconds time_l
   running.queue = board::Text<136>(job.queue);
   if (job.lock) running.lock = board::Text<136>(*job.lock);
   telemetry_.job.write(running);
-  if (header_.news_wanted.load(std::memory_order_relaxed) == 0) return;
+  tell_start(job);
+}
+
+void Reporter::set_started(std::size_t jobs) const {
+  does(fmt::format("running {} jobs", jobs));
+}
+
+void Reporter::ran_plainly(const sql::Job& job, const sql::Outcome& outcome) {
+  count_end(job, outcome);
+  tell_start(job);
+  tell_end(job, outcome);
+}
+
+bool Reporter::are_news_wanted() const {
+  return header_.news_wanted.load(std::memory_order_relaxed) != 0;
+}
+
+void Reporter::tell_start(const sql::Job& job) const {
+  if (!are_news_wanted()) return;
   board::News started;
-  started.attempt = running.attempt;
+  started.attempt = sql::next_attempt(job.attempts);
   news(started, job);
 }
 
@@ -98,8 +116,13 @@ void Reporter::progressed(const sql::Job& job, std::uint64_t done, std::uint64_t
 }
 
 void Reporter::job_ended(const sql::Job& job, const sql::Outcome& outcome) {
-  count(outcome);
   telemetry_.job.write({});
+  count_end(job, outcome);
+  tell_end(job, outcome);
+}
+
+void Reporter::count_end(const sql::Job& job, const sql::Outcome& outcome) {
+  count(outcome);
   const board::Ending ending = board_ending_of(outcome.action);
   const std::int64_t run_ns = std::max<std::int64_t>(0, to_ns(outcome.run_time));
   if (ending == board::Ending::aborted) board::add(telemetry_.aborted);
@@ -109,24 +132,27 @@ void Reporter::job_ended(const sql::Job& job, const sql::Outcome& outcome) {
   board::count(telemetry_.tasks.of(job.task), ending, run_ns);
   board::count(telemetry_.queues.of(job.queue), ending, run_ns);
   const bool interrupted = outcome.cause == sql::Cause::aborted;
-  if (ending != board::Ending::succeeded && !interrupted) {
-    board::FailedJob failed;
-    failed.job_id = job.id;
-    failed.attempt = outcome.attempt;
-    failed.at_ns = board::now_ns();
-    failed.ending = static_cast<std::int64_t>(ending);
-    failed.cause = board::Text<24>(sql::to_string(outcome.cause));
-    failed.task = board::Text<136>(job.task);
-    failed.queue = board::Text<136>(job.queue);
-    failed.message = board::Text<256>(explain(outcome));
-    telemetry_.failures.push(failed);
-  }
-  if (header_.news_wanted.load(std::memory_order_relaxed) == 0) return;
+  if (ending == board::Ending::succeeded || interrupted) return;
+  board::FailedJob failed;
+  failed.job_id = job.id;
+  failed.attempt = outcome.attempt;
+  failed.at_ns = board::now_ns();
+  failed.ending = static_cast<std::int64_t>(ending);
+  failed.cause = board::Text<24>(sql::to_string(outcome.cause));
+  failed.task = board::Text<136>(job.task);
+  failed.queue = board::Text<136>(job.queue);
+  failed.message = board::Text<256>(explain(outcome));
+  telemetry_.failures.push(failed);
+}
+
+void Reporter::tell_end(const sql::Job& job, const sql::Outcome& outcome) const {
+  if (!are_news_wanted()) return;
+  const board::Ending ending = board_ending_of(outcome.action);
   board::News ended;
   ended.attempt = outcome.attempt;
   ended.ended = 1;
   ended.ending = static_cast<std::int64_t>(ending);
-  ended.run_ns = run_ns;
+  ended.run_ns = std::max<std::int64_t>(0, to_ns(outcome.run_time));
   ended.cause = board::Text<24>(sql::to_string(outcome.cause));
   news(ended, job);
 }

@@ -33,6 +33,10 @@ class Reporter {
 
   // How long a job could have been run before it was fetched.
   void fetched(const sql::Job& job);
+  // So many jobs are handed over together. People see the one that runs when it is by itself.
+  void set_started(std::size_t jobs) const;
+  // One of them has succeeded, and nothing was said of it before.
+  void ran_plainly(const sql::Job& job, const sql::Outcome& outcome);
   void job_started(const sql::Job& job, std::chrono::milliseconds time_limit);
   void progressed(const sql::Job& job, std::uint64_t done, std::uint64_t total);
   void job_ended(const sql::Job& job, const sql::Outcome& outcome);
@@ -41,6 +45,10 @@ class Reporter {
   void woken(std::int64_t rung_ns, std::int64_t idle_since_ns);
 
  private:
+  void count_end(const sql::Job& job, const sql::Outcome& outcome);
+  void tell_start(const sql::Job& job) const;
+  void tell_end(const sql::Job& job, const sql::Outcome& outcome) const;
+  bool are_news_wanted() const;
   void count(const sql::Outcome& outcome);
   void news(board::News news, const sql::Job& job) const;
 

@@ -9,6 +9,14 @@
 #include "sys/logger.h"
 
 namespace postpone::subworker {
+namespace {
+
+using libtask::wire::TaskDescription;
+
+// Of arguments in a set: so that a frame is soon sent, and far below what a frame may hold.
+constexpr std::size_t kMostBytes = 1024UL * 1024;
+
+}  // namespace
 
 SetRun::SetRun(const Parts& parts, Hooks hooks)
     : parts_(parts), hooks_(std::move(hooks)), size_(parts.group.prefetch, parts.group.prefetch_horizon) {}
@@ -29,14 +37,22 @@ void SetRun::run(int jobs) {
       give_back_unbegun();
       break;
     }
-    ++begun_;
-    const std::string task = next->job.task;
-    const auto since = Clock::now();
-    if (size_.outlasts_horizon(task)) horizon_ = since;
-    run_job(*next);
-    size_.took(task, Clock::now() - since);
+    run_next(*next);
   }
   parts_.fence.stand_down();
+}
+
+void SetRun::run_next(HeldJob& next) {
+  const auto since = Clock::now();
+  if (parts_.held.unbegun().size() > 1 && may_start()) {
+    const std::vector<HeldJob*> set = to_hand_over();
+    if (set.size() > 1) return run_several(set);
+  }
+  ++begun_;
+  const std::string task = next.job.task;
+  if (size_.outlasts_horizon(task)) horizon_ = since;
+  run_job(next);
+  size_.took(task, Clock::now() - since);
 }
 
 void SetRun::attend() {
@@ -80,6 +96,81 @@ void SetRun::record_beside_run(std::optional<sql::JobId> but_not) {
   owed().empty() ? pause_.succeeded() : pause_.failed(Clock::now(), sys::chance());
 }
 
+// --- several at once ---
+
+// A job that will outlast the horizon runs by itself, since those behind it could only wait.
+std::vector<HeldJob*> SetRun::to_hand_over() const {
+  std::vector<HeldJob*> set;
+  if (!parts_.tasks.process().serves_sets()) return set;
+  const auto most = std::min<std::size_t>(libtask::wire::kLedgerEntries,
+                                          static_cast<std::size_t>(parts_.tasks.jobs_left()));
+  std::size_t bytes = 0;
+  for (HeldJob* held : parts_.held.unbegun()) {
+    const sql::Job& job = held->job;
+    bytes += job.args.size();
+    if (set.size() == most || bytes > kMostBytes || size_.outlasts_horizon(job.task) ||
+        parts_.tasks.process().description().find(job.task) == nullptr)
+      break;
+    set.push_back(held);
+  }
+  return set;
+}
+
+// REQUIRES: may_start(), and a task process that has all of the tasks.
+void SetRun::run_several(const std::vector<HeldJob*>& set) {
+  const auto since = Clock::now();
+  TaskProcess& process = parts_.tasks.process();
+  process.pass_on_output();
+  const auto task_of = [&](const HeldJob& held) -> const TaskDescription& {
+    return *process.description().find(held.job.task);
+  };
+  std::vector<SetMember> jobs;
+  jobs.reserve(set.size());
+  for (const HeldJob* held : set) jobs.push_back({held->job, time_limit_of(task_of(*held))});
+  const HeldJob* last = nullptr;
+  std::optional<JobRun> run;
+  Clock::time_point last_since = since;
+  SetHooks hooks;
+  hooks.tick_at = horizon_;
+  hooks.goes_on = [this] { return goes_on(); };
+  hooks.on_hand_over = [&](std::uint32_t number) {
+    parts_.slot.enter(board::SlotState::running);
+    parts_.reporter.set_started(set.size());
+    parts_.held.hands_over(set, number, plain_success(set.front()->job, {}, parts_.group));
+  };
+  hooks.on_last = [&](std::size_t index, const std::vector<libtask::wire::PlainRun>& before) {
+    take_plain(set, before);
+    for (std::size_t i = index + 1; i < set.size(); ++i) parts_.held.keeps(*set[i]);
+    begun_ += static_cast<int>(index) + 1;
+    last = set[index];
+    if (!before.empty()) last_since = Clock::time_point(std::chrono::nanoseconds(before.back().ended_ns));
+    run.emplace(*set[index], parts_.held, parts_.slot, parts_.reporter);
+    return begin(*run, task_of(*last));
+  };
+  const Execution execution = process.run_set(jobs, hooks);
+  const sql::JobId id = last->job.id;
+  const std::string task = last->job.task;
+  end(*run, execution, task_of(*last));
+  run.reset();
+  size_.took(task, Clock::now() - last_since);
+  see_to_survivors(id);
+}
+
+void SetRun::take_plain(const std::vector<HeldJob*>& set, const std::vector<libtask::wire::PlainRun>& runs) {
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    size_.took(set[i]->job.task, std::chrono::nanoseconds(runs[i].ended_ns - runs[i].started_ns));
+    announce_plain(*set[i], parts_.held, parts_.reporter, runs[i],
+                   plain_success(set[i]->job, runs[i], parts_.group));
+  }
+}
+
+// What may stop the job that runs, or has to be seen to in a job by itself, ends the set.
+bool SetRun::goes_on() {
+  hooks_.on_tick();
+  parts_.reporter.weigh_task(parts_.tasks.process().jobs_served(), false);
+  return may_keep_unbegun() && !reason_to_stop();
+}
+
 // --- one job ---
 
 void SetRun::run_job(HeldJob& held) {
@@ -90,10 +181,14 @@ void SetRun::run_job(HeldJob& held) {
     if (!may_start()) return run.ends(given_back(held.job));
     execute(run);
   }
+  see_to_survivors(id);
+}
+
+// The lock of this job stays taken; the others of the set are not to wait with it.
+void SetRun::see_to_survivors(sql::JobId last) {
   if (!parts_.tasks.process().survived()) return;
-  // The lock of this job stays taken; the others of the set are not to wait with it.
-  record_beside_run(id);
-  throw LeftBehind(id);
+  record_beside_run(last);
+  throw LeftBehind(last);
 }
 
 // The answer to a fetch may have come late, and another host may run the job by now; and the task process may
@@ -115,15 +210,26 @@ void SetRun::execute(JobRun& run) {
   TaskProcess& process = parts_.tasks.process();
   const auto* task = process.description().find(job.task);
   if (!task) return run.ends(unknown_task(job, process.description(), group));
-  const auto time_limit = task->time_limit.count() > 0 ? task->time_limit : group.time_limit;
+  const RunHooks hooks = begin(run, *task);
+  end(run, process.run(job, time_limit_of(*task), hooks), *task);
+}
+
+std::chrono::milliseconds SetRun::time_limit_of(const TaskDescription& task) const {
+  return task.time_limit.count() > 0 ? task.time_limit : parts_.group.time_limit;
+}
+
+RunHooks SetRun::begin(JobRun& run, const TaskDescription& task) {
   RunHooks hooks;
   hooks.on_tick = [this](std::chrono::nanoseconds) { return on_run_tick(); };
   hooks.on_progress = [&run](std::uint64_t done, std::uint64_t total) { run.progresses(done, total); };
   hooks.tick_at = horizon_;
-  run.begins(time_limit);
-  const Execution execution = process.run(job, time_limit, hooks);
-  if (execution.stop == StopReason::taken) return run.is_taken_away(taken_away(job, execution));
-  run.ends(decide(job, execution, *task, group));
+  run.begins(time_limit_of(task));
+  return hooks;
+}
+
+void SetRun::end(JobRun& run, const Execution& execution, const TaskDescription& task) {
+  if (execution.stop == StopReason::taken) return run.is_taken_away(taken_away(run.job(), execution));
+  run.ends(decide(run.job(), execution, task, parts_.group));
 }
 
 // While outcomes are recorded beside the run this is called from that very wait, so it must not use the

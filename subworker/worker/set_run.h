@@ -1,5 +1,6 @@
 // The jobs that a sub-worker has fetched together, on their way through its task process: one after the
-// other, in the order of their fetch.
+// other, in the order of their fetch. The task process gets as many of them at once as may run without a look
+// at each, and says when one needs a look (TaskProcess::run_set()); that one goes on as a job by itself.
 //
 //   begun at once     while the horizon is not reached, the sub-worker is not ordered to leave, and the task
 //                     process is fit
@@ -69,9 +70,18 @@ class SetRun {
   std::vector<SentOutcome> owed() const;
   // `but_not`: a job whose outcome is not to be recorded.
   void record_beside_run(std::optional<sql::JobId> but_not);
+  void run_next(HeldJob& next);
+  std::vector<HeldJob*> to_hand_over() const;
+  void run_several(const std::vector<HeldJob*>& set);
+  void take_plain(const std::vector<HeldJob*>& set, const std::vector<libtask::wire::PlainRun>& runs);
+  bool goes_on();
   void run_job(HeldJob& held);
+  void see_to_survivors(sql::JobId last);
   bool may_start();
   void execute(JobRun& run);
+  RunHooks begin(JobRun& run, const libtask::wire::TaskDescription& task);
+  void end(JobRun& run, const Execution& execution, const libtask::wire::TaskDescription& task);
+  std::chrono::milliseconds time_limit_of(const libtask::wire::TaskDescription& task) const;
   std::optional<RunHooks::Stop> on_run_tick();
   std::optional<RunHooks::Stop> reason_to_stop() const;
 

@@ -26,7 +26,7 @@ constexpr auto kStoreNowLimit = 2s;
 }  // namespace
 
 SubWorker::SubWorker(const config::Config& config, const config::Group& group, const board::Board& board,
-                     Identity identity, Leash leash)
+                     Identity identity, Leash leash, board::Ledger ledger)
     : config_(config),
       group_(group),
       board_(board),
@@ -43,7 +43,7 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
                 .gives_up = [this](bool pending) { return gives_up(pending); },
                 .on_lease = [this](sql::WorkerId id) { leash_.say(board::LeashWord::leased, id); }}),
       fence_(slot(), config.supervisor, leash_.exists()),
-      tasks_(config, group, identity_.cgroup, slot(), reporter_),
+      tasks_(config, group, identity_.cgroup, std::move(ledger), slot(), reporter_),
       held_(slot()),
       set_run_({config, group, slot(), leaving_, reporter_, session_, fence_, tasks_, held_},
                {.on_tick = [this] { tick(); },

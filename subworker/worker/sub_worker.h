@@ -24,6 +24,7 @@
 
 #include "board/board.h"
 #include "board/family.h"
+#include "board/ledger.h"
 #include "config/config.h"
 #include "subworker/family/leash.h"
 #include "subworker/family/leaving.h"
@@ -41,7 +42,7 @@ namespace postpone::subworker {
 class SubWorker {
  public:
   SubWorker(const config::Config& config, const config::Group& group, const board::Board& board,
-            Identity identity, Leash leash);
+            Identity identity, Leash leash, board::Ledger ledger);
 
   // Works until it is ordered to go. An error that no waiting mends ends it too, with a status that names the
   // kind of error to the supervisor.

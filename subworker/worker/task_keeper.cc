@@ -36,8 +36,13 @@ LeftBehind::LeftBehind(sql::JobId job)
           "what job {} has started cannot be killed: its outcome is recorded when that has ended", job)) {}
 
 TaskKeeper::TaskKeeper(const config::Config& config, const config::Group& group, std::string cgroup,
-                       board::Slot& slot, Reporter& reporter)
-    : config_(config), group_(group), cgroup_(std::move(cgroup)), slot_(slot), reporter_(reporter) {}
+                       board::Ledger ledger, board::Slot& slot, Reporter& reporter)
+    : config_(config),
+      group_(group),
+      cgroup_(std::move(cgroup)),
+      slot_(slot),
+      reporter_(reporter),
+      ledger_(std::move(ledger)) {}
 
 bool TaskKeeper::is_fit() {
   if (!task_ || !task_->is_sound()) return false;
@@ -61,7 +66,7 @@ void TaskKeeper::replace(const std::function<void()>& waiting) {
   }
   reporter_.task_ended();
   if (task_ && task_->survived()) throw LeftBehind();
-  task_.emplace(group_, cgroup_, &log_output);
+  task_.emplace(group_, cgroup_, ledger_, &log_output);
   slot_.task_pid.store(task_->pid());
   reporter_.task_started(task_->pid());
   max_jobs_ = max_jobs_with_jitter(group_, sys::chance());

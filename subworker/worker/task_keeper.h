@@ -12,6 +12,7 @@
 #include <string>
 
 #include "board/board.h"
+#include "board/ledger.h"
 #include "config/config.h"
 #include "subworker/task/task_process.h"
 #include "subworker/worker/reporter.h"
@@ -29,9 +30,9 @@ class LeftBehind : public std::runtime_error {
 
 class TaskKeeper {
  public:
-  // All must outlive it. `cgroup`: see TaskProcess.
-  TaskKeeper(const config::Config& config, const config::Group& group, std::string cgroup, board::Slot& slot,
-             Reporter& reporter);
+  // All that it refers to must outlive it. `cgroup`: see TaskProcess. `ledger`: of its task processes.
+  TaskKeeper(const config::Config& config, const config::Group& group, std::string cgroup,
+             board::Ledger ledger, board::Slot& slot, Reporter& reporter);
 
   // May the present task process be given another job? Why not stands in the log.
   bool is_fit();
@@ -55,6 +56,7 @@ class TaskKeeper {
   const std::string cgroup_;
   board::Slot& slot_;
   Reporter& reporter_;
+  const board::Ledger ledger_;
   std::optional<TaskProcess> task_;
   int max_jobs_ = 0;  // of the present one
 };

@@ -32,10 +32,11 @@ bool is_readable(const sys::Fd& fd) {
 
 }  // namespace
 
-Burials::Burials(Loop& loop, board::Board& board, const TaskCgroups& cgroups, const Children& children,
-                 std::function<void()> on_orphan_end)
+Burials::Burials(Loop& loop, board::Board& board, const Slots& slots, const TaskCgroups& cgroups,
+                 const Children& children, std::function<void()> on_orphan_end)
     : loop_(loop),
       board_(board),
+      slots_(slots),
       cgroups_(cgroups),
       children_(children),
       on_orphan_end_(std::move(on_orphan_end)),
@@ -70,7 +71,7 @@ void Burials::finish(const std::function<void(const Burial&)>& buried) {
     // A member without a lease ran no job, and need not wait for what others have left.
     if (rescue && !nothing_left) return false;
     if (is_sub_worker(burial.member)) board_.slot(burial.member).lease.store(0);  // the end of its heartbeat
-    if (rescue && !board_.fill_grave(burial.member, burial.lease)) return false;
+    if (rescue && !board_.fill_grave(burial.member, burial.lease, slots_.ledger(burial.member))) return false;
     sys::crash_point("supervisor.grave_filled");
     if (is_sub_worker(burial.member)) board::reclaim_permits(board_, burial.member, burial.generation);
     buried(burial);

@@ -23,6 +23,7 @@
 #include "supervisor/crew/children.h"
 #include "supervisor/crew/member.h"
 #include "supervisor/crew/roster.h"
+#include "supervisor/crew/slots.h"
 #include "supervisor/loop.h"
 #include "sys/backoff.h"
 
@@ -39,8 +40,8 @@ class Burials {
  public:
   // `on_orphan_end`: a process for whose death a burial waits is dead, and finish() is worth a try. All must
   // outlive it.
-  Burials(Loop& loop, board::Board& board, const TaskCgroups& cgroups, const Children& children,
-          std::function<void()> on_orphan_end);
+  Burials(Loop& loop, board::Board& board, const Slots& slots, const TaskCgroups& cgroups,
+          const Children& children, std::function<void()> on_orphan_end);
 
   // From now on orphans come to this process, and are killed. Those that it has already, children of the
   // program that it was before its exec, are strangers, and are left alone. Throws std::system_error.
@@ -74,6 +75,7 @@ class Burials {
 
   Loop& loop_;
   board::Board& board_;
+  const Slots& slots_;
   const TaskCgroups& cgroups_;
   const Children& children_;
   const std::function<void()> on_orphan_end_;

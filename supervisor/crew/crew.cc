@@ -42,7 +42,7 @@ Crew::Crew(Loop& loop, board::Board& board, const config::Config& config, Family
                        [this](std::string reason) { handlers_.on_reason(std::move(reason)); },
                        [this] { handlers_.on_change(); },
                        [this](MemberId member, const Children::End& end) { on_end(member, end); }}),
-      burials_(loop, board, cgroups_, children_, [this] { handlers_.on_change(); }) {
+      burials_(loop, board, slots_, cgroups_, children_, [this] { handlers_.on_change(); }) {
   for (MemberId member = 0; is_sub_worker(member); ++member) roster_.unwant(member);
   arrange_slots();
 }
@@ -90,8 +90,9 @@ void Crew::start_sub_worker(std::uint32_t slot) {
   });
   const std::uint32_t generation = slots_.begin_incarnation(slot, config_, *group);
   if (paused_) board_.slot(slot).command.store(board::Command::pause);
-  const SlotRole role{group->name, slot, generation, cgroups_.of(slot)};
+  const SlotRole role{group->name, slot, generation, cgroups_.of(slot), slots_.ledger(slot)->fd()};
   adopt(slot, spawn_sub_worker(family_, role), generation);
+  slots_.ledger(slot)->close_fd();  // there may be a thousand of them
   sys::crash_point("supervisor.sub_worker_spawned");
 }
 

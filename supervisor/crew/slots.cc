@@ -1,10 +1,13 @@
 #include "supervisor/crew/slots.h"
 
+#include <memory>
+
 namespace postpone::supervisor {
 
 void Slots::engage(std::uint32_t slot, const std::string& group) {
   if (slot >= size()) {
     slots_.resize(slot + 1);
+    ledgers_.resize(slot + 1);
     board_.header().slots.store(size());
   }
   slots_[slot] = {.group = board::group_id(group), .group_name = group};
@@ -12,6 +15,7 @@ void Slots::engage(std::uint32_t slot, const std::string& group) {
 
 std::uint32_t Slots::begin_incarnation(std::uint32_t slot, const config::Config& config,
                                        const config::Group& group) {
+  ledgers_[slot] = std::make_unique<board::Ledger>(board::Ledger::create());
   SlotRecord& record = slots_[slot];
   const std::uint32_t generation = board_.reset_slot(slot, record.group);
   record = {.group = record.group,

@@ -11,10 +11,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "board/board.h"
+#include "board/ledger.h"
 #include "config/config.h"
 #include "supervisor/crew/member.h"
 
@@ -37,7 +39,7 @@ struct SlotRecord {
 class Slots {
  public:
   // As many slots as the board has, and none of them serves a group.
-  explicit Slots(board::Board& board) : board_(board), slots_(board.slots()) {}
+  explicit Slots(board::Board& board) : board_(board), slots_(board.slots()), ledgers_(board.slots()) {}
 
   // Slots that were ever in use: 0 … size()-1. Some of them may serve no group.
   std::uint32_t size() const { return static_cast<std::uint32_t>(slots_.size()); }
@@ -45,9 +47,13 @@ class Slots {
 
   // Gives a slot to a group, a further slot too. REQUIRES: no process owns it.
   void engage(std::uint32_t slot, const std::string& group);
-  // A new incarnation is about to be started. Returns its generation. REQUIRES: as engage().
+  // A new incarnation is about to be started: it gets a ledger of its own. Returns its generation. Throws
+  // std::system_error, and then nothing has changed. REQUIRES: as engage().
   std::uint32_t begin_incarnation(std::uint32_t slot, const config::Config& config,
                                   const config::Group& group);
+
+  // Of the incarnation that lives here, or lived here last. Null = there was none.
+  board::Ledger* ledger(std::uint32_t slot) const { return ledgers_[slot].get(); }
 
   void outdate(std::uint32_t slot) { slots_[slot].outdated = true; }
   // The slot serves no group from now on, and its owner is commanded to leave.
@@ -59,6 +65,7 @@ class Slots {
  private:
   board::Board& board_;
   std::vector<SlotRecord> slots_;
+  std::vector<std::unique_ptr<board::Ledger>> ledgers_;  // by slot
 };
 
 }  // namespace postpone::supervisor

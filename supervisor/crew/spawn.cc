@@ -14,7 +14,7 @@ namespace postpone::supervisor {
 namespace {
 
 Spawned spawn(const Family& family, std::vector<std::string> role,
-              const std::vector<sys::InheritedFd>& configs) {
+              const std::vector<sys::InheritedFd>& others) {
   sys::FdPair leash = sys::make_socketpair(SOCK_SEQPACKET);
   sys::ProcessSpec spec;
   // Its own copy of the descriptor, which it has until it is the program: it may not look into this process.
@@ -31,7 +31,7 @@ Spawned spawn(const Family& family, std::vector<std::string> role,
   if (!family.database_url.empty())
     spec.environment.emplace_back("POSTPONE_DATABASE_URL", family.database_url);
   spec.descriptors = {{leash.second.get(), board::kLeashFd}, {family.board_fd, board::kBoardFd}};
-  spec.descriptors.insert(spec.descriptors.end(), configs.begin(), configs.end());
+  spec.descriptors.insert(spec.descriptors.end(), others.begin(), others.end());
   // A group of its own: what a terminal sends (Ctrl-C, Ctrl-Z) reaches the supervisor alone, which commands
   // its members accordingly.
   spec.own_process_group = true;
@@ -49,7 +49,8 @@ Spawned spawn_sub_worker(const Family& family, const SlotRole& role) {
                                         "--slot",       std::to_string(role.slot),
                                         "--generation", std::to_string(role.generation)};
   if (!role.cgroup.empty()) arguments.insert(arguments.end(), {"--cgroup", role.cgroup});
-  return spawn(family, std::move(arguments), {{family.config_fd, board::kConfigFd}});
+  return spawn(family, std::move(arguments),
+               {{family.config_fd, board::kConfigFd}, {role.ledger_fd, board::kLedgerFd}});
 }
 
 Spawned spawn_housekeeper(const Family& family, const std::string& families) {
@@ -78,7 +79,7 @@ sys::Fd open_sub_worker_program() {
   // The number must lie above all that a child gets: dup2() in the child would otherwise replace this
   // descriptor before exec uses it.
   constexpr int kAboveThose = 16;
-  static_assert(kAboveThose > board::kLogConfigFd);
+  static_assert(kAboveThose > board::kLedgerFd);
   return sys::duplicate(fd.get(), kAboveThose);
 }
 

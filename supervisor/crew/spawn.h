@@ -35,6 +35,7 @@ struct SlotRole {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
   std::string cgroup;  // for its task processes; empty = none
+  int ledger_fd = -1;
 };
 
 // Each throws sys::SpawnError, and then nothing was started.

@@ -48,6 +48,18 @@ constexpr Death kDeaths[] = {
     {"sub_worker.job_sent", Victim::self},
     {"sub_worker.job_sent", Victim::child},
     {"sub_worker.job_sent", Victim::parent},
+    {"sub_worker.set_on_board", Victim::self},
+    {"sub_worker.set_on_board", Victim::child},
+    {"sub_worker.set_on_board", Victim::parent},
+    {"sub_worker.set_sent", Victim::self},
+    {"sub_worker.set_sent", Victim::child},
+    {"sub_worker.set_sent", Victim::parent},
+    {"sub_worker.set_ended", Victim::self},
+    {"sub_worker.set_ended", Victim::child},
+    {"sub_worker.set_ended", Victim::parent},
+    {"sub_worker.success_on_board", Victim::self},
+    {"sub_worker.success_on_board", Victim::child},
+    {"sub_worker.success_on_board", Victim::parent},
     {"sub_worker.result_received", Victim::self},
     {"sub_worker.result_received", Victim::child},
     {"sub_worker.result_received", Victim::parent},
@@ -98,7 +110,11 @@ class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
 
   // Sub-workers for jobs that write a journal, and one with a schedule. Whoever is silent is soon held for
   // dead.
-  static bool is_of_a_set() { return std::string(GetParam().place) == "sub_worker.beside_run_committed"; }
+  static bool is_of_a_set() {
+    const std::string place = GetParam().place;
+    return place == "sub_worker.beside_run_committed" || place == "sub_worker.success_on_board" ||
+           place.starts_with("sub_worker.set_");
+  }
   // One alone takes sets for sure.
   static int runners() { return is_of_a_set() ? 1 : 3; }
   static std::string config(const std::string& more = "") {

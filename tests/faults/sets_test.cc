@@ -1,5 +1,6 @@
 // Sets: a sub-worker that has fetched several jobs at once keeps none of them from others, and loses none.
 #include <csignal>
+#include <regex>
 #include <string>
 
 #include "tests/faults/faults.h"
@@ -31,6 +32,14 @@ class Sets : public Faults {
   }
   std::string count(const std::string& condition) const {
     return sql("SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'q' AND " + condition);
+  }
+  // The jobs that have written "hello", as the log has them.
+  static std::string jobs_that_wrote(const std::string& log) {
+    static const std::regex kLine(R"(job (\d+) \S+ stdout: hello)");
+    std::string jobs;
+    for (std::sregex_iterator line(log.begin(), log.end(), kLine), end; line != end; ++line)
+      jobs += (jobs.empty() ? "" : " ") + (*line)[1].str();
+    return jobs;
   }
   // Attempts of all jobs, by their causes.
   std::string all_causes() const {
@@ -111,6 +120,39 @@ TEST_F(Sets, IdleSiblingsGetTheirShare) {
   })) << family.log();
   touch("go");
   EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "4"; })) << family.log();
+}
+
+// While the job before it runs, nobody looks whether it is to be stopped.
+TEST_F(Sets, AWishToAbortAJobThatHasNotBegunIsObeyedWhenItRuns) {
+  Family family(database_.url(),
+                "[supervisor]\npolling_interval = \"100ms\"\n" +
+                    group("q", kTestTasks, 1, std::string(kPatient) + "\nabort_grace = \"100ms\""));
+  family.wait_until_ready(1);
+  warm_up(family, 1);
+  sql("SELECT count(postpone_defer(CASE WHEN n IN (4, 6) THEN 'test.until' ELSE 'test.tick' END, CASE n WHEN "
+      "4 THEN '" +
+      file_argument("go") + "'::jsonb WHEN 6 THEN '" + file_argument("never") +
+      "' ELSE '{}' END, 'q', lock => 'l' || n)) FROM generate_series(1, 7) AS n");
+  runner_once_it_runs(family, "test.until");
+  sql("SELECT procrastinate_cancel_job_v1(id, true, false) FROM procrastinate_jobs WHERE lock = 'l6'");
+  touch("go");
+  EXPECT_TRUE(eventually([&] { return count("status IN ('succeeded', 'aborted')") == "7"; })) << family.log();
+  EXPECT_EQ(all_causes(), "1 aborted, 6 succeeded");
+}
+
+// Each line names the job that wrote it, though they all were handed over together.
+TEST_F(Sets, OutputBelongsToTheJobThatWroteIt) {
+  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1, kPatient));
+  family.wait_until_ready(1);
+  warm_up(family, 1);
+  sql("SELECT count(postpone_defer(CASE n % 3 WHEN 0 THEN 'test.write_both' ELSE 'test.tick' END, CASE n % 3 "
+      "WHEN 0 THEN '" +
+      file_argument("here") + "'::jsonb ELSE '{}' END, 'q')) FROM generate_series(1, 24) AS n");
+  EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "24"; })) << family.log();
+  const std::string writers =
+      sql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM procrastinate_jobs WHERE task_name = "
+          "'test.write_both'");
+  EXPECT_EQ(jobs_that_wrote(family.log()), writers) << family.log();
 }
 
 // Nobody rings again, and nobody polls.

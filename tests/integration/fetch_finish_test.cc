@@ -119,8 +119,9 @@ TEST_F(Queue, DeletesWhatIsNotToBeKept) {
 
 TEST_F(Queue, ATriggerOfTheApplicationSeesTheEndOfAJobThatIsDeletedThen) {
   app.rows("CREATE TABLE seen (status text)");
-  app.rows("CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-           "INSERT INTO seen VALUES (NEW.status); RETURN NULL; END $$");
+  app.rows(
+      "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "INSERT INTO seen VALUES (NEW.status); RETURN NULL; END $$");
   app.rows("CREATE TRIGGER see AFTER UPDATE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION see()");
   defer();
   fetch(1, 1);

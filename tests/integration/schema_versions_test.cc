@@ -39,8 +39,9 @@ TEST(Schema, DatabaseOfTheFirstReleaseIsBroughtUpToDate) {
       "CREATE FUNCTION postpone_rescue_worker(bigint, jsonb, text, integer, text, bigint[]) RETURNS void"
       " LANGUAGE sql AS ''");
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::outdated);
-  EXPECT_THAT(sql::apply_schema(options_for(database)),
-              ElementsAre("0006_functions", "0007_oldest_program", "0008_bookkeeping", "0010_keys", "functions"));
+  EXPECT_THAT(
+      sql::apply_schema(options_for(database)),
+      ElementsAre("0006_functions", "0007_oldest_program", "0008_bookkeeping", "0010_keys", "functions"));
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 
@@ -63,9 +64,9 @@ TEST(Schema, NewerSchemaThatIsNotOpenToThisProgramIsLeftAlone) {
     make_newer(session, oldest);
     const SchemaReport report = sql::check_schema(options_for(database));
     EXPECT_EQ(report.state, State::newer);
-    EXPECT_EQ(sql::explain(report), "schema \"public\" is at version 9000, this program at 10, and it wants " +
-                                        (oldest == "11" ? oldest : "9000") +
-                                        " or later: upgrade this program");
+    EXPECT_EQ(sql::explain(report),
+              "schema \"public\" is at version 9000, this program at 10, and it wants " +
+                  (oldest == "11" ? oldest : "9000") + " or later: upgrade this program");
     try {
       sql::apply_schema(options_for(database));
       ADD_FAILURE() << "it was applied";

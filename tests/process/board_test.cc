@@ -11,6 +11,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace postpone::board {
 namespace {
@@ -184,6 +185,91 @@ TEST_F(Burial, AnOutcomeThatIsOnlyHalfWrittenIsNotBelieved) {
   EXPECT_EQ(board_.grave(0).jobs[0].outcome_bytes, 0U);
   EXPECT_EQ(board_.grave(0).jobs[1].outcome_bytes, 0U);
   EXPECT_EQ(board_.grave(0).jobs[1].phase, JobPhase::ended);
+}
+
+// Four jobs of set 5, of which the second one runs.
+class BurialOfASet : public Burial {
+ protected:
+  static constexpr std::uint32_t kSet = 5;
+
+  BurialOfASet() {
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      JobEntry& entry = slot().jobs[i];
+      entry.job_id = 10 + i;
+      entry.set = kSet;
+      entry.index = i;
+      entry.success.attempt = 3;
+      entry.success.deletes_job = 1;
+      entry.success.omits_events = 1;
+      entry.phase = JobPhase::handed;
+    }
+    point_at({.set = kSet, .stop = false, .index = 1});
+    ledger_->entries[0].write({.started_ns = 1000, .ended_ns = 1500, .cpu_us = 7, .max_rss_bytes = 4096});
+  }
+  void point_at(const libtask::wire::Cursor& cursor) { ledger_->cursor = to_word(cursor); }
+  // The four in the grave.
+  std::vector<JobPhase> buried() {
+    EXPECT_TRUE(board_.fill_grave(0, 77, &ledger_));
+    std::vector<JobPhase> phases;
+    for (std::uint32_t i = 0; i < 4; ++i) phases.push_back(board_.grave(0).jobs[i].phase);
+    return phases;
+  }
+
+  Ledger ledger_ = Ledger::create();
+};
+
+using Phases = std::vector<JobPhase>;
+
+TEST_F(BurialOfASet, TheLedgerSaysWhatHasSucceededRunsAndHasNotBegun) {
+  EXPECT_EQ(buried(), Phases({JobPhase::succeeded, JobPhase::running, JobPhase::fetched, JobPhase::fetched}));
+  const Success& success = board_.grave(0).jobs[0].success;
+  EXPECT_EQ(success.attempt, 3);
+  EXPECT_EQ(success.deletes_job, 1U);
+  EXPECT_EQ(success.omits_events, 1U);
+  EXPECT_EQ(success.omits_attempt, 0U);
+  EXPECT_EQ(success.run_ns, 500);
+  EXPECT_EQ(success.cpu_us, 7);
+  EXPECT_EQ(success.max_rss_bytes, 4096);
+}
+
+TEST_F(BurialOfASet, TheJobThatWasSingledOutRuns) {
+  point_at({.set = kSet, .stop = true, .index = 1});
+  EXPECT_EQ(buried(), Phases({JobPhase::succeeded, JobPhase::running, JobPhase::fetched, JobPhase::fetched}));
+}
+
+TEST_F(BurialOfASet, WhatTheSubWorkerKnewAlreadyStands) {
+  slot().jobs[0].phase = JobPhase::succeeded;
+  slot().jobs[0].success.run_ns = 123;
+  put_ended(slot().jobs[1], 11, "{}");
+  slot().jobs[2].phase = JobPhase::fetched;
+  point_at({.set = kSet, .stop = true, .index = 2});
+  EXPECT_EQ(buried(), Phases({JobPhase::succeeded, JobPhase::ended, JobPhase::fetched, JobPhase::fetched}));
+  EXPECT_EQ(board_.grave(0).jobs[0].success.run_ns, 123);
+}
+
+TEST_F(BurialOfASet, AnotherSetInTheLedgerMakesThemAllRun) {
+  point_at({.set = kSet + 1, .stop = false, .index = 0});
+  EXPECT_EQ(buried(), Phases(4, JobPhase::running));
+}
+
+TEST_F(BurialOfASet, NumbersThatCannotBeMakeTheirJobRun) {
+  ledger_->entries[0].write({.started_ns = 1500, .ended_ns = 1000});
+  EXPECT_EQ(buried()[0], JobPhase::running);
+}
+
+TEST_F(BurialOfASet, WithoutALedgerTheyAllRun) {
+  ASSERT_TRUE(board_.fill_grave(0, 77));
+  for (std::uint32_t i = 0; i < 4; ++i) EXPECT_EQ(board_.grave(0).jobs[i].phase, JobPhase::running);
+}
+
+TEST(LedgerMemory, CannotChangeItsSizeAndIsKnownByIt) {
+  const Ledger ledger = Ledger::create();
+  EXPECT_NE(::ftruncate(ledger.fd(), 0), 0);
+  const Ledger same = Ledger::attach(sys::Fd(::fcntl(ledger.fd(), F_DUPFD_CLOEXEC, 0)));
+  ledger->cursor = 17;
+  EXPECT_EQ(same->cursor, 17U);
+  const Board board = Board::create(1, 1);
+  EXPECT_THROW(Ledger::attach(second_descriptor(board)), std::runtime_error);
 }
 
 TEST_F(Burial, ASettledGraveIsUsedAgainAndHoldsNothingOld) {

@@ -16,7 +16,9 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "board/ledger.h"
 #include "libtask/wire/description.h"
 #include "libtask/wire/frame.h"
 #include "sys/fd.h"
@@ -53,12 +55,15 @@ class Served {
     auto channel = postpone::sys::make_socketpair(SOCK_STREAM);
     auto out = postpone::sys::make_pipe();
     auto err = postpone::sys::make_pipe();
-    process = postpone::sys::Process::spawn(
-        {.executable = executable,
-         .arguments = {},
-         .environment = {{wire::kChannelVariable, "3"}, {"PATH", "/usr/bin:/bin"}},
-         .descriptors = {
-             {channel.second.get(), wire::kChannelFd}, {out.second.get(), 1}, {err.second.get(), 2}}});
+    process = postpone::sys::Process::spawn({.executable = executable,
+                                             .arguments = {},
+                                             .environment = {{wire::kChannelVariable, "3"},
+                                                             {wire::kLedgerVariable, "4"},
+                                                             {"PATH", "/usr/bin:/bin"}},
+                                             .descriptors = {{channel.second.get(), wire::kChannelFd},
+                                                             {ledger.fd(), wire::kLedgerFd},
+                                                             {out.second.get(), 1},
+                                                             {err.second.get(), 2}}});
     channel_ = std::move(channel.first);
     out_ = std::move(out.first);
     err_ = std::move(err.first);
@@ -105,6 +110,14 @@ class Served {
   void start(const std::string& task, const std::string& args = "{}") {
     send_frame(wire::Run{.job_id = ++last_job, .task = task, .queue = "default", .args = args});
   }
+  // A set of these jobs, of which the first one gets the next number.
+  void start_set(const std::vector<wire::Run>& jobs, std::uint64_t max_rss_bytes = 0) {
+    wire::Runs runs{.set = ++last_set, .max_rss_bytes = max_rss_bytes, .runs = jobs};
+    for (wire::Run& run : runs.runs) run.job_id = ++last_job;
+    ledger->cursor.store(wire::to_word({.set = last_set}));
+    send_frame(runs);
+  }
+  wire::Cursor cursor() const { return wire::to_cursor(ledger->cursor.load()); }
   void close_channel() { channel_.reset(); }
 
   // How it ended, and all it had to say.
@@ -121,8 +134,10 @@ class Served {
     return output;
   }
 
+  postpone::board::Ledger ledger = postpone::board::Ledger::create();
   postpone::sys::Process process;
   std::int64_t last_job = 0;
+  std::uint32_t last_set = 0;
   std::string output;
   std::string errors;
 

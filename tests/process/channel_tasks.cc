@@ -1,16 +1,20 @@
 // A task executable for libtask_channel_test: handlers that look at the channel from the inside.
+#include <fcntl.h>
 #include <libtask/json.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -45,6 +49,55 @@ void toss(libtask::Context& job, int times) {
       job.progress(static_cast<std::uint64_t>(i));
     }
   }
+}
+
+// Its parent goes at once: it is no child of this process.
+void daemonize() {
+  if (fork() == 0) {
+    if (fork() == 0) pause();
+    _exit(0);
+  }
+}
+
+void fork_behind_a_handler() {
+  std::signal(SIGCHLD, SIG_IGN);
+  if (fork() == 0) _exit(0);
+  std::signal(SIGCHLD, SIG_DFL);
+}
+
+void leave_a_child() {
+  if (fork() == 0) pause();
+}
+
+void replace_stdout(const std::string& file) {
+  const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  dup2(fd, STDOUT_FILENO);
+  close(fd);
+}
+
+void defer_one(libtask::Context& job) {
+  job.defer("channel.nothing");
+}
+
+void grow(int mib) {
+  std::vector<char> much(static_cast<std::size_t>(mib) << 20U, 'x');
+  if (much.back() != 'x') throw std::runtime_error("memory forgets");
+}
+
+// Writes into the ledger, which is mapped somewhere: a word, of which there are four for each entry.
+void scribble(int word, std::uint64_t value) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("postpone-ledger") == std::string::npos) continue;
+    auto* const words = reinterpret_cast<std::uint64_t*>(std::stoull(line, nullptr, 16));
+    words[word] = value;
+    return;
+  }
+  throw std::runtime_error("there is no ledger");
+}
+
+void say_on_stderr(const std::string& text) {
+  std::fputs(text.c_str(), stderr);
 }
 
 void disturb_the_process() {
@@ -97,5 +150,23 @@ int main(int argc, char** argv) {
   app.task("channel.show", show_the_process);
   app.task("channel.count", count_to, {"last"});
   app.task("channel.toss", toss, {"times"});
+  app.task("channel.nothing", [] {});
+  app.task("channel.say", say_on_stderr, {"text"});
+  app.task("channel.scribble", scribble, {"word", "value"});
+  app.task("channel.sleep", [](int ms) { usleep(static_cast<useconds_t>(ms) * 1000); }, {"ms"});
+  app.task("channel.throw", [] { throw std::runtime_error("no towel"); });
+  app.task("channel.crash", [] { std::abort(); });
+  app.task("channel.pause", [] { pause(); });
+  app.task("channel.hang", [] {
+    while (true) pause();
+  });
+  app.task("channel.terminate", [] { raise(SIGTERM); });
+  app.task("channel.daemonize", daemonize);
+  app.task("channel.child", leave_a_child);
+  app.task("channel.unseen", fork_behind_a_handler);
+  app.task("channel.stdout", replace_stdout, {"file"});
+  app.task("channel.defer", defer_one);
+  app.task("channel.grow", grow, {"mib"});
+  app.task("channel.close", [] { close(STDIN_FILENO); });
   return app.run(argc, argv);
 }

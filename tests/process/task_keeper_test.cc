@@ -70,7 +70,7 @@ class TheTaskKeeper : public testing::Test {
   config::Group group_;
   board::Board board_ = board::Board::create(1, 1);
   subworker::Reporter reporter_{board_.header(), board_.slot(0), "q/0"};
-  subworker::TaskKeeper keeper_{config_, group_, "", board_.slot(0), reporter_};
+  subworker::TaskKeeper keeper_{config_, group_, "", board::Ledger::create(), board_.slot(0), reporter_};
 };
 
 TEST_F(TheTaskKeeper, KeepsAProcessThatIsFit) {

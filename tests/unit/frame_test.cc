@@ -6,6 +6,9 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <vector>
+
+#include "libtask/wire/ledger.h"
 
 namespace libtask::wire {
 namespace {
@@ -64,6 +67,63 @@ TEST(Frames, HelloComesBack) {
   EXPECT_EQ(hello.protocol_version, kProtocolVersion);
   EXPECT_EQ(hello.libtask_version, "1.2.3");
   EXPECT_EQ(hello.description, "{}");
+}
+
+TEST(Frames, HelloOfAnOlderVersionThatIsServedComesBack) {
+  const auto hello = std::get<Hello>(decode_one(encode(
+      Hello{.protocol_version = kOldestProtocolVersion, .libtask_version = "1", .description = "{}"})));
+  EXPECT_EQ(hello.protocol_version, kOldestProtocolVersion);
+  EXPECT_EQ(hello.description, "{}");
+}
+
+TEST(Frames, RunsComeBackInTheirOrder) {
+  const auto runs = std::get<Runs>(decode_one(encode(
+      Runs{.set = kHighestSet,
+           .max_rss_bytes = 1ULL << 40U,
+           .runs = {{.job_id = 7, .task = "a", .args = "{}"}, {.job_id = 5, .task = "b", .lock = "l"}}})));
+  EXPECT_EQ(runs.set, kHighestSet);
+  EXPECT_EQ(runs.max_rss_bytes, 1ULL << 40U);
+  ASSERT_EQ(runs.runs.size(), 2u);
+  EXPECT_EQ(runs.runs[0].job_id, 7);
+  EXPECT_EQ(runs.runs[0].args, "{}");
+  EXPECT_EQ(runs.runs[1].task, "b");
+  EXPECT_EQ(runs.runs[1].lock, "l");
+}
+
+TEST(Frames, ASetIsAsLargeAsTheLedgerAtMostAndNotEmpty) {
+  const auto decoding_set = [](std::size_t jobs, std::uint32_t set = 1) {
+    return
+        [encoded = encode(Runs{.set = set, .runs = std::vector<wire::Run>(jobs)})] { decode_one(encoded); };
+  };
+  EXPECT_NO_THROW(decoding_set(kLedgerEntries)());
+  EXPECT_THAT(decoding_set(kLedgerEntries + 1), ThrowsMessage<ProtocolError>(HasSubstr("too many jobs")));
+  EXPECT_THAT(decoding_set(0), ThrowsMessage<ProtocolError>(HasSubstr("or none")));
+  EXPECT_THAT(decoding_set(1, kHighestSet + 1), ThrowsMessage<ProtocolError>(HasSubstr("set number")));
+}
+
+TEST(Ledger, ACursorComesBackFromItsWord) {
+  for (const Cursor& cursor :
+       {Cursor{}, Cursor{kHighestSet, true, 0xffffffff}, Cursor{3, false, 127}, Cursor{1, true, 0}})
+    EXPECT_EQ(to_cursor(to_word(cursor)), cursor);
+  EXPECT_EQ(to_word({.set = 1, .stop = true, .index = 2}), 0x3'0000'0002U);
+}
+
+TEST(Ledger, ACursorIsBelievedWithinItsSetAndForwardOnly) {
+  EXPECT_TRUE(possible_in({.set = 4, .stop = false, .index = 0}, 4, 3));
+  EXPECT_TRUE(possible_in({.set = 4, .stop = true, .index = 2}, 4, 3, 2));
+  EXPECT_FALSE(possible_in({.set = 5, .stop = false, .index = 0}, 4, 3)) << "another set";
+  EXPECT_FALSE(possible_in({.set = 4, .stop = false, .index = 3}, 4, 3)) << "behind the last job";
+  EXPECT_FALSE(possible_in({.set = 4, .stop = false, .index = 1}, 4, 3, 2)) << "backwards";
+}
+
+TEST(Ledger, ARunIsBelievedWhenItCanHaveBeen) {
+  constexpr PlainRun kRun{.started_ns = 10, .ended_ns = 20, .cpu_us = 1, .max_rss_bytes = 4096};
+  EXPECT_TRUE(is_possible(kRun, 10, 20));
+  EXPECT_FALSE(is_possible(kRun, 11, 20)) << "it began too early";
+  EXPECT_FALSE(is_possible(kRun, 10, 19)) << "it ends in the future";
+  EXPECT_FALSE(is_possible({.started_ns = 20, .ended_ns = 10}, 0, 100));
+  EXPECT_FALSE(is_possible({.started_ns = 10, .ended_ns = 20, .cpu_us = 1ULL << 60U}, 0, 100));
+  EXPECT_FALSE(is_possible({.started_ns = 10, .ended_ns = 20, .max_rss_bytes = 1ULL << 60U}, 0, 100));
 }
 
 TEST(Frames, AnswersComeBack) {
@@ -148,7 +208,7 @@ TEST(Frames, BytesAreThoseOfTheSpecification) {
   EXPECT_EQ(encode(Refuse{.reason = "no"}), bytes({7, 0, 0, 0, 3, 2, 0, 0, 0, 'n', 'o'}));
   EXPECT_EQ(encode(Abort{.job_id = 258, .reason = Abort::Reason::time_limit}),
             bytes({10, 0, 0, 0, 5, 2, 1, 0, 0, 0, 0, 0, 0, 1}));
-  EXPECT_EQ(encode(Hello{}).substr(0, 11), bytes({15, 0, 0, 0, 1, 'K', 'T', 'P', 'P', 1, 0}));
+  EXPECT_EQ(encode(Hello{}).substr(0, 11), bytes({15, 0, 0, 0, 1, 'K', 'T', 'P', 'P', 2, 0}));
 }
 
 TEST(Frames, StreamMayBeCutAnywhere) {
@@ -179,7 +239,7 @@ TEST(Frames, ImpossibleLengthsAreRefusedBeforeTheBodyComes) {
 
 TEST(Frames, UnknownTypesAreRefused) {
   EXPECT_THAT(decoding(0, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 0")));
-  EXPECT_THAT(decoding(9, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 9")));
+  EXPECT_THAT(decoding(10, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 10")));
   EXPECT_THAT(decoding(255, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 255")));
 }
 

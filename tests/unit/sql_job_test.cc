@@ -57,6 +57,10 @@ TEST(OutcomeTexts, ASuccessCarriesItsFigures) {
   EXPECT_EQ(parsed(outcome),
             json::parse(R"({"job_id": 7, "attempt": 2, "action": "succeed", "cause": "succeeded",
       "run_time": 1.5, "cpu_time": 0.25, "max_rss": 4096, "delete_job": true})"));
+  outcome.omit_events = true;
+  outcome.omit_attempt = true;
+  EXPECT_EQ(parsed(outcome)["omit_events"], true);
+  EXPECT_EQ(parsed(outcome)["omit_attempt"], true);
 }
 
 TEST(OutcomeTexts, ACrashCarriesItsReason) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string_view>
+#include <vector>
 
 namespace postpone::subworker {
 namespace {
@@ -61,6 +62,50 @@ TEST_F(TheHeldJobs, StandOnTheBoardFromTheirFetchToTheAnswerOfTheDatabase) {
   EXPECT_THAT(held_.all(), SizeIs(0));
 }
 
+TEST_F(TheHeldJobs, ThatAreHandedOverStandOnTheBoardWithTheirPlaceInTheSet) {
+  HeldJob& first = held_.hold(job_of(17));
+  HeldJob& second = held_.hold(job_of(18));
+  HeldJob& third = held_.hold(job_of(19));
+  sql::Outcome success;
+  success.delete_job = true;
+  success.omit_attempt = true;
+  held_.hands_over({&first, &second, &third}, 5, success);
+  for (const sql::JobId id : {17, 18, 19}) {
+    EXPECT_EQ(phase_of(id), JobPhase::handed);
+    EXPECT_EQ(entry_of(id)->set, 5U);
+    EXPECT_EQ(entry_of(id)->index, static_cast<std::uint32_t>(id - 17));
+    EXPECT_EQ(entry_of(id)->success.attempt, 1);
+    EXPECT_EQ(entry_of(id)->success.deletes_job, 1U);
+    EXPECT_EQ(entry_of(id)->success.omits_events, 0U);
+    EXPECT_EQ(entry_of(id)->success.omits_attempt, 1U);
+  }
+  EXPECT_EQ(slot_.runs.load(), 0U) << "no wish to stop means any of them yet";
+  EXPECT_THAT(held_.unbegun(), SizeIs(3)) << "they are kept, for all that is known here";
+}
+
+TEST_F(TheHeldJobs, OfASetSucceedRunAndAreKept) {
+  HeldJob& first = held_.hold(job_of(17));
+  HeldJob& second = held_.hold(job_of(18));
+  HeldJob& third = held_.hold(job_of(19));
+  held_.hands_over({&first, &second, &third}, 5, {});
+  held_.succeeds(first, {.started_ns = 10, .ended_ns = 30, .cpu_us = 2, .max_rss_bytes = 3}, success_of(17));
+  held_.keeps(third);
+  held_.begins(second);
+  EXPECT_EQ(phase_of(17), JobPhase::succeeded);
+  EXPECT_EQ(entry_of(17)->success.run_ns, 20);
+  EXPECT_EQ(entry_of(17)->success.cpu_us, 2);
+  EXPECT_EQ(entry_of(17)->success.max_rss_bytes, 3);
+  EXPECT_EQ(phase_of(18), JobPhase::running);
+  EXPECT_EQ(phase_of(19), JobPhase::fetched);
+  ASSERT_THAT(held_.unrecorded(), SizeIs(1));
+  EXPECT_EQ(held_.unrecorded()[0].text, sql::to_json(success_of(17)));
+  EXPECT_EQ(held_.unbegun(), std::vector<HeldJob*>{&third});
+  held_.refused(17, "no");
+  EXPECT_EQ(phase_of(17), JobPhase::ended) << "in another form, which is a text";
+  held_.recorded(17);
+  EXPECT_EQ(phase_of(17), JobPhase::none);
+}
+
 TEST_F(TheHeldJobs, HaveAPlaceEach) {
   HeldJob& first = held_.hold(job_of(1));
   held_.hold(job_of(2));
@@ -70,6 +115,17 @@ TEST_F(TheHeldJobs, HaveAPlaceEach) {
   EXPECT_EQ(phase_of(2), JobPhase::fetched) << "not moved, nor written over, by what became of the others";
   EXPECT_EQ(phase_of(3), JobPhase::fetched);
   EXPECT_EQ(held_.next()->job.id, 2) << "the one that was fetched first";
+}
+
+TEST_F(TheHeldJobs, RunWhereTheHousekeeperSeesThemBehindPlacesThatAreFreeAgain) {
+  HeldJob& first = held_.hold(job_of(1));
+  HeldJob& second = held_.hold(job_of(2));
+  held_.ends(first, success_of(1));
+  held_.begins(second);
+  held_.recorded(1);
+  const auto running = board::running_jobs(board_);
+  ASSERT_THAT(running, SizeIs(1)) << "or no wish to abort would reach it";
+  EXPECT_EQ(running[0].job_id, 2);
 }
 
 TEST_F(TheHeldJobs, FillTheBoardAndNoMore) {

@@ -189,7 +189,8 @@ TEST(Outcome, DeletedAreOnlyJobsThatHaveEnded) {
 
 TEST(Outcome, OfAGroupThatKeepsLittleOnlyASuccessLeavesNoAttempt) {
   config::Group group;
-  EXPECT_FALSE(decide(job_after(0), ended(returned(ResultStatus::succeeded)), task_with({}), group).omit_attempt);
+  EXPECT_FALSE(
+      decide(job_after(0), ended(returned(ResultStatus::succeeded)), task_with({}), group).omit_attempt);
   group.attempts = config::KeepAttempts::failures;
   group.events = config::KeepEvents::none;
   for (const Story& story : stories()) {

@@ -46,6 +46,29 @@ TEST_F(AGrave, SaysWhatHasEndedAndWhatWasRunning) {
   EXPECT_THAT(remains.all(), ElementsAre(1, 5, 3)) << "what was held was never started";
 }
 
+TEST_F(AGrave, MakesAnOutcomeOfAPlainSuccess) {
+  put(0, board::JobPhase::succeeded, 7);
+  board::Success& success = grave_.jobs[0].success;
+  success.attempt = 3;
+  success.deletes_job = 1;
+  success.omits_attempt = 1;
+  success.run_ns = 2'000'000;
+  success.cpu_us = 1500;
+  success.max_rss_bytes = 4096;
+  sql::Outcome outcome;
+  outcome.job_id = 7;
+  outcome.attempt = 3;
+  outcome.action = sql::Action::succeed;
+  outcome.delete_job = true;
+  outcome.omit_attempt = true;
+  outcome.run_time = sql::Seconds(0.002);
+  outcome.cpu_time = sql::Seconds(0.0015);
+  outcome.max_rss_bytes = 4096;
+  EXPECT_THAT(remains_in(grave_).outcomes, ElementsAre(sql::to_json(outcome)));
+  EXPECT_THAT(remains_in(grave_).ended, ElementsAre(7));
+  EXPECT_THAT(remains_in(grave_).running, IsEmpty());
+}
+
 TEST_F(AGrave, CountsAnOutcomeThatDidNotFitAsRunning) {
   put(0, board::JobPhase::ended, 1);
   EXPECT_THAT(remains_in(grave_).running, ElementsAre(1));

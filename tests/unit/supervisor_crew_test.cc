@@ -131,7 +131,7 @@ class Burying : public CrewOfTwo {
   TaskCgroups cgroups_{0};
   Children children_{loop_, {}};
   std::function<void()> on_orphan_end_ = [] {};
-  Burials burials_{loop_, board_, cgroups_, children_, [this] { on_orphan_end_(); }};
+  Burials burials_{loop_, board_, slots_, cgroups_, children_, [this] { on_orphan_end_(); }};
 };
 
 TEST_F(Burying, FillsAGraveAndFreesPermits) {
