@@ -137,12 +137,12 @@ BEGIN
             WITH ORDINALITY
     ), decided AS (
         UPDATE {schema}.procrastinate_jobs AS job
-        SET status = CASE outcome.action
+        SET status = coalesce({schema}.postpone_end_status(outcome.action), CASE
                 -- An abort was requested: the job does not wait again.
-                WHEN 'retry' THEN CASE WHEN job.abort_requested THEN 'failed' ELSE 'todo' END
-                WHEN 'release' THEN CASE WHEN job.abort_requested THEN 'cancelled' ELSE 'todo' END
-                ELSE {schema}.postpone_end_status(outcome.action)
-            END::{schema}.procrastinate_job_status,
+                WHEN NOT job.abort_requested THEN 'todo'
+                WHEN outcome.action = 'retry' THEN 'failed'
+                ELSE 'cancelled'
+            END::{schema}.procrastinate_job_status),
             attempts = CASE outcome.action WHEN 'release' THEN job.attempts
                                            ELSE {schema}.postpone_next_attempt(job.attempts) END,
             scheduled_at = CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested
