@@ -34,7 +34,7 @@ Statement fetch_statement(const FetchRequest& request) {
   const bool shares = request.sharers > 1 && request.max_jobs > 1;
   const std::string from = " from postpone_fetch_jobs($1::varchar[], $2::bigint, " +
                            (shares ? kShare : "$3::int") + ", $4::bigint[], $5::text[]" +
-                           (request.omit_events ? ", true" : "") + ") f";
+                           (request.omit_events ? ", true" : ", false") + ") f";
   Statement statement{
       kColumns + (request.ask_waited ? kWaited : "") + from,
       {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs),

@@ -72,7 +72,7 @@ TEST_P(AnErrorThatNeverEnds, IsMetInWaitsThatGrow) {
 constexpr const char* kDefer = "SELECT postpone_defer('test.tick', queue => 'q') FROM generate_series(1, 20)";
 constexpr const char* kFetch =
     "postpone_fetch_jobs(target_queue_names varchar[], p_worker_id bigint, max_jobs integer, "
-    "passed_over bigint[], passed_over_tasks text[])";
+    "passed_over bigint[], passed_over_tasks text[], omit_events boolean)";
 constexpr const char* kFetched =
     "TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock "
     "text, "

@@ -246,6 +246,7 @@ TEST_F(Hosts, AJobThatWasTakenByOthersBeforeTheAnswerToItsFetchCameIsNotRun) {
   const Place first = place(1, patient);
   const auto sub_workers = first.family->processes("postpone: sub-worker q/");
   ASSERT_EQ(sub_workers.size(), 1u);
+  ASSERT_TRUE(works(first));  // what it sends next is a fetch, and no rehearsal of one
   send_signal(sub_workers.front(), SIGSTOP);
   first.host.deafen();
   const auto id = beat();

@@ -173,7 +173,7 @@ TEST_F(Burial, KeepsWhatTheDeadHeld) {
   EXPECT_EQ(grave.jobs[2].job_id, 12);
   EXPECT_EQ(grave.jobs[2].phase, JobPhase::fetched);
   EXPECT_EQ(grave.jobs[3].phase, JobPhase::none);
-  EXPECT_TRUE(board_.header().housekeeper_doorbell.is_rung_for(kRungForWork));
+  EXPECT_TRUE(board_.header().housekeeper_doorbell.is_rung_for(kRungForGrave));
 }
 
 TEST_F(Burial, AnOutcomeThatIsOnlyHalfWrittenIsNotBelieved) {
