@@ -246,12 +246,13 @@ TEST_F(Hosts, AJobThatWasTakenByOthersBeforeTheAnswerToItsFetchCameIsNotRun) {
   const Place first = place(1, patient);
   const auto sub_workers = first.family->processes("postpone: sub-worker q/");
   ASSERT_EQ(sub_workers.size(), 1u);
-  ASSERT_TRUE(works(first));  // what it sends next is a fetch, and no rehearsal of one
+  // What it sends next is a fetch, and no rehearsal of one.
+  ASSERT_TRUE(becomes(sql("SELECT postpone_defer('test.tick', queue => 'q')"), "succeeded"));
   send_signal(sub_workers.front(), SIGSTOP);
   first.host.deafen();
   const auto id = beat();
   send_signal(sub_workers.front(), SIGCONT);
-  ASSERT_TRUE(becomes(id, "doing"));
+  ASSERT_TRUE(becomes(id, "doing")) << first.family->log();
   const Place second = place(2, kPatience + supervisor_keys(kLeases));
   ASSERT_TRUE(runs_in_attempt(2)) << second.family->log();
   first.host.hear_again();

@@ -13,6 +13,7 @@
 #include "supervisor/crew/burials.h"
 #include "supervisor/crew/slots.h"
 #include "supervisor/crew/standing.h"
+#include "tests/support/signals.h"
 
 namespace postpone::supervisor {
 namespace {
@@ -190,7 +191,8 @@ TEST_F(Burying, GoesOnWhenTheLastOrphanIsDeadAndNotAtATime) {
   too_late.set(Clock::now() + std::chrono::minutes(1), [&] { loop_.stop(); });
   if (!burials_.none()) loop_.run();
   EXPECT_THAT(buried, ElementsAre(0));
-  EXPECT_EQ(::kill(orphan, 0), -1) << "a lease was buried while what its sub-worker had started lived";
+  EXPECT_FALSE(tests::send_signal(orphan, 0))
+      << "a lease was buried while what its sub-worker had started lived";
 }
 
 // A known child that is dead keeps the kernel from naming others, which are then looked for in /proc.
