@@ -45,19 +45,22 @@ void copy_success(const Success& from, Success& to) {
 }
 
 // What became of a job that was handed over. The ledger has the job's set, since it was there before the job
-// was `handed`, and leaves it only when no job of that set is. A ledger that has not was written over by the
-// task. Then the job counts as running: a job that kills its sub-worker must not get away without the loss of
-// an attempt.
+// was `handed`, and leaves it only when no job of that set is. A ledger that has not, or that tells of a run
+// before the set was handed over, was written over by the task. Then the job counts as running: a job that
+// kills its sub-worker must not get away without the loss of an attempt.
 JobPhase judge_handed(const JobEntry& job, const Ledger* ledger, Success& success) {
   namespace wire = libtask::wire;
   const std::uint32_t index = job.index.load(std::memory_order_relaxed);
   if (ledger == nullptr || index >= wire::kLedgerEntries) return JobPhase::running;
   const wire::Cursor cursor = wire::to_cursor((*ledger)->cursor.load(std::memory_order_acquire));
-  if (cursor.set != job.set.load(std::memory_order_relaxed) || cursor.index == index)
+  if (!wire::possible_in(cursor, job.set.load(std::memory_order_relaxed),
+                         job.jobs_of_set.load(std::memory_order_relaxed)) ||
+      cursor.index == index)
     return JobPhase::running;
   if (cursor.index < index) return JobPhase::fetched;
   const wire::PlainRun run = (*ledger)->entries[index].read();
-  if (!wire::is_possible(run, 0, now_ns())) return JobPhase::running;
+  if (!wire::is_possible(run, job.handed_ns.load(std::memory_order_relaxed), now_ns()))
+    return JobPhase::running;
   write_success(success, run);
   return JobPhase::succeeded;
 }

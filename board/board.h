@@ -176,6 +176,8 @@ struct JobEntry {
   std::atomic<std::uint32_t> outcome_bytes;  // 0 with `ended`: it did not fit, and only the owner knows it
   std::atomic<std::uint32_t> set;            // with `handed`: which set, and its place in it
   std::atomic<std::uint32_t> index;
+  std::atomic<std::uint32_t> jobs_of_set;
+  std::atomic<std::int64_t> handed_ns;  // now_ns() before the task process could know of the set
   Success success;
   char outcome[kMaxOutcomeBytes];
 };
@@ -223,7 +225,7 @@ struct Slot {
   std::atomic<std::uint32_t> holds_permit;
   std::atomic<std::uint32_t> warm;  // jobs came over its connection, or a rehearsal: the server has its plans
   std::atomic<std::int32_t> task_pid;
-  std::atomic<std::uint64_t> runs;  // jobs that were started on this slot, over all incarnations
+  std::atomic<std::uint64_t> runs;  // jobs that ran here by themselves, over all incarnations
   Counters counters;
   Telemetry telemetry;
   // So many entries of `jobs` were in use at a time, from the first on. The others were never touched, and are

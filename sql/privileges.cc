@@ -23,9 +23,7 @@ WITH place AS (
            ('procrastinate_periodic_defers', 'SELECT'), ('procrastinate_periodic_defers', 'INSERT'),
            ('procrastinate_periodic_defers', 'UPDATE'), ('procrastinate_periodic_defers', 'DELETE'),
            ('postpone_attempts', 'SELECT'), ('postpone_attempts', 'INSERT'), ('postpone_attempts', 'UPDATE'),
-           ('postpone_workers', 'SELECT'), ('postpone_workers', 'INSERT'), ('postpone_migrations', 'SELECT'),
-           ('postpone_locks_to_settle', 'SELECT'), ('postpone_locks_to_settle', 'UPDATE'),
-           ('postpone_locks_to_settle', 'DELETE')
+           ('postpone_workers', 'SELECT'), ('postpone_workers', 'INSERT'), ('postpone_migrations', 'SELECT')
 ), lacking (rank, what) AS (
     SELECT 0, 'USAGE on schema ' || here::regnamespace::text
     FROM place

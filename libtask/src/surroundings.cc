@@ -29,8 +29,8 @@ Surroundings::~Surroundings() {
 // A signal that the job has blocked and not taken would arrive when it is unblocked, and end the process
 // before the result is sent. What the program handles itself is left to its handler.
 void Surroundings::forget_deadly_signals() const {
-  sigset_t pending;
-  sigset_t deadly;
+  sigset_t pending{};
+  sigset_t deadly{};
   sigemptyset(&pending);  // the kernel's set is smaller than the library's
   sigemptyset(&deadly);
   if (sigpending(&pending) != 0 || std::memcmp(&pending, &deadly, sizeof pending) == 0) return;

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -104,7 +105,8 @@ void UsageMeter::begin() {
 
 UsageMeter::Usage UsageMeter::end() {
   const Used used = used_so_far();
-  const Usage usage{.cpu_us = used.cpu_us - cpu_us_,
+  // Where the kernel's clock went back, or it did not answer, the job took nothing.
+  const Usage usage{.cpu_us = used.cpu_us - std::min(used.cpu_us, cpu_us_),
                     .max_rss_bytes = max_rss_bytes(used),
                     .waited_for_children = used.child_faults != child_faults_};
   cpu_us_ = used.cpu_us;

@@ -16,7 +16,8 @@
 //
 // A job is plain when it has succeeded and nothing else is to be said or to be seen of it. So every job that
 // the cursor has passed is a success, with the numbers of its entry and no output; and whatever else happens
-// happens to the job at the cursor. Both move the cursor by compare-exchange, so that they agree on that job.
+// happens to the job at the cursor. The task process moves the cursor by compare-exchange, and the sub-worker
+// sets *stop* in it, so that they agree on that job.
 //
 // A task process can write anything here. So a reader takes a cursor only when it is possible_in() the set,
 // and an entry only when it is_possible().

@@ -7,9 +7,12 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN attempts < 2147483647 THEN attempts + 1 ELSE attempts END
 $$;
 
--- Removes the jobs of these outcomes that were to be deleted and have ended by them. One that a foreign key of the
+-- Removes the jobs of these outcomes that were to be deleted and have ended by them: in this statement (recorded_ids), or
+-- before, as their attempts say. One that a foreign key of the
 -- application holds stays, with a warning: that it has ended is recorded all the same.
-CREATE OR REPLACE FUNCTION {schema}.postpone_delete_ended_jobs(p_worker_id bigint, outcomes jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.postpone_delete_ended_jobs(
+    p_worker_id bigint, outcomes jsonb, recorded_ids bigint[])
+RETURNS void
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
@@ -20,10 +23,12 @@ DECLARE
 BEGIN
     DELETE FROM {schema}.procrastinate_jobs AS job
     USING jsonb_to_recordset(outcomes)
-        AS outcome (job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean),
-        {schema}.postpone_attempts AS ended
+        AS outcome (job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean)
     WHERE outcome.delete_job AND outcome.action IN ('succeed', 'fail', 'abort')
-      AND ended.job_id = outcome.job_id AND ended.attempt = outcome.attempt AND ended.worker_id = p_worker_id
+      AND (outcome.job_id = ANY (recorded_ids)
+           OR EXISTS (SELECT FROM {schema}.postpone_attempts AS ended
+                      WHERE ended.job_id = outcome.job_id AND ended.attempt = outcome.attempt
+                        AND ended.worker_id = p_worker_id))
       AND job.id = outcome.job_id AND job.attempts = outcome.attempt
       AND job.status IN ('succeeded', 'failed', 'aborted');
 EXCEPTION WHEN OTHERS OR assert_failure THEN
@@ -34,7 +39,7 @@ EXCEPTION WHEN OTHERS OR assert_failure THEN
             USING ERRCODE = '01P0J';
     ELSE
         FOR outcome IN SELECT value FROM jsonb_array_elements(outcomes) LOOP
-            PERFORM {schema}.postpone_delete_ended_jobs(p_worker_id, jsonb_build_array(outcome));
+            PERFORM {schema}.postpone_delete_ended_jobs(p_worker_id, jsonb_build_array(outcome), recorded_ids);
         END LOOP;
     END IF;
 END
@@ -50,8 +55,8 @@ $$;
 
 -- Deletes the jobs that end by these outcomes and are to be deleted, without a change to their rows before that: nobody
 -- would see it, nor the event and the attempt that go with it. Returns the places of their outcomes, from 1. Deletes none
--- where a trigger of the application looks at changes, or a foreign key of the application holds one of them: then
--- they are to end first (postpone_delete_ended_jobs).
+-- where a trigger of the application looks at changes or at deleted rows, or a foreign key of the application holds one of
+-- them: then they are to end first (postpone_delete_ended_jobs).
 CREATE OR REPLACE FUNCTION {schema}.postpone_delete_running_jobs(p_worker_id bigint, outcomes jsonb) RETURNS bigint[]
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -59,13 +64,13 @@ SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
-    on_update constant smallint := 16;  -- a bit of tgtype
+    on_delete_or_update constant smallint := 8 | 16;  -- bits of tgtype
     former text := coalesce(current_setting('postpone.update_trigger_off_at_depth', true), '');
     places bigint[];
 BEGIN
     IF EXISTS (SELECT FROM pg_trigger
                WHERE tgrelid = '{schema}.procrastinate_jobs'::regclass AND NOT tgisinternal AND tgenabled <> 'D'
-                 AND tgtype & on_update = on_update AND NOT starts_with(tgname, 'postpone_'))
+                 AND tgtype & on_delete_or_update <> 0 AND NOT starts_with(tgname, 'postpone_'))
     THEN
         RETURN '{}';
     END IF;
@@ -109,6 +114,7 @@ DECLARE
     writes_events boolean := NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release")';
     deletes boolean := outcomes @? '$[*] ? (@.delete_job == true)';
     deleted_places bigint[] := '{}';
+    recorded_ids bigint[] := '{}';
     former text;
     freed_lock text;
     freed_locks text[];
@@ -196,9 +202,11 @@ BEGIN
            CASE
                WHEN decided.id IS NOT NULL AND outcome.superseded_by IS NOT NULL THEN 'superseded'
                WHEN decided.id IS NOT NULL OR outcome.ordinality = ANY (deleted_places) THEN 'recorded'
+               -- No attempt says by whom. But a rescue that decided otherwise has ended the lease.
                WHEN outcome.omit_attempt IS TRUE AND outcome.action = 'succeed' AND EXISTS (
-                   SELECT FROM {schema}.procrastinate_jobs AS job
-                   WHERE job.id = outcome.job_id AND job.status = 'succeeded' AND job.attempts = outcome.attempt)
+                   SELECT FROM {schema}.procrastinate_jobs AS job, {schema}.procrastinate_workers AS worker
+                   WHERE job.id = outcome.job_id AND job.status = 'succeeded' AND job.attempts = outcome.attempt
+                     AND worker.id = p_worker_id)
                    THEN 'already_recorded'
                WHEN outcome.action <> 'release' AND EXISTS (
                    SELECT FROM {schema}.postpone_attempts AS known
@@ -219,6 +227,9 @@ BEGIN
     ORDER BY outcome.ordinality
     LOOP
         RETURN NEXT;
+        IF deletes AND disposition = 'recorded' THEN
+            recorded_ids := recorded_ids || job_id;
+        END IF;
         IF freed_lock IS NOT NULL THEN
             freed_locks := freed_locks || freed_lock;
         END IF;
@@ -231,7 +242,7 @@ BEGIN
     END IF;
 
     IF deletes THEN
-        PERFORM {schema}.postpone_delete_ended_jobs(p_worker_id, outcomes);
+        PERFORM {schema}.postpone_delete_ended_jobs(p_worker_id, outcomes, recorded_ids);
     END IF;
 END
 $$;

@@ -42,10 +42,13 @@ void HeldJobs::begins(HeldJob& held) {
 void HeldJobs::hands_over(const std::vector<HeldJob*>& set, std::uint32_t number,
                           const sql::Outcome& success) {
   std::uint32_t index = 0;
+  const std::int64_t now = board::now_ns();
   for (HeldJob* held : set) {
     board::JobEntry& entry = held->entry;
     entry.set.store(number, std::memory_order_relaxed);
     entry.index.store(index++, std::memory_order_relaxed);
+    entry.jobs_of_set.store(static_cast<std::uint32_t>(set.size()), std::memory_order_relaxed);
+    entry.handed_ns.store(now, std::memory_order_relaxed);
     entry.success.attempt.store(sql::next_attempt(held->job.attempts), std::memory_order_relaxed);
     entry.success.deletes_job.store(success.delete_job ? 1 : 0, std::memory_order_relaxed);
     entry.success.omits_events.store(success.omit_events ? 1 : 0, std::memory_order_relaxed);

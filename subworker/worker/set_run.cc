@@ -45,7 +45,8 @@ void SetRun::run(int jobs) {
 void SetRun::run_next(HeldJob& next) {
   const auto since = Clock::now();
   if (parts_.held.unbegun().size() > 1 && may_start()) {
-    const std::vector<HeldJob*> set = to_hand_over();
+    // A new task process may have taken longer to start than the horizon is away.
+    const auto set = may_keep_unbegun() ? to_hand_over() : std::vector<HeldJob*>();
     if (set.size() > 1) return run_several(set);
   }
   ++begun_;
@@ -107,7 +108,7 @@ std::vector<HeldJob*> SetRun::to_hand_over() const {
   std::size_t bytes = 0;
   for (HeldJob* held : parts_.held.unbegun()) {
     const sql::Job& job = held->job;
-    bytes += job.args.size();
+    bytes += job.task.size() + job.queue.size() + job.args.size() + (job.lock ? job.lock->size() : 0);
     if (set.size() == most || bytes > kMostBytes || size_.outlasts_horizon(job.task) ||
         parts_.tasks.process().description().find(job.task) == nullptr)
       break;

@@ -58,7 +58,7 @@ void Burials::note_leftovers() {
 }
 
 void Burials::finish(const std::function<void(const Burial&)>& buried) {
-  if (burials_.empty() && !leftovers_) return;
+  if (burials_.empty() && !leftovers_) return ends_.clear();
   for (const Burial& burial : burials_)
     if (is_sub_worker(burial.member)) cgroups_.kill(burial.member);
   const auto left = kill_and_list_orphans({});

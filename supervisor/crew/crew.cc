@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "board/wake.h"
@@ -91,8 +92,9 @@ void Crew::start_sub_worker(std::uint32_t slot) {
   const std::uint32_t generation = slots_.begin_incarnation(slot, config_, *group);
   if (paused_) board_.slot(slot).command.store(board::Command::pause);
   const SlotRole role{group->name, slot, generation, cgroups_.of(slot), slots_.ledger(slot)->fd()};
+  // There may be a thousand of them. Also when the spawn throws, for want of descriptors.
+  const std::shared_ptr<void> close_ledger(nullptr, [&](void*) { slots_.ledger(slot)->close_fd(); });
   adopt(slot, spawn_sub_worker(family_, role), generation);
-  slots_.ledger(slot)->close_fd();  // there may be a thousand of them
   sys::crash_point("supervisor.sub_worker_spawned");
 }
 

@@ -85,9 +85,8 @@ TEST_F(Roles, ASupervisorOfAnotherRoleDoesNotStartAndSaysWhatToType) {
   const auto grant = [&](const std::string& what) {
     database_.execute("GRANT " + what + " TO " + login("none"));
   };
-  for (const std::string table :
-       {"procrastinate_jobs", "procrastinate_events", "procrastinate_workers",
-        "procrastinate_periodic_defers", "postpone_attempts", "postpone_workers", "postpone_locks_to_settle"})
+  for (const std::string table : {"procrastinate_jobs", "procrastinate_events", "procrastinate_workers",
+                                  "procrastinate_periodic_defers", "postpone_attempts", "postpone_workers"})
     grant("SELECT, INSERT, UPDATE, DELETE ON " + table);
   grant("SELECT ON postpone_migrations");
   grant("USAGE ON ALL SEQUENCES IN SCHEMA public");

@@ -198,6 +198,8 @@ class BurialOfASet : public Burial {
       entry.job_id = 10 + i;
       entry.set = kSet;
       entry.index = i;
+      entry.jobs_of_set = 4;
+      entry.handed_ns = 900;
       entry.success.attempt = 3;
       entry.success.deletes_job = 1;
       entry.success.omits_events = 1;
@@ -219,6 +221,19 @@ class BurialOfASet : public Burial {
 };
 
 using Phases = std::vector<JobPhase>;
+
+TEST_F(BurialOfASet, ACursorBeyondTheSetIsNotBelieved) {
+  for (std::uint32_t i = 0; i < 4; ++i) ledger_->entries[i].write({.started_ns = 1000, .ended_ns = 1500});
+  point_at({.set = kSet, .stop = false, .index = 4});
+  EXPECT_EQ(buried(), Phases(4, JobPhase::running));
+}
+
+TEST_F(BurialOfASet, ARunBeforeTheSetIsNotBelieved) {
+  ledger_->entries[0].write({.started_ns = 800, .ended_ns = 850});
+  ledger_->entries[1].write({});
+  point_at({.set = kSet, .stop = false, .index = 2});
+  EXPECT_EQ(buried(), Phases({JobPhase::running, JobPhase::running, JobPhase::running, JobPhase::fetched}));
+}
 
 TEST_F(BurialOfASet, TheLedgerSaysWhatHasSucceededRunsAndHasNotBegun) {
   EXPECT_EQ(buried(), Phases({JobPhase::succeeded, JobPhase::running, JobPhase::fetched, JobPhase::fetched}));
