@@ -49,8 +49,8 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.postpone_end_status(action {schema}.postpone_action)
 RETURNS {schema}.procrastinate_job_status
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE action WHEN 'succeed' THEN 'succeeded' WHEN 'fail' THEN 'failed' WHEN 'abort' THEN 'aborted'
-           END::{schema}.procrastinate_job_status
+    SELECT CASE action WHEN 'succeed' THEN 'succeeded'::{schema}.procrastinate_job_status
+                       WHEN 'fail' THEN 'failed' WHEN 'abort' THEN 'aborted' END
 $$;
 
 -- Deletes the jobs that end by these outcomes and are to be deleted, without a change to their rows before that: nobody
@@ -202,11 +202,14 @@ BEGIN
            CASE
                WHEN decided.id IS NOT NULL AND outcome.superseded_by IS NOT NULL THEN 'superseded'
                WHEN decided.id IS NOT NULL OR outcome.ordinality = ANY (deleted_places) THEN 'recorded'
-               -- No attempt says by whom. But a rescue that decided otherwise has ended the lease.
-               WHEN outcome.omit_attempt IS TRUE AND outcome.action = 'succeed' AND EXISTS (
-                   SELECT FROM {schema}.procrastinate_jobs AS job, {schema}.procrastinate_workers AS worker
-                   WHERE job.id = outcome.job_id AND job.status = 'succeeded' AND job.attempts = outcome.attempt
-                     AND worker.id = p_worker_id)
+               -- No attempt says by whom. But a rescue that decided otherwise has ended the lease. (With a LIMIT it is an
+               -- index probe, where EXISTS may become a walk through all that succeeded.)
+               WHEN outcome.omit_attempt IS TRUE AND outcome.action = 'succeed' AND (
+                   SELECT job.id FROM {schema}.procrastinate_jobs AS job
+                   WHERE job.id = outcome.job_id AND job.status::text = 'succeeded' AND job.attempts = outcome.attempt
+                   LIMIT 1) IS NOT NULL AND (
+                   SELECT worker.id FROM {schema}.procrastinate_workers AS worker
+                   WHERE worker.id = p_worker_id LIMIT 1) IS NOT NULL
                    THEN 'already_recorded'
                WHEN outcome.action <> 'release' AND EXISTS (
                    SELECT FROM {schema}.postpone_attempts AS known
