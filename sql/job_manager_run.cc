@@ -106,13 +106,10 @@ FinishedAndFetched JobManager::finish_and_fetch(WorkerId worker_id, const Outcom
   return done;
 }
 
-// The plans go at the end: one that is made while the table is empty walks through all of it later, as long as the
-// session keeps it. What stays is what the server has read of tables and functions.
 void JobManager::rehearse_run() {
   if (!impl_->connection.is_direct()) return;
   impl_->connection.pipeline({{"select from postpone_start_jobs('{}'::bigint[], 0)", {}},
-                              finish_statement(kNoWorker, {kSuccessOfNoJob}),
-                              {"discard plans", {}}});
+                              finish_statement(kNoWorker, {kSuccessOfNoJob})});
 }
 
 // The rescue of no worker ends before its jobs are looked at: what it does with them is a retry.

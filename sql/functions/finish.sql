@@ -8,8 +8,8 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- Removes the jobs of these outcomes that were to be deleted and have ended by them: in this statement (recorded_ids), or
--- before, as their attempts say. One that a foreign key of the
--- application holds stays, with a warning: that it has ended is recorded all the same.
+-- before, as their attempts say. One that a foreign key of the application holds stays, with a warning: that it has ended
+-- is recorded all the same.
 CREATE OR REPLACE FUNCTION {schema}.postpone_delete_ended_jobs(
     p_worker_id bigint, outcomes jsonb, recorded_ids bigint[])
 RETURNS void
@@ -30,6 +30,8 @@ BEGIN
                       WHERE ended.job_id = outcome.job_id AND ended.attempt = outcome.attempt
                         AND ended.worker_id = p_worker_id))
       AND job.id = outcome.job_id AND job.attempts = outcome.attempt
+      -- Whichever of the two the plan begins with. See postpone_apply_outcomes.
+      AND job.id = ANY (ARRAY(SELECT (value ->> 'job_id')::bigint FROM jsonb_array_elements(outcomes)))
       AND job.status IN ('succeeded', 'failed', 'aborted');
 EXCEPTION WHEN OTHERS OR assert_failure THEN
     IF {schema}.postpone_is_passing(sqlstate) THEN
@@ -82,7 +84,8 @@ BEGIN
             AS outcome (job_id, attempt, action, delete_job, place)
         WHERE outcome.delete_job AND {schema}.postpone_end_status(outcome.action) IS NOT NULL
           AND job.id = outcome.job_id AND {schema}.postpone_next_attempt(job.attempts) = outcome.attempt
-          -- Spelled as in postpone_apply_outcomes.
+          -- Both spelled as in postpone_apply_outcomes.
+          AND job.id = ANY (ARRAY(SELECT (value ->> 'job_id')::bigint FROM jsonb_array_elements(outcomes)))
           AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
         RETURNING outcome.place
     )
@@ -167,6 +170,9 @@ BEGIN
             worker_id = NULL
         FROM outcome
         WHERE job.id = outcome.job_id AND {schema}.postpone_next_attempt(job.attempts) = outcome.attempt
+          -- A plan that is made while the table is empty begins with the jobs, and a session keeps it: without this it
+          -- would walk through all of them from then on.
+          AND job.id = ANY (ARRAY(SELECT job_id FROM outcome))
           -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since
           -- the table was vacuumed, has left an entry.
           AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
