@@ -206,12 +206,21 @@ std::string fault_of(const DeferRequest& request) {
   return "";
 }
 
-// Most outcomes are so, and a tree of JSON values would cost more than such a job.
-bool is_all_numbers(const Outcome& outcome) {
-  return outcome.action == Action::succeed && outcome.cause == Cause::succeeded && outcome.defers.empty() &&
-         outcome.exception_type.empty() && outcome.message.empty() && outcome.stderr_tail.empty() &&
-         !outcome.signal && !outcome.exit_status && std::isfinite(outcome.run_time.count()) &&
-         std::isfinite(outcome.cpu_time.count());
+std::optional<Success> as_success(const Outcome& outcome) {
+  const bool is_success = outcome.action == Action::succeed && outcome.cause == Cause::succeeded &&
+                          outcome.defers.empty() && outcome.exception_type.empty() &&
+                          outcome.message.empty() && outcome.stderr_tail.empty() && !outcome.signal &&
+                          !outcome.exit_status && std::isfinite(outcome.run_time.count()) &&
+                          std::isfinite(outcome.cpu_time.count());
+  if (!is_success) return std::nullopt;
+  return Success{.job_id = outcome.job_id,
+                 .attempt = outcome.attempt,
+                 .run_time = outcome.run_time,
+                 .cpu_time = outcome.cpu_time,
+                 .max_rss_bytes = outcome.max_rss_bytes,
+                 .delete_job = outcome.delete_job,
+                 .omit_events = outcome.omit_events,
+                 .omit_attempt = outcome.omit_attempt};
 }
 
 template <class Number>
@@ -221,7 +230,8 @@ void append(std::string& text, std::string_view key, Number value) {
   text.append(key).append(digits.data(), end);
 }
 
-std::string numbers_to_json(const Outcome& outcome) {
+// Without a tree of JSON values, which would cost more than such a job.
+std::string to_json(const Success& outcome) {
   std::string text;
   text.reserve(224);
   append(text, R"({"action":"succeed","attempt":)", outcome.attempt);
@@ -236,7 +246,7 @@ std::string numbers_to_json(const Outcome& outcome) {
 }
 
 std::string to_json(const Outcome& outcome) {
-  if (is_all_numbers(outcome)) return numbers_to_json(outcome);
+  if (const auto success = as_success(outcome)) return to_json(*success);
   json object = {
       {"job_id", outcome.job_id}, {"attempt", outcome.attempt}, {"action", to_string(outcome.action)}};
   if (outcome.delete_job) object["delete_job"] = true;

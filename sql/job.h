@@ -153,6 +153,20 @@ struct Outcome {
   std::vector<DeferRequest> defers;
 };
 
+// An outcome of which there is nothing to say but numbers, as nearly all are.
+struct Success {
+  JobId job_id = 0;
+  int attempt = 0;
+  Seconds run_time{0};
+  Seconds cpu_time{0};
+  std::int64_t max_rss_bytes = 0;
+  bool delete_job = false;
+  bool omit_events = false;
+  bool omit_attempt = false;
+};
+// The outcome as one of those; nothing when there is more to it. Pure.
+std::optional<Success> as_success(const Outcome& outcome);
+
 // What the database would refuse in it, a name too long, args that are no JSON object, or what could not be
 // meant, an empty name: no configuration can serve the queue "". Empty when nothing. One such job spoils the
 // whole statement it stands in, so check what comes from a handler as soon as it comes. Pure.
@@ -162,6 +176,7 @@ std::string fault_of(const DeferRequest& request);
 // place: PostgreSQL stores neither. Waits are limited to a hundred years. REQUIRES: fault_of() is empty for
 // each of `defers`, and new_queue and new_lock keep to the same; throws std::invalid_argument otherwise.
 std::string to_json(const Outcome& outcome);
+std::string to_json(const Success& success);
 
 // The text as PostgreSQL can store it: each NUL byte and each piece that is not UTF-8 replaced by U+FFFD.
 std::string storable(std::string_view text);

@@ -22,6 +22,13 @@ namespace postpone::sql {
 // A finished job's outcomes, as they go into one statement: texts made by to_json(Outcome).
 using OutcomeTexts = std::vector<std::string>;
 
+// Jobs that have ended.
+struct Ended {
+  // Alike in what is kept of them: their flags are those of the first.
+  std::vector<Success> successes = {};
+  OutcomeTexts outcomes = {};
+};
+
 struct FetchRequest {
   std::vector<std::string> queues = {};  // empty = all
   WorkerId worker_id = 0;
@@ -59,7 +66,7 @@ struct Heartbeats {
 };
 
 struct FinishedAndFetched {
-  std::vector<Recorded> recorded;  // in the order of the outcomes
+  std::vector<Recorded> recorded;  // the successes, then the outcomes, each in their order
   Fetched fetched;
 };
 
@@ -217,8 +224,7 @@ class JobManager {
   // Heartbeats of all these in one statement, which waits for no lock.
   Heartbeats heartbeat(const std::vector<WorkerId>& ids);
   // finish(previous) + fetch(next): one round trip, one transaction. Either half may be empty.
-  FinishedAndFetched finish_and_fetch(WorkerId worker_id, const OutcomeTexts& outcomes,
-                                      const FetchRequest& fetch);
+  FinishedAndFetched finish_and_fetch(WorkerId worker_id, const Ended& ended, const FetchRequest& fetch);
   // Fetches one job, and passes over those that the database refuses to start. For the case that
   // finish_and_fetch() failed although it had nothing to finish: each job that this tries costs a
   // subtransaction. REQUIRES: max_jobs is 1.

@@ -10,13 +10,60 @@ namespace {
 
 // The numbers of workers and jobs begin with 1.
 constexpr WorkerId kNoWorker = 0;
-constexpr const char* kSuccessOfNoJob = R"({"job_id": 0, "attempt": 1, "action": "succeed"})";
+constexpr Success kSuccessOfNoJob{.attempt = 1};
 constexpr const char* kRetryOfNoJob = R"({"job_id": 0, "attempt": 1, "action": "retry"})";
 
 Statement finish_statement(WorkerId worker_id, const OutcomeTexts& outcomes) {
   return {"select " + std::string(kRecordedColumns) + " from postpone_finish_jobs($1::bigint, $2::jsonb)",
           {to_parameter(worker_id), json_array(outcomes)},
           true};
+}
+
+// An array of these numbers, for a parameter.
+template <class Number>
+std::string numbers_of(const std::vector<Success>& successes, Number number_of) {
+  std::string array = "{";
+  for (const Success& success : successes) {
+    if (array.size() > 1) array += ',';
+    array += to_parameter(number_of(success));
+  }
+  return array + "}";
+}
+
+constexpr const char* kSuccessParameters =
+    "($1::bigint, $2::bigint[], $3::int[], $4::float8[], $5::float8[], $6::bigint[], ";
+
+std::vector<Parameter> success_parameters(WorkerId worker_id, const std::vector<Success>& successes) {
+  return {to_parameter(worker_id),
+          numbers_of(successes, [](const Success& success) { return success.job_id; }),
+          numbers_of(successes, [](const Success& success) { return std::int64_t{success.attempt}; }),
+          numbers_of(successes, [](const Success& success) { return success.run_time.count(); }),
+          numbers_of(successes, [](const Success& success) { return success.cpu_time.count(); }),
+          numbers_of(successes, [](const Success& success) { return success.max_rss_bytes; })};
+}
+
+Statement successes_statement(WorkerId worker_id, const std::vector<Success>& successes) {
+  static const std::string kSql = "select " + std::string(kRecordedColumns) +
+                                  " from postpone_finish_successes" + kSuccessParameters +
+                                  "$7::bool, $8::bool, $9::bool)";
+  Statement statement{kSql, success_parameters(worker_id, successes), true};
+  const Success& first = successes.front();
+  for (const bool flag : {first.delete_job, first.omit_events, first.omit_attempt})
+    statement.parameters.emplace_back(to_parameter(flag));
+  return statement;
+}
+
+// The answer tells only of those that were not simply recorded.
+std::vector<Recorded> all_recorded(const std::vector<Success>& successes, const Result& result) {
+  std::vector<Recorded> recorded;
+  recorded.reserve(successes.size());
+  for (const Success& success : successes)
+    recorded.push_back({success.job_id, Disposition::recorded, {}, JobStatus::succeeded});
+  for (const Row row : result) {
+    const Recorded other = recorded_of(row);
+    *std::ranges::find(recorded, other.job_id, &Recorded::job_id) = other;
+  }
+  return recorded;
 }
 
 // No list at all is quicker to compare with than an empty one.
@@ -92,24 +139,33 @@ Heartbeats JobManager::heartbeat(const std::vector<WorkerId>& ids) {
   return heartbeats;
 }
 
-FinishedAndFetched JobManager::finish_and_fetch(WorkerId worker_id, const OutcomeTexts& outcomes,
+FinishedAndFetched JobManager::finish_and_fetch(WorkerId worker_id, const Ended& ended,
                                                 const FetchRequest& fetch) {
+  const auto& [successes, outcomes] = ended;
   std::vector<Statement> statements;
+  if (!successes.empty()) statements.push_back(successes_statement(worker_id, successes));
   if (!outcomes.empty()) statements.push_back(finish_statement(worker_id, outcomes));
   if (fetch.max_jobs > 0) statements.push_back(fetch_statement(fetch));
   if (statements.empty()) return {};
 
   const std::vector<Result> results = impl_->connection.pipeline(statements);
   FinishedAndFetched done;
-  if (!outcomes.empty()) done.recorded = each(results.front(), recorded_of);
+  if (!successes.empty()) done.recorded = all_recorded(successes, results.front());
+  if (!outcomes.empty()) {
+    const std::vector<Recorded> others = each(results[successes.empty() ? 0 : 1], recorded_of);
+    done.recorded.insert(done.recorded.end(), others.begin(), others.end());
+  }
   if (fetch.max_jobs > 0) done.fetched = fetched_of(results.back(), fetch.worker_id, fetch.ask_waited);
   return done;
 }
 
 void JobManager::rehearse_run() {
   if (!impl_->connection.is_direct()) return;
-  impl_->connection.pipeline({{"select from postpone_start_jobs('{}'::bigint[], 0)", {}},
-                              finish_statement(kNoWorker, {kSuccessOfNoJob})});
+  impl_->connection.pipeline(
+      {{"select from postpone_start_jobs('{}'::bigint[], 0)", {}},
+       {std::string("select postpone_apply_successes") + kSuccessParameters + "false, false)",
+        success_parameters(kNoWorker, {})},
+       successes_statement(kNoWorker, {kSuccessOfNoJob})});
 }
 
 // The rescue of no worker ends before its jobs are looked at: what it does with them is a retry.

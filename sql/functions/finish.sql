@@ -55,20 +55,21 @@ LANGUAGE sql IMMUTABLE AS $$
                        WHEN 'fail' THEN 'failed' WHEN 'abort' THEN 'aborted' END
 $$;
 
--- Deletes the jobs that end by these outcomes and are to be deleted, without a change to their rows before that: nobody
--- would see it, nor the event and the attempt that go with it. Returns the places of their outcomes, from 1. Deletes none
--- where a trigger of the application looks at changes or at deleted rows, or a foreign key of the application holds one of
--- them: then they are to end first (postpone_delete_ended_jobs).
-CREATE OR REPLACE FUNCTION {schema}.postpone_delete_running_jobs(p_worker_id bigint, outcomes jsonb) RETURNS bigint[]
+-- Deletes these jobs, which end in these attempts, without a change to their rows before that: nobody would see it, nor
+-- the event and the attempt that go with it. Returns the jobs that it has deleted. None where a trigger of the application
+-- looks at changes or at deleted rows, or a foreign key of the application holds one of them: then they are to end first
+-- (postpone_delete_ended_jobs).
+CREATE OR REPLACE FUNCTION {schema}.postpone_delete_running_jobs(
+    p_worker_id bigint, job_ids bigint[], p_attempts integer[])
+RETURNS bigint[]
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
     on_delete_or_update constant smallint := 8 | 16;  -- bits of tgtype
     former text := coalesce(current_setting('postpone.update_trigger_off_at_depth', true), '');
-    places bigint[];
+    deleted_ids bigint[];
 BEGIN
     IF EXISTS (SELECT FROM pg_trigger
                WHERE tgrelid = '{schema}.procrastinate_jobs'::regclass AND NOT tgisinternal AND tgenabled <> 'D'
@@ -79,19 +80,15 @@ BEGIN
     PERFORM set_config('postpone.update_trigger_off_at_depth', (pg_trigger_depth() + 1)::text, true);
     WITH deleted AS (
         DELETE FROM {schema}.procrastinate_jobs AS job
-        USING ROWS FROM (jsonb_to_recordset(outcomes) AS (
-            job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean)) WITH ORDINALITY
-            AS outcome (job_id, attempt, action, delete_job, place)
-        WHERE outcome.delete_job AND {schema}.postpone_end_status(outcome.action) IS NOT NULL
-          AND job.id = outcome.job_id AND {schema}.postpone_next_attempt(job.attempts) = outcome.attempt
-          -- Both spelled as in postpone_apply_outcomes.
-          AND job.id = ANY (ARRAY(SELECT (value ->> 'job_id')::bigint FROM jsonb_array_elements(outcomes)))
+        WHERE job.id = ANY (job_ids)
+          AND {schema}.postpone_next_attempt(job.attempts) = p_attempts[array_position(job_ids, job.id)]
+          -- Spelled as in postpone_apply_outcomes.
           AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
-        RETURNING outcome.place
+        RETURNING job.id
     )
-    SELECT array_agg(place) INTO places FROM deleted;
+    SELECT array_agg(id) INTO deleted_ids FROM deleted;
     PERFORM {schema}.postpone_restore_update_trigger(former);
-    RETURN coalesce(places, '{}');
+    RETURN coalesce(deleted_ids, '{}');
 EXCEPTION WHEN OTHERS OR assert_failure THEN
     IF {schema}.postpone_is_passing(sqlstate) THEN
         RAISE;
@@ -116,15 +113,20 @@ DECLARE
     -- waits again, only the update trigger knows.
     writes_events boolean := NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release")';
     deletes boolean := outcomes @? '$[*] ? (@.delete_job == true)';
-    deleted_places bigint[] := '{}';
+    deleted_ids bigint[] := '{}';
     recorded_ids bigint[] := '{}';
     former text;
     freed_lock text;
     freed_locks text[];
 BEGIN
     IF deletes THEN
-        deleted_places := {schema}.postpone_delete_running_jobs(p_worker_id, outcomes);
-        IF cardinality(deleted_places) = jsonb_array_length(outcomes) THEN
+        deleted_ids := (
+            SELECT {schema}.postpone_delete_running_jobs(
+                p_worker_id, array_agg(outcome.job_id), array_agg(outcome.attempt))
+            FROM jsonb_to_recordset(outcomes) AS outcome (
+                job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean)
+            WHERE outcome.delete_job AND {schema}.postpone_end_status(outcome.action) IS NOT NULL);
+        IF cardinality(deleted_ids) = jsonb_array_length(outcomes) THEN
             RETURN QUERY
             SELECT outcome.job_id, 'recorded', NULL::bigint, {schema}.postpone_end_status(outcome.action)
             FROM jsonb_to_recordset(outcomes) AS outcome (job_id bigint, action {schema}.postpone_action);
@@ -207,7 +209,7 @@ BEGIN
     SELECT outcome.job_id,
            CASE
                WHEN decided.id IS NOT NULL AND outcome.superseded_by IS NOT NULL THEN 'superseded'
-               WHEN decided.id IS NOT NULL OR outcome.ordinality = ANY (deleted_places) THEN 'recorded'
+               WHEN decided.id IS NOT NULL OR outcome.job_id = ANY (deleted_ids) THEN 'recorded'
                -- No attempt says by whom. But a rescue that decided otherwise has ended the lease. (With a LIMIT it is an
                -- index probe, where EXISTS may become a walk through all that succeeded.)
                WHEN outcome.omit_attempt IS TRUE AND outcome.action = 'succeed' AND (
@@ -229,7 +231,7 @@ BEGIN
            END,
            CASE WHEN decided.id IS NOT NULL THEN outcome.superseded_by END,
            coalesce(decided.status,
-                    CASE WHEN outcome.ordinality = ANY (deleted_places) THEN {schema}.postpone_end_status(outcome.action) END,
+                    CASE WHEN outcome.job_id = ANY (deleted_ids) THEN {schema}.postpone_end_status(outcome.action) END,
                     (SELECT job.status FROM {schema}.procrastinate_jobs AS job WHERE job.id = outcome.job_id)),
            decided.lock
     FROM outcome LEFT JOIN decided USING (ordinality)

@@ -154,7 +154,8 @@ void Rescuer::settle_apart(sql::JobManager& manager, sql::RescueRequest rescue,
   const sql::OutcomeTexts outcomes = std::exchange(rescue.outcomes, {});
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     try {
-      report(manager, rescue, manager.finish_and_fetch(rescue.worker_id, {outcomes[i]}, {}).recorded, ended);
+      report(manager, rescue,
+             manager.finish_and_fetch(rescue.worker_id, {.outcomes = {outcomes[i]}}, {}).recorded, ended);
     } catch (const sql::DatabaseError& error) {
       if (error.remedy() != sql::Remedy::bug) throw;
       rescue.running->push_back(ended[i]);

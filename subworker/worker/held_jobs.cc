@@ -76,7 +76,7 @@ void HeldJobs::ends(HeldJob& held, sql::Outcome outcome) {
 
 void HeldJobs::write_outcome(HeldJob& held) {
   board::JobEntry& entry = held.entry;
-  const std::string& text = held.outcome->sent().text;
+  const std::string text = held.outcome->sent().as_text();
   const bool fits = text.size() <= sizeof entry.outcome;
   // A text that stands there may be read as long as the phase says `ended`.
   const auto phase = entry.phase.load();

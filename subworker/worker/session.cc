@@ -21,11 +21,15 @@ constexpr auto kShortestWait = 20ms;
 constexpr auto kWaitSlice = 200ms;
 constexpr std::int64_t kAskWaitedEveryNs = 100'000'000;
 
-sql::OutcomeTexts texts(const std::vector<SentOutcome>& outcomes) {
-  sql::OutcomeTexts texts;
-  texts.reserve(outcomes.size());
-  for (const SentOutcome& outcome : outcomes) texts.push_back(outcome.text);
-  return texts;
+sql::Ended ended(const std::vector<SentOutcome>& outcomes) {
+  sql::Ended ended;
+  for (const SentOutcome& outcome : outcomes) {
+    if (outcome.success)
+      ended.successes.push_back(*outcome.success);
+    else
+      ended.outcomes.push_back(outcome.text);
+  }
+  return ended;
 }
 
 void append(std::vector<sql::Recorded>& recorded, const std::vector<sql::Recorded>& more) {
@@ -102,7 +106,7 @@ std::optional<std::vector<sql::Recorded>> Session::record_beside_run(
 // ended. Until then the release may be sent again: what it means has not changed.
 std::optional<std::vector<sql::Recorded>> Session::record_aside(const std::vector<SentOutcome>& outcomes) {
   try {
-    auto recorded = database().finish_and_fetch(lease_.id(), texts(outcomes), {}).recorded;
+    auto recorded = database().finish_and_fetch(lease_.id(), ended(outcomes), {}).recorded;
     sys::crash_point("sub_worker.beside_run_committed");
     outage_.ended();
     return recorded;
@@ -153,7 +157,7 @@ void Session::prepare(VisitPlan& plan) {
 
 void Session::exchange(VisitPlan& plan, int max_jobs) {
   const sql::FetchRequest request = fetch_request(max_jobs);
-  auto done = database().finish_and_fetch(lease_.id(), texts(plan.left), request);
+  auto done = database().finish_and_fetch(lease_.id(), ended(plan.left), request);
   if (request.ask_waited && !done.fetched.jobs.empty()) next_waited_ns_ = board::now_ns() + kAskWaitedEveryNs;
   sys::crash_point("sub_worker.exchange_committed");
   if (max_jobs > 0) fetch_outage_.ended(board::Clock::now());
@@ -185,7 +189,7 @@ void Session::record_one_by_one(VisitPlan& plan) {
   while (plan.is_pending()) {
     const SentOutcome& next = plan.left.front();
     try {
-      append(plan.answer.recorded, database().finish_and_fetch(lease_.id(), {next.text}, {}).recorded);
+      append(plan.answer.recorded, database().finish_and_fetch(lease_.id(), ended({next}), {}).recorded);
     } catch (const sql::DatabaseError& error) {
       if (!plan.blames_the_outcome(error)) throw;
       plan.answer.refused.push_back({next.job_id, error.what()});
@@ -233,7 +237,7 @@ void Session::settle(VisitPlan& plan) {
   append(plan.answer.recorded, database().rescue_worker(plan.rescue_of(lease_.id())));
   const sql::OutcomeTexts late = plan.undecided();
   if (!late.empty())
-    append(plan.answer.recorded, database().finish_and_fetch(lease_.id(), late, {}).recorded);
+    append(plan.answer.recorded, database().finish_and_fetch(lease_.id(), {.outcomes = late}, {}).recorded);
   plan.left.clear();
   lease_.ended();
 }

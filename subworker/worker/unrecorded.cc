@@ -38,9 +38,12 @@ sql::Outcome failed_for(const sql::Outcome& outcome, const std::string& why) {
 Unrecorded::Unrecorded(sql::Outcome outcome)
     : outcome_(std::move(outcome)),
       sent_{.job_id = outcome_.job_id,
-            .text = sql::to_json(outcome_),
+            .success = sql::as_success(outcome_),
+            .text = {},
             .releases = outcome_.action == sql::Action::release,
-            .why = {}} {}
+            .why = {}} {
+  if (!sent_.success) sent_.text = sql::to_json(outcome_);
+}
 
 bool Unrecorded::asks_for_something() const {
   const bool retries = outcome_.action == sql::Action::retry;
@@ -48,7 +51,7 @@ bool Unrecorded::asks_for_something() const {
 }
 
 void Unrecorded::lower(const std::string& why) {
-  const std::string before = sent_.text;
+  const std::string before = sent_.as_text();
   if (form_ == Form::as_decided) {
     take(Form::plain, why);
     if (sent_.text != before) return;
@@ -58,6 +61,7 @@ void Unrecorded::lower(const std::string& why) {
 
 void Unrecorded::take(Form form, const std::string& why) {
   form_ = form;
+  sent_.success.reset();
   if (form == Form::plain) outcome_ = in_plain_form(std::move(outcome_));
   if (form == Form::failed) outcome_ = failed_for(outcome_, why);
   sent_.text = sql::to_json(outcome_);

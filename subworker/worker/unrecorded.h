@@ -11,6 +11,7 @@
 //                   stays in `doing` and keeps its lock, its lease ends, and the sub-worker goes on.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "sql/job.h"
@@ -20,11 +21,14 @@ namespace postpone::subworker {
 // An outcome as the session sends it.
 struct SentOutcome {
   sql::JobId job_id = 0;
-  std::string text;       // sql::to_json(Outcome)
-  bool releases = false;  // Action::release
+  std::optional<sql::Success> success = std::nullopt;  // what it is, or, when it is more than that,
+  std::string text;                                    // its sql::to_json()
+  bool releases = false;                               // Action::release
   // The database refuses it in every form: its lease ends, and the job stays in `doing` for people to decide.
   bool left_to_people = false;
   std::string why;  // then: the database's words
+
+  std::string as_text() const { return success ? sql::to_json(*success) : text; }
 };
 
 class Unrecorded {

@@ -106,7 +106,7 @@ sql::RescueRequest VisitPlan::rescue_of(sql::WorkerId lease) const {
   rescue.message = "its lease was given up";
   for (const SentOutcome& outcome : left) {
     if (!outcome.left_to_people) {
-      rescue.outcomes.push_back(outcome.text);
+      rescue.outcomes.push_back(outcome.as_text());
       continue;
     }
     rescue.running->push_back(outcome.job_id);
@@ -121,7 +121,7 @@ sql::OutcomeTexts VisitPlan::undecided() {
   for (const SentOutcome& outcome : left) {
     if (contains(answer.recorded, outcome.job_id)) continue;
     if (!outcome.left_to_people)
-      texts.push_back(outcome.text);
+      texts.push_back(outcome.as_text());
     else
       answer.recorded.push_back({outcome.job_id, sql::Disposition::gone, {}, sql::JobStatus::todo});
   }

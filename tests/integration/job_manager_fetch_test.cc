@@ -58,8 +58,9 @@ TEST_F(AJobManager, FinishesAndFetchesTheSuccessorOfTheLockAtOnce) {
   const std::vector<JobId> ids = manager.defer({with_lock("sink"), with_lock("sink")});
   const Job first = fetch_one();
   EXPECT_THAT(fetch(10), IsEmpty()) << "the lock is busy";
-  const auto done = manager.finish_and_fetch(worker, {to_json(outcome_of(first, Action::succeed))},
-                                             {.worker_id = worker, .max_jobs = 1});
+  const auto done =
+      manager.finish_and_fetch(worker, {.outcomes = {to_json(outcome_of(first, Action::succeed))}},
+                               {.worker_id = worker, .max_jobs = 1});
   ASSERT_THAT(done.recorded, SizeIs(1));
   EXPECT_EQ(done.recorded[0].status, JobStatus::succeeded);
   EXPECT_THAT(ids_of(done.fetched.jobs), ElementsAre(ids[1]));
@@ -70,7 +71,7 @@ TEST_F(AJobManager, FinishesNothingWhenTheFetchFails) {
   const Job first = fetch_one();
   const WorkerId nobody = worker + 1000;
   const auto error = error_of([&] {
-    manager.finish_and_fetch(worker, {to_json(outcome_of(first, Action::succeed))},
+    manager.finish_and_fetch(worker, {.outcomes = {to_json(outcome_of(first, Action::succeed))}},
                              {.worker_id = nobody, .max_jobs = 1});
   });
   EXPECT_EQ(error.sqlstate(), "23503") << "the lease of a fetch is a foreign key";

@@ -77,7 +77,8 @@ class AJobManager : public testing::Test {
   std::vector<Recorded> finish(const std::vector<Outcome>& outcomes) {
     OutcomeTexts texts;
     for (const Outcome& outcome : outcomes) texts.push_back(to_json(outcome));
-    return manager.finish_and_fetch(worker, texts, {.worker_id = worker, .max_jobs = 0}).recorded;
+    return manager.finish_and_fetch(worker, {.outcomes = texts}, {.worker_id = worker, .max_jobs = 0})
+        .recorded;
   }
   Recorded finish(const Outcome& outcome) { return finish(std::vector<Outcome>{outcome}).at(0); }
   JobId deferred_and_failed(const DeferRequest& request) {

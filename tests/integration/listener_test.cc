@@ -175,8 +175,8 @@ TEST_F(AListener, HearsNothingOfAStopWhenARunnerItselfEndsItsJob) {
     outcome.action = action;
     outcome.delete_job = deleted;
     if (action == Action::retry) outcome.retry_in = 24h;
-    const auto recorded =
-        manager.finish_and_fetch(worker, {to_json(outcome)}, {.worker_id = worker, .max_jobs = 0});
+    const auto recorded = manager.finish_and_fetch(worker, {.outcomes = {to_json(outcome)}},
+                                                   {.worker_id = worker, .max_jobs = 0});
     EXPECT_EQ(recorded.recorded.at(0).disposition, Disposition::recorded);
   }
   // A worker of Procrastinate ends two of its own.

@@ -169,7 +169,8 @@ TEST_F(ThroughPgBouncer, WorkersDoWhatTheyDo) {
   EXPECT_EQ(other.jobs_to_stop({{first, one.id}, {second, two.id}}).at(0).job.job_id, two.id);
   EXPECT_THAT(manager.stalled_workers(3600s, true), IsEmpty());
 
-  const auto next = manager.finish_and_fetch(first, {success_of(one)}, {.worker_id = first, .max_jobs = 1});
+  const auto next =
+      manager.finish_and_fetch(first, {.outcomes = {success_of(one)}}, {.worker_id = first, .max_jobs = 1});
   EXPECT_EQ(next.recorded.at(0).status, JobStatus::succeeded);
   EXPECT_EQ(next.fetched.jobs.at(0).id, ids[2]);
   RescueRequest rescue;
@@ -201,10 +202,12 @@ TEST_F(ThroughPgBouncer, AFailedPipelineLeavesTheSharedSessionInOrder) {
   const Job job =
       manager.finish_and_fetch(worker, {}, {.worker_id = worker, .max_jobs = 1}).fetched.jobs.at(0);
   const FetchRequest without_lease{.worker_id = worker + 1000, .max_jobs = 1};
-  EXPECT_THROW(manager.finish_and_fetch(worker, {success_of(job)}, without_lease), DatabaseError);
+  EXPECT_THROW(manager.finish_and_fetch(worker, {.outcomes = {success_of(job)}}, without_lease),
+               DatabaseError);
   EXPECT_EQ(other.list({.id = job.id}).at(0).status, JobStatus::doing);
   EXPECT_THAT(
-      manager.finish_and_fetch(worker, {success_of(job)}, {.worker_id = worker, .max_jobs = 1}).recorded,
+      manager.finish_and_fetch(worker, {.outcomes = {success_of(job)}}, {.worker_id = worker, .max_jobs = 1})
+          .recorded,
       SizeIs(1));
 }
 

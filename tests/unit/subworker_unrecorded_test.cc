@@ -28,7 +28,7 @@ TEST(AnUnrecordedOutcome, KeepsItsActionWhenOnlyItsDecorationIsRefused) {
   EXPECT_EQ(unrecorded.outcome().action, sql::Action::retry);
   EXPECT_EQ(unrecorded.outcome().message, "??? not yet");
   EXPECT_EQ(unrecorded.outcome().stderr_tail, "??? done\n");
-  EXPECT_THAT(unrecorded.sent().text, Not(HasSubstr("delete_job")));
+  EXPECT_THAT(unrecorded.sent().as_text(), Not(HasSubstr("delete_job")));
 }
 
 TEST(AnUnrecordedOutcome, FailsWhenWhatItAsksForIsRefused) {
