@@ -42,7 +42,7 @@ std::string with_schema(std::string text, const std::string& schema) {
 std::string facts_of(const std::string& clauses) {
   static const std::regex kLanguage("LANGUAGE (\\w+)");
   static const std::regex kVolatility("\\b(IMMUTABLE|STABLE)\\b");
-  static const std::regex kSetting("\\bSET (\\w+) = '?(\\w+)");
+  static const std::regex kSetting("\\bSET (\\w+) = '?(\\w+(?:, \\w+)*)");
   std::smatch match;
   std::string facts;
   if (std::regex_search(clauses, match, kLanguage)) facts = match[1];

@@ -96,6 +96,8 @@ struct Job {
   int attempts = 0;  // how many attempts came before
   bool abort_requested = false;
   std::optional<WorkerId> worker_id;
+  // Of a fetched job: leased, though the database still has it as one that waits (sql/functions/claims.sql).
+  bool is_claimed = false;
   // Of a fetched job, if FetchRequest::ask_waited: for how long it could have been run, but for its lock.
   std::optional<Seconds> waited = std::nullopt;
 };

@@ -36,15 +36,20 @@ struct FetchRequest {
   // So many workers would share what waits, this one included: no more than its part is fetched.
   int sharers = 1;
   bool omit_events = false;  // no event says that the jobs have started
-  bool ask_waited = false;   // fill in Job::waited: one more index probe for each job
+  // Plain jobs need not go to `doing` (Job::is_claimed), but for those of slow_tasks: these run for so long that they
+  // would have to be settled.
+  bool may_claim = false;
+  std::vector<std::string> slow_tasks = {};
+  bool ask_waited = false;  // fill in Job::waited: one more index probe for each job
   // Jobs to leave alone, and tasks of which all jobs are left alone: see fetch_around().
   std::vector<JobId> passed_over = {};
   std::vector<std::string> passed_over_tasks = {};
 };
 
 struct Fetched {
-  std::vector<Job> jobs;  // doing now, leased to worker_id; in the order in which they are to be run
-  bool more = false;      // another job of these queues could probably be run now
+  std::vector<Job>
+      jobs;  // doing now, or claimed, and leased to worker_id; in the order in which they are to be run
+  bool more = false;  // another job of these queues could probably be run now
 };
 
 // A job that waits and cannot be started: the database refuses its change to `doing`.
@@ -225,6 +230,9 @@ class JobManager {
   Heartbeats heartbeat(const std::vector<WorkerId>& ids);
   // finish(previous) + fetch(next): one round trip, one transaction. Either half may be empty.
   FinishedAndFetched finish_and_fetch(WorkerId worker_id, const Ended& ended, const FetchRequest& fetch);
+  // finish(), while the worker runs other jobs: of those, the ones that are claimed go to `doing`.
+  std::vector<Recorded> finish_and_settle(WorkerId worker_id, const Ended& ended,
+                                          const std::vector<JobId>& running);
   // Fetches one job, and passes over those that the database refuses to start. For the case that
   // finish_and_fetch() failed although it had nothing to finish: each job that this tries costs a
   // subtransaction. REQUIRES: max_jobs is 1.

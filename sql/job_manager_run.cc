@@ -66,6 +66,25 @@ std::vector<Recorded> all_recorded(const std::vector<Success>& successes, const 
   return recorded;
 }
 
+std::vector<Statement> finish_statements(WorkerId worker_id, const Ended& ended) {
+  std::vector<Statement> statements;
+  if (!ended.successes.empty()) statements.push_back(successes_statement(worker_id, ended.successes));
+  if (!ended.outcomes.empty()) statements.push_back(finish_statement(worker_id, ended.outcomes));
+  return statements;
+}
+
+// The results of those statements begin at `first`.
+std::vector<Recorded> recorded_of(const Ended& ended, const std::vector<Result>& results, std::size_t first) {
+  std::vector<Recorded> recorded;
+  if (!ended.successes.empty()) recorded = all_recorded(ended.successes, results[first++]);
+  if (!ended.outcomes.empty()) {
+    const std::vector<Recorded> others =
+        each(results[first], [](const Row& row) { return sql::recorded_of(row); });
+    recorded.insert(recorded.end(), others.begin(), others.end());
+  }
+  return recorded;
+}
+
 // No list at all is quicker to compare with than an empty one.
 template <class T>
 Parameter null_or(const std::vector<T>& values) {
@@ -74,18 +93,19 @@ Parameter null_or(const std::vector<T>& values) {
 }
 
 Statement fetch_statement(const FetchRequest& request) {
-  static const std::string kColumns = "select " + job_columns("f") + ", f.more";
+  static const std::string kColumns = "select " + job_columns("f") + ", f.more, f.is_claimed";
   static const std::string kWaited =
       ", " + waited_of("greatest(f.scheduled_at, " + ready_since("f.id") + ")");
-  static const std::string kShare = "postpone_share_of($1::varchar[], $3::int, $6::int)";
+  static const std::string kShare = "postpone_share_of($1::varchar[], $3::int, $7::int)";
   const bool shares = request.sharers > 1 && request.max_jobs > 1;
   const std::string from = " from postpone_fetch_jobs($1::varchar[], $2::bigint, " +
                            (shares ? kShare : "$3::int") + ", $4::bigint[], $5::text[]" +
-                           (request.omit_events ? ", true" : ", false") + ") f";
+                           (request.omit_events ? ", true" : ", false") +
+                           (request.may_claim ? ", true" : ", false") + ", $6::text[]) f";
   Statement statement{
       kColumns + (request.ask_waited ? kWaited : "") + from,
       {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs),
-       null_or(request.passed_over), null_or(request.passed_over_tasks)},
+       null_or(request.passed_over), null_or(request.passed_over_tasks), null_or(request.slow_tasks)},
       true};
   if (shares) statement.parameters.push_back(to_parameter(request.sharers));
   return statement;
@@ -102,7 +122,9 @@ Fetched fetched_of(const Result& result, WorkerId worker_id, bool tells_waited) 
   Fetched fetched;
   for (const Row row : result) {
     Job job = leased_job_of(row, worker_id);
-    if (tells_waited && !row.is_null(kJobColumns + 1)) job.waited = Seconds(row.get<double>(kJobColumns + 1));
+    job.is_claimed = row.get<bool>(kJobColumns + 1);
+    if (job.is_claimed) job.status = JobStatus::todo;
+    if (tells_waited && !row.is_null(kJobColumns + 2)) job.waited = Seconds(row.get<double>(kJobColumns + 2));
     fetched.jobs.push_back(std::move(job));
     fetched.more = row.get<bool>(kJobColumns);
   }
@@ -141,22 +163,30 @@ Heartbeats JobManager::heartbeat(const std::vector<WorkerId>& ids) {
 
 FinishedAndFetched JobManager::finish_and_fetch(WorkerId worker_id, const Ended& ended,
                                                 const FetchRequest& fetch) {
-  const auto& [successes, outcomes] = ended;
-  std::vector<Statement> statements;
-  if (!successes.empty()) statements.push_back(successes_statement(worker_id, successes));
-  if (!outcomes.empty()) statements.push_back(finish_statement(worker_id, outcomes));
+  std::vector<Statement> statements = finish_statements(worker_id, ended);
   if (fetch.max_jobs > 0) statements.push_back(fetch_statement(fetch));
   if (statements.empty()) return {};
 
   const std::vector<Result> results = impl_->connection.pipeline(statements);
   FinishedAndFetched done;
-  if (!successes.empty()) done.recorded = all_recorded(successes, results.front());
-  if (!outcomes.empty()) {
-    const std::vector<Recorded> others = each(results[successes.empty() ? 0 : 1], recorded_of);
-    done.recorded.insert(done.recorded.end(), others.begin(), others.end());
-  }
+  done.recorded = recorded_of(ended, results, 0);
   if (fetch.max_jobs > 0) done.fetched = fetched_of(results.back(), fetch.worker_id, fetch.ask_waited);
   return done;
+}
+
+std::vector<Recorded> JobManager::finish_and_settle(WorkerId worker_id, const Ended& ended,
+                                                    const std::vector<JobId>& running) {
+  std::vector<Statement> statements;
+  if (!running.empty()) {
+    statements.push_back({"select from postpone_hold_worker($1::bigint)", {to_parameter(worker_id)}, true});
+    statements.push_back({"select from postpone_settle_claims($1::bigint, $2::bigint[])",
+                          {to_parameter(worker_id), to_parameter(running)},
+                          true});
+  }
+  const std::size_t first = statements.size();
+  std::ranges::move(finish_statements(worker_id, ended), std::back_inserter(statements));
+  if (statements.empty()) return {};
+  return recorded_of(ended, impl_->connection.pipeline(statements), first);
 }
 
 void JobManager::rehearse_run() {

@@ -52,7 +52,8 @@ BEGIN
         CROSS JOIN aclexplode(coalesce(jobs.relacl, acldefault('r', jobs.relowner))) AS acl
         CROSS JOIN LATERAL (
             SELECT CASE acl.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(acl.grantee) END) AS role (name)
-        JOIN pg_class AS part ON part.oid IN ('postpone_attempts'::regclass, 'postpone_workers'::regclass)
+        JOIN pg_class AS part ON part.oid IN (
+            'postpone_attempts'::regclass, 'postpone_workers'::regclass, 'postpone_claims'::regclass)
         WHERE jobs.oid = 'procrastinate_jobs'::regclass AND pg_has_role(part.relowner, 'USAGE')
           AND role.name NOT IN ('postpone_worker', 'postpone_client', 'postpone_monitor', 'postpone_operator')
           AND NOT has_table_privilege(role.name, part.oid, acl.privilege_type)

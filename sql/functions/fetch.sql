@@ -7,12 +7,22 @@
 -- The table's statistics are always out of date here (it was empty at the last analyze, and holds 300,000 waiting
 -- jobs now); a planner that believes them once sorts or scans the whole table at each fetch from then on.
 
+CREATE OR REPLACE FUNCTION {schema}.postpone_check_may_run() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT has_any_column_privilege('{schema}.procrastinate_workers'::regclass, 'INSERT') THEN
+        RAISE EXCEPTION 'permission denied to run jobs: that takes INSERT on procrastinate_workers'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$$;
+
 -- Puts jobs that no other worker holds into `doing`, leased to this worker. Only a role that may register
 -- workers may run jobs. So the function checks that itself: postpone_operator has all privileges that the
 -- UPDATE needs.
 CREATE OR REPLACE FUNCTION {schema}.postpone_start_jobs(
     job_ids bigint[], p_worker_id bigint, omit_events boolean DEFAULT false)
-RETURNS SETOF {schema}.procrastinate_jobs
+RETURNS void
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
@@ -20,22 +30,16 @@ AS $$
 DECLARE
     former text;
 BEGIN
-    IF NOT has_any_column_privilege('{schema}.procrastinate_workers'::regclass, 'INSERT') THEN
-        RAISE EXCEPTION 'permission denied to run jobs: that takes INSERT on procrastinate_workers'
-            USING ERRCODE = 'insufficient_privilege';
-    END IF;
+    PERFORM {schema}.postpone_check_may_run();
     former := {schema}.postpone_skip_update_trigger();
-    RETURN QUERY
     WITH started AS (
         UPDATE {schema}.procrastinate_jobs AS job SET status = 'doing', worker_id = p_worker_id
         WHERE job.id = ANY (job_ids)
-        RETURNING job.*
-    ), events AS (
-        INSERT INTO {schema}.procrastinate_events (job_id, type)
-        SELECT id, 'started' FROM started
-        WHERE former IS NOT NULL AND omit_events IS NOT TRUE
+        RETURNING job.id
     )
-    SELECT * FROM started ORDER BY priority DESC, id;
+    INSERT INTO {schema}.procrastinate_events (job_id, type)
+    SELECT id, 'started' FROM started
+    WHERE former IS NOT NULL AND omit_events IS NOT TRUE;
     IF former IS NOT NULL THEN
         PERFORM {schema}.postpone_restore_update_trigger(former);
     END IF;
@@ -46,47 +50,69 @@ $$;
 -- passed over (by id, or by task), and are not held by others, by priority, then id. Of a lock, at most the first that
 -- waits, whatever its queue or schedule, and only while none of that lock is running. A job with a queueing lock is
 -- found only as the first: a worker that took it behind others might have to send it back unbegun, when another
--- job waits under its queueing lock already. The rows found are locked. job_ids is null for none.
+-- job waits under its queueing lock already. The rows found are locked, and claimed by nobody (claims.sql). job_ids is
+-- null for none; plain_ids are those of them that have neither a lock nor a queueing lock, and are of none of slow_tasks;
+-- is_cut: the walk did not go to its end, so there may be more.
 CREATE OR REPLACE FUNCTION {schema}.postpone_find_jobs(
-    target_queue_names varchar[], max_jobs integer, passed_over bigint[], passed_over_tasks text[],
-    OUT job_ids bigint[], OUT with_lock boolean)
+    target_queue_names varchar[], max_jobs integer, passed_over bigint[], passed_over_tasks text[], slow_tasks text[],
+    OUT job_ids bigint[], OUT plain_ids bigint[], OUT with_lock boolean, OUT is_cut boolean)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
+    most integer := greatest(coalesce(max_jobs, 1), 0);
     have_queueing_lock boolean[];
+    found_count integer;
+    claimed bigint[];
 BEGIN
-    SELECT array_agg(candidate.id), bool_or(candidate.lock IS NOT NULL),
-           array_agg(candidate.queueing_lock IS NOT NULL)
-    INTO job_ids, with_lock, have_queueing_lock
-    FROM (
-        SELECT job.id, job.lock, job.queueing_lock
-        FROM {schema}.procrastinate_jobs AS job
-        WHERE job.status = 'todo'
-          -- array_position, not ANY: no index on queue_name may tempt the planner.
-          AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
-          AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
-          AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
-          AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
-          AND CASE WHEN job.lock IS NULL THEN true ELSE
-              -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
-              (SELECT running.id FROM {schema}.procrastinate_jobs AS running
-               WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
-              AND (SELECT elder.id FROM {schema}.procrastinate_jobs AS elder
-                   WHERE elder.status = 'todo' AND elder.lock = job.lock
-                   ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
-              END
-        ORDER BY job.priority DESC, job.id
-        LIMIT greatest(coalesce(max_jobs, 1), 0)
-        FOR NO KEY UPDATE SKIP LOCKED
-    ) AS candidate;
-    job_ids := job_ids[1:coalesce(array_position(have_queueing_lock, true, 2) - 1, cardinality(job_ids))];
+    -- More than one round only when all that it found was claimed before it had the rows.
+    FOR round IN 1 .. 10 LOOP
+        claimed := {schema}.postpone_claimed_jobs();
+        SELECT array_agg(candidate.id),
+               array_agg(candidate.id) FILTER (WHERE candidate.lock IS NULL AND candidate.queueing_lock IS NULL
+                   AND (slow_tasks IS NULL OR array_position(slow_tasks, candidate.task_name::text) IS NULL)),
+               bool_or(candidate.lock IS NOT NULL), array_agg(candidate.queueing_lock IS NOT NULL), count(*)
+        INTO job_ids, plain_ids, with_lock, have_queueing_lock, found_count
+        FROM (
+            SELECT job.id, job.task_name, job.lock, job.queueing_lock
+            FROM {schema}.procrastinate_jobs AS job
+            WHERE job.status = 'todo'
+              -- array_position, not ANY: no index on queue_name may tempt the planner.
+              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
+              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+              -- A subquery, since the server hashes what it gives.
+              AND NOT (job.id IN (SELECT unnest(claimed)))
+              AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
+              AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
+              AND CASE WHEN job.lock IS NULL THEN true ELSE
+                  -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
+                  (SELECT running.id FROM {schema}.procrastinate_jobs AS running
+                   WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
+                  AND (SELECT elder.id FROM {schema}.procrastinate_jobs AS elder
+                       WHERE elder.status = 'todo' AND elder.lock = job.lock
+                       ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
+                  END
+            ORDER BY job.priority DESC, job.id
+            LIMIT most
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS candidate;
+        EXIT WHEN job_ids IS NULL;
+        job_ids := job_ids[1:coalesce(array_position(have_queueing_lock, true, 2) - 1, found_count)];
+        is_cut := found_count = most OR cardinality(job_ids) < found_count;
+        job_ids := {schema}.postpone_not_claimed_since(job_ids);
+        EXIT WHEN job_ids IS NOT NULL;
+    END LOOP;
+    IF cardinality(job_ids) < found_count THEN
+        plain_ids := ARRAY(SELECT plain_id FROM unnest(plain_ids) AS plain_id WHERE plain_id = ANY (job_ids));
+    END IF;
+    plain_ids := coalesce(plain_ids, '{}');
 END
 $$;
 
--- Finds and starts jobs, for Python's workers and for ours.
+-- Finds and starts jobs, for Python's workers and for ours; null for none. `claims`: plain jobs are not started, so that
+-- the caller may claim them (claims.sql); claimed_ids are those, and among taken_ids as well.
 --
 -- Fetchers do not wait for each other (SKIP LOCKED). So our snapshot may show a lock as free although an
 -- elder job of that lock has come in and been started since. The unique index on running locks raises an
@@ -98,21 +124,24 @@ $$;
 -- one already.
 CREATE OR REPLACE FUNCTION {schema}.postpone_take_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
-    passed_over_tasks text[] DEFAULT NULL, may_fail boolean DEFAULT false, omit_events boolean DEFAULT false)
-RETURNS SETOF {schema}.procrastinate_jobs
+    passed_over_tasks text[] DEFAULT NULL, may_fail boolean DEFAULT false, omit_events boolean DEFAULT false,
+    claims boolean DEFAULT false, slow_tasks text[] DEFAULT NULL,
+    OUT taken_ids bigint[], OUT claimed_ids bigint[], OUT is_cut boolean)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
-    found_ids bigint[];
+    started_ids bigint[];
     found_lock boolean;
     violated text;
 BEGIN
     IF NOT may_fail AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         BEGIN
-            RETURN QUERY SELECT * FROM {schema}.postpone_take_jobs(
-                target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, true, omit_events);
+            SELECT taken.taken_ids, taken.claimed_ids, taken.is_cut INTO taken_ids, claimed_ids, is_cut
+            FROM {schema}.postpone_take_jobs(
+                target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, true, omit_events, claims,
+                slow_tasks) AS taken;
         EXCEPTION WHEN serialization_failure THEN
             NULL;
         END;
@@ -122,18 +151,23 @@ BEGIN
     -- One round, nearly always; under REPEATABLE READ, where a second look sees no more than the first, it must
     -- end.
     FOR round IN 1 .. 10 LOOP
-        SELECT job_ids, with_lock INTO found_ids, found_lock
-        FROM {schema}.postpone_find_jobs(target_queue_names, max_jobs, passed_over, passed_over_tasks);
-        IF found_ids IS NULL THEN
-            RETURN;
-        ELSIF NOT found_lock THEN
+        SELECT found.job_ids, CASE WHEN claims THEN found.plain_ids ELSE '{}' END, found.with_lock, found.is_cut
+        INTO taken_ids, claimed_ids, found_lock, is_cut
+        FROM {schema}.postpone_find_jobs(target_queue_names, max_jobs, passed_over, passed_over_tasks, slow_tasks)
+            AS found;
+        EXIT WHEN taken_ids IS NULL OR cardinality(claimed_ids) = cardinality(taken_ids);
+        started_ids := taken_ids;
+        IF claimed_ids <> '{}' THEN
+            started_ids := ARRAY(SELECT taken_id FROM unnest(taken_ids) AS taken_id WHERE taken_id <> ALL (claimed_ids));
+        END IF;
+        IF NOT found_lock THEN
             -- Nothing can collide: no need to pay for a subtransaction.
-            RETURN QUERY SELECT * FROM {schema}.postpone_start_jobs(found_ids, p_worker_id, omit_events);
-            RETURN;
+            PERFORM {schema}.postpone_start_jobs(started_ids, p_worker_id, omit_events);
+            EXIT;
         END IF;
         BEGIN
-            RETURN QUERY SELECT * FROM {schema}.postpone_start_jobs(found_ids, p_worker_id, omit_events);
-            RETURN;
+            PERFORM {schema}.postpone_start_jobs(started_ids, p_worker_id, omit_events);
+            EXIT;
         EXCEPTION WHEN unique_violation THEN
             GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
             IF violated <> 'procrastinate_jobs_lock_idx_v1' THEN
@@ -141,10 +175,17 @@ BEGIN
             END IF;
             PERFORM {schema}.postpone_announce_jobs(queue_name, min(id), count(*), false, false)
             FROM {schema}.procrastinate_jobs
-            WHERE id = ANY (found_ids) AND lock IS NOT NULL
+            WHERE id = ANY (started_ids) AND lock IS NOT NULL
             GROUP BY queue_name;
+            taken_ids := NULL;
+            claimed_ids := NULL;
         END;
     END LOOP;
+    IF taken_ids IS NULL THEN
+        claimed_ids := NULL;
+    ELSIF claimed_ids <> '{}' THEN
+        PERFORM {schema}.postpone_check_may_run();
+    END IF;
 END
 $$;
 
@@ -153,10 +194,33 @@ CREATE OR REPLACE FUNCTION {schema}.procrastinate_fetch_job_v2(target_queue_name
 RETURNS {schema}.procrastinate_jobs
 LANGUAGE plpgsql AS $$
 DECLARE
+    found_ids bigint[];
     found_job {schema}.procrastinate_jobs;
 BEGIN
-    SELECT * INTO found_job FROM {schema}.postpone_take_jobs(target_queue_names, p_worker_id, 1);
+    found_ids := (SELECT taken_ids FROM {schema}.postpone_take_jobs(target_queue_names, p_worker_id, 1));
+    SELECT * INTO found_job FROM {schema}.procrastinate_jobs WHERE id = found_ids[1] AND status::text = 'doing';
     RETURN found_job;
+END
+$$;
+
+-- Those of these jobs, whose rows we have locked, that are not claimed; null for none. Under REPEATABLE READ no second
+-- look sees more than the first: none may be taken then, if anything was claimed since our snapshot.
+CREATE OR REPLACE FUNCTION {schema}.postpone_not_claimed_since(job_ids bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
+DECLARE
+    claimed bigint[] := {schema}.postpone_claimed_jobs();
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' AND NOT {schema}.postpone_sees_all_claims() THEN
+        RETURN NULL;
+    ELSIF NOT job_ids && claimed THEN
+        RETURN job_ids;
+    END IF;
+    RETURN (SELECT array_agg(job_id ORDER BY position)
+            FROM unnest(job_ids) WITH ORDINALITY AS found (job_id, position)
+            WHERE job_id <> ALL (claimed));
 END
 $$;
 
@@ -183,50 +247,77 @@ $$;
 -- Our fetch. `more`, the same on every row, says whether to wake another sub-worker: another job is due that
 -- does not wait for one of these. It may be wrong about locks that others hold, and looks only so far: to be
 -- exact would cost another fetch. passed_over, passed_over_tasks: jobs that are left alone (see
--- postpone_fetch_around). omit_events: no event says that they have started.
+-- postpone_fetch_around). omit_events: no event says that they have started. may_claim: plain jobs stay in `todo`,
+-- claimed (is_claimed; claims.sql), but for those of slow_tasks, which would soon have to be settled.
+--
+-- What this worker had claimed before it claims no more: it has ended, or was given back.
 CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
-    passed_over_tasks text[] DEFAULT NULL, omit_events boolean DEFAULT false)
+    passed_over_tasks text[] DEFAULT NULL, omit_events boolean DEFAULT false, may_claim boolean DEFAULT false,
+    slow_tasks text[] DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
-               args jsonb, scheduled_at timestamptz, attempts integer, more boolean)
+               args jsonb, scheduled_at timestamptz, attempts integer, more boolean, is_claimed boolean)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
-    taken {schema}.procrastinate_jobs[];
-    is_full boolean;
+    taken_ids bigint[];
+    claimed_ids bigint[];
+    claims {schema}.postpone_claims;
+    is_cut boolean;
     is_more boolean := false;
 BEGIN
     PERFORM {schema}.postpone_hold_worker(p_worker_id);
-    taken := ARRAY(
-        SELECT job
-        FROM {schema}.postpone_take_jobs(
-            target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, false, omit_events) AS job);
-    is_full := cardinality(taken) = greatest(coalesce(max_jobs, 1), 1);
-    -- Where fewer were taken than asked for, the walk came to its end, or to a job with a queueing lock.
-    IF cardinality(taken) > 0 THEN
-        is_more := EXISTS (
-            SELECT FROM (
-                SELECT job.lock, job.queueing_lock
-                FROM {schema}.procrastinate_jobs AS job
-                WHERE job.status = 'todo'
-                  AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
-                  AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
-                  AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
-                  AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
-                ORDER BY job.priority DESC, job.id
-                LIMIT 50
-            ) AS next
-            WHERE (is_full OR next.queueing_lock IS NOT NULL)
-              AND (next.lock IS NULL OR NOT EXISTS (SELECT FROM unnest(taken) AS mine WHERE mine.lock = next.lock)));
+    SELECT taken.taken_ids, taken.claimed_ids, taken.is_cut INTO taken_ids, claimed_ids, is_cut
+    FROM {schema}.postpone_take_jobs(
+        target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, false, omit_events,
+        may_claim AND {schema}.postpone_may_claim(), slow_tasks) AS taken;
+    claims := {schema}.postpone_claims_of(p_worker_id);
+    IF coalesce(claimed_ids, '{}') <> claims.job_ids THEN
+        PERFORM {schema}.postpone_write_claims(p_worker_id, coalesce(claimed_ids, '{}'), coalesce(omit_events, false));
+    END IF;
+    IF is_cut THEN
+        is_more := {schema}.postpone_are_more(target_queue_names, taken_ids, passed_over, passed_over_tasks);
     END IF;
     RETURN QUERY
     SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
-           job.scheduled_at, job.attempts, is_more
-    FROM unnest(taken) AS job;
+           job.scheduled_at, job.attempts, is_more, job.status::text = 'todo'
+    FROM {schema}.procrastinate_jobs AS job
+    WHERE job.id = ANY (taken_ids) AND (job.status::text = 'doing' OR job.id = ANY (claimed_ids))
+    ORDER BY job.priority DESC, job.id;
+END
+$$;
+
+-- Is another job due that does not wait for one of these, which have been taken?
+CREATE OR REPLACE FUNCTION {schema}.postpone_are_more(
+    target_queue_names varchar[], taken_ids bigint[], passed_over bigint[], passed_over_tasks text[])
+RETURNS boolean
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
+DECLARE
+    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
+    claimed bigint[] := {schema}.postpone_claimed_jobs();
+    taken_locks text[] := ARRAY(
+        SELECT job.lock FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (taken_ids) AND job.lock IS NOT NULL);
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM (
+            SELECT job.lock
+            FROM {schema}.procrastinate_jobs AS job
+            WHERE job.status = 'todo'
+              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
+              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+              AND NOT (job.id IN (SELECT unnest(claimed)))
+              AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
+              AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
+            ORDER BY job.priority DESC, job.id
+            LIMIT 50
+        ) AS next
+        WHERE next.lock IS NULL OR next.lock <> ALL (taken_locks));
 END
 $$;
 
@@ -243,15 +334,17 @@ DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
     most integer := least(greatest(coalesce(max_jobs, 1), 1), 1000);
     parts integer := least(greatest(coalesce(sharers, 1), 1), 1000);
+    claimed bigint[] := {schema}.postpone_claimed_jobs();
     waiting integer := (
         SELECT count(*)
         FROM (SELECT
-              FROM (SELECT job.queue_name, job.scheduled_at
+              FROM (SELECT job.id, job.queue_name, job.scheduled_at
                     FROM {schema}.procrastinate_jobs AS job
                     WHERE job.status = 'todo'
                     ORDER BY job.priority DESC, job.id
-                    LIMIT 4 * most * parts) AS waits
-              WHERE (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
+                    LIMIT 4 * most * parts + cardinality(claimed)) AS waits
+              WHERE NOT (waits.id IN (SELECT unnest(claimed)))
+                AND (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
                 AND (waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp())
               LIMIT most * parts) AS due);
 BEGIN
@@ -305,10 +398,12 @@ BEGIN
         BEGIN
             -- What is checked at the commit only is checked here, where it can be caught.
             SET CONSTRAINTS ALL IMMEDIATE;
+            PERFORM {schema}.postpone_start_jobs(found_ids, p_worker_id);
             RETURN QUERY
             SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
                    job.scheduled_at, job.attempts, true, NULL::text
-            FROM {schema}.postpone_start_jobs(found_ids, p_worker_id) AS job;
+            FROM {schema}.procrastinate_jobs AS job
+            WHERE job.id = ANY (found_ids) AND job.status::text = 'doing';
             EXIT;
         EXCEPTION WHEN OTHERS OR assert_failure THEN
             GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;

@@ -60,7 +60,7 @@ $$;
 -- looks at changes or at deleted rows, or a foreign key of the application holds one of them: then they are to end first
 -- (postpone_delete_ended_jobs).
 CREATE OR REPLACE FUNCTION {schema}.postpone_delete_running_jobs(
-    p_worker_id bigint, job_ids bigint[], p_attempts integer[])
+    p_worker_id bigint, job_ids bigint[], p_attempts integer[], claimed_ids bigint[])
 RETURNS bigint[]
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -83,7 +83,8 @@ BEGIN
         WHERE job.id = ANY (job_ids)
           AND {schema}.postpone_next_attempt(job.attempts) = p_attempts[array_position(job_ids, job.id)]
           -- Spelled as in postpone_apply_outcomes.
-          AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
+          AND (job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
+               OR job.status::text = 'todo' AND job.id = ANY (claimed_ids))
         RETURNING job.id
     )
     SELECT array_agg(id) INTO deleted_ids FROM deleted;
@@ -99,8 +100,10 @@ $$;
 
 -- Applies outcomes (see postpone_finish_jobs) as one set, and says what became of each, in their order. Only jobs
 -- that this worker holds, in the attempt that the outcome speaks of, are touched. A job that goes back to waiting
--- may violate the queueing lock's unique index: that is for the caller.
-CREATE OR REPLACE FUNCTION {schema}.postpone_apply_outcomes(p_worker_id bigint, outcomes jsonb)
+-- may violate the queueing lock's unique index: that is for the caller. claims: what the worker has claimed and not
+-- settled (claims.sql); such a job ends here without having been in `doing`.
+CREATE OR REPLACE FUNCTION {schema}.postpone_apply_outcomes(
+    p_worker_id bigint, outcomes jsonb, claims {schema}.postpone_claims DEFAULT NULL)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -122,7 +125,7 @@ BEGIN
     IF deletes THEN
         deleted_ids := (
             SELECT {schema}.postpone_delete_running_jobs(
-                p_worker_id, array_agg(outcome.job_id), array_agg(outcome.attempt))
+                p_worker_id, array_agg(outcome.job_id), array_agg(outcome.attempt), claims.job_ids)
             FROM jsonb_to_recordset(outcomes) AS outcome (
                 job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean)
             WHERE outcome.delete_job AND {schema}.postpone_end_status(outcome.action) IS NOT NULL);
@@ -177,13 +180,18 @@ BEGIN
           AND job.id = ANY (ARRAY(SELECT job_id FROM outcome))
           -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since
           -- the table was vacuumed, has left an entry.
-          AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
+          AND (job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
+               OR job.status::text = 'todo' AND job.id = ANY (claims.job_ids))
         RETURNING outcome.ordinality, outcome.omit_events, job.id, job.status, job.lock
     ), events AS (
-        INSERT INTO {schema}.procrastinate_events (job_id, type)
+        INSERT INTO {schema}.procrastinate_events (job_id, type, at)
+        SELECT decided.id, event.type, event.at
+        FROM decided
         -- These events are called as the statuses are.
-        SELECT id, decided.status::text::{schema}.procrastinate_job_event_type FROM decided
+        CROSS JOIN LATERAL (VALUES ('started'::{schema}.procrastinate_job_event_type, claims.claimed_at),
+                                   (decided.status::text::{schema}.procrastinate_job_event_type, now())) AS event (type, at)
         WHERE writes_events AND omit_events IS NOT TRUE
+          AND (event.type <> 'started' OR decided.id = ANY (claims.job_ids))
     ), kept AS (
         INSERT INTO {schema}.postpone_attempts (
             job_id, attempt, cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time,
@@ -344,7 +352,7 @@ END
 $$;
 
 -- Records how jobs ended. `outcomes` is an array of objects, one per job; docs/sql.md lists their fields.
--- Returns one row for each, in their order, with a disposition:
+-- Returns one row for each, in their order (but claimed ones that are released come first), with a disposition:
 --   recorded          as asked
 --   superseded        the job was to wait again, but job `by_job_id` waits under its queueing lock: it failed
 --   already_recorded  by an earlier commit, whose answer was lost
@@ -359,6 +367,8 @@ RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema
 LANGUAGE plpgsql AS $$
 DECLARE
     outcome jsonb;
+    claims {schema}.postpone_claims;
+    released bigint[] := '{}';
 BEGIN
     IF p_worker_id IS NULL THEN
         RAISE EXCEPTION 'postpone_finish_jobs: the worker id is null' USING ERRCODE = 'null_value_not_allowed';
@@ -372,9 +382,33 @@ BEGIN
                      FROM jsonb_array_elements(outcomes) WITH ORDINALITY);
     END IF;
 
+    claims := {schema}.postpone_claims_of(p_worker_id);
+    IF claims.job_ids <> '{}' AND outcomes @? '$[*] ? (@.action == "release")' THEN
+        FOR job_id, disposition, by_job_id, status IN
+        SELECT * FROM {schema}.postpone_release_claims(p_worker_id, ARRAY(
+            SELECT (given ->> 'job_id')::bigint FROM jsonb_array_elements(outcomes) AS given
+            WHERE given ->> 'action' = 'release'))
+        LOOP
+            RETURN NEXT;
+            released := released || job_id;
+        END LOOP;
+        outcomes := (SELECT jsonb_agg(value ORDER BY ordinality) FROM jsonb_array_elements(outcomes) WITH ORDINALITY
+                     WHERE (value ->> 'job_id')::bigint = ANY (released) IS NOT TRUE);
+        IF outcomes IS NULL THEN
+            RETURN;
+        END IF;
+    END IF;
     IF NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release" || exists (@.defers[*]))' THEN
-        RETURN QUERY SELECT * FROM {schema}.postpone_apply_outcomes(p_worker_id, outcomes);
+        claims := {schema}.postpone_claims_to_end(p_worker_id);
+        RETURN QUERY SELECT * FROM {schema}.postpone_apply_outcomes(p_worker_id, outcomes, claims);
+        IF claims.job_ids <> '{}' THEN
+            PERFORM {schema}.postpone_drop_ended_claims(p_worker_id);
+        END IF;
         RETURN;
+    END IF;
+    IF claims.job_ids <> '{}' THEN
+        PERFORM {schema}.postpone_settle_claims(
+            p_worker_id, ARRAY(SELECT (value ->> 'job_id')::bigint FROM jsonb_array_elements(outcomes)));
     END IF;
     IF NOT outcomes @? '$[*].defers[*]' THEN
         BEGIN

@@ -172,6 +172,7 @@ DECLARE
     freed_locks pg_catalog.text[];
     aborts boolean;
     taken_ids bigint[];
+    claimed bigint[];
 BEGIN
     IF pg_catalog.current_setting('postpone.update_trigger_off_at_depth', true)
         OPERATOR(pg_catalog.=) pg_catalog.pg_trigger_depth()::pg_catalog.text
@@ -189,6 +190,11 @@ BEGIN
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     END IF;
 
+    -- A job that is claimed runs, though its row says that it waits (claims.sql).
+    IF EXISTS (SELECT FROM before WHERE status = 'todo') THEN
+        claimed := {schema}.postpone_claimed_jobs();
+    END IF;
+
     -- Most statements start or finish a job without a lock: for them this one query is all.
     WITH change AS MATERIALIZED (
         SELECT id, after.scheduled_at, before.lock,
@@ -198,7 +204,8 @@ BEGIN
                    AS is_scheduled,
                after.abort_requested AND NOT before.abort_requested AS is_to_abort,
                -- Not as the worker of Postpone that runs the job ends it. Python's workers keep worker_id.
-               before.status = 'doing' AND before.worker_id IS NOT NULL
+               before.status = 'todo' AND after.status <> 'todo' AND before.id = ANY (claimed)
+                   OR before.status = 'doing' AND before.worker_id IS NOT NULL
                    AND (after.status <> 'doing' OR after.worker_id IS DISTINCT FROM before.worker_id)
                    AND NOT (after.status <> 'doing' AND after.worker_id IS NULL
                             AND (after.attempts = {schema}.postpone_next_attempt(before.attempts)
@@ -281,6 +288,13 @@ BEGIN
         deleted.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', deleted.id)::text)
     FROM deleted
     WHERE deleted.status = 'doing' AND {schema}.postpone_is_ours(deleted.worker_id);
+    IF EXISTS (SELECT FROM deleted WHERE status = 'todo') THEN
+        -- One that is claimed runs.
+        PERFORM {schema}.postpone_notify(
+            deleted.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', deleted.id)::text)
+        FROM deleted
+        WHERE deleted.status = 'todo' AND deleted.id IN (SELECT unnest({schema}.postpone_claimed_jobs()));
+    END IF;
     RETURN NULL;
 END
 $$;

@@ -116,6 +116,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     found_id bigint;
 BEGIN
+    PERFORM {schema}.postpone_hold_waiting(ARRAY[job_id]);
     IF delete_job THEN
         DELETE FROM {schema}.procrastinate_jobs WHERE id = job_id AND status = 'todo' RETURNING id INTO found_id;
     ELSE

@@ -103,6 +103,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     undecided jsonb;
+    claims {schema}.postpone_claims;
 BEGIN
     IF stalled_action IS NULL OR stalled_action NOT IN ('retry', 'fail', 'report') THEN
         RAISE EXCEPTION 'postpone_rescue_worker: stalled_action is retry, fail or report, not %', stalled_action
@@ -116,6 +117,11 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY SELECT * FROM {schema}.postpone_finish_jobs(p_worker_id, outcomes);
+
+    -- What it had claimed and not begun only has to be claimed no more.
+    PERFORM {schema}.postpone_settle_claims(p_worker_id, running);
+    claims := {schema}.postpone_claims_of(p_worker_id);
+    RETURN QUERY SELECT * FROM {schema}.postpone_release_claims(p_worker_id, claims.job_ids);
 
     SELECT jsonb_agg(
         CASE WHEN was_running THEN {schema}.postpone_stalled_outcome(job, stalled_action, max_stalled, message)

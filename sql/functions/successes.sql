@@ -13,14 +13,21 @@ SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
+    claims {schema}.postpone_claims;
     done_ids bigint[];
 BEGIN
     PERFORM FROM {schema}.procrastinate_workers WHERE id = p_worker_id FOR KEY SHARE;
-    IF FOUND AND delete_jobs THEN
-        done_ids := {schema}.postpone_delete_running_jobs(p_worker_id, job_ids, p_attempts);
-    ELSIF FOUND THEN
-        done_ids := {schema}.postpone_apply_successes(
-            p_worker_id, job_ids, p_attempts, run_times, cpu_times, max_rss, omit_events, omit_attempts);
+    IF FOUND THEN
+        claims := {schema}.postpone_claims_to_end(p_worker_id);
+        IF delete_jobs THEN
+            done_ids := {schema}.postpone_delete_running_jobs(p_worker_id, job_ids, p_attempts, claims.job_ids);
+        ELSE
+            done_ids := {schema}.postpone_apply_successes(
+                p_worker_id, job_ids, p_attempts, run_times, cpu_times, max_rss, omit_events, omit_attempts, claims);
+        END IF;
+        IF claims.job_ids <> '{}' THEN
+            PERFORM {schema}.postpone_drop_claims(p_worker_id, done_ids);
+        END IF;
     END IF;
     IF cardinality(done_ids) = cardinality(job_ids) THEN
         RETURN;
@@ -40,7 +47,8 @@ $$;
 -- is locked. Does nothing where the application has a BEFORE UPDATE row trigger (postpone_skip_update_trigger).
 CREATE OR REPLACE FUNCTION {schema}.postpone_apply_successes(
     p_worker_id bigint, job_ids bigint[], p_attempts integer[], run_times double precision[],
-    cpu_times double precision[], max_rss bigint[], omit_events boolean, omit_attempts boolean)
+    cpu_times double precision[], max_rss bigint[], omit_events boolean, omit_attempts boolean,
+    claims {schema}.postpone_claims DEFAULT NULL)
 RETURNS bigint[]
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -64,11 +72,15 @@ BEGIN
         WHERE job.id = ANY (job_ids)
           AND {schema}.postpone_next_attempt(job.attempts) = p_attempts[array_position(job_ids, job.id)]
           -- Spelled as in postpone_apply_outcomes.
-          AND job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
+          AND (job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
+               OR job.status::text = 'todo' AND job.id = ANY (claims.job_ids))
         RETURNING job.id, job.lock, array_position(job_ids, job.id) AS place
     ), events AS (
-        INSERT INTO {schema}.procrastinate_events (job_id, type)
-        SELECT id, 'succeeded' FROM ended
+        INSERT INTO {schema}.procrastinate_events (job_id, type, at)
+        SELECT id, 'started'::{schema}.procrastinate_job_event_type, claims.claimed_at FROM ended
+        WHERE omit_events IS NOT TRUE AND id = ANY (claims.job_ids)
+        UNION ALL
+        SELECT id, 'succeeded', now() FROM ended
         WHERE omit_events IS NOT TRUE
     ), kept AS (
         INSERT INTO {schema}.postpone_attempts (

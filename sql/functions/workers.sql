@@ -142,7 +142,7 @@ $$;
 -- sent back or given to another worker.
 CREATE OR REPLACE FUNCTION {schema}.postpone_jobs_to_stop(p_worker_ids bigint[], p_job_ids bigint[])
 RETURNS TABLE (worker_id bigint, job_id bigint, is_held boolean)
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
@@ -152,8 +152,9 @@ BEGIN
     SELECT running.worker_id, running.job_id, job.id IS NOT NULL
     FROM unnest(p_worker_ids, p_job_ids) AS running (worker_id, job_id)
     LEFT JOIN {schema}.procrastinate_jobs AS job
-        ON job.id = running.job_id AND job.status::text = 'doing'
-            AND job.worker_id IS NOT DISTINCT FROM running.worker_id
+        ON job.id = running.job_id
+            AND (job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM running.worker_id
+                 OR job.status::text = 'todo' AND job.id = ANY (({schema}.postpone_claims_of(running.worker_id)).job_ids))
     WHERE job.id IS NULL OR job.abort_requested;
 END
 $$;

@@ -116,6 +116,18 @@ std::vector<HeldJob*> HeldJobs::unbegun() {
   return unbegun;
 }
 
+std::vector<sql::JobId> HeldJobs::claimed_running() const {
+  std::vector<sql::JobId> running;
+  for (const HeldJob& held : jobs_)
+    if (held.begun && !held.outcome && held.job.is_claimed) running.push_back(held.job.id);
+  return running;
+}
+
+void HeldJobs::settled(const std::vector<sql::JobId>& job_ids) {
+  for (HeldJob& held : jobs_)
+    if (std::ranges::find(job_ids, held.job.id) != job_ids.end()) held.job.is_claimed = false;
+}
+
 bool HeldJobs::is_given_back(sql::JobId job_id) const {
   return std::ranges::any_of(jobs_, [job_id](const HeldJob& held) {
     return held.job.id == job_id && held.outcome && held.outcome->sent().releases;

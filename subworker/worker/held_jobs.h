@@ -67,6 +67,10 @@ class HeldJobs {
   std::vector<SentOutcome> unrecorded() const;
   bool has_unrecorded() const;
   bool has_unended() const;
+  // Those that have begun, have not ended, and are claimed, not settled.
+  std::vector<sql::JobId> claimed_running() const;
+  // The database has settled these.
+  void settled(const std::vector<sql::JobId>& job_ids);
   // Those that were fetched, and are neither begun nor given back.
   std::vector<HeldJob*> unbegun();
   // Was this job given back, as one that did not begin?

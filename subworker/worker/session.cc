@@ -50,9 +50,9 @@ Session::Session(const config::Config& config, const config::Group& group, const
                   {.on_tick = hooks_.on_tick, .gives_up = hooks_.gives_up}),
       backoff_(kShortestWait, longest_reconnect_wait(board.slots())) {}
 
-std::optional<Visit> Session::visit(const std::vector<SentOutcome>& outcomes, int max_jobs) {
+std::optional<Visit> Session::visit(const std::vector<SentOutcome>& outcomes, const Wanted& wanted) {
   connection_.be_fair();
-  VisitPlan plan(outcomes, max_jobs);
+  VisitPlan plan(outcomes, wanted);
   const bool answered = sys::retry(
       backoff_, [&] { return try_once(plan); },
       [&](std::chrono::milliseconds limit) { return wait(limit, plan.is_pending()); });
@@ -83,30 +83,32 @@ void Session::rehearse() {
   slot_.warm.store(1);
 }
 
-std::optional<std::vector<sql::Recorded>> Session::record_beside_run(
-    const std::vector<SentOutcome>& outcomes) {
+std::optional<std::vector<sql::Recorded>> Session::record_beside_run(const std::vector<SentOutcome>& outcomes,
+                                                                     const std::vector<sql::JobId>& running) {
   if (!connection_.try_permit()) {
     board::ask_idle_holder_for_permit(board_);
     return std::nullopt;
   }
-  if (auto recorded = record_aside(outcomes)) return recorded;
-  if (outcomes.size() == 1 || !connection_.is_connected()) return std::nullopt;
+  if (auto recorded = record_aside(outcomes, running)) return recorded;
+  if (outcomes.size() + running.size() <= 1 || !connection_.is_connected()) return std::nullopt;
   // One of them is refused, perhaps. Which one, the next visit finds out; it must not hold up the others.
+  if (!running.empty() && !record_aside({}, running)) return std::nullopt;
   std::vector<sql::Recorded> recorded;
   for (const SentOutcome& outcome : outcomes) {
-    if (const auto one = record_aside({outcome})) append(recorded, *one);
+    if (const auto one = record_aside({outcome}, {})) append(recorded, *one);
     if (!connection_.is_connected()) break;
   }
-  if (recorded.empty()) return std::nullopt;
+  if (recorded.empty() && running.empty()) return std::nullopt;
   return recorded;
 }
 
 // A release whose answer is lost may come true late, and would then release the next run of its job under
 // this lease. So no job is fetched under it any more: it is in doubt, and is settled when the present run has
 // ended. Until then the release may be sent again: what it means has not changed.
-std::optional<std::vector<sql::Recorded>> Session::record_aside(const std::vector<SentOutcome>& outcomes) {
+std::optional<std::vector<sql::Recorded>> Session::record_aside(const std::vector<SentOutcome>& outcomes,
+                                                                const std::vector<sql::JobId>& running) {
   try {
-    auto recorded = database().finish_and_fetch(lease_.id(), ended(outcomes), {}).recorded;
+    auto recorded = database().finish_and_settle(lease_.id(), ended(outcomes), running);
     sys::crash_point("sub_worker.beside_run_committed");
     outage_.ended();
     return recorded;
@@ -156,7 +158,9 @@ void Session::prepare(VisitPlan& plan) {
 }
 
 void Session::exchange(VisitPlan& plan, int max_jobs) {
-  const sql::FetchRequest request = fetch_request(max_jobs);
+  sql::FetchRequest request = fetch_request(max_jobs);
+  request.may_claim = true;
+  request.slow_tasks = plan.slow_tasks;
   auto done = database().finish_and_fetch(lease_.id(), ended(plan.left), request);
   if (request.ask_waited && !done.fetched.jobs.empty()) next_waited_ns_ = board::now_ns() + kAskWaitedEveryNs;
   sys::crash_point("sub_worker.exchange_committed");

@@ -59,16 +59,17 @@ class Session {
   Session(const config::Config& config, const config::Group& group, const board::Board& board,
           Identity identity, Hooks hooks);
 
-  // Records the outcomes and fetches up to `max_jobs`. Nothing when it gave up. Throws DatabaseError only for
+  // Records the outcomes and fetches what is wanted. Nothing when it gave up. Throws DatabaseError only for
   // mistakes that no waiting heals (a missing schema), when there is nothing to record. REQUIRES: every job
   // that this sub-worker still holds is among `outcomes`.
-  std::optional<Visit> visit(const std::vector<SentOutcome>& outcomes, int max_jobs);
+  std::optional<Visit> visit(const std::vector<SentOutcome>& outcomes, const Wanted& wanted);
 
-  // While a job of this sub-worker runs: records outcomes of others that it holds, in one try. Nothing when
-  // that did not go well, and is to be tried again. It waits for the answer, and for a connection where there
+  // While jobs of this sub-worker run: settles those of them that are claimed, and records outcomes of others
+  // that it holds, in one try. Nothing when that did not go well, and is to be tried again. It waits for the answer, and for a connection where there
   // is none, but for no permit. An outcome that the database refuses does not hold up the others.
   // REQUIRES: none of the outcomes is left to people.
-  std::optional<std::vector<sql::Recorded>> record_beside_run(const std::vector<SentOutcome>& outcomes);
+  std::optional<std::vector<sql::Recorded>> record_beside_run(const std::vector<SentOutcome>& outcomes,
+                                                              const std::vector<sql::JobId>& running);
 
   // Gives connection and permit away, to a sub-worker that waits for one; the next visit() takes them again.
   void give_up_connection() { connection_.give_up(); }
@@ -94,7 +95,8 @@ class Session {
   void record_one_by_one(VisitPlan& plan);
   sys::Tried fetch_past_refused(VisitPlan& plan);
   void pass_over(const sql::RefusedJob& refused);
-  std::optional<std::vector<sql::Recorded>> record_aside(const std::vector<SentOutcome>& outcomes);
+  std::optional<std::vector<sql::Recorded>> record_aside(const std::vector<SentOutcome>& outcomes,
+                                                         const std::vector<sql::JobId>& running);
   sys::Tried failed(const sql::DatabaseError& error, VisitPlan& plan, int asked_for);
   sql::FetchRequest fetch_request(int max_jobs);
   sql::JobManager connect() const;

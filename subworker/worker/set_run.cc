@@ -88,11 +88,13 @@ void SetRun::record_beside_run(std::optional<sql::JobId> but_not) {
   give_back_unbegun();
   std::vector<SentOutcome> outcomes = owed();
   std::erase_if(outcomes, [but_not](const SentOutcome& outcome) { return outcome.job_id == but_not; });
-  if (outcomes.empty()) return;
+  const std::vector<sql::JobId> running = parts_.held.claimed_running();
+  if (outcomes.empty() && running.empty()) return;
   records_ = true;
-  const auto recorded = parts_.session.record_beside_run(outcomes);
+  const auto recorded = parts_.session.record_beside_run(outcomes, running);
   records_ = false;
   if (!recorded) return pause_.failed(Clock::now(), sys::chance());
+  parts_.held.settled(running);
   hooks_.on_recorded(*recorded);
   owed().empty() ? pause_.succeeded() : pause_.failed(Clock::now(), sys::chance());
 }
@@ -242,7 +244,8 @@ std::optional<RunHooks::Stop> SetRun::on_run_tick() {
     if (!may_keep_unbegun() && pause_.over(Clock::now())) record_beside_run(std::nullopt);
     // Lend the connection only if nothing is left to be recorded: at the horizon the sub-worker needs it to
     // give jobs back.
-    if (parts_.held.unbegun().empty() && owed().empty()) parts_.session.lend_connection();
+    if (parts_.held.unbegun().empty() && owed().empty() && parts_.held.claimed_running().empty())
+      parts_.session.lend_connection();
   }
   return reason_to_stop();
 }

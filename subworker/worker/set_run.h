@@ -56,6 +56,8 @@ class SetRun {
 
   // How many jobs to fetch.
   int size() const;
+  // Of which tasks a job will most likely outlast the horizon.
+  std::vector<std::string> slow_tasks() const { return size_.slow_tasks(); }
   // Runs the jobs that were just fetched, `jobs` in number: all that are held and have not ended. When it
   // returns each of them has ended, was given back, or was taken away. Throws LeftBehind.
   void run(int jobs);

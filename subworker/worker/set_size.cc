@@ -39,6 +39,13 @@ bool SetSize::outlasts_horizon(const std::string& task) const {
   return known != tasks_.end() && known->second > static_cast<double>(horizon_.count());
 }
 
+std::vector<std::string> SetSize::slow_tasks() const {
+  std::vector<std::string> slow;
+  for (const auto& [task, ns] : tasks_)
+    if (ns > static_cast<double>(horizon_.count())) slow.push_back(task);
+  return slow;
+}
+
 void SetSize::cut_to(int jobs) {
   limit_ = std::max(1, jobs);
 }

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace postpone::subworker {
 
@@ -26,6 +27,8 @@ class SetSize {
   void took(const std::string& task, Nanoseconds time);
   // Will a job of this task outlast the horizon, most likely? False for one that is not known.
   bool outlasts_horizon(const std::string& task) const;
+  // All tasks of which that is known.
+  std::vector<std::string> slow_tasks() const;
   // A set was not done by the horizon: only so many of its jobs had begun.
   void cut_to(int jobs);
 

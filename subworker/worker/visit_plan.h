@@ -35,15 +35,22 @@ struct Visit {
   sql::Fetched fetched;
 };
 
+// What a visit is to fetch.
+struct Wanted {
+  int max_jobs = 0;                          // 0 = nothing
+  std::vector<std::string> slow_tasks = {};  // sql::FetchRequest::slow_tasks
+};
+
 class VisitPlan {
  public:
   using Clock = std::chrono::steady_clock;
 
-  VisitPlan(std::vector<SentOutcome> outcomes, int to_fetch)
-      : left(std::move(outcomes)), max_jobs(to_fetch) {}
+  VisitPlan(std::vector<SentOutcome> outcomes, Wanted wanted)
+      : left(std::move(outcomes)), max_jobs(wanted.max_jobs), slow_tasks(std::move(wanted.slow_tasks)) {}
 
   std::vector<SentOutcome> left;  // neither recorded nor refused yet
   const int max_jobs;             // to be fetched
+  const std::vector<std::string> slow_tasks;
   Visit answer;
 
   enum class Way { together, record_first, one_by_one, fetch_past_refused };

@@ -25,7 +25,7 @@ class AVisit : public testing::Test {
   // The only job there is, fetched.
   sql::Job fetch() {
     database_.execute("SELECT postpone_defer('test')");
-    const auto visit = session_.visit({}, 1);
+    const auto visit = session_.visit({}, {1});
     return visit.value().fetched.jobs.at(0);
   }
   static subworker::SentOutcome sent(const sql::Outcome& outcome) {
@@ -57,7 +57,7 @@ class AVisit : public testing::Test {
 TEST_F(AVisit, ThatLosesTheAnswerToAReleaseTakesAnotherLease) {
   const sql::Job job = fetch();
   proxy_.swallow_answers_to(R"("action":"release")");
-  ASSERT_TRUE(session_.visit({sent(subworker::given_back(job))}, 0));
+  ASSERT_TRUE(session_.visit({sent(subworker::given_back(job))}, {0}));
   EXPECT_TRUE(proxy_.has_swallowed_answer());
   EXPECT_THAT(leases_, SizeIs(2));
   EXPECT_EQ(database_.execute("SELECT count(*) FROM procrastinate_workers"), "1")
@@ -69,7 +69,7 @@ TEST_F(AVisit, ThatLosesTheAnswerToASuccessFindsItRecordedUnderTheSameLease) {
   sql::Outcome success = subworker::given_back(fetch());
   success.action = sql::Action::succeed;
   proxy_.swallow_answers_to(R"("action":"succeed")");
-  const auto visit = session_.visit({sent(success)}, 0);
+  const auto visit = session_.visit({sent(success)}, {0});
   EXPECT_TRUE(proxy_.has_swallowed_answer());
   ASSERT_TRUE(visit);
   ASSERT_THAT(visit->recorded, SizeIs(1));
@@ -78,7 +78,7 @@ TEST_F(AVisit, ThatLosesTheAnswerToASuccessFindsItRecordedUnderTheSameLease) {
 }
 
 TEST_F(AVisit, ThatFindsNothingLeavesAConnectionToRehearse) {
-  ASSERT_TRUE(session_.visit({}, 1));
+  ASSERT_TRUE(session_.visit({}, {1}));
   EXPECT_TRUE(session_.wants_rehearsal());
   session_.rehearse();
   EXPECT_FALSE(session_.wants_rehearsal());
@@ -94,7 +94,7 @@ TEST_F(AVisit, ThatBringsAJobIsRehearsalEnough) {
 }
 
 TEST_F(AVisit, SurvivesTheLossOfARehearsalsAnswer) {
-  ASSERT_TRUE(session_.visit({}, 1));
+  ASSERT_TRUE(session_.visit({}, {1}));
   proxy_.swallow_answers_to("postpone_start_jobs");
   session_.rehearse();
   EXPECT_TRUE(proxy_.has_swallowed_answer());

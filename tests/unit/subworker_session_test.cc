@@ -54,36 +54,36 @@ VisitPlan::At settling() {
 // --- lost connections ---
 
 TEST(ALostAnswer, ToAFetchMakesTheLeaseDoubtful) {
-  EXPECT_EQ(VisitPlan({}, 1).after(kBroken, fetching(), kStart), Next::reconnect_in_doubt);
+  EXPECT_EQ(VisitPlan({}, {1}).after(kBroken, fetching(), kStart), Next::reconnect_in_doubt);
 }
 
 TEST(ALostAnswer, ToAReleaseDoesToo) {
-  EXPECT_EQ(VisitPlan({release_of(1)}, 0).after(kBroken, recording(), kStart), Next::reconnect_in_doubt);
+  EXPECT_EQ(VisitPlan({release_of(1)}, {0}).after(kBroken, recording(), kStart), Next::reconnect_in_doubt);
 }
 
 TEST(ALostAnswer, ToAnOutcomeDoesNot) {
-  EXPECT_EQ(VisitPlan({outcome_of(1)}, 0).after(kBroken, recording(), kStart), Next::reconnect)
+  EXPECT_EQ(VisitPlan({outcome_of(1)}, {0}).after(kBroken, recording(), kStart), Next::reconnect)
       << "it is sent again, and the database recognises it";
 }
 
 TEST(ALostAnswer, IsNoneBeforeThereIsAConnectionOrALease) {
-  EXPECT_EQ(VisitPlan({}, 1).after(kBroken, {.connected = false, .asked_for = 1}, kStart), Next::reconnect);
-  EXPECT_EQ(VisitPlan({}, 1).after(kBroken, {.has_lease = false, .asked_for = 1}, kStart), Next::reconnect);
+  EXPECT_EQ(VisitPlan({}, {1}).after(kBroken, {.connected = false, .asked_for = 1}, kStart), Next::reconnect);
+  EXPECT_EQ(VisitPlan({}, {1}).after(kBroken, {.has_lease = false, .asked_for = 1}, kStart), Next::reconnect);
 }
 
 TEST(ALostConnection, OfWhichTheServerHasToldLeavesNoDoubt) {
   const auto read_only = error_of("25006");
-  EXPECT_EQ(VisitPlan({}, 1).after(read_only, fetching(), kStart), Next::reconnect);
+  EXPECT_EQ(VisitPlan({}, {1}).after(read_only, fetching(), kStart), Next::reconnect);
 }
 
 TEST(AServerThatCannotNow, IsAskedAgain) {
-  EXPECT_EQ(VisitPlan({outcome_of(1)}, 1).after(error_of("53100"), fetching(), kStart), Next::wait);
+  EXPECT_EQ(VisitPlan({outcome_of(1)}, {1}).after(error_of("53100"), fetching(), kStart), Next::wait);
 }
 
 // --- conflicts ---
 
 TEST(AConflictWithOthers, IsTriedAgainNineTimesAndThenTakenForAnyOtherError) {
-  VisitPlan plan({outcome_of(1)}, 0);
+  VisitPlan plan({outcome_of(1)}, {0});
   for (int i = 0; i < 9; ++i) {
     EXPECT_EQ(plan.after(kDeadlock, recording(), kStart), Next::again);
     EXPECT_FALSE(plan.blames_the_outcome(kDeadlock));
@@ -95,7 +95,7 @@ TEST(AConflictWithOthers, IsTriedAgainNineTimesAndThenTakenForAnyOtherError) {
 // --- refusals ---
 
 TEST(ARefusedVisit, RecordsFirstThenOneByOne) {
-  VisitPlan plan({outcome_of(1), outcome_of(2)}, 1);
+  VisitPlan plan({outcome_of(1), outcome_of(2)}, {1});
   EXPECT_EQ(plan.after(kCheckViolation, fetching(), kStart), Next::again);
   EXPECT_EQ(plan.way(), Way::record_first) << "outcomes or fetch: which is at fault?";
   EXPECT_EQ(plan.after(kCheckViolation, fetching(), kStart), Next::again);
@@ -103,7 +103,7 @@ TEST(ARefusedVisit, RecordsFirstThenOneByOne) {
 }
 
 TEST(ARefusedVisit, WhoseOutcomesAreRecordedFetchesPastWhatIsRefused) {
-  VisitPlan plan({outcome_of(1)}, 1);
+  VisitPlan plan({outcome_of(1)}, {1});
   plan.after(kRaised, fetching(), kStart);
   plan.left.clear();  // they were recorded first
   EXPECT_EQ(plan.after(kRaised, fetching(), kStart), Next::again);
@@ -112,27 +112,27 @@ TEST(ARefusedVisit, WhoseOutcomesAreRecordedFetchesPastWhatIsRefused) {
 }
 
 TEST(ARefusedFetch, ThatIsRefusedInSmallStepsTooGoesToTheCaller) {
-  VisitPlan plan({}, 1);
+  VisitPlan plan({}, {1});
   plan.after(kNoSuchFunction, fetching(), kStart);
   EXPECT_EQ(plan.way(), Way::fetch_past_refused);
   EXPECT_EQ(plan.after(kNoSuchFunction, fetching(), kStart), Next::fail);
 }
 
 TEST(ARefusedOutcome, IsBelievedAtOnceWhenTheErrorNamesTheData) {
-  VisitPlan plan({outcome_of(1)}, 0);
+  VisitPlan plan({outcome_of(1)}, {0});
   plan.after(kCheckViolation, recording(), kStart);
   EXPECT_EQ(plan.way(), Way::one_by_one);
 }
 
 TEST(ARefusedOutcome, ThatATriggerRaisesIsBelievedAfterSixTries) {
-  VisitPlan plan({outcome_of(1)}, 0);
+  VisitPlan plan({outcome_of(1)}, {0});
   for (int i = 0; i < 5; ++i) EXPECT_EQ(plan.after(kRaised, recording(), kStart), Next::say_and_again);
   plan.after(kRaised, recording(), kStart);
   EXPECT_EQ(plan.way(), Way::one_by_one);
 }
 
 TEST(ARefusedOutcome, ForWhatMayBeInstalledMeanwhileIsBelievedAfterHalfAMinute) {
-  VisitPlan plan({outcome_of(1)}, 0);
+  VisitPlan plan({outcome_of(1)}, {0});
   for (int i = 0; i < 20; ++i)
     EXPECT_EQ(plan.after(kNoSuchFunction, recording(), kStart + i * 1s), Next::say_and_again);
   EXPECT_EQ(plan.way(), Way::together);
@@ -141,13 +141,13 @@ TEST(ARefusedOutcome, ForWhatMayBeInstalledMeanwhileIsBelievedAfterHalfAMinute) 
 }
 
 TEST(ARefusedOutcome, IsNotAtFaultForARefusedLogin) {
-  VisitPlan plan({outcome_of(1)}, 0);
+  VisitPlan plan({outcome_of(1)}, {0});
   for (int i = 0; i < 20; ++i)
     EXPECT_EQ(plan.after(error_of("28P01"), {.connected = false}, kStart + i * 10s), Next::say_and_again);
 }
 
 TEST(ARefusedOutcome, SentAloneIsAtFaultUnlessItIsTheServerOrTheLease) {
-  const VisitPlan plan({outcome_of(1)}, 0);
+  const VisitPlan plan({outcome_of(1)}, {0});
   EXPECT_TRUE(plan.blames_the_outcome(kRaised));
   EXPECT_FALSE(plan.blames_the_outcome(kBroken));
   EXPECT_FALSE(plan.blames_the_outcome(error_of("53100")));
@@ -156,7 +156,7 @@ TEST(ARefusedOutcome, SentAloneIsAtFaultUnlessItIsTheServerOrTheLease) {
 // --- a doubtful lease ---
 
 TEST(ADoubtfulLease, IsSettledWithWhatIsKnown) {
-  const VisitPlan plan({outcome_of(1), left_to_people(2)}, 1);
+  const VisitPlan plan({outcome_of(1), left_to_people(2)}, {1});
   const sql::RescueRequest rescue = plan.rescue_of(7);
   EXPECT_EQ(rescue.worker_id, 7);
   EXPECT_THAT(rescue.outcomes, ElementsAre(outcome_of(1).text));
@@ -166,13 +166,13 @@ TEST(ADoubtfulLease, IsSettledWithWhatIsKnown) {
 }
 
 TEST(ADoubtfulLease, WithoutAnythingLeftToPeoplePutsUnknownJobsBack) {
-  const sql::RescueRequest rescue = VisitPlan({outcome_of(1)}, 1).rescue_of(7);
+  const sql::RescueRequest rescue = VisitPlan({outcome_of(1)}, {1}).rescue_of(7);
   EXPECT_THAT(rescue.running.value(), IsEmpty()) << "nothing runs";
   EXPECT_EQ(rescue.action, sql::StalledAction::retry);
 }
 
 TEST(ADoubtfulLease, ThatWasRescuedBeforeSendsWhatThatDidNotDecide) {
-  VisitPlan plan({outcome_of(1), outcome_of(2), left_to_people(3)}, 1);
+  VisitPlan plan({outcome_of(1), outcome_of(2), left_to_people(3)}, {1});
   plan.answer.recorded.push_back({1, sql::Disposition::recorded, {}, sql::JobStatus::succeeded});
   EXPECT_THAT(plan.undecided(), ElementsAre(outcome_of(2).text));
   ASSERT_THAT(plan.answer.recorded, SizeIs(2));
@@ -181,14 +181,14 @@ TEST(ADoubtfulLease, ThatWasRescuedBeforeSendsWhatThatDidNotDecide) {
 }
 
 TEST(ADoubtfulLease, ThatIsRefusedWithItsOutcomesHandsThemBack) {
-  VisitPlan plan({outcome_of(1), left_to_people(2)}, 1);
+  VisitPlan plan({outcome_of(1), left_to_people(2)}, {1});
   EXPECT_EQ(plan.after(kCheckViolation, settling(), kStart), Next::hand_back);
   ASSERT_THAT(plan.answer.refused, SizeIs(1));
   EXPECT_EQ(plan.answer.refused[0].job_id, 1);
 }
 
 TEST(ADoubtfulLease, WhoseJobsAreAllLeftToPeopleIsAbandoned) {
-  VisitPlan plan({left_to_people(2)}, 0);
+  VisitPlan plan({left_to_people(2)}, {0});
   EXPECT_EQ(plan.after(kCheckViolation, settling(), kStart), Next::abandon_lease);
   plan.report_all();
   EXPECT_FALSE(plan.is_pending());
@@ -197,7 +197,7 @@ TEST(ADoubtfulLease, WhoseJobsAreAllLeftToPeopleIsAbandoned) {
 }
 
 TEST(ADoubtfulLease, InConflictWithOthersIsTriedForEver) {
-  VisitPlan plan({outcome_of(1)}, 1);
+  VisitPlan plan({outcome_of(1)}, {1});
   for (int i = 0; i < 9; ++i) plan.after(kDeadlock, settling(), kStart);
   EXPECT_EQ(plan.after(kDeadlock, settling(), kStart), Next::say_and_again);
 }

@@ -1,0 +1,264 @@
+// Claims: plain jobs that a worker takes without a write to their rows. All is SQL, on real sessions.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/integration/fetch_fixture.h"
+#include "tests/integration/session.h"
+
+namespace postpone::tests {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class AClaim : public Queue {
+ protected:
+  static std::string claim_sql(int worker, int max_jobs, const std::string& more = "") {
+    return "SELECT id, is_claimed FROM postpone_fetch_jobs(NULL, " + std::to_string(worker) + ", " +
+           std::to_string(max_jobs) + ", may_claim => true" + more + ")";
+  }
+  Values claim(int worker = 1, int max_jobs = 1, const std::string& more = "") {
+    return app.rows(claim_sql(worker, max_jobs, more));
+  }
+  std::string claimed_by(int worker) {
+    return app.value("SELECT (postpone_claims_of(" + std::to_string(worker) + ")).job_ids");
+  }
+  Values succeed(const std::string& ids, const std::string& attempts, int worker = 1,
+                 const std::string& deletes = "false") {
+    return app.rows("SELECT job_id, disposition, by_job_id, status FROM postpone_finish_successes(" +
+                    std::to_string(worker) + ", '" + ids + "', '" + attempts +
+                    "', '{1.5,2,3}', '{0.5,1,1}', '{4096,1,1}', " + deletes + ", false, false)");
+  }
+  void settle(int worker, const std::string& ids) {
+    app.rows("SELECT FROM postpone_settle_claims(" + std::to_string(worker) + ", " + ids + ")");
+  }
+  // What asks a worker of ours to stop this job.
+  Values stop_requests() {
+    Values all;
+    for (const std::string& payload : payloads())
+      if (payload.find("abort_job_requested") != std::string::npos) all.push_back(payload);
+    return all;
+  }
+};
+
+TEST_F(AClaim, LeavesTheRowAsItIsAndKeepsAllOthersAway) {
+  for (int i = 0; i < 3; ++i) defer();
+  EXPECT_THAT(claim(1, 2), ElementsAre("1|t", "2|t"));
+  EXPECT_EQ(job(1), "todo|0|∅");
+  EXPECT_EQ(claimed_by(1), "{1,2}");
+  EXPECT_EQ(app.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 2)"), "3");
+  EXPECT_THAT(claim(2, 5), IsEmpty());
+  EXPECT_THAT(fetch(2, 5), IsEmpty());
+  EXPECT_EQ(app.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 2)"), "∅");
+}
+
+TEST_F(AClaim, EndsWithTheSameTracesAsAnyJob) {
+  defer();
+  defer();
+  claim(1, 2);
+  EXPECT_THAT(succeed("{1,2}", "{1,1}"), IsEmpty());
+  EXPECT_EQ(job(1), "succeeded|1|∅");
+  EXPECT_THAT(events(2), ElementsAre("deferred", "started", "succeeded"));
+  EXPECT_THAT(attempts(1, "attempt, cause, run_time, cpu_time, max_rss, worker_id, worker_name"),
+              ElementsAre("1|succeeded|1.5|0.5|4096|1|kitchen/1"));
+  EXPECT_EQ(claimed_by(1), "{}");
+}
+
+TEST_F(AClaim, ThatFailedOrWasToBeDeletedEndsAsAnyJob) {
+  for (int i = 0; i < 3; ++i) defer();
+  claim(1, 3);
+  EXPECT_THAT(finish(outcome(1, "fail", R"("message": "oh")")), ElementsAre("1|recorded|∅|failed"));
+  EXPECT_THAT(events(1), ElementsAre("deferred", "started", "failed"));
+  EXPECT_THAT(succeed("{2}", "{1}", 1, "true"), IsEmpty());
+  EXPECT_EQ(app.value("SELECT count(*) FROM procrastinate_jobs WHERE id = 2"), "0");
+  EXPECT_EQ(claimed_by(1), "{3}");
+}
+
+TEST_F(AClaim, OfAnotherAttemptOrWorkerIsNotEnded) {
+  defer();
+  defer();
+  claim(1, 2);
+  EXPECT_THAT(succeed("{1,2}", "{2,1}"), ElementsAre("1|gone|∅|todo"));
+  EXPECT_THAT(succeed("{1}", "{1}", 2), ElementsAre("1|gone|∅|todo"));
+  EXPECT_EQ(job(1), "todo|0|∅");
+  EXPECT_EQ(claimed_by(1), "{1}");
+}
+
+TEST_F(AClaim, WhoseAnswerWasLostIsAskedForAgain) {
+  defer();
+  claim();
+  succeed("{1}", "{1}");
+  EXPECT_THAT(succeed("{1}", "{1}"), ElementsAre("1|already_recorded|∅|succeeded"));
+  EXPECT_THAT(attempts(1), SizeIs(1));
+}
+
+TEST_F(AClaim, IsForPlainJobsOnly) {
+  defer("lock => 'tap'");
+  defer();
+  EXPECT_THAT(claim(1, 5), ElementsAre("1|f", "2|t"));
+  EXPECT_EQ(job(1), "doing|0|1");
+  EXPECT_THAT(events(1), ElementsAre("deferred", "started"));
+  EXPECT_THAT(succeed("{1,2}", "{1,1}"), IsEmpty());
+  defer("queueing_lock => 'once'");
+  EXPECT_THAT(claim(), ElementsAre("3|f"));
+  defer();
+  EXPECT_THAT(claim(2, 1, ", slow_tasks => '{wash}'"), ElementsAre("4|f"));
+}
+
+TEST_F(AClaim, IsNotMadeWhereTheApplicationHasRulesOfItsOwn) {
+  app.rows("CREATE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'");
+  app.rows("CREATE TRIGGER judge BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION judge()");
+  defer();
+  EXPECT_THAT(claim(), ElementsAre("1|f"));
+  app.rows("DROP TRIGGER judge ON procrastinate_jobs");
+  defer();
+  EXPECT_THAT(claim(2), ElementsAre("2|t"));
+  // And where such a rule comes between, it is asked before the end.
+  app.rows("CREATE TRIGGER judge BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION judge()");
+  EXPECT_THAT(succeed("{2}", "{1}", 2), ElementsAre("2|recorded|∅|succeeded"));
+  EXPECT_THAT(events(2), ElementsAre("deferred", "started", "succeeded"));
+}
+
+TEST_F(AClaim, ThatIsSettledRunsAsAnyJob) {
+  defer();
+  defer();
+  claim(1, 2);
+  settle(1, "'{1}'");
+  EXPECT_EQ(job(1), "doing|0|1");
+  EXPECT_EQ(job(2), "todo|0|∅");
+  EXPECT_EQ(claimed_by(1), "{2}");
+  EXPECT_THAT(events(1), ElementsAre("deferred", "started"));
+  EXPECT_THAT(succeed("{1,2}", "{1,1}"), IsEmpty());
+  EXPECT_THAT(events(1), ElementsAre("deferred", "started", "succeeded"));
+}
+
+TEST_F(AClaim, ThatIsGivenBackWaitsForAnybodyAndIsAnnounced) {
+  defer();
+  defer();
+  claim(1, 2);
+  app.rows("LISTEN " + std::string(kAnyQueue));
+  EXPECT_THAT(finish(outcome(2, "release") + "," + outcome(1, "succeed")),
+              ElementsAre("2|recorded|∅|todo", "1|recorded|∅|succeeded"));
+  EXPECT_THAT(payloads(), Contains(HasSubstr("job_inserted")));
+  EXPECT_THAT(events(2), ElementsAre("deferred"));
+  EXPECT_EQ(job(2), "todo|0|∅");
+  EXPECT_THAT(claim(2), ElementsAre("2|t"));
+}
+
+TEST_F(AClaim, ThatIsToBeTriedAgainWaitsAgain) {
+  defer();
+  claim();
+  EXPECT_THAT(finish(outcome(1, "retry", R"("retry_in": 0)")), ElementsAre("1|recorded|∅|todo"));
+  EXPECT_THAT(events(1), ElementsAre("deferred", "started", "deferred_for_retry"));
+  EXPECT_EQ(claimed_by(1), "{}");
+  EXPECT_THAT(claim(2), ElementsAre("1|t"));
+  EXPECT_EQ(job(1), "todo|1|∅");
+}
+
+TEST_F(AClaim, OfADeadWorkerCostsAnAttemptOnlyIfItRan) {
+  for (int i = 0; i < 3; ++i) defer();
+  claim(1, 3);
+  EXPECT_THAT(rescue(1, outcome(1, "succeed"), "retry", "'{2}'"),
+              ElementsAre("1|recorded|∅|succeeded", "3|recorded|∅|todo", "2|recorded|∅|todo"));
+  EXPECT_EQ(job(2), "todo|1|∅");
+  EXPECT_EQ(job(3), "todo|0|∅");
+  EXPECT_THAT(attempts(2, "cause"), ElementsAre("worker_lost"));
+  EXPECT_THAT(claim(2, 3), ElementsAre("2|t", "3|t"));
+}
+
+TEST_F(AClaim, OfAWorkerOfWhichNothingIsKnownCountsAsBegun) {
+  defer();
+  claim();
+  EXPECT_THAT(rescue(1, "", "retry"), ElementsAre("1|recorded|∅|todo"));
+  EXPECT_EQ(job(1), "todo|1|∅");
+}
+
+TEST_F(AClaim, EndsWithItsWorkersRowHoweverThatGoes) {
+  defer();
+  claim();
+  app.rows("DELETE FROM procrastinate_workers WHERE id = 1");
+  EXPECT_EQ(job(1), "doing|0|∅");
+  EXPECT_EQ(app.value("SELECT job_id FROM postpone_stalled_jobs(0)"), "1");
+}
+
+TEST_F(AClaim, IsCancelledAsAJobThatRuns) {
+  defer();
+  claim();
+  app.rows("LISTEN " + std::string(kAnyQueue));
+  EXPECT_EQ(app.value("SELECT procrastinate_cancel_job_v1(1, false, false)"), "∅");
+  EXPECT_EQ(job(1), "doing|0|1");
+  EXPECT_EQ(app.value("SELECT procrastinate_cancel_job_v1(1, true, false)"), "1");
+  EXPECT_THAT(stop_requests(), SizeIs(1));
+}
+
+TEST_F(AClaim, WhoseRowIsChangedByHandIsToBeStopped) {
+  for (int i = 0; i < 2; ++i) defer();
+  claim(1, 2);
+  app.rows("LISTEN " + std::string(kAnyQueue));
+  app.rows("UPDATE procrastinate_jobs SET status = 'cancelled' WHERE id = 1");
+  EXPECT_THAT(stop_requests(), ElementsAre(HasSubstr(": 1}")));
+  app.rows("DELETE FROM procrastinate_jobs WHERE id = 2");
+  EXPECT_THAT(stop_requests(), ElementsAre(HasSubstr(": 2}")));
+  EXPECT_THAT(app.rows("SELECT job_id, is_held FROM postpone_jobs_to_stop('{1,1}', '{1,2}')"),
+              ElementsAre("1|f", "2|f"));
+  EXPECT_THAT(succeed("{1,2}", "{1,1}"), ElementsAre("1|gone|∅|cancelled", "2|gone|∅|∅"));
+}
+
+TEST_F(AClaim, ThatAWorkerHoldsIsNotToBeStopped) {
+  defer();
+  claim();
+  EXPECT_THAT(app.rows("SELECT job_id FROM postpone_jobs_to_stop('{1}', '{1}')"), IsEmpty());
+  EXPECT_THAT(app.rows("SELECT job_id FROM postpone_jobs_to_stop('{2}', '{1}')"), ElementsAre("1"));
+}
+
+TEST_F(AClaim, IsSeenByAFetchThatBeganBeforeIt) {
+  defer();
+  defer();
+  one.rows("BEGIN");
+  one.rows(claim_sql(1, 1));
+  // Job 1 is locked: the other takes the next.
+  EXPECT_THAT(two.rows(claim_sql(2, 1)), ElementsAre("2|t"));
+  one.rows("COMMIT");
+  EXPECT_THAT(two.rows(fetch_sql(2, 2)), IsEmpty());
+}
+
+TEST_F(AClaim, IsNotTakenByATransactionThatKeepsItsSnapshot) {
+  defer();
+  two.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  two.rows("SELECT count(*) FROM procrastinate_jobs");
+  claim();
+  EXPECT_THAT(two.rows(fetch_sql(2, 2)), IsEmpty());
+  EXPECT_EQ(two.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 2)"), "∅");
+  two.rows("ROLLBACK");
+}
+
+TEST_F(AClaim, IsReadAtOnceUnderAnOldSnapshot) {
+  defer();
+  one.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  one.rows("SELECT count(*) FROM procrastinate_jobs");
+  for (int i = 0; i < 200; ++i) {
+    claim();
+    finish(outcome(1, "release"));
+  }
+  claim();
+  EXPECT_EQ(claimed_by(1), "{1}");
+  EXPECT_EQ(app.value("SELECT count(*) FROM postpone_claims"), "1");
+  one.rows("ROLLBACK");
+}
+
+TEST_F(AClaim, TakesARoleThatMayRunJobs) {
+  app.rows("DO $$ BEGIN CREATE ROLE claims_test_reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+  app.rows("GRANT SELECT, UPDATE ON procrastinate_jobs, procrastinate_workers, postpone_workers TO claims_test_reader");
+  defer();
+  one.rows("SET ROLE claims_test_reader");
+  EXPECT_THROW(one.rows(claim_sql(1, 1)), SqlError);
+  EXPECT_EQ(claimed_by(1), "{}");
+}
+
+}  // namespace
+}  // namespace postpone::tests
