@@ -8,9 +8,21 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+// Of the thread sanitizer, in a program that was built with it.
+extern "C" void __tsan_init() __attribute__((weak));
 
 namespace libtask::detail {
 namespace {
+
+// The thread sanitizer and valgrind make system calls of their own between the signal and its handler, which would
+// end the process.
+bool is_instrumented() {
+  const char* const preload = std::getenv("LD_PRELOAD");
+  return __tsan_init != nullptr || (preload != nullptr && std::strstr(preload, "vgpreload") != nullptr);
+}
 
 constexpr char kAllow = 0;  // SYSCALL_DISPATCH_FILTER_ALLOW
 constexpr char kBlock = 1;
@@ -84,7 +96,7 @@ bool take_signal() {
 
 }  // namespace
 
-QuietWatch::QuietWatch() : usable_(!is_blocked()) {}
+QuietWatch::QuietWatch() : usable_(!is_blocked() && !is_instrumented()) {}
 
 // Anew after each job that has made system calls, which may have been about this very signal.
 bool QuietWatch::arm() {

@@ -13,7 +13,8 @@ namespace libtask::detail {
 class QuietWatch {
  public:
   // Of the calling thread. It watches nothing where the kernel cannot (another processor than x86-64, an older
-  // kernel, a sandbox), and where SIGSYS is blocked: then no job counts as quiet. REQUIRES: one at a time.
+  // kernel, a sandbox), where SIGSYS is blocked, and under valgrind or the thread sanitizer: then no job counts
+  // as quiet. REQUIRES: one at a time.
   QuietWatch();
   ~QuietWatch() { pause(); }
   QuietWatch(const QuietWatch&) = delete;

@@ -14,9 +14,9 @@
 namespace libtask::detail {
 namespace {
 
-// Does this kernel tell, on this processor?
+// Does this kernel tell, on this processor, and may it be asked?
 bool kernel_tells() {
-#if defined(__x86_64__) && defined(PR_SET_SYSCALL_USER_DISPATCH)
+#if defined(__x86_64__) && defined(PR_SET_SYSCALL_USER_DISPATCH) && !defined(__SANITIZE_THREAD__)
   char selector = 0;
   return prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &selector) == 0 &&
          prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, nullptr) == 0;
