@@ -33,7 +33,7 @@ void SetRun::run(int jobs) {
   begun_ = 0;
   while (HeldJob* next = parts_.held.next()) {
     hooks_.on_tick();
-    if (begun_ > 0 && !(may_keep_unbegun() && parts_.tasks.is_fit())) {
+    if (begun_ > 0 && !(may_keep_unbegun() && parts_.tasks.is_fit() && parts_.held.has_room())) {
       give_back_unbegun();
       break;
     }
