@@ -114,6 +114,7 @@ void HeldJobs::let_go(const HeldJob& held) {
 
 std::vector<SentOutcome> HeldJobs::unrecorded() const {
   std::vector<SentOutcome> outcomes;
+  outcomes.reserve(jobs_.size());
   for (const HeldJob& held : jobs_)
     if (held.outcome) outcomes.push_back(held.outcome->sent());
   return outcomes;

@@ -46,9 +46,9 @@ Session::Session(const config::Config& config, const config::Group& group, const
                   {.on_tick = hooks_.on_tick, .gives_up = hooks_.gives_up}),
       backoff_(kShortestWait, longest_reconnect_wait(board.slots())) {}
 
-std::optional<Visit> Session::visit(const std::vector<SentOutcome>& outcomes, int max_jobs) {
+std::optional<Visit> Session::visit(std::vector<SentOutcome> outcomes, int max_jobs) {
   connection_.be_fair();
-  VisitPlan plan(outcomes, max_jobs);
+  VisitPlan plan(std::move(outcomes), max_jobs);
   const bool answered = sys::retry(
       backoff_, [&] { return try_once(plan); },
       [&](std::chrono::milliseconds limit) { return wait(limit, plan.is_pending()); });

@@ -62,7 +62,7 @@ class Session {
   // Records the outcomes and fetches up to `max_jobs`. Nothing when it gave up. Throws DatabaseError only for
   // mistakes that no waiting heals (a missing schema), when there is nothing to record. REQUIRES: every job
   // that this sub-worker still holds is among `outcomes`.
-  std::optional<Visit> visit(const std::vector<SentOutcome>& outcomes, int max_jobs);
+  std::optional<Visit> visit(std::vector<SentOutcome> outcomes, int max_jobs);
 
   // While a job of this sub-worker runs: records outcomes of others that it holds, in one try. Nothing when
   // that did not go well, and is to be tried again. It waits for the answer, and for a connection where there

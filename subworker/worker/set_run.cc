@@ -16,6 +16,21 @@ using libtask::wire::TaskDescription;
 // Of arguments in a set: so that a frame is soon sent, and far below what a frame may hold.
 constexpr std::size_t kMostBytes = 1024UL * 1024;
 
+// Finds the tasks of one job after the other: most jobs of a set have the task of the one before.
+class TaskFinder {
+ public:
+  explicit TaskFinder(const TaskProcess& process) : description_(process.description()) {}
+
+  const TaskDescription* find(const std::string& task) {
+    if (found_ == nullptr || found_->name != task) found_ = description_.find(task);
+    return found_;
+  }
+
+ private:
+  const libtask::wire::Description& description_;
+  const TaskDescription* found_ = nullptr;
+};
+
 }  // namespace
 
 SetRun::SetRun(const Parts& parts, Hooks hooks)
@@ -106,11 +121,12 @@ std::vector<HeldJob*> SetRun::to_hand_over() const {
   const auto most = std::min<std::size_t>(libtask::wire::kLedgerEntries,
                                           static_cast<std::size_t>(parts_.tasks.jobs_left()));
   std::size_t bytes = 0;
+  TaskFinder tasks(parts_.tasks.process());
   for (HeldJob* held : parts_.held.unbegun()) {
     const sql::Job& job = held->job;
     bytes += job.task.size() + job.queue.size() + job.args.size() + (job.lock ? job.lock->size() : 0);
     if (set.size() == most || bytes > kMostBytes || size_.outlasts_horizon(job.task) ||
-        parts_.tasks.process().description().find(job.task) == nullptr)
+        tasks.find(job.task) == nullptr)
       break;
     set.push_back(held);
   }
@@ -122,8 +138,9 @@ void SetRun::run_several(const std::vector<HeldJob*>& set) {
   const auto since = Clock::now();
   TaskProcess& process = parts_.tasks.process();
   process.pass_on_output();
+  TaskFinder tasks(process);
   const auto task_of = [&](const HeldJob& held) -> const TaskDescription& {
-    return *process.description().find(held.job.task);
+    return *tasks.find(held.job.task);
   };
   std::vector<SetMember> jobs;
   jobs.reserve(set.size());
