@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "subworker/task/outcome.h"
+#include "sys/log_batch.h"
 #include "sys/logger.h"
 
 namespace postpone::subworker {
@@ -175,6 +176,7 @@ void SetRun::run_several(const std::vector<HeldJob*>& set) {
 }
 
 void SetRun::take_plain(const std::vector<HeldJob*>& set, const std::vector<libtask::wire::PlainRun>& runs) {
+  const sys::LogBatch batch;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     size_.took(set[i]->job.task, std::chrono::nanoseconds(runs[i].ended_ns - runs[i].started_ns));
     announce_plain(*set[i], parts_.held, parts_.reporter, runs[i],
