@@ -66,27 +66,29 @@ JobPhase judge_handed(const JobEntry& job, const Ledger* ledger, Success& succes
 }
 
 // The owner may have died while it wrote: an outcome counts only when its phase says so, and only as far as
-// it can be.
-void copy_entry(const JobEntry& from, JobEntry& to, const Ledger* ledger) {
+// it can be. Returns how much of the grave's room is used then.
+std::uint32_t copy_entry(const JobEntry& from, const OutcomeRoom& outcomes, JobEntry& to, Grave& grave,
+                         std::uint32_t used, const Ledger* ledger) {
   JobPhase phase = from.phase.load(std::memory_order_acquire);
   copy_success(from.success, to.success);
   if (phase == JobPhase::handed) phase = judge_handed(from, ledger, to.success);
-  std::uint32_t bytes = 0;
-  if (phase == JobPhase::ended) bytes = from.outcome_bytes.load(std::memory_order_relaxed);
-  if (bytes > kMaxOutcomeBytes) bytes = 0;
+  // Where entries that were written over share a text, there are more of them than fit.
+  std::string_view text = phase == JobPhase::ended ? outcome_of(from, outcomes) : std::string_view();
+  if (text.size() > kOutcomeRoom - used) text = {};
+  write_outcome(to, grave.outcomes, used, text);
   to.job_id.store(from.job_id.load(std::memory_order_relaxed), std::memory_order_relaxed);
-  to.outcome_bytes.store(bytes, std::memory_order_relaxed);
-  std::memcpy(to.outcome, from.outcome, bytes);
   to.phase.store(phase, std::memory_order_relaxed);
+  return used + static_cast<std::uint32_t>(text.size());
 }
 
 // The entries that hold a job, one behind the other, and no others.
 void copy_entries(const Slot& slot, Grave& grave, const Ledger* ledger) {
   free_entries(grave.jobs);
   std::size_t used = 0;
+  std::uint32_t bytes_used = 0;
   for (const JobEntry& job : slot.jobs) {
     if (job.phase.load(std::memory_order_relaxed) != JobPhase::none)
-      copy_entry(job, grave.jobs[used++], ledger);
+      bytes_used = copy_entry(job, slot.outcomes, grave.jobs[used++], grave, bytes_used, ledger);
   }
 }
 
@@ -106,12 +108,6 @@ GroupId group_id(std::string_view name) {
   GroupId hash = 0xcbf29ce484222325;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   return hash >> 1;
-}
-
-void write_success(Success& success, const libtask::wire::PlainRun& run) noexcept {
-  success.run_ns.store(run.ended_ns - run.started_ns, std::memory_order_relaxed);
-  success.cpu_us.store(static_cast<std::int64_t>(run.cpu_us), std::memory_order_relaxed);
-  success.max_rss_bytes.store(static_cast<std::int64_t>(run.max_rss_bytes), std::memory_order_relaxed);
 }
 
 std::int64_t now_ns() {

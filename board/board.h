@@ -9,7 +9,7 @@
 //   supervisor          Header; of each slot: generation, group, command, doorbell; and, while no process
 //                       owns the slot, all of it
 //   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, lease, holds_permit, warm, task_pid,
-//                       runs, counters, telemetry, jobs
+//                       runs, counters, telemetry, jobs, outcomes
 //   housekeeper         Header::housekeeper; of each slot: lost_lease, good_lease, good_ns, stop
 //   any process         a doorbell is rung by any process, a permit taken and freed by compare-exchange
 //
@@ -39,6 +39,7 @@
 #include <string_view>
 #include <vector>
 
+#include "board/job_entry.h"
 #include "board/ledger.h"
 #include "board/telemetry.h"
 #include "sys/fd.h"
@@ -46,11 +47,11 @@
 namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
-inline constexpr std::uint32_t kLayoutVersion = 7;   // any change of a struct below raises it
+inline constexpr std::uint32_t kLayoutVersion =
+    8;  // any change of a struct below, or in job_entry.h, raises it
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
-inline constexpr std::uint32_t kJobsPerSlot = 32;  // the most jobs that one sub-worker may hold at a time
-inline constexpr std::size_t kMaxOutcomeBytes = 16'384;
+inline constexpr std::uint32_t kJobsPerSlot = 128;  // the most jobs that one sub-worker may hold at a time
 
 using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC: the same for all processes of a host
 
@@ -141,47 +142,6 @@ GroupId group_id(std::string_view name);
 // The group of a slot that is not to be woken for work any more. No name has this number.
 inline constexpr GroupId kNoGroup = ~GroupId{0};
 
-// Where a job stands that a sub-worker holds.
-enum class JobPhase : std::uint32_t {
-  none,       // this entry is free
-  fetched,    // not begun
-  running,    // given to the task process
-  ended,      // outcome decided, not yet known to be recorded in the database
-  handed,     // given to the task process as one of a set: the ledger says whether it has begun or succeeded
-  succeeded,  // as `ended`; the outcome is a plain success, and stands in `success` instead of a text
-};
-
-// A success of which there is nothing to be said but this.
-struct Success {
-  std::atomic<std::int32_t> attempt;
-  // As in the outcome (sql/job.h), 0 or 1.
-  std::atomic<std::uint32_t> deletes_job;
-  std::atomic<std::uint32_t> omits_events;
-  std::atomic<std::uint32_t> omits_attempt;
-  std::atomic<std::int64_t> run_ns;
-  std::atomic<std::int64_t> cpu_us;
-  std::atomic<std::int64_t> max_rss_bytes;
-};
-
-// The numbers of a run. REQUIRES: is_possible(run, …).
-void write_success(Success& success, const libtask::wire::PlainRun& run) noexcept;
-
-// One job that a sub-worker holds. The owner writes `outcome` completely before it stores `ended`, so that
-// a reader that finds `ended` after the owner's death may trust the text: the JSON element that
-// postpone_finish_jobs() takes. The same holds of `success` and `succeeded`. With `handed` the attempt and the
-// wish to delete stand in `success`, and the rest in the ledger.
-struct JobEntry {
-  std::atomic<std::int64_t> job_id;
-  std::atomic<JobPhase> phase;
-  std::atomic<std::uint32_t> outcome_bytes;  // 0 with `ended`: it did not fit, and only the owner knows it
-  std::atomic<std::uint32_t> set;            // with `handed`: which set, and its place in it
-  std::atomic<std::uint32_t> index;
-  std::atomic<std::uint32_t> jobs_of_set;
-  std::atomic<std::int64_t> handed_ns;  // now_ns() before the task process could know of the set
-  Success success;
-  char outcome[kMaxOutcomeBytes];
-};
-
 struct Counters {
   std::atomic<std::uint64_t> fetched;
   std::atomic<std::uint64_t> succeeded;
@@ -229,9 +189,10 @@ struct Slot {
   Counters counters;
   Telemetry telemetry;
   // So many entries of `jobs` were in use at a time, from the first on. The others were never touched, and are
-  // not to be: each has pages of its own.
+  // not to be: they have pages of their own, and so has the room.
   std::atomic<std::uint32_t> jobs_used;
   JobEntry jobs[kJobsPerSlot];
+  OutcomeRoom outcomes;
 
   // By the owner: enters a state and stamps it.
   void enter(SlotState next) noexcept;
@@ -254,6 +215,7 @@ struct Grave {
   std::atomic<std::int64_t> settled_lease;
   std::atomic<std::uint32_t> slot;
   JobEntry jobs[kJobsPerSlot];
+  OutcomeRoom outcomes;
 };
 
 // The right to hold one pooled connection: 0 = free, else the owner's tag (slot + 1, generation).

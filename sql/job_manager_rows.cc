@@ -69,6 +69,9 @@ std::string waited_of(const std::string& ready_at) {
 
 std::string json_array(const OutcomeTexts& outcomes) {
   std::string array = "[";
+  std::size_t bytes = 2;
+  for (const std::string& outcome : outcomes) bytes += outcome.size() + 1;
+  array.reserve(bytes);
   for (const std::string& outcome : outcomes) {
     if (array.size() > 1) array += ',';
     array += outcome;

@@ -120,6 +120,7 @@ Job leased_job_of(const Row& row, WorkerId worker_id) {
 
 Fetched fetched_of(const Result& result, WorkerId worker_id, bool tells_waited) {
   Fetched fetched;
+  fetched.jobs.reserve(static_cast<std::size_t>(result.rows()));
   for (const Row row : result) {
     Job job = leased_job_of(row, worker_id);
     job.is_claimed = row.get<bool>(kJobColumns + 1);

@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "sys/fd.h"
+#include "sys/log_batch.h"
 #include "sys/log_line.h"
 #include "sys/logger.h"
 
@@ -61,26 +62,47 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     torn_ = false;
   }
   void be_patient(bool patient) { patient_ = patient; }
+  // A socket may take what is sent at once for one line.
+  void gather() { gathers_ = !is_socket_; }
+  void stop_gathering() {
+    gathers_ = false;
+    write_gathered();
+  }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
-    if (lost_ > 0) {
-      const std::string words = std::to_string(lost_) + " log lines were lost: " + std::strerror(error_);
-      spdlog::details::log_msg apology(message.logger_name, spdlog::level::warn, words);
-      if (!write(apology)) return lose();
-      lost_ = 0;
-    }
-    if (!write(message)) lose();
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    logger_name_ = message.logger_name;
+    if (gathered_.size() + line.size() > kPiece) write_gathered();
+    gathered_.append(line.data(), line.size());
+    ++lines_;
+    if (!gathers_) write_gathered();
   }
 
   void flush_() override {}
 
  private:
-  bool write(const spdlog::details::log_msg& message) {
+  // Of lines that were gathered all count as lost that are not known to be written.
+  void write_gathered() {
+    if (lines_ == 0) return;
+    if (!apologise() || !write_behind_torn(gathered_)) lost_ += lines_;
+    gathered_.clear();
+    lines_ = 0;
+  }
+
+  bool apologise() {
+    if (lost_ == 0) return true;
+    const std::string words = std::to_string(lost_) + " log lines were lost: " + std::strerror(error_);
     spdlog::memory_buf_t line;
-    if (torn_) line.push_back('\n');
-    formatter_->format(message, line);
-    return write({line.data(), line.size()});
+    formatter_->format(spdlog::details::log_msg(logger_name_, spdlog::level::warn, words), line);
+    if (!write_behind_torn({line.data(), line.size()})) return false;
+    lost_ = 0;
+    return true;
+  }
+
+  bool write_behind_torn(std::string_view lines) {
+    return torn_ ? write("\n" + std::string(lines)) : write(lines);
   }
 
   // Waits once for a reader that does not read, and again only when it has read on.
@@ -124,8 +146,6 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     return is;
   }
 
-  void lose() { ++lost_; }
-
   Fd file_;                 // empty: standard error, as we inherited it
   bool is_socket_ = false;  // standard error is one
   bool may_block_ = false;  // it waits for its reader
@@ -134,6 +154,10 @@ class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
   std::int64_t lost_ = 0;
   int error_ = 0;
   bool torn_ = false;  // the last line was written in part
+  bool gathers_ = false;
+  std::string gathered_;  // lines that are not written yet
+  std::int64_t lines_ = 0;
+  spdlog::string_view_t logger_name_;  // of the last line; loggers live as long as the sink
 };
 
 // The log of this process. Never destroyed: there may be something to log to the last.
@@ -260,6 +284,14 @@ bool reopen_log() {
     sys::log.error("{}; writing on to the old one", error.what());
     return false;
   }
+}
+
+LogBatch::LogBatch() {
+  the_log().sink->gather();
+}
+
+LogBatch::~LogBatch() {
+  the_log().sink->stop_gathering();
 }
 
 bool Logger::should_log(Level level) const {

@@ -9,7 +9,7 @@
 namespace postpone::bench {
 namespace {
 
-constexpr int kSet = 32;  // the most that `prefetch` allows
+constexpr int kSet = 128;  // the most that `prefetch` allows
 
 struct PeerEntry {
   std::string name;

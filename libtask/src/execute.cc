@@ -118,15 +118,14 @@ void flush_output() {
 
 }  // namespace
 
-Ran execute(const wire::Run& run, const Registry& registry, JobGiver& giver, UsageMeter& usage) {
-  Ran ran;
-  wire::Result& result = ran.result;
+wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& giver) {
+  wire::Result result;
   result.job_id = run.job_id;
   const TaskEntry* task = registry.find(run.task);
   if (task == nullptr) {
     result.status = wire::ResultStatus::unknown_task;
     result.message = "this task executable has no task \"" + run.task + "\"; " + registry.nearest(run.task);
-    return ran;
+    return result;
   }
   RunningJob job(run, registry, giver);
   is_forked();  // this process is none, whatever the handler makes of it
@@ -142,16 +141,7 @@ Ran execute(const wire::Run& run, const Registry& registry, JobGiver& giver, Usa
   end_if_forked(run.task);
   flush_output();
   job.tell_untold_progress();
-  const UsageMeter::Usage used = usage.end();
-  result.cpu_us = used.cpu_us;
-  result.max_rss_bytes = used.max_rss_bytes;
-  ran.waited_for_children = used.waited_for_children;
-  return ran;
-}
-
-wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& giver) {
-  UsageMeter usage;
-  return execute(run, registry, giver, usage).result;
+  return result;
 }
 
 void expect_no_arguments(const Context& job) {

@@ -11,11 +11,13 @@
 
 #include "channel.h"
 #include "execute.h"
+#include "quiet_watch.h"
 #include "stack.h"
 #include "surroundings.h"
 #include "task_ledger.h"
 #include "termination.h"
 #include "traces.h"
+#include "usage_meter.h"
 
 namespace libtask::detail {
 namespace {
@@ -119,19 +121,36 @@ class Server : public JobGiver {
     }
   }
 
-  Ran run_job(const wire::Run& run) {
+  struct Ran {
+    wire::Result result;
+    bool waited_for_children = false;
+    bool quiet = false;
+    std::int64_t ended_ns = 0;
+  };
+
+  // What a quiet job has used is known at its end, and nothing need be put back after it.
+  Ran run_job(const wire::Run& run, std::int64_t started_ns) {
     forget_termination();
-    Ran ran = [&] {
+    Ran ran;
+    {
       const StackOfJob of_this_job(run.job_id);
-      return execute(run, registry_, *this, usage_);
-    }();
-    surroundings_.restore();
+      ran.result = execute(run, registry_, *this);
+    }
+    ran.quiet = quiet_.end();
+    ran.ended_ns = now_ns();
+    const UsageMeter::Usage used =
+        ran.quiet ? usage_.end_quiet(std::chrono::nanoseconds(ran.ended_ns - started_ns)) : usage_.end();
+    ran.result.cpu_us = used.cpu_us;
+    ran.result.max_rss_bytes = used.max_rss_bytes;
+    ran.waited_for_children = used.waited_for_children;
+    if (!ran.quiet) surroundings_.restore();
     return ran;
   }
 
   void serve_job(const wire::Run& run) {
+    quiet_.pause();
     usage_.begin();
-    channel_.send(run_job(run).result);
+    channel_.send(run_job(run, now_ns()).result);
   }
 
   // Until a job is the last one, is not plain, or was singled out: it alone has a result.
@@ -143,9 +162,10 @@ class Server : public JobGiver {
     for (std::uint32_t index = 0;; ++index) {
       traces_.begin();
       has_told_ = false;
-      const Ran ran = run_job(runs.runs[index]);
+      quiet_.begin();
+      const Ran ran = run_job(runs.runs[index], time.ended_ns);
       time = {.started_ns = time.ended_ns,
-              .ended_ns = now_ns(),
+              .ended_ns = ran.ended_ns,
               .cpu_us = ran.result.cpu_us,
               .max_rss_bytes = ran.result.max_rss_bytes};
       const bool is_last = index + 1 == runs.runs.size();
@@ -159,7 +179,7 @@ class Server : public JobGiver {
     const wire::Result& result = ran.result;
     return result.status == wire::ResultStatus::succeeded && result.defers.empty() && !has_told_ &&
            !ran.waited_for_children && (max_rss_bytes == 0 || result.max_rss_bytes <= max_rss_bytes) &&
-           !termination_wish() && traces_.are_none();
+           !termination_wish() && (ran.quiet || traces_.are_none());
   }
 
   const Registry& registry_;
@@ -169,6 +189,7 @@ class Server : public JobGiver {
   const Surroundings surroundings_;
   Traces traces_;
   UsageMeter usage_;
+  QuietWatch quiet_;
   bool has_told_ = false;  // its progress, the job that runs
 };
 

@@ -19,6 +19,10 @@ std::uint64_t microseconds(const timeval& time) {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(time.tv_usec);
 }
 
+std::uint64_t whole_us(std::chrono::nanoseconds time) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(time).count());
+}
+
 struct Used {
   std::uint64_t cpu_us = 0;
   std::uint64_t page_faults = 0;   // of this process
@@ -70,48 +74,63 @@ void reset_peak() {
 }
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kReadAgainAfter = std::chrono::milliseconds(100);
+constexpr auto kGoodFor = std::chrono::milliseconds(100);
 
-// What was read last, of the job that ended last.
-struct LastReading {
-  std::uint64_t resident_bytes = 0;
+// Of memory, at one moment: it holds while there are no more page faults, for a while.
+struct Look {
   std::uint64_t page_faults = 0;
   std::optional<Clock::time_point> at;
-};
-LastReading last_reading;
 
-// Does what was read last still hold?
-bool is_fresh(const Used& used) {
-  return last_reading.at && Clock::now() < *last_reading.at + kReadAgainAfter &&
-         used.page_faults == last_reading.page_faults;
-}
+  bool holds(const Used& used) const {
+    return at && Clock::now() < *at + kGoodFor && used.page_faults == page_faults;
+  }
+};
+Look last_reading;
+Look last_reset;                   // of the peak, which a reading does too
+std::uint64_t resident_bytes = 0;  // at the last reading
 
 std::uint64_t max_rss_bytes(const Used& used) {
-  if (is_fresh(used)) return last_reading.resident_bytes;
+  if (last_reading.holds(used)) return resident_bytes;
   const Memory memory = read_memory();
   reset_peak();
-  last_reading = {memory.now_bytes, used_so_far().page_faults, Clock::now()};
+  last_reading = last_reset = {used_so_far().page_faults, Clock::now()};
+  resident_bytes = memory.now_bytes;
   return memory.peak_bytes;
 }
 
 }  // namespace
 
+void UsageMeter::read_anew(std::uint64_t cpu_us, std::uint64_t child_faults) {
+  cpu_us_ = cpu_us;
+  child_faults_ = child_faults;
+  unread_ = {};
+}
+
 void UsageMeter::begin() {
   const Used used = used_so_far();
-  cpu_us_ = used.cpu_us;
-  child_faults_ = used.child_faults;
-  if (!is_fresh(used)) reset_peak();
+  read_anew(used.cpu_us, used.child_faults);
+  if (last_reset.holds(used)) return;
+  reset_peak();
+  last_reset = {used.page_faults, Clock::now()};
 }
 
 UsageMeter::Usage UsageMeter::end() {
   const Used used = used_so_far();
+  const std::uint64_t before = cpu_us_ + whole_us(unread_);
   // Where the kernel's clock went back, or it did not answer, the job took nothing.
-  const Usage usage{.cpu_us = used.cpu_us - std::min(used.cpu_us, cpu_us_),
+  const Usage usage{.cpu_us = used.cpu_us - std::min(used.cpu_us, before),
                     .max_rss_bytes = max_rss_bytes(used),
                     .waited_for_children = used.child_faults != child_faults_};
-  cpu_us_ = used.cpu_us;
-  child_faults_ = used.child_faults;
+  read_anew(used.cpu_us, used.child_faults);
   return usage;
+}
+
+UsageMeter::Usage UsageMeter::end_quiet(std::chrono::nanoseconds took) {
+  constexpr auto kLongestUnread = std::chrono::microseconds(100);
+  if (!last_reading.at || unread_ + took > kLongestUnread) return end();
+  const std::uint64_t before = whole_us(unread_);
+  unread_ += took;
+  return {.cpu_us = whole_us(unread_) - before, .max_rss_bytes = resident_bytes};
 }
 
 }  // namespace libtask::detail

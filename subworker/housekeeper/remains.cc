@@ -1,6 +1,7 @@
 #include "subworker/housekeeper/remains.h"
 
 #include <chrono>
+#include <string_view>
 
 namespace postpone::subworker {
 
@@ -33,10 +34,9 @@ Remains remains_in(const board::Grave& grave) {
   Remains remains;
   for (const board::JobEntry& entry : grave.jobs) {
     const auto phase = entry.phase.load();
-    const auto size = entry.outcome_bytes.load();
-    const auto bytes = size <= sizeof entry.outcome ? size : 0;
-    if (phase == board::JobPhase::ended && bytes > 0) {
-      remains.outcomes.emplace_back(entry.outcome, bytes);
+    const std::string_view text = board::outcome_of(entry, grave.outcomes);
+    if (phase == board::JobPhase::ended && !text.empty()) {
+      remains.outcomes.emplace_back(text);
       remains.ended.push_back(entry.job_id.load());
     } else if (phase == board::JobPhase::succeeded) {
       remains.outcomes.push_back(sql::to_json(outcome_in(entry)));

@@ -1,8 +1,8 @@
 #include "subworker/worker/held_jobs.h"
 
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 #include "sys/crash_point.h"
@@ -19,7 +19,7 @@ HeldJob& HeldJobs::hold(sql::Job job) {
   const std::size_t place = free_place();
   taken_.at(place) = true;
   board::JobEntry& entry = slot_.jobs[place];
-  HeldJob& held = jobs_.emplace_back(HeldJob{std::move(job), entry, std::nullopt});
+  HeldJob& held = jobs_.emplace_back(HeldJob{.job = std::move(job), .entry = entry, .outcome = std::nullopt});
   freed_lock_ |= held.job.lock.has_value();
   if (slot_.jobs_used.load(std::memory_order_relaxed) <= place)
     slot_.jobs_used.store(static_cast<std::uint32_t>(place) + 1);
@@ -74,16 +74,34 @@ void HeldJobs::ends(HeldJob& held, sql::Outcome outcome) {
   write_outcome(held);
 }
 
+// The first gap between the texts that stand there.
+std::optional<std::uint32_t> HeldJobs::free_room(std::size_t bytes) const {
+  std::vector<const board::JobEntry*> texts;
+  for (const HeldJob& held : jobs_)
+    if (held.has_text) texts.push_back(&held.entry);
+  std::ranges::sort(texts, {}, [](const board::JobEntry* entry) { return entry->outcome_at.load(); });
+  std::uint32_t end = 0;
+  for (const board::JobEntry* entry : texts) {
+    if (entry->outcome_at >= end + bytes) return end;
+    end = entry->outcome_at + entry->outcome_bytes;
+  }
+  return board::kOutcomeRoom - end >= bytes ? std::optional(end) : std::nullopt;
+}
+
 void HeldJobs::write_outcome(HeldJob& held) {
+  // A death says the same of a job that has not begun. So the board has room for any number of these.
+  if (held.outcome->sent().releases && !held.begun) return sys::crash_point("sub_worker.outcome_on_board");
   board::JobEntry& entry = held.entry;
-  const std::string text = held.outcome->sent().as_text();
-  const bool fits = text.size() <= sizeof entry.outcome;
   // A text that stands there may be read as long as the phase says `ended`.
   const auto phase = entry.phase.load();
   if (phase == board::JobPhase::ended || phase == board::JobPhase::succeeded)
     entry.phase.store(board::JobPhase::running);
-  if (fits) std::memcpy(entry.outcome, text.data(), text.size());
-  entry.outcome_bytes.store(fits ? static_cast<std::uint32_t>(text.size()) : 0);
+  held.has_text = false;
+  const std::string text = held.outcome->sent().as_text();
+  const auto at = text.size() <= board::kMaxOutcomeBytes ? free_room(text.size()) : std::nullopt;
+  board::write_outcome(entry, slot_.outcomes, at.value_or(0),
+                       at ? std::string_view(text) : std::string_view());
+  held.has_text = at.has_value();
   entry.phase.store(board::JobPhase::ended);
   sys::crash_point("sub_worker.outcome_on_board");
 }
@@ -96,6 +114,7 @@ void HeldJobs::let_go(const HeldJob& held) {
 
 std::vector<SentOutcome> HeldJobs::unrecorded() const {
   std::vector<SentOutcome> outcomes;
+  outcomes.reserve(jobs_.size());
   for (const HeldJob& held : jobs_)
     if (held.outcome) outcomes.push_back(held.outcome->sent());
   return outcomes;

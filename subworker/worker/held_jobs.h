@@ -10,6 +10,7 @@
 //   keeps()    `fetched`                            never started, as before
 //   begins()   `running`                            an attempt is lost
 //   ends()     outcome's text, its size, `ended`    it ended, and is recorded with this outcome
+//              given back: as before                never started, which is that outcome
 //   recorded() `none`                               nothing: the database knows
 //   let_go()   `none`                               nothing: the database has said that it is not ours
 //   refused()  `running`, another text, `ended`     (in between) an attempt is lost
@@ -38,6 +39,7 @@ struct HeldJob {
   board::JobEntry& entry;
   std::optional<Unrecorded> outcome;  // nothing = it has not ended
   bool begun = false;
+  bool has_text = false;  // its entry says where in the slot's room for outcomes
 };
 
 class HeldJobs {
@@ -71,6 +73,9 @@ class HeldJobs {
   std::vector<sql::JobId> claimed_running() const;
   // The database has settled these.
   void settled(const std::vector<sql::JobId>& job_ids);
+  // Is there room on the board for the outcome of one more job? If not, it dies with the sub-worker, and the job
+  // loses an attempt: so none is to begin before those outcomes are recorded.
+  bool has_room() const { return free_room(board::kMaxOutcomeBytes).has_value(); }
   // Those that were fetched, and are neither begun nor given back.
   std::vector<HeldJob*> unbegun();
   // Was this job given back, as one that did not begin?
@@ -88,7 +93,8 @@ class HeldJobs {
 
  private:
   std::size_t free_place() const;
-  static void write_outcome(HeldJob& held);
+  std::optional<std::uint32_t> free_room(std::size_t bytes) const;
+  void write_outcome(HeldJob& held);
   std::list<HeldJob>::iterator find_unrecorded(sql::JobId job_id);
 
   board::Slot& slot_;

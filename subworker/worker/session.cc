@@ -50,9 +50,9 @@ Session::Session(const config::Config& config, const config::Group& group, const
                   {.on_tick = hooks_.on_tick, .gives_up = hooks_.gives_up}),
       backoff_(kShortestWait, longest_reconnect_wait(board.slots())) {}
 
-std::optional<Visit> Session::visit(const std::vector<SentOutcome>& outcomes, const Wanted& wanted) {
+std::optional<Visit> Session::visit(std::vector<SentOutcome> outcomes, const Wanted& wanted) {
   connection_.be_fair();
-  VisitPlan plan(outcomes, wanted);
+  VisitPlan plan(std::move(outcomes), wanted);
   const bool answered = sys::retry(
       backoff_, [&] { return try_once(plan); },
       [&](std::chrono::milliseconds limit) { return wait(limit, plan.is_pending()); });

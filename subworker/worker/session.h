@@ -62,7 +62,7 @@ class Session {
   // Records the outcomes and fetches what is wanted. Nothing when it gave up. Throws DatabaseError only for
   // mistakes that no waiting heals (a missing schema), when there is nothing to record. REQUIRES: every job
   // that this sub-worker still holds is among `outcomes`.
-  std::optional<Visit> visit(const std::vector<SentOutcome>& outcomes, const Wanted& wanted);
+  std::optional<Visit> visit(std::vector<SentOutcome> outcomes, const Wanted& wanted);
 
   // While jobs of this sub-worker run: settles those of them that are claimed, and records outcomes of others
   // that it holds, in one try. Nothing when that did not go well, and is to be tried again. It waits for the answer, and for a connection where there

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "subworker/task/outcome.h"
+#include "sys/log_batch.h"
 #include "sys/logger.h"
 
 namespace postpone::subworker {
@@ -15,6 +16,21 @@ using libtask::wire::TaskDescription;
 
 // Of arguments in a set: so that a frame is soon sent, and far below what a frame may hold.
 constexpr std::size_t kMostBytes = 1024UL * 1024;
+
+// Finds the tasks of one job after the other: most jobs of a set have the task of the one before.
+class TaskFinder {
+ public:
+  explicit TaskFinder(const TaskProcess& process) : description_(process.description()) {}
+
+  const TaskDescription* find(const std::string& task) {
+    if (found_ == nullptr || found_->name != task) found_ = description_.find(task);
+    return found_;
+  }
+
+ private:
+  const libtask::wire::Description& description_;
+  const TaskDescription* found_ = nullptr;
+};
 
 }  // namespace
 
@@ -33,7 +49,7 @@ void SetRun::run(int jobs) {
   begun_ = 0;
   while (HeldJob* next = parts_.held.next()) {
     hooks_.on_tick();
-    if (begun_ > 0 && !(may_keep_unbegun() && parts_.tasks.is_fit())) {
+    if (begun_ > 0 && !(may_keep_unbegun() && parts_.tasks.is_fit() && parts_.held.has_room())) {
       give_back_unbegun();
       break;
     }
@@ -108,11 +124,12 @@ std::vector<HeldJob*> SetRun::to_hand_over() const {
   const auto most = std::min<std::size_t>(libtask::wire::kLedgerEntries,
                                           static_cast<std::size_t>(parts_.tasks.jobs_left()));
   std::size_t bytes = 0;
+  TaskFinder tasks(parts_.tasks.process());
   for (HeldJob* held : parts_.held.unbegun()) {
     const sql::Job& job = held->job;
     bytes += job.task.size() + job.queue.size() + job.args.size() + (job.lock ? job.lock->size() : 0);
     if (set.size() == most || bytes > kMostBytes || size_.outlasts_horizon(job.task) ||
-        parts_.tasks.process().description().find(job.task) == nullptr)
+        tasks.find(job.task) == nullptr)
       break;
     set.push_back(held);
   }
@@ -124,8 +141,9 @@ void SetRun::run_several(const std::vector<HeldJob*>& set) {
   const auto since = Clock::now();
   TaskProcess& process = parts_.tasks.process();
   process.pass_on_output();
+  TaskFinder tasks(process);
   const auto task_of = [&](const HeldJob& held) -> const TaskDescription& {
-    return *process.description().find(held.job.task);
+    return *tasks.find(held.job.task);
   };
   std::vector<SetMember> jobs;
   jobs.reserve(set.size());
@@ -160,6 +178,7 @@ void SetRun::run_several(const std::vector<HeldJob*>& set) {
 }
 
 void SetRun::take_plain(const std::vector<HeldJob*>& set, const std::vector<libtask::wire::PlainRun>& runs) {
+  const sys::LogBatch batch;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     size_.took(set[i]->job.task, std::chrono::nanoseconds(runs[i].ended_ns - runs[i].started_ns));
     announce_plain(*set[i], parts_.held, parts_.reporter, runs[i],

@@ -2,8 +2,8 @@
 // other, in the order of their fetch. The task process gets as many of them at once as may run without a look
 // at each, and says when one needs a look (TaskProcess::run_set()); that one goes on as a job by itself.
 //
-//   begun at once     while the horizon is not reached, the sub-worker is not ordered to leave, and the task
-//                     process is fit
+//   begun at once     while the horizon is not reached, the sub-worker is not ordered to leave, the task process
+//                     is fit, and the board has room for what becomes of them
 //   given back else   those that have not begun wait again, attempts untouched. When that turns out while a
 //                     job runs, they go back at once, and with them what has ended
 //

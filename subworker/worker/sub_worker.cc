@@ -110,7 +110,7 @@ bool SubWorker::look_for_work(bool rested) {
   const bool fetches = may_fetch();
   if (!fetches && !held_.has_unrecorded() && ready_) return false;
   const bool freed_lock = held_.take_freed_lock();
-  const auto answer = exchange(fetches ? size_of_set(rested) : 0);
+  auto answer = exchange(fetches ? size_of_set(rested) : 0);
   if (!answer) return false;
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, slot().lease.load());
   slot().counters.fetched += answer->jobs.size();
@@ -118,7 +118,7 @@ bool SubWorker::look_for_work(bool rested) {
   // announcement's look nor by ours: both were before our commit. A look after it sees the job.
   if (freed_lock && answer->jobs.empty() && fetches) return look_for_work(false);
   if (answer->more || freed_lock) board::wake_sibling(board_, slot().group.load());
-  for (const sql::Job& job : answer->jobs) held_.hold(job);
+  for (sql::Job& job : answer->jobs) held_.hold(std::move(job));
   if (answer->jobs.empty()) return false;
   set_run_.run(static_cast<int>(answer->jobs.size()));
   return true;
@@ -142,11 +142,11 @@ bool SubWorker::may_fetch() const {
 // An outcome that is refused takes its next form, of which there are few, and goes again.
 std::optional<sql::Fetched> SubWorker::exchange(int max_jobs) {
   for (;;) {
-    const std::vector<SentOutcome> outcomes = held_.unrecorded();
+    std::vector<SentOutcome> outcomes = held_.unrecorded();
     // What is to be left to people is settled first: the next job is fetched after the pause that follows.
     const bool settles = std::ranges::any_of(outcomes, &SentOutcome::left_to_people);
     auto visit =
-        session_.visit(outcomes, {.max_jobs = settles ? 0 : max_jobs, .slow_tasks = set_run_.slow_tasks()});
+        session_.visit(std::move(outcomes), {.max_jobs = settles ? 0 : max_jobs, .slow_tasks = set_run_.slow_tasks()});
     if (!visit) return std::nullopt;
     settled(visit->recorded);
     for (const RefusedOutcome& refused : visit->refused)

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -31,15 +30,12 @@ std::string refusal_of(sys::Fd fd) {
   return "attached";
 }
 
-void put_ended(JobEntry& entry, std::int64_t job_id, const std::string& outcome) {
+// Each entry has a part of the room.
+void put_ended(Slot& slot, std::uint32_t place, std::int64_t job_id, const std::string& outcome) {
+  JobEntry& entry = slot.jobs[place];
   entry.job_id = job_id;
-  std::memcpy(entry.outcome, outcome.data(), outcome.size());
-  entry.outcome_bytes = static_cast<std::uint32_t>(outcome.size());
+  write_outcome(entry, slot.outcomes, place * kMaxOutcomeBytes, outcome);
   entry.phase = JobPhase::ended;
-}
-
-std::string outcome_of(const JobEntry& entry) {
-  return {entry.outcome, entry.outcome_bytes};
 }
 
 TEST(BoardMemory, EightSlotsCommitAFewPages) {
@@ -94,7 +90,7 @@ TEST(BoardSlot, EachIncarnationStartsAfresh) {
   slot.lease = 8;
   slot.task_pid = 9;
   slot.holds_permit = 1;
-  put_ended(slot.jobs[5], 7, "{}");
+  put_ended(slot, 5, 7, "{}");
   slot.doorbell.ring(kRungForWork);
   EXPECT_EQ(board.reset_slot(0, 4), 2U);
 
@@ -154,7 +150,7 @@ class Burial : public testing::Test {
 };
 
 TEST_F(Burial, KeepsWhatTheDeadHeld) {
-  put_ended(slot().jobs[0], 10, R"({"job": 10})");
+  put_ended(slot(), 0, 10, R"({"job": 10})");
   slot().jobs[3].job_id = 11;
   slot().jobs[3].phase = JobPhase::running;
   slot().jobs[31].job_id = 12;
@@ -167,7 +163,7 @@ TEST_F(Burial, KeepsWhatTheDeadHeld) {
   EXPECT_EQ(grave.slot, 0U);
   EXPECT_EQ(grave.jobs[0].job_id, 10);
   EXPECT_EQ(grave.jobs[0].phase, JobPhase::ended);
-  EXPECT_EQ(outcome_of(grave.jobs[0]), R"({"job": 10})");
+  EXPECT_EQ(outcome_of(grave.jobs[0], grave.outcomes), R"({"job": 10})");
   EXPECT_EQ(grave.jobs[1].job_id, 11);
   EXPECT_EQ(grave.jobs[1].phase, JobPhase::running);
   EXPECT_EQ(grave.jobs[2].job_id, 12);
@@ -177,9 +173,9 @@ TEST_F(Burial, KeepsWhatTheDeadHeld) {
 }
 
 TEST_F(Burial, AnOutcomeThatIsOnlyHalfWrittenIsNotBelieved) {
-  put_ended(slot().jobs[0], 10, "half of an outc");
+  put_ended(slot(), 0, 10, "half of an outc");
   slot().jobs[0].phase = JobPhase::running;
-  put_ended(slot().jobs[1], 11, "x");
+  put_ended(slot(), 1, 11, "x");
   slot().jobs[1].outcome_bytes = 1'000'000;
   ASSERT_TRUE(board_.fill_grave(0, 77));
   EXPECT_EQ(board_.grave(0).jobs[0].outcome_bytes, 0U);
@@ -255,7 +251,7 @@ TEST_F(BurialOfASet, TheJobThatWasSingledOutRuns) {
 TEST_F(BurialOfASet, WhatTheSubWorkerKnewAlreadyStands) {
   slot().jobs[0].phase = JobPhase::succeeded;
   slot().jobs[0].success.run_ns = 123;
-  put_ended(slot().jobs[1], 11, "{}");
+  put_ended(slot(), 1, 11, "{}");
   slot().jobs[2].phase = JobPhase::fetched;
   point_at({.set = kSet, .stop = true, .index = 2});
   EXPECT_EQ(buried(), Phases({JobPhase::succeeded, JobPhase::ended, JobPhase::fetched, JobPhase::fetched}));
@@ -317,7 +313,7 @@ TEST_F(Burial, ADeathInTheMiddleNeverShowsATornOutcome) {
         entry.phase.store(JobPhase::running);
         entry.job_id.store(i);
         const std::string outcome(1 + i % kMaxOutcomeBytes, static_cast<char>('a' + i % 26));
-        put_ended(entry, i, outcome);
+        put_ended(slot(), 0, i, outcome);
         slot().lease.store(i);
       }
     }
@@ -330,7 +326,7 @@ TEST_F(Burial, ADeathInTheMiddleNeverShowsATornOutcome) {
     Grave& grave = board_.grave(0);
     if (grave.jobs[0].phase == JobPhase::ended) {
       const auto i = static_cast<std::uint32_t>(grave.jobs[0].job_id.load());
-      EXPECT_EQ(outcome_of(grave.jobs[0]),
+      EXPECT_EQ(outcome_of(grave.jobs[0], grave.outcomes),
                 std::string(1 + i % kMaxOutcomeBytes, static_cast<char>('a' + i % 26)));
     }
     settle(grave);

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "libtask/src/termination.h"
+#include "libtask/src/usage_meter.h"
 #include "libtask_fixture.h"
 
 namespace libtask::detail {
@@ -310,14 +311,33 @@ TEST(Execute, UsageIsThatOfThisJobAlone) {
     EXPECT_EQ(held.back(), 'x');
   });
   OneTask modest([](Context&) {});
-  const wire::Result large = greedy.run();
-  const wire::Result small = modest.run();
+  UsageMeter meter;
+  greedy.run();
+  const UsageMeter::Usage large = meter.end();
+  modest.run();
+  const UsageMeter::Usage small = meter.end();
   EXPECT_GT(large.max_rss_bytes, 64UL * 1024 * 1024);
   EXPECT_GT(large.cpu_us, 0U);
   EXPECT_GT(small.max_rss_bytes, 0U);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which keep freed memory for a while
   EXPECT_LT(small.max_rss_bytes, large.max_rss_bytes);
 #endif
+}
+
+TEST(UsageMeter, AQuietJobTookTheProcessorForAsLongAsItRan) {
+  UsageMeter meter;
+  meter.end();
+  EXPECT_EQ(meter.end_quiet(1500ns).cpu_us, 1U);
+  EXPECT_EQ(meter.end_quiet(1500ns).cpu_us, 2U) << "the half of the one before too";
+  EXPECT_GT(meter.end_quiet(1500ns).max_rss_bytes, 0U);
+}
+
+TEST(UsageMeter, WhatQuietJobsAreSaidToHaveUsedIsPutRightSoon) {
+  UsageMeter meter;
+  meter.end();
+  std::uint64_t said = 0;
+  for (int i = 0; i < 10'000; ++i) said += meter.end_quiet(90us).cpu_us;  // which this process has not used
+  EXPECT_LT(said, 10'000U * 80);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <concepts>
 #include <cstdlib>
 #include <filesystem>
@@ -14,6 +15,8 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+
+#include "sys/log_batch.h"
 
 namespace postpone::sys {
 namespace {
@@ -284,6 +287,32 @@ TEST_F(LogFile, ThatCannotBeOpenedAgainIsKept) {
                                              ".*; writing on to the old one\n.*\\] still here\n"));
 }
 
+TEST_F(LogFile, TakesTheLinesOfABatchTogether) {
+  {
+    const LogBatch batch;
+    sys::log.info("one");
+    sys::log.warn("two");
+    EXPECT_EQ(content(), "");
+  }
+  EXPECT_THAT(content(), MatchesRegex(".*\\] one\n.*\\] two\n"));
+  sys::log.info("three");
+  EXPECT_THAT(content(), HasSubstr("] three\n"));
+}
+
+TEST_F(LogFile, TakesWholeLinesOfALongBatch) {
+  std::string before;
+  {
+    const LogBatch batch;
+    for (int i = 0; i < 100; ++i)
+      sys::log.info("a line of some length, of which a batch is longer than a piece");
+    before = content();
+    EXPECT_THAT(before, testing::EndsWith("a piece\n")) << "it was not all kept, and no line was cut";
+  }
+  const std::string all = content();
+  EXPECT_LT(before.size(), all.size());
+  EXPECT_EQ(std::ranges::count(all, '\n'), 100);
+}
+
 // What a pipe holds. Never waits.
 std::string read_all(int fd) {
   std::string text(1 << 20, '\0');
@@ -318,9 +347,14 @@ TEST(Log, TellsHowManyLinesWereLost) {
   init_log(supervisor(), {.file = "/dev/full"});
   sys::log.info("one");
   sys::log.info("two");
+  {
+    const LogBatch batch;
+    sys::log.info("one of two");
+    sys::log.info("two of two");
+  }
   EXPECT_THAT(
       logged(supervisor(), text(), "three"),
-      MatchesRegex(".* warning \\[.*\\] 2 log lines were lost: No space left on device\n.*\\] three\n"));
+      MatchesRegex(".* warning \\[.*\\] 4 log lines were lost: No space left on device\n.*\\] three\n"));
 }
 
 }  // namespace

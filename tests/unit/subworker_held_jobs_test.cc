@@ -39,8 +39,8 @@ class TheHeldJobs : public testing::Test {
     const auto* entry = entry_of(id);
     return entry ? entry->phase.load() : JobPhase::none;
   }
-  static std::string_view text_in(const board::JobEntry& entry) {
-    return {entry.outcome, entry.outcome_bytes.load()};
+  std::string_view text_in(const board::JobEntry& entry) const {
+    return board::outcome_of(entry, slot_.outcomes);
   }
 
   board::Board board_ = board::Board::create(1, 1);
@@ -167,6 +167,39 @@ TEST_F(TheHeldJobs, WhoseOutcomeIsTooLongForTheBoardSayThatTheyHaveEnded) {
   held_.ends(held, outcome);
   EXPECT_EQ(phase_of(17), JobPhase::ended);
   EXPECT_EQ(entry_of(17)->outcome_bytes.load(), 0U);
+  EXPECT_EQ(held_.unrecorded()[0].text, sql::to_json(outcome));
+}
+
+TEST_F(TheHeldJobs, ShareTheRoomForOutcomesUntilItIsUsedUp) {
+  sql::JobId id = 0;
+  const auto end_one = [&](std::size_t bytes) {
+    HeldJob& held = held_.hold(job_of(++id));
+    sql::Outcome outcome = success_of(id);
+    outcome.message = std::string(bytes - sql::to_json(outcome).size(), static_cast<char>('a' + id % 26));
+    held_.begins(held);
+    held_.ends(held, outcome);
+    return sql::to_json(outcome);
+  };
+  std::vector<std::string> texts;
+  while (held_.has_room()) texts.push_back(end_one(board::kMaxOutcomeBytes - 100));
+  for (sql::JobId each = 1; each <= id; ++each)
+    EXPECT_EQ(text_in(*entry_of(each)), texts.at(static_cast<std::size_t>(each) - 1)) << each;
+  held_.recorded(5);
+  EXPECT_FALSE(held_.has_room()) << "the gap is smaller than an outcome may be";
+  const std::string fits = end_one(1000);
+  EXPECT_EQ(text_in(*entry_of(id)), fits);
+  EXPECT_EQ(text_in(*entry_of(4)), texts.at(3));
+  EXPECT_EQ(text_in(*entry_of(6)), texts.at(5));
+  held_.recorded(6);
+  EXPECT_TRUE(held_.has_room());
+}
+
+TEST_F(TheHeldJobs, ThatAreGivenBackUnbegunTakeNoRoom) {
+  HeldJob& held = held_.hold(job_of(17));
+  sql::Outcome outcome = success_of(17);
+  outcome.action = sql::Action::release;
+  held_.ends(held, outcome);
+  EXPECT_EQ(phase_of(17), JobPhase::fetched) << "which after a death means the same";
   EXPECT_EQ(held_.unrecorded()[0].text, sql::to_json(outcome));
 }
 

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <string_view>
 
 #include "subworker/housekeeper/cares.h"
@@ -25,8 +24,7 @@ class AGrave : public testing::Test {
   void put(std::size_t place, board::JobPhase phase, sql::JobId job, std::string_view outcome = "") {
     board::JobEntry& entry = grave_.jobs[place];
     entry.job_id.store(job);
-    std::memcpy(entry.outcome, outcome.data(), outcome.size());
-    entry.outcome_bytes.store(static_cast<std::uint32_t>(outcome.size()));
+    board::write_outcome(entry, grave_.outcomes, static_cast<std::uint32_t>(place) * 1000, outcome);
     entry.phase.store(phase);
   }
 
@@ -80,6 +78,9 @@ TEST_F(AGrave, ThatWasWrittenOverIsNotReadBeyondItsEnd) {
   grave_.jobs[0].outcome_bytes.store(~0U);
   EXPECT_THAT(remains_in(grave_).outcomes, IsEmpty());
   EXPECT_THAT(remains_in(grave_).running, ElementsAre(1));
+  grave_.jobs[0].outcome_bytes.store(5);
+  grave_.jobs[0].outcome_at.store(board::kOutcomeRoom - 4);
+  EXPECT_THAT(remains_in(grave_).outcomes, IsEmpty());
 }
 
 // --- silence ---
