@@ -82,6 +82,7 @@ class Burials {
   std::vector<pid_t> strangers_;
   std::vector<Burial> burials_;
   bool leftovers_ = false;
+  int tries_ = 0;            // in a row that have ended no burial
   std::vector<Watch> ends_;  // of orphans that were sent SIGKILL and do not die at once
   sys::Backoff pause_;
   Clock::time_point next_;
