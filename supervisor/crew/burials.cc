@@ -52,17 +52,21 @@ void Burials::take_in_orphans() {
 
 void Burials::add(const Burial& burial) {
   burials_.push_back(burial);
-  pause_.reset();
-  tries_ = 0;
+  begin_anew();
 }
 
 void Burials::note_leftovers() {
   leftovers_ = true;
+  begin_anew();
+}
+
+void Burials::begin_anew() {
   pause_.reset();
+  next_ = {};
   tries_ = 0;
 }
 
-void Burials::finish(const std::function<void(const Burial&)>& buried) {
+void Burials::finish(Clock::time_point now, const std::function<void(const Burial&)>& buried) {
   if (burials_.empty() && !leftovers_) return ends_.clear();
   for (const Burial& burial : burials_)
     if (is_sub_worker(burial.member)) cgroups_.kill(burial.member);
@@ -84,11 +88,10 @@ void Burials::finish(const std::function<void(const Burial&)>& buried) {
     buried(burial);
     return true;
   });
-  if (finished > 0) {
-    pause_.reset();
-    tries_ = 0;
-  }
-  next_ = Clock::now() + pause_.next(sys::chance());
+  if (finished > 0) begin_anew();
+  // A member that spoke or another one that died may be why we are here: such a try says nothing of how long this
+  // takes, and must not put off the next one.
+  if (now >= next_) next_ = now + pause_.next(sys::chance());
 }
 
 bool Burials::is_open(MemberId member) const {

@@ -152,7 +152,7 @@ bool Crew::is_forgiven(MemberId member, bool ended_well) const {
 // --- upkeep ---
 
 void Crew::upkeep() {
-  burials_.finish([this](const Burial& burial) { on_buried(burial); });
+  burials_.finish(Clock::now(), [this](const Burial& burial) { on_buried(burial); });
   if (waiting_ > 0 && !draining_) arrange_slots();
   burials_.reap_strangers();
   if (!draining_) replace_outdated();
