@@ -116,6 +116,9 @@ struct RescueRequest {
   std::string message;  // of the worker's end: "sub-worker kitchen/3 (pid 4711): signal 9 (Killed)"
   // Only if it has not been heard of for so long; nothing = it is known to be dead.
   std::optional<Seconds> silent_for;
+  // Whoever asks keeps what it asks until flush() has returned, and else asks again. So the commit need not wait
+  // for the server's disk, and the jobs can be fetched earlier.
+  bool is_kept = false;
 };
 
 // A job in `doing` whose worker is gone or silent.
@@ -251,6 +254,8 @@ class JobManager {
   // Exact, in one transaction: locks the worker's row, decides its `doing` jobs, deletes the row. Nothing
   // when the row is gone, or the worker has been heard of after all.
   std::vector<Recorded> rescue_worker(const RescueRequest& request);
+  // Returns when all that this connection has committed is as safe as a commit that waits.
+  void flush();
   // Workers silent for so long. Rows of postpone_workers only, or of Python's workers too.
   std::vector<WorkerId> stalled_workers(Seconds silent_for, bool include_foreign);
   // When each of our workers had its last heartbeat, by the server's clock; to compare with an earlier

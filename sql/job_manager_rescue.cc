@@ -42,7 +42,14 @@ std::vector<Recorded> JobManager::rescue_worker(const RescueRequest& request) {
        to_parameter(request.max_stalled), storable(request.message), to_parameter(request.running),
        request.silent_for ? to_parameter(request.silent_for->count()) : Parameter()},
       true};
-  return each(impl_->connection.pipeline({rescue}).front(), recorded_of);
+  if (!request.is_kept) return each(impl_->connection.pipeline({rescue}).front(), recorded_of);
+  const Statement no_wait{"select set_config('synchronous_commit', 'off', true)", {}, true};
+  return each(impl_->connection.pipeline({no_wait, rescue}).back(), recorded_of);
+}
+
+// Only a transaction that writes has its commit waited for, and that is all this one writes.
+void JobManager::flush() {
+  impl_->connection.query("select pg_logical_emit_message(true, 'postpone', '')");
 }
 
 std::vector<WorkerId> JobManager::stalled_workers(Seconds silent_for, bool include_foreign) {

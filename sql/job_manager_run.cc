@@ -205,6 +205,7 @@ void JobManager::rehearse_rescue() {
   impl_->connection.pipeline({finish_statement(kNoWorker, {kRetryOfNoJob})});
   RescueRequest rescue;
   rescue.worker_id = kNoWorker;
+  rescue.is_kept = true;
   rescue_worker(rescue);
 }
 

@@ -82,22 +82,40 @@ Rescuer::Settled Rescuer::try_one(Cares& cares, std::int64_t id, const std::stri
 
 // --- graves ---
 
+// The commit of a rescue does not wait for the server's disk: a sibling fetches the jobs, and that commit waits for
+// both. The graves stay open until the rescues are safe, too. If the server crashes in between, it has forgotten
+// all of it, and the housekeeper, which has lost its connection, rescues from the same graves again.
 void Rescuer::settle_graves(sql::JobManager& manager, Clock::time_point now) {
   more_graves_ = false;
+  std::vector<board::Grave*> settled;
   for (std::uint32_t index = 0; index < board::kMaxGraves; ++index) {
     board::Grave& grave = board_.grave(index);
     const auto lease = grave.lease.load();
     if (lease == grave.settled_lease.load()) continue;
     sys::crash_point("housekeeper.grave_found");
-    const Settled settled = try_one(graves_, lease, fmt::format("lease {} of a dead sub-worker", lease), now,
+    const Settled outcome = try_one(graves_, lease, fmt::format("lease {} of a dead sub-worker", lease), now,
                                     [&] { settle(manager, grave); });
-    if (settled == Settled::held_up) {
-      more_graves_ = true;
-      return;
-    }
-    if (settled == Settled::no) continue;
+    more_graves_ = outcome == Settled::held_up;
+    if (more_graves_) break;
+    if (outcome == Settled::no) continue;
     sys::crash_point("housekeeper.rescue_committed");
-    grave.settled_lease.store(lease);
+    settled.push_back(&grave);
+  }
+  if (settled.empty()) return;
+  if (can_flush_) flush(manager);
+  for (board::Grave* grave : settled) grave->settled_lease.store(grave->lease.load());
+}
+
+// Where the server does not let us, its own writer brings the commits to the disk within a second, and from now
+// on each rescue waits by itself.
+void Rescuer::flush(sql::JobManager& manager) {
+  try {
+    manager.flush();
+    sys::crash_point("housekeeper.rescue_flushed");
+  } catch (const sql::DatabaseError& error) {
+    if (error.remedy() == sql::Remedy::reconnect) throw;
+    can_flush_ = false;
+    sys::log.warn("rescues wait for the server's disk from now on: {}", error.what());
   }
 }
 
@@ -117,6 +135,7 @@ void Rescuer::settle(sql::JobManager& manager, const board::Grave& grave) {
   rescue.message =
       fmt::format("its sub-worker (slot {}, lease {}) died", grave.slot.load(), rescue.worker_id);
   rescue.running = remains.running;
+  rescue.is_kept = can_flush_;
   if (graves_.refusals(rescue.worker_id) >= kMostRefusals) {
     rescue.action = sql::StalledAction::report;
     rescue.running = remains.all();

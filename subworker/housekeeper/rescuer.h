@@ -67,6 +67,7 @@ class Rescuer {
   Settled try_one(Cares& cares, std::int64_t id, const std::string& what, Clock::time_point now,
                   const std::function<void()>& settle) const;
   void settle(sql::JobManager& manager, const board::Grave& grave);
+  void flush(sql::JobManager& manager);
   void ring_siblings(const board::Grave& grave, const std::vector<sql::Recorded>& recorded) const;
   void settle_apart(sql::JobManager& manager, sql::RescueRequest rescue,
                     const std::vector<sql::JobId>& ended);
@@ -89,6 +90,7 @@ class Rescuer {
   std::map<Attempt, Sighting> sightings_;
   Cares graves_;              // by lease
   bool more_graves_ = false;  // behind one that held us up
+  bool can_flush_ = true;     // see flush()
   Cares silent_;              // by lease
   Cares foreign_;             // by job
 };

@@ -24,6 +24,9 @@ constexpr std::size_t kMostWatched = 16;
 // A job that starts processes faster than they die is news again and again: from so many tries in a row on
 // only time counts.
 constexpr int kMostTriesByEvent = 100;
+// A task process dies within a fraction of this, as a rule. The supervisor waits for it on the spot: to set up
+// a watch, return to the loop and begin anew takes longer, and takes the processor from the one that is dying.
+constexpr auto kMoment = 1ms;
 
 bool is_readable(const sys::Fd& fd) {
   pollfd one{fd.get(), POLLIN, 0};
@@ -49,19 +52,27 @@ void Burials::take_in_orphans() {
 
 void Burials::add(const Burial& burial) {
   burials_.push_back(burial);
-  pause_.reset();
+  begin_anew();
 }
 
 void Burials::note_leftovers() {
   leftovers_ = true;
-  pause_.reset();
+  begin_anew();
 }
 
-void Burials::finish(const std::function<void(const Burial&)>& buried) {
+void Burials::begin_anew() {
+  pause_.reset();
+  next_ = {};
+  tries_ = 0;
+}
+
+void Burials::finish(Clock::time_point now, const std::function<void(const Burial&)>& buried) {
   if (burials_.empty() && !leftovers_) return ends_.clear();
   for (const Burial& burial : burials_)
     if (is_sub_worker(burial.member)) cgroups_.kill(burial.member);
-  const auto left = kill_and_list_orphans({});
+  // Once for each death, and not for the many of a massacre: the loop has others to serve.
+  const bool waits = tries_++ == 0 && burials_.size() == 1;
+  const auto left = kill_and_list_orphans(waits ? kMoment : 0ms);
   const bool nothing_left = left && left->empty();
   await_ends(left.value_or(std::vector<pid_t>{}));
   leftovers_ = leftovers_ && !nothing_left;
@@ -77,8 +88,10 @@ void Burials::finish(const std::function<void(const Burial&)>& buried) {
     buried(burial);
     return true;
   });
-  if (finished > 0) pause_.reset();
-  next_ = Clock::now() + pause_.next(sys::chance());
+  if (finished > 0) begin_anew();
+  // A member that spoke or another one that died may be why we are here: such a try says nothing of how long this
+  // takes, and must not put off the next one.
+  if (now >= next_) next_ = now + pause_.next(sys::chance());
 }
 
 bool Burials::is_open(MemberId member) const {
@@ -90,11 +103,11 @@ std::optional<Clock::time_point> Burials::next() const {
   return next_;
 }
 
-// The loop does not stop while they die. One that has ended and could not be reaped is not waited for, since
-// its end would be news for ever: next() has it looked at again.
+// The loop does not stop while they die, but for that moment. One that has ended and could not be reaped is not
+// waited for, since its end would be news for ever: next() has it looked at again.
 void Burials::await_ends(const std::vector<pid_t>& orphans) {
   ends_.clear();
-  if (pause_.failures() >= kMostTriesByEvent) return;
+  if (tries_ >= kMostTriesByEvent) return;
   for (const pid_t orphan : orphans) {
     if (ends_.size() == kMostWatched) return;
     const sys::Fd end = sys::end_of_child(orphan);

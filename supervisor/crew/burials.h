@@ -52,8 +52,9 @@ class Burials {
   // A preflight has ended badly: what it was asking may live on, and is killed by finish().
   void note_leftovers();
 
-  // Takes each burial as far as it can be taken now, and calls `buried` behind the last step of each.
-  void finish(const std::function<void(const Burial&)>& buried);
+  // Takes each burial as far as it can be taken now, and calls `buried` behind the last step of each. Worth a call
+  // whenever something has changed: next() does not move away for a try that came before its time.
+  void finish(Clock::time_point now, const std::function<void(const Burial&)>& buried);
 
   bool none() const { return burials_.empty(); }
   bool is_open(MemberId member) const;
@@ -72,6 +73,7 @@ class Burials {
   bool look(const std::function<void()>& look_at_children);
   std::optional<std::vector<pid_t>> kill_and_list_orphans(std::chrono::milliseconds limit);
   void await_ends(const std::vector<pid_t>& orphans);
+  void begin_anew();
 
   Loop& loop_;
   board::Board& board_;
@@ -82,6 +84,7 @@ class Burials {
   std::vector<pid_t> strangers_;
   std::vector<Burial> burials_;
   bool leftovers_ = false;
+  int tries_ = 0;            // in a row that have ended no burial
   std::vector<Watch> ends_;  // of orphans that were sent SIGKILL and do not die at once
   sys::Backoff pause_;
   Clock::time_point next_;

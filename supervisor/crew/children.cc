@@ -80,31 +80,40 @@ void Children::await_end(Child& child) {
 
 void Children::await_words(Child& child) {
   child.words.when_readable([this, member = child.member] {
-    hear(*children_[member]);
-    handlers_.on_heard();
+    if (hear(*children_[member])) handlers_.on_heard();
   });
 }
 
-// Takes all that the child has said. The end of the leash is no news: a death is noticed by the pidfd.
-void Children::hear(Child& child) {
-  child.member == kPreflight ? hear_reasons(child) : hear_messages(child);
+// Takes all that the child has said; false when that is nothing. The end of the leash is no news: a death is
+// noticed by the pidfd, and the kernel closes the leash a moment earlier. Who went through an upkeep for it
+// would be late for the death.
+bool Children::hear(Child& child) {
+  return child.member == kPreflight ? hear_reasons(child) : hear_messages(child);
 }
 
-void Children::hear_messages(Child& child) {
+bool Children::hear_messages(Child& child) {
   board::LeashMessage message{};
   ssize_t length = 0;
-  while ((length = ::recv(child.leash.get(), &message, sizeof message, MSG_DONTWAIT)) > 0)
+  bool any = false;
+  while ((length = ::recv(child.leash.get(), &message, sizeof message, MSG_DONTWAIT)) > 0) {
+    any = true;
     if (length == sizeof message && message.generation == child.generation)
       handlers_.on_message(child.member, message);
+  }
   if (length < 0 && (errno == EAGAIN || errno == EINTR)) await_words(child);
+  return any;
 }
 
-void Children::hear_reasons(Child& child) {
+bool Children::hear_reasons(Child& child) {
   std::array<char, board::kMostReasonBytes> text;
   ssize_t length = 0;
-  while ((length = ::recv(child.leash.get(), text.data(), text.size(), MSG_DONTWAIT)) > 0)
+  bool any = false;
+  while ((length = ::recv(child.leash.get(), text.data(), text.size(), MSG_DONTWAIT)) > 0) {
+    any = true;
     handlers_.on_reason(std::string(text.data(), static_cast<std::size_t>(length)));
+  }
   if (length < 0 && (errno == EAGAIN || errno == EINTR)) await_words(child);
+  return any;
 }
 
 void Children::on_end(MemberId member) {

@@ -52,9 +52,9 @@ class Children {
   struct Child;
   void await_end(Child& child);
   void await_words(Child& child);
-  void hear(Child& child);
-  void hear_messages(Child& child);
-  void hear_reasons(Child& child);
+  bool hear(Child& child);
+  bool hear_messages(Child& child);
+  bool hear_reasons(Child& child);
   void on_end(MemberId member);
 
   Loop& loop_;

@@ -95,6 +95,7 @@ constexpr Death kDeaths[] = {
     {"housekeeper.grave_found", Victim::parent},
     {"housekeeper.rescue_committed", Victim::self},
     {"housekeeper.rescue_committed", Victim::parent},
+    {"housekeeper.rescue_flushed", Victim::self},
     {"housekeeper.tick_deferred", Victim::self},
 };
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sys/process.h"
+#include "tests/support/cli.h"
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/family.h"
@@ -34,6 +35,11 @@ class ExitCode : public testing::Test {
   }
   ProgramRun run(std::vector<std::string> command) const {
     return run_program(command, {.environment = {{"POSTPONE_DATABASE_URL", database_.url()}}});
+  }
+  // postpone config check ARGUMENT…
+  ProgramRun check(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), {"config", "check"});
+    return postpone_on(database_.url(), std::move(arguments));
   }
   std::string count(const std::string& table) const {
     return database_.execute("SELECT count(*) FROM " + table);
@@ -123,7 +129,7 @@ TEST_F(SupervisorExit, Is3ForAUrlThatIsNone) {
     const auto started = run_program({POSTPONE_SUPERVISOR, "--config", path});
     EXPECT_EQ(started.exit_status, 3) << started.errors;
     EXPECT_THAT(started.errors, HasSubstr("\"" + key + "\" in [database]: the database url is not valid"));
-    const auto checked = run_program({POSTPONE_CLI, "config", "check", path});
+    const auto checked = postpone({"config", "check", path});
     EXPECT_EQ(checked.exit_status, 3) << checked.output;
     EXPECT_THAT(checked.errors, HasSubstr("\"" + key + "\" in [database]: the database url is not valid"));
   }
@@ -143,12 +149,12 @@ TEST_F(SupervisorExit, Is3ForAUrlThatIsNoneAndNamesWhereItStands) {
 }
 
 TEST_F(SupervisorExit, ConfigCheckAsksTheTaskExecutablesWhenItIsToldTo) {
-  const auto good = run({POSTPONE_CLI, "config", "check", "--tasks", config(group("m", kMisbehave, 1))});
+  const auto good = check({"--tasks", config(group("m", kMisbehave, 1))});
   EXPECT_EQ(good.exit_status, 0) << good.errors;
   EXPECT_THAT(good.output, HasSubstr("misbehave.noop"));
   const auto path = config(group("m", "/bin/true", 1));
-  EXPECT_EQ(run({POSTPONE_CLI, "config", "check", path}).exit_status, 0);
-  const auto bad = run({POSTPONE_CLI, "config", "check", "--tasks", path});
+  EXPECT_EQ(check({path}).exit_status, 0);
+  const auto bad = check({"--tasks", path});
   EXPECT_EQ(bad.exit_status, 3) << bad.output;
   EXPECT_THAT(bad.output, HasSubstr("no task executable: --describe: "));
 }

@@ -77,6 +77,28 @@ TEST_F(AJobManager, RehearsesRunsAndRescuesWithoutTouchingAJob) {
   EXPECT_EQ(database.execute(all), before);
 }
 
+// Where the request is kept, the commit does not wait for the disk; all other commits do.
+TEST_F(AJobManager, WaitsForTheDiskWhenItIsToldTo) {
+  manager.defer({request_of("runs")});
+  database.execute(
+      "CREATE TABLE waits (setting text);"
+      "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+      "  INSERT INTO waits VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;"
+      "CREATE TRIGGER note AFTER DELETE ON procrastinate_workers FOR EACH ROW EXECUTE FUNCTION note()");
+  fetch(1);
+  RescueRequest rescue;
+  rescue.worker_id = worker;
+  rescue.is_kept = true;
+  EXPECT_THAT(manager.rescue_worker(rescue), SizeIs(1));
+  const std::string committed = database.execute("SELECT pg_current_wal_insert_lsn()");
+  manager.flush();
+  EXPECT_EQ(database.execute("SELECT pg_current_wal_flush_lsn() >= '" + committed + "'"), "t");
+  rescue.worker_id = std::stoll(database.execute("SELECT worker_id FROM procrastinate_register_worker_v1()"));
+  rescue.is_kept = false;
+  manager.rescue_worker(rescue);
+  EXPECT_EQ(database.execute("SELECT string_agg(setting, ' ') FROM waits"), "off on");
+}
+
 TEST_F(AJobManager, RescuesADeadWorkersJobs) {
   manager.defer({request_of("ended"), request_of("running"), request_of("not started")});
   const std::vector<Job> jobs = fetch(3);

@@ -5,8 +5,10 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "tests/support/cli.h"
 #include "tests/support/database.h"
 #include "tests/support/eventually.h"
 #include "tests/support/program.h"
@@ -40,8 +42,7 @@ class Roles : public testing::Test {
 
   static ProgramRun cli(std::vector<std::string> arguments, const std::string& url,
                         const std::string& input = "") {
-    arguments.insert(arguments.begin(), POSTPONE_CLI);
-    return run_program(arguments, {.environment = {{"POSTPONE_DATABASE_URL", url}}, .input = input});
+    return postpone(std::move(arguments), {.environment = {{"POSTPONE_DATABASE_URL", url}}, .input = input});
   }
   std::string sql(const std::string& statement) const { return database_.execute(statement); }
   // What the server says when this role tries; "allowed" when it lets it.
