@@ -137,13 +137,8 @@ std::vector<JobChange> BulkChanges::cancel(const Ids& ids, bool abort, bool dele
 std::vector<JobChange> BulkChanges::Impl::cancel(const Ids& ids, bool abort, bool delete_jobs, bool dry_run) {
   std::vector<Statement> statements;
   if (!dry_run) {
-    // What a worker has claimed has begun, though its row says that it waits.
-    statements.push_back(about("select from postpone_hold_waiting($1::bigint[])", ids));
-    statements.push_back(
-        about(std::string(delete_jobs ? "delete from procrastinate_jobs"
-                                      : "update procrastinate_jobs set status = 'cancelled'") +
-                  " where id = any($1::bigint[]) and status = 'todo' returning id",
-              ids));
+    statements.push_back(about("select postpone_cancel_waiting($1::bigint[], $2::boolean)", ids));
+    statements.back().parameters.push_back(to_parameter(delete_jobs));
     statements.push_back(
         about("update procrastinate_jobs set abort_requested = true"
               " where id = any($1::bigint[]) and status = 'doing' and $2::boolean returning id",
@@ -152,8 +147,8 @@ std::vector<JobChange> BulkChanges::Impl::cancel(const Ids& ids, bool abort, boo
   }
   statements.push_back(look(ids));
   const std::vector<Result> results = change(statements);
-  const std::set<JobId> ended = dry_run ? std::set<JobId>() : ids_in(results[1]);
-  const std::set<JobId> asked = dry_run ? std::set<JobId>() : ids_in(results[2]);
+  const std::set<JobId> ended = dry_run ? std::set<JobId>() : ids_in(results[0]);
+  const std::set<JobId> asked = dry_run ? std::set<JobId>() : ids_in(results[1]);
   const std::map<JobId, JobStatus> now = statuses_in(results.back());
 
   std::vector<JobChange> changes;

@@ -1,79 +1,19 @@
--- Claims: how one of our workers takes plain jobs without a write to each of them.
+-- Claims: how one of our workers takes plain jobs without a write to their rows.
 --
--- A plain job has neither a lock nor a queueing lock. To take it, its worker writes its id into a list of its own, one
--- row for all jobs of a fetch. The job stays `todo`; every fetch passes it over, Python's too. When it ends, it goes from
--- `todo` straight to its end, and its row is written once instead of twice. A worker settles a job that runs for longer
--- (prefetch_horizon): it goes to `doing`, and is from then on like any other that runs.
+-- A plain job has neither a lock nor a queueing lock. Its worker enters it in postpone_claims, in the transaction of the
+-- fetch. The job stays `todo`; every fetch passes it over, Python's too. When it ends, it goes from `todo` straight to its
+-- end, so that its row and the entries of its indexes are written once instead of twice. A worker settles a job that runs
+-- for longer (prefetch_horizon): it goes to `doing`, and is from then on like any other that runs.
 --
--- No job is claimed twice: a fetch locks the rows that it finds, and looks at the claims again after that. While it
--- holds a row nobody else can claim it; whoever claimed it before held the row, and had committed its claim, before we
--- got it.
+-- No job is claimed or started twice. Whoever takes a job has locked its row. So another taker has committed, or has not
+-- got this far: either its claim meets ours in the unique index, or a new statement sees it. The unique index sees it
+-- even in a transaction that keeps its snapshot (REPEATABLE READ), which gets a serialization failure.
 --
--- A claim is part of the lease. It lasts as long as the worker's row, whatever becomes of the connection or the server.
--- Who decides about a job from outside (a rescue, a cancel, the deletion of a worker) settles it first: then it runs
--- under that worker, and everything is as for all jobs that run.
+-- A claim is part of the lease. It lasts until its worker has ended the job or the worker's row is gone, whatever becomes of
+-- connections and of the server. Who decides about a job from outside (a cancel, a rescue, the deletion of a worker) settles
+-- it first: then it runs under that worker, and everything is as for all jobs that run.
 --
--- Who settles or releases claims of another worker holds that worker's row FOR UPDATE; the worker itself, FOR KEY SHARE.
---
--- The functions that only read are SECURITY DEFINER: who may fetch, cancel or delete need not be granted this table, too.
-
--- What this worker has claimed; job_ids is empty for nothing.
-CREATE OR REPLACE FUNCTION {schema}.postpone_claims_of(p_worker_id bigint) RETURNS {schema}.postpone_claims
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
-AS $$
-DECLARE
-    claims {schema}.postpone_claims;
-BEGIN
-    SELECT * INTO claims
-    FROM {schema}.postpone_claims AS claim
-    WHERE claim.worker_id = p_worker_id
-    ORDER BY claim.worker_id DESC, claim.serial DESC
-    LIMIT 1;
-    claims.job_ids := coalesce(claims.job_ids, '{}');
-    RETURN claims;
-END
-$$;
-
--- What all workers have claimed.
-CREATE OR REPLACE FUNCTION {schema}.postpone_claimed_jobs() RETURNS bigint[]
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off
-AS $$
-BEGIN
-    RETURN ARRAY(
-        SELECT unnest(latest.job_ids)
-        FROM {schema}.postpone_workers AS worker
-        CROSS JOIN LATERAL (SELECT claim.job_ids FROM {schema}.postpone_claims AS claim
-                            WHERE claim.worker_id = worker.worker_id
-                            ORDER BY claim.worker_id DESC, claim.serial DESC LIMIT 1) AS latest);
-END
-$$;
-
--- Whether a transaction that keeps its snapshot sees all that is claimed by now.
-CREATE OR REPLACE FUNCTION {schema}.postpone_sees_all_claims() RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN (SELECT last_value FROM {schema}.postpone_claims_serial_seq WHERE is_called)
-        IS NOT DISTINCT FROM (SELECT max(serial) FROM {schema}.postpone_claims);
-END
-$$;
-
--- The workers that have claimed one of these jobs.
-CREATE OR REPLACE FUNCTION {schema}.postpone_claimants(p_job_ids bigint[]) RETURNS bigint[]
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off
-AS $$
-BEGIN
-    RETURN ARRAY(SELECT worker.worker_id FROM {schema}.postpone_workers AS worker
-                 CROSS JOIN LATERAL {schema}.postpone_claims_of(worker.worker_id) AS claims
-                 WHERE claims.job_ids && p_job_ids
-                 ORDER BY worker.worker_id);
-END
-$$;
+-- Everybody locks the row of the worker first, then the job, then the claim.
 
 -- May jobs be claimed? Not where the application has rules of its own about what may run (triggers, checks, unique
 -- indexes, row security): they are asked when a job goes to `doing`.
@@ -87,77 +27,66 @@ BEGIN
                         WHERE tgrelid = '{schema}.procrastinate_jobs'::regclass AND NOT tgisinternal AND tgenabled <> 'D'
                           AND NOT starts_with(tgname, 'postpone_'))
         AND (SELECT count(*) FROM pg_index
-             WHERE indrelid = '{schema}.procrastinate_jobs'::regclass AND indisunique) = 3;
+             WHERE indrelid = '{schema}.procrastinate_jobs'::regclass AND (indisunique OR indisexclusion)) = 3;
 END
 $$;
 
--- From now on this worker claims these jobs, and no others. omit_events: no event will say that they have started.
-CREATE OR REPLACE FUNCTION {schema}.postpone_write_claims(
-    p_worker_id bigint, p_job_ids bigint[], omit_events boolean DEFAULT false, p_claimed_at timestamptz DEFAULT now())
-RETURNS void
+-- Claims these jobs, whose rows we have locked, but for those that are claimed by now. Returns what it has claimed.
+-- omit_events: no event will say that they have started.
+CREATE OR REPLACE FUNCTION {schema}.postpone_claim_jobs(p_worker_id bigint, p_job_ids bigint[], omit_events boolean)
+RETURNS bigint[]
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
-    written bigint;
+    claimed_ids bigint[];
 BEGIN
-    INSERT INTO {schema}.postpone_claims (worker_id, job_ids, omit_events, claimed_at)
-    VALUES (p_worker_id, p_job_ids, omit_events, p_claimed_at)
-    RETURNING serial INTO written;
-    DELETE FROM {schema}.postpone_claims AS claim
-    WHERE claim.worker_id = p_worker_id
-      AND claim.serial = (SELECT former.serial FROM {schema}.postpone_claims AS former
-                          WHERE former.worker_id = p_worker_id AND former.serial < written
-                          ORDER BY former.worker_id DESC, former.serial DESC LIMIT 1);
+    PERFORM {schema}.postpone_check_may_run();
+    WITH claimed AS (
+        INSERT INTO {schema}.postpone_claims (job_id, worker_id, omit_events)
+        SELECT job_id, p_worker_id, omit_events IS TRUE FROM unnest(p_job_ids) AS job_id
+        ON CONFLICT (job_id) DO NOTHING
+        RETURNING job_id
+    )
+    SELECT array_agg(job_id) INTO claimed_ids FROM claimed;
+    RETURN coalesce(claimed_ids, '{}');
 END
 $$;
 
--- What this worker has claimed and may end from `todo`. Where jobs may be claimed no more, since the application has set
--- up rules in the meantime, they go to `doing` first.
-CREATE OR REPLACE FUNCTION {schema}.postpone_claims_to_end(p_worker_id bigint) RETURNS {schema}.postpone_claims
-LANGUAGE plpgsql AS $$
-DECLARE
-    claims {schema}.postpone_claims := {schema}.postpone_claims_of(p_worker_id);
-BEGIN
-    IF claims.job_ids <> '{}' AND NOT {schema}.postpone_may_claim() THEN
-        PERFORM {schema}.postpone_settle_claims(p_worker_id, NULL);
-        claims.job_ids := '{}';
-    END IF;
-    RETURN claims;
-END
-$$;
-
--- The worker claims these jobs no more, and goes on claiming the others. Returns those of them that it had claimed.
-CREATE OR REPLACE FUNCTION {schema}.postpone_drop_claims(p_worker_id bigint, p_job_ids bigint[]) RETURNS bigint[]
-LANGUAGE plpgsql AS $$
-DECLARE
-    claims {schema}.postpone_claims := {schema}.postpone_claims_of(p_worker_id);
-BEGIN
-    IF claims.job_ids && p_job_ids THEN
-        PERFORM {schema}.postpone_write_claims(
-            p_worker_id, ARRAY(SELECT claim FROM unnest(claims.job_ids) AS claim WHERE claim <> ALL (p_job_ids)),
-            claims.omit_events, claims.claimed_at);
-        RETURN ARRAY(SELECT claim FROM unnest(claims.job_ids) AS claim WHERE claim = ANY (p_job_ids) ORDER BY claim);
-    END IF;
-    RETURN '{}';
-END
-$$;
-
--- The worker claims no more what waits no more.
-CREATE OR REPLACE FUNCTION {schema}.postpone_drop_ended_claims(p_worker_id bigint) RETURNS void
+-- Those of these jobs, whose rows we have locked, that nobody has claimed.
+CREATE OR REPLACE FUNCTION {schema}.postpone_unclaimed(p_job_ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
-    claims {schema}.postpone_claims := {schema}.postpone_claims_of(p_worker_id);
-BEGIN
-    PERFORM {schema}.postpone_drop_claims(p_worker_id, ARRAY(
-        SELECT claim FROM unnest(claims.job_ids) AS claim
+    free_ids bigint[] := ARRAY(
+        SELECT job_id FROM unnest(p_job_ids) WITH ORDINALITY AS job (job_id, place)
         -- With a LIMIT it is an index probe.
-        WHERE (SELECT job.id FROM {schema}.procrastinate_jobs AS job
-               WHERE job.id = claim AND job.status::text = 'todo' LIMIT 1) IS NULL));
+        WHERE (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.job_id LIMIT 1) IS NULL
+        ORDER BY place);
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' AND free_ids <> '{}' THEN
+        -- Whether one was claimed since our snapshot, only the unique index knows.
+        INSERT INTO {schema}.postpone_claims (job_id, worker_id)
+        SELECT DISTINCT job_id, 0 FROM unnest(free_ids) AS job_id
+        ON CONFLICT (job_id) DO NOTHING;
+        DELETE FROM {schema}.postpone_claims WHERE job_id = ANY (free_ids) AND worker_id = 0;
+    END IF;
+    RETURN free_ids;
+END
+$$;
+
+-- Those of these jobs (null: of all) that this worker has claimed.
+CREATE OR REPLACE FUNCTION {schema}.postpone_claims_of(p_worker_id bigint, p_job_ids bigint[] DEFAULT NULL) RETURNS bigint[]
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+BEGIN
+    RETURN ARRAY(SELECT claim.job_id FROM {schema}.postpone_claims AS claim
+                 WHERE claim.worker_id = p_worker_id AND (p_job_ids IS NULL OR claim.job_id = ANY (p_job_ids))
+                 ORDER BY claim.job_id);
 END
 $$;
 
@@ -169,12 +98,12 @@ LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
+#variable_conflict use_column
 DECLARE
-    released bigint[] := {schema}.postpone_drop_claims(p_worker_id, p_job_ids);
+    released bigint[] := {schema}.postpone_claims_of(p_worker_id, p_job_ids);
 BEGIN
-    IF released = '{}' THEN
-        RETURN;
-    END IF;
+    PERFORM FROM {schema}.procrastinate_jobs WHERE id = ANY (released) ORDER BY id FOR NO KEY UPDATE;
+    DELETE FROM {schema}.postpone_claims AS claim WHERE claim.job_id = ANY (released) AND claim.worker_id = p_worker_id;
     PERFORM {schema}.postpone_announce_jobs(job.queue_name, min(job.id), count(*), false, false)
     FROM {schema}.procrastinate_jobs AS job
     WHERE job.id = ANY (released) AND job.status::text = 'todo'
@@ -186,82 +115,130 @@ BEGIN
 END
 $$;
 
--- Puts those of these jobs that the worker has claimed (null: all that it has) into `doing`, under its lease. What
--- cannot be put there (it has got a lock by hand, and another job runs under that lock) waits on, and its worker is
--- told to stop it.
-CREATE OR REPLACE FUNCTION {schema}.postpone_settle_claims(p_worker_id bigint, p_job_ids bigint[]) RETURNS void
+-- Puts those of these jobs (null: of all) that the worker has claimed into `doing`, under its lease. One that the
+-- application's rules keep from going there stays claimed: it runs all the same. One that has got a lock by hand, under
+-- which another job runs, does too, and its worker is told to stop it.
+CREATE OR REPLACE FUNCTION {schema}.postpone_settle_claims(p_worker_id bigint, p_job_ids bigint[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    claims {schema}.postpone_claims := {schema}.postpone_claims_of(p_worker_id);
-    settled bigint[] := {schema}.postpone_drop_claims(p_worker_id, coalesce(p_job_ids, claims.job_ids));
+    settled bigint[] := {schema}.postpone_claims_of(p_worker_id, p_job_ids);
     settled_id bigint;
 BEGIN
     IF settled = '{}' THEN
         RETURN;
     END IF;
     BEGIN
-        PERFORM {schema}.postpone_put_into_doing(p_worker_id, settled, claims);
+        PERFORM {schema}.postpone_put_into_doing(p_worker_id, settled);
         RETURN;
-    EXCEPTION WHEN unique_violation THEN
-        NULL;  -- One of them: one by one.
+    EXCEPTION WHEN OTHERS OR assert_failure THEN
+        IF {schema}.postpone_is_passing(sqlstate) THEN
+            RAISE;
+        END IF;
     END;
     FOREACH settled_id IN ARRAY settled LOOP
         BEGIN
-            PERFORM {schema}.postpone_put_into_doing(p_worker_id, ARRAY[settled_id], claims);
-        EXCEPTION WHEN unique_violation THEN
-            PERFORM {schema}.postpone_notify(
-                job.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', job.id)::text)
-            FROM {schema}.procrastinate_jobs AS job
-            WHERE job.id = settled_id;
+            PERFORM {schema}.postpone_put_into_doing(p_worker_id, ARRAY[settled_id]);
+        EXCEPTION WHEN OTHERS OR assert_failure THEN
+            IF {schema}.postpone_is_passing(sqlstate) THEN
+                RAISE;
+            ELSIF sqlstate = '23505' THEN
+                PERFORM {schema}.postpone_notify(
+                    job.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', job.id)::text)
+                FROM {schema}.procrastinate_jobs AS job
+                WHERE job.id = settled_id;
+            END IF;
         END;
     END LOOP;
 END
 $$;
 
--- As postpone_start_jobs does with jobs that are not claimed; but they started when they were claimed.
-CREATE OR REPLACE FUNCTION {schema}.postpone_put_into_doing(
-    p_worker_id bigint, job_ids bigint[], claims {schema}.postpone_claims)
-RETURNS void
+-- As postpone_start_jobs does with jobs that are not claimed; but these have started when they were claimed.
+CREATE OR REPLACE FUNCTION {schema}.postpone_put_into_doing(p_worker_id bigint, job_ids bigint[]) RETURNS void
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
     former text := {schema}.postpone_skip_update_trigger();
+    started_ids bigint[];
 BEGIN
+    -- The rows first, and then, in a new statement, whether they are still claimed: a release changes no row.
+    PERFORM FROM {schema}.procrastinate_jobs WHERE id = ANY (job_ids) ORDER BY id FOR NO KEY UPDATE;
     WITH started AS (
         UPDATE {schema}.procrastinate_jobs AS job SET status = 'doing', worker_id = p_worker_id
         WHERE job.id = ANY (job_ids) AND job.status::text = 'todo'
+          AND (SELECT claim.worker_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) = p_worker_id
         RETURNING job.id
     )
+    SELECT array_agg(id) INTO started_ids FROM started;
+    WITH dropped AS (
+        DELETE FROM {schema}.postpone_claims AS claim
+        WHERE claim.job_id = ANY (job_ids) AND claim.worker_id = p_worker_id
+        RETURNING claim.*
+    )
     INSERT INTO {schema}.procrastinate_events (job_id, type, at)
-    SELECT id, 'started', claims.claimed_at FROM started
-    WHERE former IS NOT NULL AND NOT claims.omit_events;
+    SELECT job_id, 'started', claimed_at FROM dropped
+    WHERE job_id = ANY (started_ids) AND former IS NOT NULL AND NOT omit_events;
     IF former IS NOT NULL THEN
         PERFORM {schema}.postpone_restore_update_trigger(former);
     END IF;
 END
 $$;
 
--- Locks those of these jobs that wait, and are claimed by nobody, until the end of the transaction. What is claimed
--- goes to `doing`: it has begun, or is about to.
-CREATE OR REPLACE FUNCTION {schema}.postpone_hold_waiting(p_job_ids bigint[]) RETURNS void
+-- Puts these jobs into `doing`, where they are claimed, whoever has claimed them.
+CREATE OR REPLACE FUNCTION {schema}.postpone_settle_jobs(p_job_ids bigint[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    claimant bigint;
+BEGIN
+    FOR claimant IN
+        SELECT DISTINCT worker_id FROM {schema}.postpone_claims WHERE job_id = ANY (p_job_ids) ORDER BY worker_id
+    LOOP
+        PERFORM FROM {schema}.procrastinate_workers WHERE id = claimant FOR KEY SHARE;
+        IF FOUND THEN
+            PERFORM {schema}.postpone_settle_claims(claimant, p_job_ids);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- Locks those of these jobs that wait and are claimed by nobody, until the end of the transaction, and returns them. What
+-- is claimed goes to `doing`: it has begun, or is about to.
+CREATE OR REPLACE FUNCTION {schema}.postpone_hold_waiting(p_job_ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
-    claimant bigint;
+    held bigint[];
+    free_ids bigint[];
 BEGIN
-    -- The second look finds what was claimed before we had its row; nothing can be claimed after that.
-    FOR look IN 1 .. 2 LOOP
-        FOREACH claimant IN ARRAY {schema}.postpone_claimants(p_job_ids) LOOP
-            PERFORM FROM {schema}.procrastinate_workers WHERE id = claimant FOR UPDATE;
-            PERFORM {schema}.postpone_settle_claims(claimant, p_job_ids);
-        END LOOP;
-        PERFORM FROM {schema}.procrastinate_jobs
-        WHERE id = ANY (p_job_ids) AND status::text = 'todo' ORDER BY id FOR NO KEY UPDATE;
+    -- One may be claimed between the first two steps of a round; not after that.
+    FOR round IN 1 .. 2 LOOP
+        PERFORM {schema}.postpone_settle_jobs(p_job_ids);
+        held := ARRAY(SELECT id FROM {schema}.procrastinate_jobs
+                      WHERE id = ANY (p_job_ids) AND status::text = 'todo' ORDER BY id FOR NO KEY UPDATE);
+        free_ids := {schema}.postpone_unclaimed(held);
+        EXIT WHEN free_ids = held;
     END LOOP;
+    RETURN free_ids;
+END
+$$;
+
+-- Claims end with what they are about, however that ends, with the rights of the owner: who may change a job or delete a
+-- worker needs no rights on claims. Anybody may call this, since it does nothing that is not so already.
+CREATE OR REPLACE FUNCTION {schema}.postpone_drop_dead_claims(p_job_ids bigint[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+BEGIN
+    DELETE FROM {schema}.postpone_claims AS claim
+    WHERE claim.job_id = ANY (p_job_ids)
+      AND ((SELECT job.id FROM {schema}.procrastinate_jobs AS job
+            WHERE job.id = claim.job_id AND job.status::text = 'todo' LIMIT 1) IS NULL
+           OR (SELECT worker.id FROM {schema}.procrastinate_workers AS worker
+               WHERE worker.id = claim.worker_id LIMIT 1) IS NULL);
 END
 $$;
 
@@ -269,10 +246,22 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.postpone_worker_leaves() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM {schema}.postpone_settle_claims(OLD.id, NULL);
+    PERFORM {schema}.postpone_settle_claims(OLD.id);
     RETURN OLD;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION {schema}.postpone_workers_gone() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM {schema}.postpone_drop_dead_claims(ARRAY(
+        SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.worker_id = ANY (ARRAY(SELECT id FROM deleted))));
+    RETURN NULL;
 END
 $$;
 
 CREATE OR REPLACE TRIGGER postpone_worker_leaves BEFORE DELETE ON {schema}.procrastinate_workers
     FOR EACH ROW EXECUTE FUNCTION {schema}.postpone_worker_leaves();
+CREATE OR REPLACE TRIGGER postpone_workers_gone AFTER DELETE ON {schema}.procrastinate_workers
+    REFERENCING OLD TABLE AS deleted
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.postpone_workers_gone();

@@ -50,8 +50,8 @@ $$;
 -- passed over (by id, or by task), and are not held by others, by priority, then id. Of a lock, at most the first that
 -- waits, whatever its queue or schedule, and only while none of that lock is running. A job with a queueing lock is
 -- found only as the first: a worker that took it behind others might have to send it back unbegun, when another
--- job waits under its queueing lock already. The rows found are locked, and claimed by nobody (claims.sql). job_ids is
--- null for none; plain_ids are those of them that have neither a lock nor a queueing lock, and are of none of slow_tasks;
+-- job waits under its queueing lock already. The rows found are locked. They may have been claimed (claims.sql) before they
+-- were: that is for the caller. job_ids is null for none; plain_ids are those of them that have neither a lock nor a queueing lock, and are of none of slow_tasks;
 -- is_cut: the walk did not go to its end, so there may be more.
 CREATE OR REPLACE FUNCTION {schema}.postpone_find_jobs(
     target_queue_names varchar[], max_jobs integer, passed_over bigint[], passed_over_tasks text[], slow_tasks text[],
@@ -64,55 +64,46 @@ DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
     most integer := greatest(coalesce(max_jobs, 1), 0);
     have_queueing_lock boolean[];
-    found_count integer;
-    claimed bigint[];
 BEGIN
-    -- More than one round only when all that it found was claimed before it had the rows.
-    FOR round IN 1 .. 10 LOOP
-        claimed := {schema}.postpone_claimed_jobs();
-        SELECT array_agg(candidate.id),
-               array_agg(candidate.id) FILTER (WHERE candidate.lock IS NULL AND candidate.queueing_lock IS NULL
-                   AND (slow_tasks IS NULL OR array_position(slow_tasks, candidate.task_name::text) IS NULL)),
-               bool_or(candidate.lock IS NOT NULL), array_agg(candidate.queueing_lock IS NOT NULL), count(*)
-        INTO job_ids, plain_ids, with_lock, have_queueing_lock, found_count
-        FROM (
-            SELECT job.id, job.task_name, job.lock, job.queueing_lock
-            FROM {schema}.procrastinate_jobs AS job
-            WHERE job.status = 'todo'
-              -- array_position, not ANY: no index on queue_name may tempt the planner.
-              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
-              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
-              -- A subquery, since the server hashes what it gives.
-              AND NOT (job.id IN (SELECT unnest(claimed)))
-              AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
-              AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
-              AND CASE WHEN job.lock IS NULL THEN true ELSE
-                  -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
-                  (SELECT running.id FROM {schema}.procrastinate_jobs AS running
-                   WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
-                  AND (SELECT elder.id FROM {schema}.procrastinate_jobs AS elder
-                       WHERE elder.status = 'todo' AND elder.lock = job.lock
-                       ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
-                  END
-            ORDER BY job.priority DESC, job.id
-            LIMIT most
-            FOR NO KEY UPDATE SKIP LOCKED
-        ) AS candidate;
-        EXIT WHEN job_ids IS NULL;
-        job_ids := job_ids[1:coalesce(array_position(have_queueing_lock, true, 2) - 1, found_count)];
-        is_cut := found_count = most OR cardinality(job_ids) < found_count;
-        job_ids := {schema}.postpone_not_claimed_since(job_ids);
-        EXIT WHEN job_ids IS NOT NULL;
-    END LOOP;
-    IF cardinality(job_ids) < found_count THEN
+    SELECT array_agg(candidate.id),
+           array_agg(candidate.id) FILTER (WHERE candidate.lock IS NULL AND candidate.queueing_lock IS NULL
+               AND (slow_tasks IS NULL OR array_position(slow_tasks, candidate.task_name::text) IS NULL)),
+           bool_or(candidate.lock IS NOT NULL), array_agg(candidate.queueing_lock IS NOT NULL)
+    INTO job_ids, plain_ids, with_lock, have_queueing_lock
+    FROM (
+        SELECT job.id, job.task_name, job.lock, job.queueing_lock
+        FROM {schema}.procrastinate_jobs AS job
+        WHERE job.status = 'todo'
+          -- array_position, not ANY: no index on queue_name may tempt the planner.
+          AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
+          AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+          AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
+          AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
+          -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
+          AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
+          AND CASE WHEN job.lock IS NULL THEN true ELSE
+              (SELECT running.id FROM {schema}.procrastinate_jobs AS running
+               WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
+              AND (SELECT elder.id FROM {schema}.procrastinate_jobs AS elder
+                   WHERE elder.status = 'todo' AND elder.lock = job.lock
+                   ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
+              END
+        ORDER BY job.priority DESC, job.id
+        LIMIT most
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS candidate;
+    is_cut := cardinality(job_ids) = most;
+    IF array_position(have_queueing_lock, true, 2) IS NOT NULL THEN
+        is_cut := true;
+        job_ids := job_ids[1:array_position(have_queueing_lock, true, 2) - 1];
         plain_ids := ARRAY(SELECT plain_id FROM unnest(plain_ids) AS plain_id WHERE plain_id = ANY (job_ids));
     END IF;
     plain_ids := coalesce(plain_ids, '{}');
 END
 $$;
 
--- Finds and starts jobs, for Python's workers and for ours; null for none. `claims`: plain jobs are not started, so that
--- the caller may claim them (claims.sql); claimed_ids are those, and among taken_ids as well.
+-- Finds and starts jobs, for Python's workers and for ours; null for none. `claims`: plain jobs are claimed instead
+-- (claims.sql); claimed_ids are those, and among taken_ids as well.
 --
 -- Fetchers do not wait for each other (SKIP LOCKED). So our snapshot may show a lock as free although an
 -- elder job of that lock has come in and been started since. The unique index on running locks raises an
@@ -132,6 +123,8 @@ SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
+    found_ids bigint[];
+    plain_ids bigint[];
     started_ids bigint[];
     found_lock boolean;
     violated text;
@@ -151,41 +144,44 @@ BEGIN
     -- One round, nearly always; under REPEATABLE READ, where a second look sees no more than the first, it must
     -- end.
     FOR round IN 1 .. 10 LOOP
-        SELECT found.job_ids, CASE WHEN claims THEN found.plain_ids ELSE '{}' END, found.with_lock, found.is_cut
-        INTO taken_ids, claimed_ids, found_lock, is_cut
+        SELECT found.job_ids, found.plain_ids, found.with_lock, found.is_cut
+        INTO found_ids, plain_ids, found_lock, is_cut
         FROM {schema}.postpone_find_jobs(target_queue_names, max_jobs, passed_over, passed_over_tasks, slow_tasks)
             AS found;
-        EXIT WHEN taken_ids IS NULL OR cardinality(claimed_ids) = cardinality(taken_ids);
-        started_ids := taken_ids;
-        IF claimed_ids <> '{}' THEN
-            started_ids := ARRAY(SELECT taken_id FROM unnest(taken_ids) AS taken_id WHERE taken_id <> ALL (claimed_ids));
+        EXIT WHEN found_ids IS NULL;
+        started_ids := found_ids;
+        IF claims AND plain_ids <> '{}' THEN
+            claimed_ids := {schema}.postpone_claim_jobs(p_worker_id, plain_ids, omit_events);
+            started_ids := CASE WHEN cardinality(plain_ids) = cardinality(found_ids) THEN '{}' ELSE
+                ARRAY(SELECT found_id FROM unnest(found_ids) AS found_id WHERE found_id <> ALL (plain_ids)) END;
         END IF;
-        IF NOT found_lock THEN
+        IF started_ids <> '{}' THEN
+            started_ids := {schema}.postpone_unclaimed(started_ids);
+        END IF;
+        IF started_ids = '{}' OR NOT found_lock THEN
             -- Nothing can collide: no need to pay for a subtransaction.
-            PERFORM {schema}.postpone_start_jobs(started_ids, p_worker_id, omit_events);
-            EXIT;
-        END IF;
-        BEGIN
-            PERFORM {schema}.postpone_start_jobs(started_ids, p_worker_id, omit_events);
-            EXIT;
-        EXCEPTION WHEN unique_violation THEN
-            GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
-            IF violated <> 'procrastinate_jobs_lock_idx_v1' THEN
-                RAISE;
+            IF started_ids <> '{}' THEN
+                PERFORM {schema}.postpone_start_jobs(started_ids, p_worker_id, omit_events);
             END IF;
-            PERFORM {schema}.postpone_announce_jobs(queue_name, min(id), count(*), false, false)
-            FROM {schema}.procrastinate_jobs
-            WHERE id = ANY (started_ids) AND lock IS NOT NULL
-            GROUP BY queue_name;
-            taken_ids := NULL;
-            claimed_ids := NULL;
-        END;
+        ELSE
+            BEGIN
+                PERFORM {schema}.postpone_start_jobs(started_ids, p_worker_id, omit_events);
+            EXCEPTION WHEN unique_violation THEN
+                GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+                IF violated <> 'procrastinate_jobs_lock_idx_v1' THEN
+                    RAISE;
+                END IF;
+                PERFORM {schema}.postpone_announce_jobs(queue_name, min(id), count(*), false, false)
+                FROM {schema}.procrastinate_jobs
+                WHERE id = ANY (started_ids) AND lock IS NOT NULL
+                GROUP BY queue_name;
+                started_ids := '{}';
+            END;
+        END IF;
+        -- One that was claimed before we had its row is not among them.
+        taken_ids := nullif(coalesce(claimed_ids, '{}') || started_ids, '{}');
+        EXIT WHEN taken_ids IS NOT NULL;
     END LOOP;
-    IF taken_ids IS NULL THEN
-        claimed_ids := NULL;
-    ELSIF claimed_ids <> '{}' THEN
-        PERFORM {schema}.postpone_check_may_run();
-    END IF;
 END
 $$;
 
@@ -200,27 +196,6 @@ BEGIN
     found_ids := (SELECT taken_ids FROM {schema}.postpone_take_jobs(target_queue_names, p_worker_id, 1));
     SELECT * INTO found_job FROM {schema}.procrastinate_jobs WHERE id = found_ids[1] AND status::text = 'doing';
     RETURN found_job;
-END
-$$;
-
--- Those of these jobs, whose rows we have locked, that are not claimed; null for none. Under REPEATABLE READ no second
--- look sees more than the first: none may be taken then, if anything was claimed since our snapshot.
-CREATE OR REPLACE FUNCTION {schema}.postpone_not_claimed_since(job_ids bigint[]) RETURNS bigint[]
-LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
-AS $$
-DECLARE
-    claimed bigint[] := {schema}.postpone_claimed_jobs();
-BEGIN
-    IF current_setting('transaction_isolation') <> 'read committed' AND NOT {schema}.postpone_sees_all_claims() THEN
-        RETURN NULL;
-    ELSIF NOT job_ids && claimed THEN
-        RETURN job_ids;
-    END IF;
-    RETURN (SELECT array_agg(job_id ORDER BY position)
-            FROM unnest(job_ids) WITH ORDINALITY AS found (job_id, position)
-            WHERE job_id <> ALL (claimed));
 END
 $$;
 
@@ -249,8 +224,6 @@ $$;
 -- exact would cost another fetch. passed_over, passed_over_tasks: jobs that are left alone (see
 -- postpone_fetch_around). omit_events: no event says that they have started. may_claim: plain jobs stay in `todo`,
 -- claimed (is_claimed; claims.sql), but for those of slow_tasks, which would soon have to be settled.
---
--- What this worker had claimed before it claims no more: it has ended, or was given back.
 CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
     passed_over_tasks text[] DEFAULT NULL, omit_events boolean DEFAULT false, may_claim boolean DEFAULT false,
@@ -265,7 +238,6 @@ AS $$
 DECLARE
     taken_ids bigint[];
     claimed_ids bigint[];
-    claims {schema}.postpone_claims;
     is_cut boolean;
     is_more boolean := false;
 BEGIN
@@ -274,10 +246,6 @@ BEGIN
     FROM {schema}.postpone_take_jobs(
         target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, false, omit_events,
         may_claim AND {schema}.postpone_may_claim(), slow_tasks) AS taken;
-    claims := {schema}.postpone_claims_of(p_worker_id);
-    IF coalesce(claimed_ids, '{}') <> claims.job_ids THEN
-        PERFORM {schema}.postpone_write_claims(p_worker_id, coalesce(claimed_ids, '{}'), coalesce(omit_events, false));
-    END IF;
     IF is_cut THEN
         is_more := {schema}.postpone_are_more(target_queue_names, taken_ids, passed_over, passed_over_tasks);
     END IF;
@@ -287,68 +255,6 @@ BEGIN
     FROM {schema}.procrastinate_jobs AS job
     WHERE job.id = ANY (taken_ids) AND (job.status::text = 'doing' OR job.id = ANY (claimed_ids))
     ORDER BY job.priority DESC, job.id;
-END
-$$;
-
--- Is another job due that does not wait for one of these, which have been taken?
-CREATE OR REPLACE FUNCTION {schema}.postpone_are_more(
-    target_queue_names varchar[], taken_ids bigint[], passed_over bigint[], passed_over_tasks text[])
-RETURNS boolean
-LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
-AS $$
-DECLARE
-    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
-    claimed bigint[] := {schema}.postpone_claimed_jobs();
-    taken_locks text[] := ARRAY(
-        SELECT job.lock FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (taken_ids) AND job.lock IS NOT NULL);
-BEGIN
-    RETURN EXISTS (
-        SELECT FROM (
-            SELECT job.lock
-            FROM {schema}.procrastinate_jobs AS job
-            WHERE job.status = 'todo'
-              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
-              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
-              AND NOT (job.id IN (SELECT unnest(claimed)))
-              AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
-              AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
-            ORDER BY job.priority DESC, job.id
-            LIMIT 50
-        ) AS next
-        WHERE next.lock IS NULL OR next.lock <> ALL (taken_locks));
-END
-$$;
-
--- How many jobs a worker asks for that has siblings which run nothing: no more than its share of what waits, but one
--- at least. sharers: how many would share, itself included. It looks only so far: behind many jobs of other queues it
--- may see too few.
-CREATE OR REPLACE FUNCTION {schema}.postpone_share_of(target_queue_names varchar[], max_jobs integer, sharers integer)
-RETURNS integer
-LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
-AS $$
-DECLARE
-    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
-    most integer := least(greatest(coalesce(max_jobs, 1), 1), 1000);
-    parts integer := least(greatest(coalesce(sharers, 1), 1), 1000);
-    claimed bigint[] := {schema}.postpone_claimed_jobs();
-    waiting integer := (
-        SELECT count(*)
-        FROM (SELECT
-              FROM (SELECT job.id, job.queue_name, job.scheduled_at
-                    FROM {schema}.procrastinate_jobs AS job
-                    WHERE job.status = 'todo'
-                    ORDER BY job.priority DESC, job.id
-                    LIMIT 4 * most * parts + cardinality(claimed)) AS waits
-              WHERE NOT (waits.id IN (SELECT unnest(claimed)))
-                AND (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
-                AND (waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp())
-              LIMIT most * parts) AS due);
-BEGIN
-    RETURN least(most, greatest(1, (waiting + parts - 1) / parts));
 END
 $$;
 
@@ -391,9 +297,10 @@ BEGIN
     FOR round IN 1 .. 1000 LOOP
         EXIT WHEN refusals >= 50 OR clock_timestamp() > began_at + interval '1 second';
         found_ids := (SELECT job_ids
-                      FROM {schema}.postpone_find_jobs(target_queue_names, 1, passed_over, passed_over_tasks));
+                      FROM {schema}.postpone_find_jobs(target_queue_names, 1, passed_over, passed_over_tasks, NULL));
         EXIT WHEN found_ids IS NULL;
         passed_over := passed_over || found_ids;
+        CONTINUE WHEN {schema}.postpone_unclaimed(found_ids) = '{}';
         violated := NULL;
         BEGIN
             -- What is checked at the commit only is checked here, where it can be caught.

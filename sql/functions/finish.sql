@@ -7,46 +7,6 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN attempts < 2147483647 THEN attempts + 1 ELSE attempts END
 $$;
 
--- Removes the jobs of these outcomes that were to be deleted and have ended by them: in this statement (recorded_ids), or
--- before, as their attempts say. One that a foreign key of the application holds stays, with a warning: that it has ended
--- is recorded all the same.
-CREATE OR REPLACE FUNCTION {schema}.postpone_delete_ended_jobs(
-    p_worker_id bigint, outcomes jsonb, recorded_ids bigint[])
-RETURNS void
-LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off
-AS $$
-DECLARE
-    outcome jsonb;
-BEGIN
-    DELETE FROM {schema}.procrastinate_jobs AS job
-    USING jsonb_to_recordset(outcomes)
-        AS outcome (job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean)
-    WHERE outcome.delete_job AND outcome.action IN ('succeed', 'fail', 'abort')
-      AND (outcome.job_id = ANY (recorded_ids)
-           OR EXISTS (SELECT FROM {schema}.postpone_attempts AS ended
-                      WHERE ended.job_id = outcome.job_id AND ended.attempt = outcome.attempt
-                        AND ended.worker_id = p_worker_id))
-      AND job.id = outcome.job_id AND job.attempts = outcome.attempt
-      -- Whichever of the two the plan begins with. See postpone_apply_outcomes.
-      AND job.id = ANY (ARRAY(SELECT (value ->> 'job_id')::bigint FROM jsonb_array_elements(outcomes)))
-      AND job.status IN ('succeeded', 'failed', 'aborted');
-EXCEPTION WHEN OTHERS OR assert_failure THEN
-    IF {schema}.postpone_is_passing(sqlstate) THEN
-        RAISE;
-    ELSIF jsonb_array_length(outcomes) = 1 THEN
-        RAISE WARNING 'job % has ended, but its row cannot be deleted and stays: %', outcomes -> 0 ->> 'job_id', sqlerrm
-            USING ERRCODE = '01P0J';
-    ELSE
-        FOR outcome IN SELECT value FROM jsonb_array_elements(outcomes) LOOP
-            PERFORM {schema}.postpone_delete_ended_jobs(p_worker_id, jsonb_build_array(outcome), recorded_ids);
-        END LOOP;
-    END IF;
-END
-$$;
-
 -- The status that a job ends with; null for what does not end it.
 CREATE OR REPLACE FUNCTION {schema}.postpone_end_status(action {schema}.postpone_action)
 RETURNS {schema}.procrastinate_job_status
@@ -55,55 +15,11 @@ LANGUAGE sql IMMUTABLE AS $$
                        WHEN 'fail' THEN 'failed' WHEN 'abort' THEN 'aborted' END
 $$;
 
--- Deletes these jobs, which end in these attempts, without a change to their rows before that: nobody would see it, nor
--- the event and the attempt that go with it. Returns the jobs that it has deleted. None where a trigger of the application
--- looks at changes or at deleted rows, or a foreign key of the application holds one of them: then they are to end first
--- (postpone_delete_ended_jobs).
-CREATE OR REPLACE FUNCTION {schema}.postpone_delete_running_jobs(
-    p_worker_id bigint, job_ids bigint[], p_attempts integer[], claimed_ids bigint[])
-RETURNS bigint[]
-LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off
-AS $$
-DECLARE
-    on_delete_or_update constant smallint := 8 | 16;  -- bits of tgtype
-    former text := coalesce(current_setting('postpone.update_trigger_off_at_depth', true), '');
-    deleted_ids bigint[];
-BEGIN
-    IF EXISTS (SELECT FROM pg_trigger
-               WHERE tgrelid = '{schema}.procrastinate_jobs'::regclass AND NOT tgisinternal AND tgenabled <> 'D'
-                 AND tgtype & on_delete_or_update <> 0 AND NOT starts_with(tgname, 'postpone_'))
-    THEN
-        RETURN '{}';
-    END IF;
-    PERFORM set_config('postpone.update_trigger_off_at_depth', (pg_trigger_depth() + 1)::text, true);
-    WITH deleted AS (
-        DELETE FROM {schema}.procrastinate_jobs AS job
-        WHERE job.id = ANY (job_ids)
-          AND {schema}.postpone_next_attempt(job.attempts) = p_attempts[array_position(job_ids, job.id)]
-          -- Spelled as in postpone_apply_outcomes.
-          AND (job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
-               OR job.status::text = 'todo' AND job.id = ANY (claimed_ids))
-        RETURNING job.id
-    )
-    SELECT array_agg(id) INTO deleted_ids FROM deleted;
-    PERFORM {schema}.postpone_restore_update_trigger(former);
-    RETURN coalesce(deleted_ids, '{}');
-EXCEPTION WHEN OTHERS OR assert_failure THEN
-    IF {schema}.postpone_is_passing(sqlstate) THEN
-        RAISE;
-    END IF;
-    RETURN '{}';
-END
-$$;
-
 -- Applies outcomes (see postpone_finish_jobs) as one set, and says what became of each, in their order. Only jobs
 -- that this worker holds, in the attempt that the outcome speaks of, are touched. A job that goes back to waiting
--- may violate the queueing lock's unique index: that is for the caller. claims: what the worker has claimed and not
--- settled (claims.sql); such a job ends here without having been in `doing`.
-CREATE OR REPLACE FUNCTION {schema}.postpone_apply_outcomes(
-    p_worker_id bigint, outcomes jsonb, claims {schema}.postpone_claims DEFAULT NULL)
+-- may violate the queueing lock's unique index: that is for the caller. What the worker has claimed is settled as a rule
+-- (claims.sql); what cannot be settled ends from `todo`.
+CREATE OR REPLACE FUNCTION {schema}.postpone_apply_outcomes(p_worker_id bigint, outcomes jsonb)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -125,7 +41,7 @@ BEGIN
     IF deletes THEN
         deleted_ids := (
             SELECT {schema}.postpone_delete_running_jobs(
-                p_worker_id, array_agg(outcome.job_id), array_agg(outcome.attempt), claims.job_ids)
+                p_worker_id, array_agg(outcome.job_id), array_agg(outcome.attempt))
             FROM jsonb_to_recordset(outcomes) AS outcome (
                 job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean)
             WHERE outcome.delete_job AND {schema}.postpone_end_status(outcome.action) IS NOT NULL);
@@ -181,17 +97,15 @@ BEGIN
           -- Spelled so that no index on status or worker_id fits: in those, every job that is running, or was since
           -- the table was vacuumed, has left an entry.
           AND (job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
-               OR job.status::text = 'todo' AND job.id = ANY (claims.job_ids))
+               OR job.status::text = 'todo'
+                   AND (SELECT claim.worker_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1)
+                       = p_worker_id)
         RETURNING outcome.ordinality, outcome.omit_events, job.id, job.status, job.lock
     ), events AS (
-        INSERT INTO {schema}.procrastinate_events (job_id, type, at)
-        SELECT decided.id, event.type, event.at
-        FROM decided
+        INSERT INTO {schema}.procrastinate_events (job_id, type)
         -- These events are called as the statuses are.
-        CROSS JOIN LATERAL (VALUES ('started'::{schema}.procrastinate_job_event_type, claims.claimed_at),
-                                   (decided.status::text::{schema}.procrastinate_job_event_type, now())) AS event (type, at)
+        SELECT id, decided.status::text::{schema}.procrastinate_job_event_type FROM decided
         WHERE writes_events AND omit_events IS NOT TRUE
-          AND (event.type <> 'started' OR decided.id = ANY (claims.job_ids))
     ), kept AS (
         INSERT INTO {schema}.postpone_attempts (
             job_id, attempt, cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time,
@@ -366,9 +280,9 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_finish_jobs(p_worker_id bigint, out
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql AS $$
 DECLARE
-    outcome jsonb;
-    claims {schema}.postpone_claims;
-    released bigint[] := '{}';
+    released bigint[];
+    ended bigint[];
+    unsettled bigint[] := '{}';
 BEGIN
     IF p_worker_id IS NULL THEN
         RAISE EXCEPTION 'postpone_finish_jobs: the worker id is null' USING ERRCODE = 'null_value_not_allowed';
@@ -382,33 +296,36 @@ BEGIN
                      FROM jsonb_array_elements(outcomes) WITH ORDINALITY);
     END IF;
 
-    claims := {schema}.postpone_claims_of(p_worker_id);
-    IF claims.job_ids <> '{}' AND outcomes @? '$[*] ? (@.action == "release")' THEN
-        FOR job_id, disposition, by_job_id, status IN
-        SELECT * FROM {schema}.postpone_release_claims(p_worker_id, ARRAY(
-            SELECT (given ->> 'job_id')::bigint FROM jsonb_array_elements(outcomes) AS given
-            WHERE given ->> 'action' = 'release'))
-        LOOP
-            RETURN NEXT;
-            released := released || job_id;
-        END LOOP;
+    IF EXISTS (SELECT FROM {schema}.postpone_claims AS claim WHERE claim.worker_id = p_worker_id) THEN
+        released := {schema}.postpone_claims_of(p_worker_id, ARRAY(
+            SELECT (value ->> 'job_id')::bigint FROM jsonb_array_elements(outcomes) WHERE value ->> 'action' = 'release'));
+        RETURN QUERY SELECT * FROM {schema}.postpone_release_claims(p_worker_id, released);
         outcomes := (SELECT jsonb_agg(value ORDER BY ordinality) FROM jsonb_array_elements(outcomes) WITH ORDINALITY
                      WHERE (value ->> 'job_id')::bigint = ANY (released) IS NOT TRUE);
         IF outcomes IS NULL THEN
             RETURN;
         END IF;
-    END IF;
-    IF NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release" || exists (@.defers[*]))' THEN
-        claims := {schema}.postpone_claims_to_end(p_worker_id);
-        RETURN QUERY SELECT * FROM {schema}.postpone_apply_outcomes(p_worker_id, outcomes, claims);
-        IF claims.job_ids <> '{}' THEN
-            PERFORM {schema}.postpone_drop_ended_claims(p_worker_id);
-        END IF;
-        RETURN;
-    END IF;
-    IF claims.job_ids <> '{}' THEN
-        PERFORM {schema}.postpone_settle_claims(
+        ended := {schema}.postpone_claims_of(
             p_worker_id, ARRAY(SELECT (value ->> 'job_id')::bigint FROM jsonb_array_elements(outcomes)));
+        PERFORM {schema}.postpone_settle_claims(p_worker_id, ended);
+        unsettled := {schema}.postpone_claims_of(p_worker_id, ended);
+    END IF;
+    RETURN QUERY SELECT * FROM {schema}.postpone_finish_held(p_worker_id, outcomes);
+    -- Nearly never is there one: a claim that outlives its job's attempt would keep everybody away from the job.
+    DELETE FROM {schema}.postpone_claims AS claim WHERE claim.job_id = ANY (unsettled) AND claim.worker_id = p_worker_id;
+END
+$$;
+
+-- Records outcomes of jobs that the worker holds: all at once, or, where one may take a second try, one by one.
+CREATE OR REPLACE FUNCTION {schema}.postpone_finish_held(p_worker_id bigint, outcomes jsonb)
+RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
+LANGUAGE plpgsql AS $$
+DECLARE
+    outcome jsonb;
+BEGIN
+    IF NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release" || exists (@.defers[*]))' THEN
+        RETURN QUERY SELECT * FROM {schema}.postpone_apply_outcomes(p_worker_id, outcomes);
+        RETURN;
     END IF;
     IF NOT outcomes @? '$[*].defers[*]' THEN
         BEGIN

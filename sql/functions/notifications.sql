@@ -190,9 +190,15 @@ BEGIN
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     END IF;
 
-    -- A job that is claimed runs, though its row says that it waits (claims.sql).
-    IF EXISTS (SELECT FROM before WHERE status = 'todo') THEN
-        claimed := {schema}.postpone_claimed_jobs();
+    -- A job that is claimed runs, though its row says that it waits (claims.sql); until somebody changes that by hand.
+    claimed := ARRAY(
+        SELECT claim.job_id
+        FROM {schema}.postpone_claims AS claim
+        JOIN after ON after.id = claim.job_id
+        WHERE claim.job_id = ANY (ARRAY(SELECT id FROM before WHERE status = 'todo')) AND after.status <> 'todo'
+          AND (after.status <> 'doing' OR after.worker_id IS DISTINCT FROM claim.worker_id));
+    IF claimed <> '{}' THEN
+        PERFORM {schema}.postpone_drop_dead_claims(claimed);
     END IF;
 
     -- Most statements start or finish a job without a lock: for them this one query is all.
@@ -204,7 +210,7 @@ BEGIN
                    AS is_scheduled,
                after.abort_requested AND NOT before.abort_requested AS is_to_abort,
                -- Not as the worker of Postpone that runs the job ends it. Python's workers keep worker_id.
-               before.status = 'todo' AND after.status <> 'todo' AND before.id = ANY (claimed)
+               before.id = ANY (claimed)
                    OR before.status = 'doing' AND before.worker_id IS NOT NULL
                    AND (after.status <> 'doing' OR after.worker_id IS DISTINCT FROM before.worker_id)
                    AND NOT (after.status <> 'doing' AND after.worker_id IS NULL
@@ -288,13 +294,12 @@ BEGIN
         deleted.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', deleted.id)::text)
     FROM deleted
     WHERE deleted.status = 'doing' AND {schema}.postpone_is_ours(deleted.worker_id);
-    IF EXISTS (SELECT FROM deleted WHERE status = 'todo') THEN
-        -- One that is claimed runs.
-        PERFORM {schema}.postpone_notify(
-            deleted.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', deleted.id)::text)
-        FROM deleted
-        WHERE deleted.status = 'todo' AND deleted.id IN (SELECT unnest({schema}.postpone_claimed_jobs()));
-    END IF;
+    -- One that is claimed runs.
+    PERFORM {schema}.postpone_notify(
+        deleted.queue_name, json_build_object('type', 'abort_job_requested', 'job_id', deleted.id)::text)
+    FROM {schema}.postpone_claims AS claim
+    JOIN deleted ON deleted.id = claim.job_id
+    WHERE claim.job_id = ANY (ARRAY(SELECT id FROM deleted WHERE status = 'todo'));
     RETURN NULL;
 END
 $$;

@@ -1,6 +1,6 @@
--- References: the events and attempts of a job go when its row goes, whoever deletes it.
+-- References: the events and attempts of a job, and its claim (claims.sql), go when its row goes, whoever deletes it.
 --
--- That was the promise of two foreign keys. But a key looks at each row of a set by itself: each event and each attempt
+-- That was the promise of two foreign keys, of events and attempts. But a key looks at each row of a set by itself: each event and each attempt
 -- that was written made the server look for its job and lock it, four times in the life of a job, and each deleted job
 -- made it look in both tables. A trigger keeps the promise for all rows of a statement at once.
 --
@@ -25,6 +25,8 @@ BEGIN
     WHERE event.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
     DELETE FROM {schema}.postpone_attempts AS attempt
     WHERE attempt.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
+    DELETE FROM {schema}.postpone_claims AS claim
+    WHERE claim.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
     RETURN NULL;
 END
 $$;
@@ -43,6 +45,7 @@ BEGIN
     END IF;
     DELETE FROM {schema}.procrastinate_events;
     DELETE FROM {schema}.postpone_attempts;
+    DELETE FROM {schema}.postpone_claims;
     RETURN NULL;
 END
 $$;

@@ -109,6 +109,25 @@ BEGIN
 END
 $$;
 
+-- Ends those of these jobs that wait and are claimed by nobody (claims.sql) as cancelled, or deletes them. Returns them.
+CREATE OR REPLACE FUNCTION {schema}.postpone_cancel_waiting(p_job_ids bigint[], delete_jobs boolean) RETURNS SETOF bigint
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+DECLARE
+    held bigint[] := {schema}.postpone_hold_waiting(p_job_ids);
+BEGIN
+    IF delete_jobs THEN
+        RETURN QUERY DELETE FROM {schema}.procrastinate_jobs WHERE id = ANY (held) AND status::text = 'todo' RETURNING id;
+    ELSE
+        RETURN QUERY
+        UPDATE {schema}.procrastinate_jobs SET status = 'cancelled' WHERE id = ANY (held) AND status::text = 'todo'
+        RETURNING id;
+    END IF;
+END
+$$;
+
 -- The id when the job was cancelled (or deleted), or asked to stop; null when neither applies.
 CREATE OR REPLACE FUNCTION {schema}.procrastinate_cancel_job_v1(job_id bigint, abort boolean, delete_job boolean)
 RETURNS bigint
@@ -116,13 +135,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     found_id bigint;
 BEGIN
-    PERFORM {schema}.postpone_hold_waiting(ARRAY[job_id]);
-    IF delete_job THEN
-        DELETE FROM {schema}.procrastinate_jobs WHERE id = job_id AND status = 'todo' RETURNING id INTO found_id;
-    ELSE
-        UPDATE {schema}.procrastinate_jobs SET status = 'cancelled' WHERE id = job_id AND status = 'todo'
-        RETURNING id INTO found_id;
-    END IF;
+    found_id := (SELECT {schema}.postpone_cancel_waiting(ARRAY[job_id], delete_job));
     IF found_id IS NULL AND abort THEN
         UPDATE {schema}.procrastinate_jobs SET abort_requested = true WHERE id = job_id AND status = 'doing'
         RETURNING id INTO found_id;

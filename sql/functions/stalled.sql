@@ -103,7 +103,6 @@ AS $$
 #variable_conflict use_column
 DECLARE
     undecided jsonb;
-    claims {schema}.postpone_claims;
 BEGIN
     IF stalled_action IS NULL OR stalled_action NOT IN ('retry', 'fail', 'report') THEN
         RAISE EXCEPTION 'postpone_rescue_worker: stalled_action is retry, fail or report, not %', stalled_action
@@ -120,8 +119,11 @@ BEGIN
 
     -- What it had claimed and not begun only has to be claimed no more.
     PERFORM {schema}.postpone_settle_claims(p_worker_id, running);
-    claims := {schema}.postpone_claims_of(p_worker_id);
-    RETURN QUERY SELECT * FROM {schema}.postpone_release_claims(p_worker_id, claims.job_ids);
+    IF running IS NOT NULL THEN
+        RETURN QUERY SELECT * FROM {schema}.postpone_release_claims(
+            p_worker_id, ARRAY(SELECT claim FROM unnest({schema}.postpone_claims_of(p_worker_id)) AS claim
+                               WHERE claim <> ALL (running)));
+    END IF;
 
     SELECT jsonb_agg(
         CASE WHEN was_running THEN {schema}.postpone_stalled_outcome(job, stalled_action, max_stalled, message)
@@ -167,6 +169,8 @@ DECLARE
     seen {schema}.procrastinate_jobs;
     locked {schema}.procrastinate_jobs;
 BEGIN
+    -- One that is claimed runs, too.
+    PERFORM {schema}.postpone_settle_jobs(ARRAY[p_job_id]);
     FOR round IN 1 .. 10 LOOP
         SELECT * INTO seen FROM {schema}.procrastinate_jobs WHERE id = p_job_id;
         IF seen.status IS DISTINCT FROM 'doing' THEN

@@ -13,20 +13,15 @@ SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
-    claims {schema}.postpone_claims;
     done_ids bigint[];
 BEGIN
     PERFORM FROM {schema}.procrastinate_workers WHERE id = p_worker_id FOR KEY SHARE;
     IF FOUND THEN
-        claims := {schema}.postpone_claims_to_end(p_worker_id);
         IF delete_jobs THEN
-            done_ids := {schema}.postpone_delete_running_jobs(p_worker_id, job_ids, p_attempts, claims.job_ids);
+            done_ids := {schema}.postpone_delete_running_jobs(p_worker_id, job_ids, p_attempts);
         ELSE
             done_ids := {schema}.postpone_apply_successes(
-                p_worker_id, job_ids, p_attempts, run_times, cpu_times, max_rss, omit_events, omit_attempts, claims);
-        END IF;
-        IF claims.job_ids <> '{}' THEN
-            PERFORM {schema}.postpone_drop_claims(p_worker_id, done_ids);
+                p_worker_id, job_ids, p_attempts, run_times, cpu_times, max_rss, omit_events, omit_attempts);
         END IF;
     END IF;
     IF cardinality(done_ids) = cardinality(job_ids) THEN
@@ -47,8 +42,7 @@ $$;
 -- is locked. Does nothing where the application has a BEFORE UPDATE row trigger (postpone_skip_update_trigger).
 CREATE OR REPLACE FUNCTION {schema}.postpone_apply_successes(
     p_worker_id bigint, job_ids bigint[], p_attempts integer[], run_times double precision[],
-    cpu_times double precision[], max_rss bigint[], omit_events boolean, omit_attempts boolean,
-    claims {schema}.postpone_claims DEFAULT NULL)
+    cpu_times double precision[], max_rss bigint[], omit_events boolean, omit_attempts boolean)
 RETURNS bigint[]
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -73,31 +67,37 @@ BEGIN
           AND {schema}.postpone_next_attempt(job.attempts) = p_attempts[array_position(job_ids, job.id)]
           -- Spelled as in postpone_apply_outcomes.
           AND (job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM p_worker_id
-               OR job.status::text = 'todo' AND job.id = ANY (claims.job_ids))
-        RETURNING job.id, job.lock, array_position(job_ids, job.id) AS place
-    ), events AS (
-        INSERT INTO {schema}.procrastinate_events (job_id, type, at)
-        SELECT id, 'started'::{schema}.procrastinate_job_event_type, claims.claimed_at FROM ended
-        WHERE omit_events IS NOT TRUE AND id = ANY (claims.job_ids)
-        UNION ALL
-        SELECT id, 'succeeded', now() FROM ended
-        WHERE omit_events IS NOT TRUE
-    ), kept AS (
-        INSERT INTO {schema}.postpone_attempts (
-            job_id, attempt, cause, run_time, cpu_time, max_rss, worker_id, worker_name)
-        SELECT id, p_attempts[place], 'succeeded', run_times[place], cpu_times[place], max_rss[place], p_worker_id,
-               worker_name
-        FROM ended
-        WHERE omit_attempts IS NOT TRUE
-        -- The number exists already: a person has set `attempts` back. The later attempt counts.
-        ON CONFLICT ON CONSTRAINT postpone_attempts_pkey DO UPDATE
-        SET (cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time, max_rss,
-             worker_id, worker_name, superseded_by, ended_at)
-          = (excluded.cause, excluded.exception_type, excluded.message, excluded.signal, excluded.exit_status,
-             excluded.stderr_tail, excluded.run_time, excluded.cpu_time, excluded.max_rss,
-             excluded.worker_id, excluded.worker_name, excluded.superseded_by, excluded.ended_at)
+               OR job.status::text = 'todo'
+                   AND (SELECT claim.worker_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1)
+                       = p_worker_id)
+        RETURNING job.id, job.lock
     )
     SELECT array_agg(id), array_agg(lock) FILTER (WHERE lock IS NOT NULL) INTO done_ids, freed_locks FROM ended;
+    WITH dropped AS (
+        DELETE FROM {schema}.postpone_claims AS claim
+        WHERE claim.job_id = ANY (done_ids) AND claim.worker_id = p_worker_id
+        RETURNING claim.job_id, claim.claimed_at
+    ), events AS (
+        INSERT INTO {schema}.procrastinate_events (job_id, type, at)
+        SELECT job_id, event.type, event.at
+        FROM (SELECT job_id, 'started'::{schema}.procrastinate_job_event_type AS type, claimed_at AS at FROM dropped
+              UNION ALL
+              SELECT job_id, 'succeeded', now() FROM unnest(done_ids) AS job_id) AS event
+        WHERE omit_events IS NOT TRUE
+    )
+    INSERT INTO {schema}.postpone_attempts (
+        job_id, attempt, cause, run_time, cpu_time, max_rss, worker_id, worker_name)
+    SELECT done.id, p_attempts[place], 'succeeded', run_times[place], cpu_times[place], max_rss[place], p_worker_id,
+           worker_name
+    FROM unnest(done_ids) AS done (id) CROSS JOIN LATERAL (SELECT array_position(job_ids, done.id) AS place) AS given
+    WHERE omit_attempts IS NOT TRUE
+    -- The number exists already: a person has set `attempts` back. The later attempt counts.
+    ON CONFLICT ON CONSTRAINT postpone_attempts_pkey DO UPDATE
+    SET (cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time, max_rss,
+         worker_id, worker_name, superseded_by, ended_at)
+      = (excluded.cause, excluded.exception_type, excluded.message, excluded.signal, excluded.exit_status,
+         excluded.stderr_tail, excluded.run_time, excluded.cpu_time, excluded.max_rss,
+         excluded.worker_id, excluded.worker_name, excluded.superseded_by, excluded.ended_at);
     PERFORM {schema}.postpone_restore_update_trigger(former);
     IF freed_locks IS NOT NULL THEN
         PERFORM {schema}.postpone_announce_successors(freed_locks);

@@ -40,6 +40,12 @@ CREATE OR REPLACE FUNCTION {schema}.procrastinate_prune_stalled_workers_v1(secon
 RETURNS TABLE (worker_id bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
+    -- Ours are for our housekeepers. But if none is left, people find in `doing` what they ran.
+    PERFORM {schema}.postpone_settle_jobs(ARRAY(
+        SELECT claim.job_id
+        FROM {schema}.postpone_claims AS claim
+        JOIN {schema}.procrastinate_workers AS worker ON worker.id = claim.worker_id
+        WHERE worker.last_heartbeat < now() - {schema}.postpone_seconds(seconds_since_heartbeat)));
     RETURN QUERY
     WITH silent AS MATERIALIZED (
         SELECT worker.id
@@ -154,7 +160,9 @@ BEGIN
     LEFT JOIN {schema}.procrastinate_jobs AS job
         ON job.id = running.job_id
             AND (job.status::text = 'doing' AND job.worker_id IS NOT DISTINCT FROM running.worker_id
-                 OR job.status::text = 'todo' AND job.id = ANY (({schema}.postpone_claims_of(running.worker_id)).job_ids))
+                 OR job.status::text = 'todo'
+                     AND (SELECT claim.worker_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1)
+                         = running.worker_id)
     WHERE job.id IS NULL OR job.abort_requested;
 END
 $$;

@@ -145,8 +145,8 @@ std::optional<sql::Fetched> SubWorker::exchange(int max_jobs) {
     std::vector<SentOutcome> outcomes = held_.unrecorded();
     // What is to be left to people is settled first: the next job is fetched after the pause that follows.
     const bool settles = std::ranges::any_of(outcomes, &SentOutcome::left_to_people);
-    auto visit =
-        session_.visit(std::move(outcomes), {.max_jobs = settles ? 0 : max_jobs, .slow_tasks = set_run_.slow_tasks()});
+    auto visit = session_.visit(std::move(outcomes),
+                                {.max_jobs = settles ? 0 : max_jobs, .slow_tasks = set_run_.slow_tasks()});
     if (!visit) return std::nullopt;
     settled(visit->recorded);
     for (const RefusedOutcome& refused : visit->refused)

@@ -35,6 +35,18 @@ std::string raising(const std::string& signature, const std::string& returns, co
          "', CONSTRAINT = '" + constraint + "'; END $$;";
 }
 
+// Whichever way the outcome goes.
+std::string raising_in_finish(const std::string& sqlstate) {
+  const std::string recorded =
+      "TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)";
+  return raising(
+             "postpone_finish_successes(p_worker_id bigint, job_ids bigint[], p_attempts integer[], "
+             "run_times double precision[], cpu_times double precision[], max_rss bigint[], "
+             "delete_jobs boolean, omit_events boolean, omit_attempts boolean)",
+             recorded, sqlstate) +
+         raising("postpone_finish_jobs(p_worker_id bigint, outcomes jsonb)", recorded, sqlstate);
+}
+
 std::string refusing(const std::string& table, const std::string& when, const std::string& sqlstate) {
   return "CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
          "RAISE 'it never goes well' USING ERRCODE = '" +
@@ -72,14 +84,12 @@ TEST_P(AnErrorThatNeverEnds, IsMetInWaitsThatGrow) {
 constexpr const char* kDefer = "SELECT postpone_defer('test.tick', queue => 'q') FROM generate_series(1, 20)";
 constexpr const char* kFetch =
     "postpone_fetch_jobs(target_queue_names varchar[], p_worker_id bigint, max_jobs integer, "
-    "passed_over bigint[], passed_over_tasks text[], omit_events boolean)";
+    "passed_over bigint[], passed_over_tasks text[], omit_events boolean, may_claim boolean, slow_tasks "
+    "text[])";
 constexpr const char* kFetched =
     "TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock "
     "text, "
-    "args jsonb, scheduled_at timestamptz, attempts integer, more boolean)";
-constexpr const char* kFinish = "postpone_finish_jobs(p_worker_id bigint, outcomes jsonb)";
-constexpr const char* kRecorded =
-    "TABLE (job_id bigint, disposition text, by_job_id bigint, status procrastinate_job_status)";
+    "args jsonb, scheduled_at timestamptz, attempts integer, more boolean, is_claimed boolean)";
 constexpr const char* kDoing =
     "INSERT INTO procrastinate_jobs (queue_name, task_name, status) SELECT 'q', 'test.tick', 'doing' "
     "FROM generate_series(1, 20)";
@@ -93,10 +103,10 @@ INSTANTIATE_TEST_SUITE_P(
         Story{"EveryFetchLosesItsConnection", raising(kFetch, kFetched, "57P01"), kDefer},
         Story{"EveryFetchSaysTheLeaseIsGone",
               raising(kFetch, kFetched, "23503", "procrastinate_jobs_worker_id_fkey"), kDefer, "", "is gone"},
-        Story{"EveryFinishIsRefused", raising(kFinish, kRecorded, "P0001"), kDefer},
-        Story{"EveryFinishIsAViolation", raising(kFinish, kRecorded, "23514"), kDefer},
-        Story{"EveryFinishIsAConflict", raising(kFinish, kRecorded, "40P01"), kDefer},
-        Story{"EveryFinishIsOutOfResources", raising(kFinish, kRecorded, "53100"), kDefer},
+        Story{"EveryFinishIsRefused", raising_in_finish("P0001"), kDefer},
+        Story{"EveryFinishIsAViolation", raising_in_finish("23514"), kDefer},
+        Story{"EveryFinishIsAConflict", raising_in_finish("40P01"), kDefer},
+        Story{"EveryFinishIsOutOfResources", raising_in_finish("53100"), kDefer},
         Story{"NoJobCanBeStarted", refusing("procrastinate_jobs", "BEFORE UPDATE", "P0001"), kDefer},
         Story{"NoWorkerCanBeRegistered", refusing("procrastinate_workers", "BEFORE INSERT", "P0001"),
               "DELETE FROM procrastinate_workers", kShortSilence},

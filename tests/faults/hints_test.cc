@@ -26,6 +26,8 @@ class Hints : public Faults {
   std::string beating(const std::string& journal, const std::string& more = "") const {
     const auto id = defer("test.beat", file_argument(journal), more);
     EXPECT_TRUE(eventually([&] { return !read_journal(files_.file(journal)).empty(); }));
+    // Not only claimed: what is done to its row by hand is to be seen there.
+    EXPECT_TRUE(becomes(id, "doing"));
     return id;
   }
   bool still_beats(const std::string& journal) const {

@@ -115,9 +115,8 @@ TEST_F(Sets, IdleSiblingsGetTheirShare) {
   warm_up(family, 4);
   sql("SELECT count(postpone_defer('test.until', '" + file_argument("go") +
       "', 'q')) FROM generate_series(1, 4)");
-  EXPECT_TRUE(eventually([&] {
-    return sql("SELECT count(DISTINCT worker_id) FROM procrastinate_jobs WHERE status = 'doing'") == "4";
-  })) << family.log();
+  EXPECT_TRUE(eventually([&] { return sql("SELECT count(DISTINCT worker_id) FROM postpone_claims") == "4"; }))
+      << family.log();
   touch("go");
   EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "4"; })) << family.log();
 }
@@ -176,9 +175,9 @@ TEST_F(Sets, AJobWithAQueueingLockIsNeverTakenBehindOthers) {
       "generate_series(1, 5) "
       "AS n");
   runner_once_it_runs(family, "test.until");
-  EXPECT_EQ(
-      sql("SELECT string_agg(status::text, ' ' ORDER BY id) FROM procrastinate_jobs WHERE queue_name = 'q'"),
-      "doing doing doing todo todo");
+  EXPECT_EQ(sql("SELECT string_agg((SELECT 'claimed' FROM postpone_claims WHERE job_id = id), ' ') || ' ' || "
+                "string_agg(status::text, ' ' ORDER BY id) FROM procrastinate_jobs WHERE queue_name = 'q'"),
+            "claimed claimed claimed todo todo todo todo todo");
   touch("go");
   EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "5"; })) << family.log();
 }

@@ -26,7 +26,7 @@ class AClaim : public Queue {
     return app.rows(claim_sql(worker, max_jobs, more));
   }
   std::string claimed_by(int worker) {
-    return app.value("SELECT (postpone_claims_of(" + std::to_string(worker) + ")).job_ids");
+    return app.value("SELECT postpone_claims_of(" + std::to_string(worker) + ")");
   }
   Values succeed(const std::string& ids, const std::string& attempts, int worker = 1,
                  const std::string& deletes = "false") {
@@ -36,6 +36,14 @@ class AClaim : public Queue {
   }
   void settle(int worker, const std::string& ids) {
     app.rows("SELECT FROM postpone_settle_claims(" + std::to_string(worker) + ", " + ids + ")");
+  }
+  static std::string sqlstate_of(Session& session, const std::string& sql) {
+    try {
+      session.rows(sql);
+    } catch (const SqlError& error) {
+      return error.sqlstate;
+    }
+    return "";
   }
   // What asks a worker of ours to stop this job.
   Values stop_requests() {
@@ -83,10 +91,10 @@ TEST_F(AClaim, OfAnotherAttemptOrWorkerIsNotEnded) {
   defer();
   defer();
   claim(1, 2);
-  EXPECT_THAT(succeed("{1,2}", "{2,1}"), ElementsAre("1|gone|∅|todo"));
   EXPECT_THAT(succeed("{1}", "{1}", 2), ElementsAre("1|gone|∅|todo"));
-  EXPECT_EQ(job(1), "todo|0|∅");
-  EXPECT_EQ(claimed_by(1), "{1}");
+  EXPECT_EQ(claimed_by(1), "{1,2}");
+  EXPECT_THAT(succeed("{1,2}", "{2,1}"), ElementsAre("1|gone|∅|doing"));
+  EXPECT_EQ(job(1), "doing|0|1");
 }
 
 TEST_F(AClaim, WhoseAnswerWasLostIsAskedForAgain) {
@@ -154,7 +162,7 @@ TEST_F(AClaim, ThatIsToBeTriedAgainWaitsAgain) {
   defer();
   claim();
   EXPECT_THAT(finish(outcome(1, "retry", R"("retry_in": 0)")), ElementsAre("1|recorded|∅|todo"));
-  EXPECT_THAT(events(1), ElementsAre("deferred", "started", "deferred_for_retry"));
+  EXPECT_THAT(events(1), ElementsAre("deferred", "started", "deferred_for_retry", "scheduled"));
   EXPECT_EQ(claimed_by(1), "{}");
   EXPECT_THAT(claim(2), ElementsAre("1|t"));
   EXPECT_EQ(job(1), "todo|1|∅");
@@ -184,6 +192,17 @@ TEST_F(AClaim, EndsWithItsWorkersRowHoweverThatGoes) {
   app.rows("DELETE FROM procrastinate_workers WHERE id = 1");
   EXPECT_EQ(job(1), "doing|0|∅");
   EXPECT_EQ(app.value("SELECT job_id FROM postpone_stalled_jobs(0)"), "1");
+  EXPECT_EQ(app.value("SELECT count(*) FROM postpone_claims"), "0");
+}
+
+TEST_F(AClaim, OfASilentWorkerIsThereForPeopleOnceTheyLookForIt) {
+  defer();
+  defer();
+  claim(1, 2);
+  app.rows("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 day' WHERE id = 1");
+  EXPECT_EQ(app.value("SELECT disposition FROM postpone_finish_by_hand(1, 'failed', 60, false)"), "recorded");
+  EXPECT_THAT(app.rows("SELECT procrastinate_prune_stalled_workers_v1(60)"), IsEmpty());
+  EXPECT_EQ(job(2), "doing|0|1");
 }
 
 TEST_F(AClaim, IsCancelledAsAJobThatRuns) {
@@ -237,7 +256,113 @@ TEST_F(AClaim, IsNotTakenByATransactionThatKeepsItsSnapshot) {
   two.rows("ROLLBACK");
 }
 
-TEST_F(AClaim, IsReadAtOnceUnderAnOldSnapshot) {
+TEST_F(AClaim, IsNotOverlookedWhenAnotherOneWasCommittedBeforeIt) {
+  for (int i = 0; i < 4; ++i) defer();
+  one.rows("BEGIN");
+  one.rows(claim_sql(1, 2));
+  claim(2, 2);
+  two.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  two.rows("SELECT count(*) FROM procrastinate_jobs");
+  one.rows("COMMIT");
+  EXPECT_EQ(two.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 2)"), "∅");
+  two.rows("ROLLBACK");
+}
+
+TEST_F(AClaim, ThatHasEndedKeepsNoTransactionFromFetching) {
+  defer();
+  defer();
+  claim();
+  rescue(1, "", "fail");
+  two.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  EXPECT_EQ(two.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 2)"), "2");
+  two.rows("COMMIT");
+  EXPECT_EQ(job(2), "doing|0|2");
+  EXPECT_EQ(app.value("SELECT count(*) FROM postpone_claims"), "0");
+}
+
+TEST_F(AClaim, MadeSinceTheSnapshotOfACancelMakesThatGoAgain) {
+  defer();
+  two.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  two.rows("SELECT count(*) FROM procrastinate_jobs");
+  claim();
+  EXPECT_EQ(sqlstate_of(two, "SELECT procrastinate_cancel_job_v1(1, false, false)"), "40001");
+  two.rows("ROLLBACK");
+  EXPECT_EQ(job(1), "todo|0|∅");
+}
+
+TEST_F(AClaim, ThatMayNotStartAnyMoreEndsAllTheSame) {
+  for (int i = 0; i < 3; ++i) defer();
+  claim(1, 3);
+  app.rows(
+      "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'task is stopped'; END$$");
+  app.rows(
+      "CREATE TRIGGER stop BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW"
+      " WHEN (new.status = 'doing' AND old.id <> 3) EXECUTE FUNCTION stop()");
+  settle(1, "NULL");
+  EXPECT_EQ(job(1), "todo|0|∅");
+  EXPECT_EQ(job(3), "doing|0|1");
+  EXPECT_THAT(succeed("{1}", "{1}"), ElementsAre("1|recorded|∅|succeeded"));
+  rescue(1, "", "retry", "'{2,3}'");
+  EXPECT_EQ(app.value("SELECT count(*) FROM procrastinate_workers WHERE id = 1"), "0");
+  EXPECT_EQ(app.value("SELECT count(*) FROM postpone_claims"), "0");
+  EXPECT_EQ(job(3), "todo|1|∅");
+}
+
+TEST_F(AClaim, IsNotMadeBesideAnExclusionConstraint) {
+  app.rows("CREATE EXTENSION btree_gist");
+  app.rows(
+      "ALTER TABLE procrastinate_jobs ADD EXCLUDE USING gist (task_name WITH =) WHERE (status = 'doing')");
+  defer();
+  EXPECT_THAT(claim(), ElementsAre("1|f"));
+}
+
+TEST_F(AClaim, ThatIsCancelledInALongTransactionHoldsUpNobodyElse) {
+  defer();
+  defer();
+  claim(1, 2);
+  two.rows("BEGIN");
+  two.rows("SELECT procrastinate_cancel_job_v1(1, false, false)");
+  EXPECT_THAT(app.rows("SELECT unnest(postpone_store_heartbeats('{1}'))"), ElementsAre("1"));
+  EXPECT_THAT(succeed("{2}", "{1}"), IsEmpty());
+  two.rows("COMMIT");
+  EXPECT_EQ(job(1), "doing|0|1");
+  EXPECT_THAT(succeed("{1}", "{1}"), IsEmpty());
+}
+
+TEST_F(AClaim, IsNotLostToALateSettlingOfTheSameWorker) {
+  for (int i = 0; i < 4; ++i) defer();
+  claim(1, 2);
+  one.rows("BEGIN");
+  one.rows(
+      "SELECT FROM postpone_finish_successes(1, '{1,2}', '{1,1}', '{1,1}', '{1,1}', '{1,1}', false, false, "
+      "false)");
+  EXPECT_THAT(one.rows(claim_sql(1, 2)), ElementsAre("3|t", "4|t"));
+  two.send("SELECT FROM postpone_settle_claims(1, '{1}')");
+  wait_until_blocked(database, two);
+  one.rows("COMMIT");
+  two.receive();
+  EXPECT_EQ(claimed_by(1), "{3,4}");
+  EXPECT_EQ(job(1), "succeeded|1|∅");
+  EXPECT_THAT(fetch(2, 2), IsEmpty());
+}
+
+TEST_F(AClaim, IsHandledByARoleThatKnowsNothingOfIt) {
+  app.rows("DO $$ BEGIN CREATE ROLE claims_test_python; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+  app.rows(
+      "GRANT ALL ON procrastinate_jobs, procrastinate_events, procrastinate_workers, postpone_workers,"
+      " postpone_attempts TO claims_test_python");
+  app.rows("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO claims_test_python");
+  for (int i = 0; i < 3; ++i) defer();
+  claim(1, 2);
+  one.rows("SET ROLE claims_test_python");
+  EXPECT_EQ(one.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 2)"), "3");
+  one.rows("UPDATE procrastinate_jobs SET status = 'cancelled' WHERE id = 2");
+  EXPECT_EQ(claimed_by(1), "{1}");
+  one.rows("DELETE FROM procrastinate_jobs WHERE id = 1");
+  EXPECT_EQ(claimed_by(1), "{}");
+}
+
+TEST_F(AClaim, LeavesNothingUnderAnOldSnapshot) {
   defer();
   one.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
   one.rows("SELECT count(*) FROM procrastinate_jobs");
@@ -253,7 +378,9 @@ TEST_F(AClaim, IsReadAtOnceUnderAnOldSnapshot) {
 
 TEST_F(AClaim, TakesARoleThatMayRunJobs) {
   app.rows("DO $$ BEGIN CREATE ROLE claims_test_reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
-  app.rows("GRANT SELECT, UPDATE ON procrastinate_jobs, procrastinate_workers, postpone_workers TO claims_test_reader");
+  app.rows(
+      "GRANT SELECT, UPDATE ON procrastinate_jobs, procrastinate_workers, postpone_workers TO "
+      "claims_test_reader");
   defer();
   one.rows("SET ROLE claims_test_reader");
   EXPECT_THROW(one.rows(claim_sql(1, 1)), SqlError);

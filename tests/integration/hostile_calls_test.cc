@@ -61,7 +61,6 @@ const std::map<std::string, Values>& values() {
         "'{9223372036854775807}'"}},
       {"integer[]", {"'{1,1}'", "NULL", "'{}'", "'{NULL}'", "'{2147483647}'"}},
       {"double precision[]", {"'{1,1}'", "NULL", "'{}'", "'{NULL}'", "'{NaN,Infinity}'"}},
-      {"postpone_claims", {"'(1,1,{},f,now)'", "NULL", "'(,,,,)'", "'(1,1,\"{1,NULL}\",,infinity)'"}},
       {"text[]", {"'{l}'", "NULL", "'{}'", "'{NULL}'", "'{{a,b},{\"\",NULL}}'"}},
       {"character varying[]", {"'{q}'", "NULL", "'{}'", "'{NULL}'", "'{{a,b},{\"\",q}}'", "'[5:6]={a,q}'"}},
       {"procrastinate_job_status",

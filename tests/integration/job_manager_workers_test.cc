@@ -71,9 +71,9 @@ TEST_F(AJobManager, RehearsesRunsAndRescuesWithoutTouchingAJob) {
       "|| (SELECT json_agg(w ORDER BY id)::text FROM procrastinate_workers w) FROM procrastinate_jobs j";
   const std::string before = database.execute(all);
   manager.rehearse_run();
-  EXPECT_EQ(database.execute("SELECT count(*) || ' ' || sum(rows) FROM changes"), "2 0");
-  manager.rehearse_rescue();
   EXPECT_EQ(database.execute("SELECT count(*) || ' ' || sum(rows) FROM changes"), "3 0");
+  manager.rehearse_rescue();
+  EXPECT_EQ(database.execute("SELECT count(*) || ' ' || sum(rows) FROM changes"), "4 0");
   EXPECT_EQ(database.execute(all), before);
 }
 
