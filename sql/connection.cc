@@ -25,10 +25,13 @@ constexpr milliseconds kTickInterval{50};
 
 // The first work of a connection says this too. A connection that is kept for the next job idles on purpose,
 // whatever the role or the database has as a limit; behind a pooler the session may be another's the next
-// time: it is left as it is where there is no limit. The answer tells whether there is a pooler.
+// time: it is left as it is where there is no limit. So it is with transactions that keep their snapshot: one that
+// ends a lease might overlook a claim (sql/functions/claims.sql). The answer tells whether there is a pooler.
 constexpr std::string_view kGreeting =
     "select pg_backend_pid(), case when current_setting('idle_session_timeout') <> '0'"
-    " then set_config('idle_session_timeout', '0', false) end";
+    " then set_config('idle_session_timeout', '0', false) end,"
+    " case when current_setting('default_transaction_isolation') <> 'read committed'"
+    " then set_config('default_transaction_isolation', 'read committed', false) end";
 
 std::string field_of(const PGresult* result, int field) {
   const char* text = PQresultErrorField(result, field);

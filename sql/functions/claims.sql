@@ -67,13 +67,26 @@ DECLARE
         ORDER BY place);
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' AND free_ids <> '{}' THEN
-        -- Whether one was claimed since our snapshot, only the unique index knows.
-        INSERT INTO {schema}.postpone_claims (job_id, worker_id)
-        SELECT DISTINCT job_id, 0 FROM unnest(free_ids) AS job_id
-        ON CONFLICT (job_id) DO NOTHING;
-        DELETE FROM {schema}.postpone_claims WHERE job_id = ANY (free_ids) AND worker_id = 0;
+        PERFORM {schema}.postpone_meet_claims(free_ids);
     END IF;
     RETURN free_ids;
+END
+$$;
+
+-- Whether one of these jobs was claimed since our snapshot, only the unique index knows: then this ends with a serialization
+-- failure. With the rights of the owner, for who may change jobs, and so may keep others from them in any case.
+CREATE OR REPLACE FUNCTION {schema}.postpone_meet_claims(p_job_ids bigint[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT has_any_column_privilege(
+        coalesce(nullif(current_setting('role'), 'none'), session_user), '{schema}.procrastinate_jobs'::regclass, 'UPDATE')
+    THEN
+        RAISE EXCEPTION 'permission denied: that takes UPDATE on procrastinate_jobs' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    INSERT INTO {schema}.postpone_claims (job_id, worker_id)
+    SELECT DISTINCT job_id, 0 FROM unnest(p_job_ids) AS job_id
+    ON CONFLICT (job_id) DO NOTHING;
+    DELETE FROM {schema}.postpone_claims WHERE job_id = ANY (p_job_ids) AND worker_id = 0;
 END
 $$;
 
@@ -102,8 +115,14 @@ AS $$
 DECLARE
     released bigint[] := {schema}.postpone_claims_of(p_worker_id, p_job_ids);
 BEGIN
+    -- The rows first: whoever has settled one meanwhile has committed then.
     PERFORM FROM {schema}.procrastinate_jobs WHERE id = ANY (released) ORDER BY id FOR NO KEY UPDATE;
-    DELETE FROM {schema}.postpone_claims AS claim WHERE claim.job_id = ANY (released) AND claim.worker_id = p_worker_id;
+    WITH dropped AS (
+        DELETE FROM {schema}.postpone_claims AS claim
+        WHERE claim.job_id = ANY (released) AND claim.worker_id = p_worker_id
+        RETURNING claim.job_id
+    )
+    SELECT coalesce(array_agg(job_id), '{}') INTO released FROM dropped;
     PERFORM {schema}.postpone_announce_jobs(job.queue_name, min(job.id), count(*), false, false)
     FROM {schema}.procrastinate_jobs AS job
     WHERE job.id = ANY (released) AND job.status::text = 'todo'
@@ -131,7 +150,7 @@ BEGIN
         PERFORM {schema}.postpone_put_into_doing(p_worker_id, settled);
         RETURN;
     EXCEPTION WHEN OTHERS OR assert_failure THEN
-        IF {schema}.postpone_is_passing(sqlstate) THEN
+        IF {schema}.postpone_is_passing(sqlstate) OR sqlstate = '42501' THEN
             RAISE;
         END IF;
     END;
@@ -139,7 +158,7 @@ BEGIN
         BEGIN
             PERFORM {schema}.postpone_put_into_doing(p_worker_id, ARRAY[settled_id]);
         EXCEPTION WHEN OTHERS OR assert_failure THEN
-            IF {schema}.postpone_is_passing(sqlstate) THEN
+            IF {schema}.postpone_is_passing(sqlstate) OR sqlstate = '42501' THEN
                 RAISE;
             ELSIF sqlstate = '23505' THEN
                 PERFORM {schema}.postpone_notify(
@@ -171,14 +190,10 @@ BEGIN
         RETURNING job.id
     )
     SELECT array_agg(id) INTO started_ids FROM started;
-    WITH dropped AS (
-        DELETE FROM {schema}.postpone_claims AS claim
-        WHERE claim.job_id = ANY (job_ids) AND claim.worker_id = p_worker_id
-        RETURNING claim.*
-    )
     INSERT INTO {schema}.procrastinate_events (job_id, type, at)
-    SELECT job_id, 'started', claimed_at FROM dropped
-    WHERE job_id = ANY (started_ids) AND former IS NOT NULL AND NOT omit_events;
+    SELECT claim.job_id, 'started', claim.claimed_at FROM {schema}.postpone_claims AS claim
+    WHERE claim.job_id = ANY (started_ids) AND former IS NOT NULL AND NOT claim.omit_events;
+    PERFORM {schema}.postpone_drop_dead_claims(job_ids);
     IF former IS NOT NULL THEN
         PERFORM {schema}.postpone_restore_update_trigger(former);
     END IF;
@@ -225,8 +240,8 @@ BEGIN
 END
 $$;
 
--- Claims end with what they are about, however that ends, with the rights of the owner: who may change a job or delete a
--- worker needs no rights on claims. Anybody may call this, since it does nothing that is not so already.
+-- Claims end with what they are about, however that ends, with the rights of the owner: who may change a job needs no rights
+-- on claims. Anybody may call this, since it does nothing that is not so already.
 CREATE OR REPLACE FUNCTION {schema}.postpone_drop_dead_claims(p_job_ids bigint[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
@@ -242,26 +257,46 @@ BEGIN
 END
 $$;
 
--- The end of a lease, however it comes: what the worker has claimed may have begun.
+-- The end of a lease, however it comes: what the worker has claimed may have begun. A transaction that keeps its snapshot
+-- might overlook a claim, and the job would be hidden from everybody.
 CREATE OR REPLACE FUNCTION {schema}.postpone_worker_leaves() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' AND {schema}.postpone_is_ours(OLD.id) THEN
+        RAISE EXCEPTION 'delete worker %, which is one of Postpone''s, in a transaction of isolation level READ COMMITTED', OLD.id
+            USING ERRCODE = 'invalid_transaction_state';
+    END IF;
     PERFORM {schema}.postpone_settle_claims(OLD.id);
+    IF {schema}.postpone_claims_of(OLD.id) <> '{}' THEN
+        RAISE EXCEPTION 'worker % runs jobs that cannot be put into "doing"', OLD.id USING ERRCODE = 'object_in_use';
+    END IF;
     RETURN OLD;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.postpone_workers_gone() RETURNS trigger
-LANGUAGE plpgsql AS $$
+-- Claims of workers that are gone: none, but for what was restored in part, or deleted while triggers were off. Their jobs
+-- wait for anybody.
+CREATE OR REPLACE FUNCTION {schema}.postpone_sweep_claims() RETURNS void
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+DECLARE
+    orphans bigint[] := ARRAY(
+        SELECT claim.job_id FROM {schema}.postpone_claims AS claim
+        WHERE (SELECT worker.id FROM {schema}.procrastinate_workers AS worker
+               WHERE worker.id = claim.worker_id LIMIT 1) IS NULL);
 BEGIN
-    PERFORM {schema}.postpone_drop_dead_claims(ARRAY(
-        SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.worker_id = ANY (ARRAY(SELECT id FROM deleted))));
-    RETURN NULL;
+    IF orphans = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM {schema}.postpone_drop_dead_claims(orphans);
+    PERFORM {schema}.postpone_announce_jobs(job.queue_name, min(job.id), count(*), false, false)
+    FROM {schema}.procrastinate_jobs AS job
+    WHERE job.id = ANY (orphans) AND job.status::text = 'todo'
+    GROUP BY job.queue_name;
 END
 $$;
 
 CREATE OR REPLACE TRIGGER postpone_worker_leaves BEFORE DELETE ON {schema}.procrastinate_workers
     FOR EACH ROW EXECUTE FUNCTION {schema}.postpone_worker_leaves();
-CREATE OR REPLACE TRIGGER postpone_workers_gone AFTER DELETE ON {schema}.procrastinate_workers
-    REFERENCING OLD TABLE AS deleted
-    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.postpone_workers_gone();

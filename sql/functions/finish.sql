@@ -280,7 +280,7 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_finish_jobs(p_worker_id bigint, out
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql AS $$
 DECLARE
-    released bigint[];
+    released bigint[] := '{}';
     ended bigint[];
     unsettled bigint[] := '{}';
 BEGIN
@@ -297,9 +297,13 @@ BEGIN
     END IF;
 
     IF EXISTS (SELECT FROM {schema}.postpone_claims AS claim WHERE claim.worker_id = p_worker_id) THEN
-        released := {schema}.postpone_claims_of(p_worker_id, ARRAY(
-            SELECT (value ->> 'job_id')::bigint FROM jsonb_array_elements(outcomes) WHERE value ->> 'action' = 'release'));
-        RETURN QUERY SELECT * FROM {schema}.postpone_release_claims(p_worker_id, released);
+        FOR job_id, disposition, by_job_id, status IN
+        SELECT * FROM {schema}.postpone_release_claims(p_worker_id, ARRAY(
+            SELECT (value ->> 'job_id')::bigint FROM jsonb_array_elements(outcomes) WHERE value ->> 'action' = 'release'))
+        LOOP
+            RETURN NEXT;
+            released := released || job_id;
+        END LOOP;
         outcomes := (SELECT jsonb_agg(value ORDER BY ordinality) FROM jsonb_array_elements(outcomes) WITH ORDINALITY
                      WHERE (value ->> 'job_id')::bigint = ANY (released) IS NOT TRUE);
         IF outcomes IS NULL THEN
@@ -311,6 +315,9 @@ BEGIN
         unsettled := {schema}.postpone_claims_of(p_worker_id, ended);
     END IF;
     RETURN QUERY SELECT * FROM {schema}.postpone_finish_held(p_worker_id, outcomes);
+    IF unsettled = '{}' THEN
+        RETURN;
+    END IF;
     -- Nearly never is there one: a claim that outlives its job's attempt would keep everybody away from the job.
     DELETE FROM {schema}.postpone_claims AS claim WHERE claim.job_id = ANY (unsettled) AND claim.worker_id = p_worker_id;
 END

@@ -173,6 +173,7 @@ DECLARE
     aborts boolean;
     taken_ids bigint[];
     claimed bigint[];
+    unclaimed bigint[];
 BEGIN
     IF pg_catalog.current_setting('postpone.update_trigger_off_at_depth', true)
         OPERATOR(pg_catalog.=) pg_catalog.pg_trigger_depth()::pg_catalog.text
@@ -191,14 +192,14 @@ BEGIN
     END IF;
 
     -- A job that is claimed runs, though its row says that it waits (claims.sql); until somebody changes that by hand.
-    claimed := ARRAY(
-        SELECT claim.job_id
-        FROM {schema}.postpone_claims AS claim
-        JOIN after ON after.id = claim.job_id
-        WHERE claim.job_id = ANY (ARRAY(SELECT id FROM before WHERE status = 'todo')) AND after.status <> 'todo'
-          AND (after.status <> 'doing' OR after.worker_id IS DISTINCT FROM claim.worker_id));
-    IF claimed <> '{}' THEN
-        PERFORM {schema}.postpone_drop_dead_claims(claimed);
+    SELECT array_agg(claim.job_id),
+           array_agg(claim.job_id) FILTER (WHERE after.status <> 'doing' OR after.worker_id IS DISTINCT FROM claim.worker_id)
+    INTO unclaimed, claimed
+    FROM {schema}.postpone_claims AS claim
+    JOIN after ON after.id = claim.job_id
+    WHERE claim.job_id = ANY (ARRAY(SELECT id FROM before WHERE status = 'todo')) AND after.status <> 'todo';
+    IF unclaimed IS NOT NULL THEN
+        PERFORM {schema}.postpone_drop_dead_claims(unclaimed);
     END IF;
 
     -- Most statements start or finish a job without a lock: for them this one query is all.
@@ -210,7 +211,7 @@ BEGIN
                    AS is_scheduled,
                after.abort_requested AND NOT before.abort_requested AS is_to_abort,
                -- Not as the worker of Postpone that runs the job ends it. Python's workers keep worker_id.
-               before.id = ANY (claimed)
+               coalesce(before.id = ANY (claimed), false)
                    OR before.status = 'doing' AND before.worker_id IS NOT NULL
                    AND (after.status <> 'doing' OR after.worker_id IS DISTINCT FROM before.worker_id)
                    AND NOT (after.status <> 'doing' AND after.worker_id IS NULL

@@ -103,6 +103,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     undecided jsonb;
+    unsettled bigint[];
 BEGIN
     IF stalled_action IS NULL OR stalled_action NOT IN ('retry', 'fail', 'report') THEN
         RAISE EXCEPTION 'postpone_rescue_worker: stalled_action is retry, fail or report, not %', stalled_action
@@ -124,6 +125,7 @@ BEGIN
             p_worker_id, ARRAY(SELECT claim FROM unnest({schema}.postpone_claims_of(p_worker_id)) AS claim
                                WHERE claim <> ALL (running)));
     END IF;
+    unsettled := {schema}.postpone_claims_of(p_worker_id);
 
     SELECT jsonb_agg(
         CASE WHEN was_running THEN {schema}.postpone_stalled_outcome(job, stalled_action, max_stalled, message)
@@ -136,6 +138,15 @@ BEGIN
     WHERE job.worker_id = p_worker_id AND job.status = 'doing'
       AND NOT (was_running AND stalled_action = 'report');
     RETURN QUERY SELECT * FROM {schema}.postpone_finish_jobs(p_worker_id, undecided);
+
+    -- What has run and cannot be put into `doing` (rules of the application) cannot be left there for people: it fails.
+    IF unsettled <> '{}' THEN
+        RETURN QUERY SELECT * FROM {schema}.postpone_finish_jobs(p_worker_id, (
+            SELECT jsonb_agg({schema}.postpone_stalled_outcome(
+                job, CASE stalled_action WHEN 'report' THEN 'fail' ELSE stalled_action END, max_stalled, message) ORDER BY job.id)
+            FROM {schema}.procrastinate_jobs AS job
+            WHERE job.id = ANY (unsettled)));
+    END IF;
 
     RETURN QUERY
     WITH reported AS (
@@ -259,8 +270,11 @@ BEGIN
         RAISE EXCEPTION 'postpone_rescue_job: silent_for is null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     SELECT ours.worker_id INTO our_worker_id
-    FROM {schema}.procrastinate_jobs AS leased JOIN {schema}.postpone_workers AS ours USING (worker_id)
-    WHERE leased.id = p_job_id AND leased.status = 'doing';
+    FROM {schema}.postpone_workers AS ours
+    WHERE ours.worker_id = coalesce(
+        (SELECT claim.worker_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = p_job_id LIMIT 1),
+        (SELECT leased.worker_id FROM {schema}.procrastinate_jobs AS leased
+         WHERE leased.id = p_job_id AND leased.status::text = 'doing' LIMIT 1));
     IF FOUND THEN
         RETURN QUERY SELECT * FROM {schema}.postpone_rescue_worker(
             our_worker_id, '[]', stalled_action, max_stalled, message, NULL, silent_for);

@@ -94,6 +94,7 @@ BEGIN
         RETURNING worker.id
     )
     SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO stored FROM beaten;
+    PERFORM {schema}.postpone_sweep_claims();
     RETURN stored;
 END
 $$;

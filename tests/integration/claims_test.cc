@@ -308,6 +308,78 @@ TEST_F(AClaim, ThatMayNotStartAnyMoreEndsAllTheSame) {
   EXPECT_EQ(job(3), "todo|1|∅");
 }
 
+TEST_F(AClaim, ThatCouldNotStartCostsItsDeadWorkersJobAnAttempt) {
+  for (int i = 0; i < 3; ++i) defer();
+  app.rows(
+      "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'task is stopped'; END$$");
+  const std::string stop =
+      "CREATE TRIGGER stop BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW"
+      " WHEN (new.status = 'doing') EXECUTE FUNCTION stop()";
+  claim();
+  claim(2);
+  app.rows(stop);
+  EXPECT_EQ(sqlstate_of(app, "DELETE FROM procrastinate_workers WHERE id = 1"), "55006");
+  EXPECT_THAT(rescue(1, "", "retry"), ElementsAre("1|recorded|∅|todo"));
+  EXPECT_THAT(attempts(1, "cause"), ElementsAre("worker_lost"));
+  EXPECT_THAT(rescue(2, "", "report", "'{2}'"), ElementsAre("2|recorded|∅|failed"));
+  EXPECT_EQ(app.value("SELECT count(*) FROM postpone_claims"), "0");
+}
+
+TEST_F(AClaim, StaysWhereATriggerSwallowsTheStart) {
+  defer();
+  claim();
+  app.rows("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$");
+  app.rows(
+      "CREATE TRIGGER swallow BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW"
+      " WHEN (new.status = 'doing') EXECUTE FUNCTION swallow()");
+  settle(1, "NULL");
+  EXPECT_EQ(claimed_by(1), "{1}");
+  app.rows("DROP TRIGGER swallow ON procrastinate_jobs");
+  EXPECT_THAT(fetch(2), IsEmpty());
+}
+
+TEST_F(AClaim, ThatIsSettledWhileItIsGivenBackIsGivenBackAllTheSame) {
+  defer();
+  claim();
+  one.rows("BEGIN");
+  one.rows("SELECT procrastinate_cancel_job_v1(1, false, false)");
+  two.send(finish_sql(1, outcome(1, "release")));
+  wait_until_blocked(database, two);
+  one.rows("COMMIT");
+  EXPECT_THAT(two.receive(), ElementsAre("1|recorded|∅|todo"));
+  EXPECT_THAT(fetch(2), ElementsAre("1"));
+}
+
+TEST_F(AClaim, IsNotOverlookedByTheEndOfItsLease) {
+  defer();
+  two.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  two.rows("SELECT count(*) FROM procrastinate_jobs");
+  claim();
+  EXPECT_EQ(sqlstate_of(two, "DELETE FROM procrastinate_workers WHERE id = 1"), "25000");
+  two.rows("ROLLBACK");
+}
+
+TEST_F(AClaim, WhoseWorkerWasLostInARestoreIsSweptWithTheNextHeartbeat) {
+  defer();
+  claim();
+  app.rows(
+      "SET session_replication_role = replica; DELETE FROM procrastinate_workers WHERE id = 1;"
+      "RESET session_replication_role");
+  EXPECT_THAT(fetch(2), IsEmpty());
+  app.rows("SELECT postpone_store_heartbeats('{2}')");
+  EXPECT_THAT(fetch(2), ElementsAre("1"));
+}
+
+TEST_F(AClaim, OfASilentWorkerIsRescuedWithAllOfItsLease) {
+  defer();
+  defer();
+  claim(1, 2);
+  app.rows("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 day' WHERE id = 1");
+  app.rows("SELECT postpone_rescue_job(1, 'retry', 3, 60, 'silent')");
+  EXPECT_EQ(app.value("SELECT count(*) FROM procrastinate_workers WHERE id = 1"), "0");
+  EXPECT_THAT(fetch(2, 2), ElementsAre("1", "2"));
+}
+
 TEST_F(AClaim, IsNotMadeBesideAnExclusionConstraint) {
   app.rows("CREATE EXTENSION btree_gist");
   app.rows(
@@ -352,14 +424,20 @@ TEST_F(AClaim, IsHandledByARoleThatKnowsNothingOfIt) {
       "GRANT ALL ON procrastinate_jobs, procrastinate_events, procrastinate_workers, postpone_workers,"
       " postpone_attempts TO claims_test_python");
   app.rows("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO claims_test_python");
-  for (int i = 0; i < 3; ++i) defer();
-  claim(1, 2);
+  for (int i = 0; i < 5; ++i) defer();
+  claim(1, 3);
   one.rows("SET ROLE claims_test_python");
-  EXPECT_EQ(one.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 2)"), "3");
+  EXPECT_EQ(one.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 2)"), "4");
+  one.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  EXPECT_EQ(one.value("SELECT id FROM procrastinate_fetch_job_v2(NULL, 2)"), "5");
+  one.rows("COMMIT");
+  EXPECT_EQ(one.value("SELECT procrastinate_cancel_job_v1(3, true, false)"), "3");
   one.rows("UPDATE procrastinate_jobs SET status = 'cancelled' WHERE id = 2");
   EXPECT_EQ(claimed_by(1), "{1}");
   one.rows("DELETE FROM procrastinate_jobs WHERE id = 1");
   EXPECT_EQ(claimed_by(1), "{}");
+  one.rows("DELETE FROM procrastinate_workers WHERE id = 1");
+  EXPECT_EQ(job(3, "status, worker_id"), "doing|∅");
 }
 
 TEST_F(AClaim, LeavesNothingUnderAnOldSnapshot) {

@@ -176,6 +176,15 @@ TEST_F(AConnection, MayIdleWhateverTheDatabaseSays) {
   EXPECT_EQ(patient.query("select 7").only().get<int>(0), 7);
 }
 
+// A rescue in a transaction that keeps its snapshot might overlook what the dead had claimed.
+TEST_F(AConnection, SeesWhatOthersCommitWhateverTheDatabaseSays) {
+  database.execute("alter database " + database.name() +
+                   " set default_transaction_isolation = 'repeatable read'");
+  Connection another(options_for(database.url()));
+  another.query("select 1");
+  EXPECT_EQ(another.query("show transaction_isolation").only().get<std::string>(0), "read committed");
+}
+
 TEST_F(AConnection, SaysItsNameUnlessTheUrlSaysAnother) {
   const auto name = [](Connection& one) {
     return one.query("select application_name from pg_stat_activity where pid = pg_backend_pid()")

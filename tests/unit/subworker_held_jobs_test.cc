@@ -98,7 +98,7 @@ TEST_F(TheHeldJobs, OfASetSucceedRunAndAreKept) {
   EXPECT_EQ(phase_of(18), JobPhase::running);
   EXPECT_EQ(phase_of(19), JobPhase::fetched);
   ASSERT_THAT(held_.unrecorded(), SizeIs(1));
-  EXPECT_EQ(held_.unrecorded()[0].text, sql::to_json(success_of(17)));
+  EXPECT_EQ(held_.unrecorded()[0].as_text(), sql::to_json(success_of(17)));
   EXPECT_EQ(held_.unbegun(), std::vector<HeldJob*>{&third});
   held_.refused(17, "no");
   EXPECT_EQ(phase_of(17), JobPhase::ended) << "in another form, which is a text";
