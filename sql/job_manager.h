@@ -36,7 +36,7 @@ struct FetchRequest {
   // So many workers would share what waits, this one included: no more than its part is fetched.
   int sharers = 1;
   bool omit_events = false;  // no event says that the jobs have started
-  // Plain jobs need not go to `doing` (Job::is_claimed), but for those of slow_tasks: these run for so long that they
+  // Unlocked jobs need not go to `doing` (Job::is_claimed), but for those of slow_tasks: these run for so long that they
   // would have to be settled.
   bool may_claim = false;
   std::vector<std::string> slow_tasks = {};

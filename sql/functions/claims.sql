@@ -1,7 +1,7 @@
--- Claims: how one of our workers takes plain jobs without a write to their rows.
+-- Claims: how one of our workers takes unlocked jobs without a write to their rows.
 --
--- A plain job has neither a lock nor a queueing lock. Its worker enters it in postpone_claims, in the transaction of the
--- fetch. The job stays `todo`; every fetch passes it over, Python's too. When it ends, it goes from `todo` straight to its
+-- An unlocked job has neither a lock nor a queueing lock. Its worker enters it in postpone_claims, in the transaction of
+-- the fetch. The job stays `todo`; every fetch passes it over, Python's too. When it ends, it goes from `todo` straight to its
 -- end, so that its row and the entries of its indexes are written once instead of twice. A worker settles a job that runs
 -- for longer (prefetch_horizon): it goes to `doing`, and is from then on like any other that runs.
 --

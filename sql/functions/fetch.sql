@@ -102,7 +102,7 @@ BEGIN
 END
 $$;
 
--- Finds and starts jobs, for Python's workers and for ours; null for none. `claims`: plain jobs are claimed instead
+-- Finds and starts jobs, for Python's workers and for ours; null for none. `claims`: unlocked jobs are claimed instead
 -- (claims.sql); claimed_ids are those, and among taken_ids as well.
 --
 -- Fetchers do not wait for each other (SKIP LOCKED). So our snapshot may show a lock as free although an
@@ -222,7 +222,7 @@ $$;
 -- Our fetch. `more`, the same on every row, says whether to wake another sub-worker: another job is due that
 -- does not wait for one of these. It may be wrong about locks that others hold, and looks only so far: to be
 -- exact would cost another fetch. passed_over, passed_over_tasks: jobs that are left alone (see
--- postpone_fetch_around). omit_events: no event says that they have started. may_claim: plain jobs stay in `todo`,
+-- postpone_fetch_around). omit_events: no event says that they have started. may_claim: unlocked jobs stay in `todo`,
 -- claimed (is_claimed; claims.sql), but for those of slow_tasks, which would soon have to be settled.
 CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
