@@ -204,7 +204,8 @@ bool Hands::delete_lease(const Step& step) {
     database_.rows("BEGIN");
     database_.rows("SELECT FROM procrastinate_workers WHERE id = " + lease + " FOR UPDATE");
     const auto jobs = database_.rows(
-        "SELECT id, attempts FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = " + lease);
+        "SELECT id, attempts FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = " + lease +
+        " OR status = 'todo' AND id IN (SELECT job_id FROM postpone_claims WHERE worker_id = " + lease + ")");
     database_.rows("DELETE FROM procrastinate_workers WHERE id = " + lease);
     database_.rows("COMMIT");
     for (const Row& job : jobs) orphaned_.push_back({Clock::now() + kStalledAfter, std::stoll(job[0])});
