@@ -30,6 +30,13 @@ double last_event(Client& client, const std::string& type) {
                      "' ORDER BY id DESC LIMIT 1"));
 }
 
+// When the one job there is was fetched last. As long as it is only claimed, no event says so.
+double last_fetch(Client& client) {
+  const std::string claimed =
+      client.execute("SELECT 1000 * extract(epoch FROM claimed_at) FROM postpone_claims");
+  return claimed.empty() ? last_event(client, "started") : std::stod(claimed);
+}
+
 // Kills the sub-worker that runs the one job there is, and waits until it runs again.
 void kill_runner(Stage& stage, const tests::JournalLine& running, RescueTimes& times) {
   const auto wall_ms = [] {
@@ -42,7 +49,7 @@ void kill_runner(Stage& stage, const tests::JournalLine& running, RescueTimes& t
   const auto again = wait_for_start(stage.journal(), before + 1, stage.family);
   const double started_wall = killed_wall + ms_between(killed, again.at_ns);
   const double rescued = last_event(stage.client, "deferred_for_retry");
-  const double fetched = last_event(stage.client, "started");
+  const double fetched = last_fetch(stage.client);
   times.noticed.push_back(rescued - killed_wall);
   times.rescued.push_back(fetched - rescued);
   times.fetched.push_back(started_wall - fetched);
