@@ -47,8 +47,8 @@
 namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
-inline constexpr std::uint32_t kLayoutVersion =
-    8;  // any change of a struct below, or in job_entry.h, raises it
+// Any change of a struct below, or in job_entry.h, raises it.
+inline constexpr std::uint32_t kLayoutVersion = 8;
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
 inline constexpr std::uint32_t kJobsPerSlot = 128;  // the most jobs that one sub-worker may hold at a time

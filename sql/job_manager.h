@@ -47,8 +47,8 @@ struct FetchRequest {
 };
 
 struct Fetched {
-  std::vector<Job>
-      jobs;  // doing now, or claimed, and leased to worker_id; in the order in which they are to be run
+  // Doing now, or claimed, and leased to worker_id; in the order in which they are to be run.
+  std::vector<Job> jobs;
   bool more = false;  // another job of these queues could probably be run now
 };
 

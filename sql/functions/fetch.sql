@@ -51,8 +51,8 @@ $$;
 -- waits, whatever its queue or schedule, and only while none of that lock is running. A job with a queueing lock is
 -- found only as the first: a worker that took it behind others might have to send it back unbegun, when another
 -- job waits under its queueing lock already. The rows found are locked. They may have been claimed (claims.sql) before they
--- were: that is for the caller. job_ids is null for none; plain_ids are those of them that have neither a lock nor a queueing lock, and are of none of slow_tasks;
--- is_cut: the walk did not go to its end, so there may be more.
+-- were: that is for the caller. job_ids is null for none; plain_ids are those of them that have neither a lock nor a
+-- queueing lock, and are of none of slow_tasks; is_cut: the walk did not go to its end, so there may be more.
 CREATE OR REPLACE FUNCTION {schema}.postpone_find_jobs(
     target_queue_names varchar[], max_jobs integer, passed_over bigint[], passed_over_tasks text[], slow_tasks text[],
     OUT job_ids bigint[], OUT plain_ids bigint[], OUT with_lock boolean, OUT is_cut boolean)

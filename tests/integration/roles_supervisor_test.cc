@@ -92,7 +92,15 @@ TEST_F(Roles, ASupervisorOfAnotherRoleDoesNotStartAndSaysWhatToType) {
   grant("USAGE ON ALL SEQUENCES IN SCHEMA public");
   {
     Family family(as("none"), group("m", kMisbehave, 1));
+    EXPECT_EQ(family.wait().code, 5) << "it could fetch nothing\n" << family.log();
+    EXPECT_THAT(family.log(), HasSubstr("it lacks DELETE on postpone_claims, INSERT on postpone_claims"));
+  }
+  grant("SELECT, INSERT, DELETE ON postpone_claims");
+  {
+    Family family(as("none"), group("m", kMisbehave, 1));
     family.wait_until_ready(1);
+    sql("SELECT postpone_defer('misbehave.noop', queue => 'm')");
+    EXPECT_TRUE(all_end()) << family.log();
     EXPECT_EQ(family.stop().code, 0);
   }
   database_.execute("REVOKE USAGE ON SCHEMA public FROM public");
