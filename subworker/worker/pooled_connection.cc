@@ -9,7 +9,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kPermitSlice = 200ms;
-constexpr auto kFairWait = 100ms;  // a new connection costs some 5 ms
+// A new connection costs some 5 ms, and plans for each statement: it is used for a while before it is handed over.
+constexpr auto kFairWait = 100ms;
 constexpr auto kHandOver = 20ms;
 
 }  // namespace
@@ -24,7 +25,9 @@ PooledConnection::PooledConnection(const board::Board& board, const Identity& id
       hooks_(std::move(hooks)) {}
 
 bool PooledConnection::try_permit() {
-  if (!permit_) permit_ = board::Permit::try_take(board_, index_, generation_);
+  if (permit_) return true;
+  permit_ = board::Permit::try_take(board_, index_, generation_);
+  permit_since_ = board::Clock::now();
   return permit_.has_value();
 }
 
@@ -57,7 +60,8 @@ void PooledConnection::give_up() {
 }
 
 void PooledConnection::be_fair() {
-  if (!permit_ || board::longest_wait_for_permit(board_) < kFairWait) return;
+  if (!permit_ || board::Clock::now() - permit_since_ < kFairWait) return;
+  if (board::longest_wait_for_permit(board_) < kFairWait) return;
   give_up();
   slot_.enter(board::SlotState::waiting_for_permit);
   slot_.doorbell.wait(kHandOver);

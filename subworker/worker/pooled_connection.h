@@ -30,8 +30,8 @@ class PooledConnection {
   sql::JobManager& open();
   // Gives connection and permit away, to a sub-worker that waits for one.
   void give_up();
-  // With fewer permits than sub-workers, short jobs would keep a connection for ever. If one waits for long,
-  // gives it ours, and lets it take the permit before we ask for it again.
+  // With fewer permits than sub-workers, short jobs would keep a connection for ever. If one waits for long, and ours was
+  // used for a while, gives it away, and lets the other take the permit before we ask for it again.
   void be_fair();
 
   bool is_connected() const { return manager_.has_value(); }
@@ -46,6 +46,7 @@ class PooledConnection {
   const Connect connect_;
   const Hooks hooks_;
   std::optional<board::Permit> permit_;
+  board::Clock::time_point permit_since_{};
   std::optional<sql::JobManager> manager_;
 };
 

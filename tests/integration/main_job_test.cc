@@ -307,6 +307,23 @@ TEST_F(MainJob, ManySubWorkersShareFewConnections) {
   EXPECT_TRUE(all_end()) << family.log();
 }
 
+// A new connection costs more than many jobs: a sub-worker uses it for a while, though others wait for one.
+TEST_F(MainJob, AFewConnectionsAreNotHandedOverAfterEachSetOfShortJobs) {
+  Family family(database_.url(), "[database]\npool_size = 1\n" + kNoPolling + group("m", kMisbehave, 4));
+  family.wait_until_ready(4);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto sessions = [this] {
+    return std::stoll(sql("SELECT sessions FROM pg_stat_database WHERE datname = current_database()"));
+  };
+  const auto before = sessions();
+  sql("SELECT count(postpone_defer('misbehave.noop', queue => 'm')) FROM generate_series(1, 3000)");
+  EXPECT_TRUE(all_end()) << family.log();
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+  // Each is used for 100 ms.
+  EXPECT_LE(sessions() - before, took.count() / 100 + 8) << family.log();
+}
+
 TEST_F(MainJob, WithoutListeningThePollingIntervalFindsTheWork) {
   Family family(database_.url(), "[database]\nlisten = false\n[supervisor]\npolling_interval = \"100ms\"\n" +
                                      group("m", kMisbehave, 2));
