@@ -7,7 +7,7 @@ namespace {
 
 // How much the latest job counts: of all tasks one slow job among many quick ones must not count for much; of
 // a single task a change is to be noticed soon.
-constexpr double kWeight = 0.1;
+constexpr double kWeight = 0.03;
 constexpr double kWeightOfTask = 0.3;
 
 double blend(double known, double latest, double weight) {
