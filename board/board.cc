@@ -238,6 +238,7 @@ std::uint32_t Board::reset_slot(std::uint32_t index, GroupId group) {
   used.holds_permit.store(0, std::memory_order_relaxed);
   used.warm.store(0, std::memory_order_relaxed);
   used.task_pid.store(0, std::memory_order_relaxed);
+  used.last_fetch.store({});
   used.telemetry.forget_incarnation();
   used.beat();
   used.enter(SlotState::vacant);

@@ -9,7 +9,7 @@
 //   supervisor          Header; of each slot: generation, group, command, doorbell; and, while no process
 //                       owns the slot, all of it
 //   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, lease, holds_permit, warm, task_pid,
-//                       runs, counters, telemetry, jobs, outcomes
+//                       runs, last_fetch, counters, telemetry, jobs, outcomes
 //   housekeeper         Header::housekeeper; of each slot: lost_lease, good_lease, good_ns, stop
 //   any process         a doorbell is rung by any process, a permit taken and freed by compare-exchange
 //
@@ -40,6 +40,7 @@
 #include <vector>
 
 #include "board/job_entry.h"
+#include "board/last_fetch.h"
 #include "board/ledger.h"
 #include "board/telemetry.h"
 #include "sys/fd.h"
@@ -48,7 +49,7 @@ namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
 // Any change of a struct below, or in job_entry.h, raises it.
-inline constexpr std::uint32_t kLayoutVersion = 8;
+inline constexpr std::uint32_t kLayoutVersion = 9;
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
 inline constexpr std::uint32_t kJobsPerSlot = 128;  // the most jobs that one sub-worker may hold at a time
@@ -186,6 +187,7 @@ struct Slot {
   std::atomic<std::uint32_t> warm;  // jobs came over its connection, or a rehearsal: the server has its plans
   std::atomic<std::int32_t> task_pid;
   std::atomic<std::uint64_t> runs;  // jobs that ran here by themselves, over all incarnations
+  SharedLastFetch last_fetch;
   Counters counters;
   Telemetry telemetry;
   // So many entries of `jobs` were in use at a time, from the first on. The others were never touched, and are

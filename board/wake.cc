@@ -79,6 +79,13 @@ int count_sharers(std::span<const SlotView> slots, GroupId group) {
   return static_cast<int>(std::ranges::count_if(slots, shares));
 }
 
+std::vector<LastFetch> last_fetches(const Board& board, GroupId group) {
+  std::vector<LastFetch> fetches;
+  for (const SlotView& slot : view(board))
+    if (slot.group == group) fetches.push_back(board.slot(slot.slot).last_fetch.load());
+  return fetches;
+}
+
 void ring_all(const Board& board, std::uint32_t reasons) {
   for (const SlotView& slot : view(board)) board.slot(slot.slot).doorbell.ring(reasons);
   board.header().housekeeper_doorbell.ring(reasons);

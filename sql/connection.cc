@@ -26,9 +26,12 @@ constexpr milliseconds kTickInterval{50};
 // The first work of a connection says this too. A connection that is kept for the next job idles on purpose,
 // whatever the role or the database has as a limit; behind a pooler the session may be another's the next
 // time: it is left as it is where there is no limit. So it is with transactions that keep their snapshot: one that
-// ends a lease might overlook a claim (sql/functions/claims.sql). The answer tells whether there is a pooler.
+// ends a lease might overlook a claim (sql/functions/claims.sql). The answer tells whether there is a pooler: the server
+// process is not the one that $1 says. Where there is none, the server compiles no statement of ours: each is done before
+// the compiler would be (half a second), and it would compile anew each time.
 constexpr std::string_view kGreeting =
-    "select pg_backend_pid(), case when current_setting('idle_session_timeout') <> '0'"
+    "select pg_backend_pid(), case when pg_backend_pid() = $1::int then set_config('jit', 'off', false) end, "
+    "case when current_setting('idle_session_timeout') <> '0'"
     " then set_config('idle_session_timeout', '0', false) end,"
     " case when current_setting('default_transaction_isolation') <> 'read committed'"
     " then set_config('default_transaction_isolation', 'read committed', false) end";
@@ -247,7 +250,8 @@ void Connection::send_all(const std::vector<Statement>& statements) {
   if (limit) send(*limit, false);
   for (const Statement& statement : statements) send(statement, true);
   // Last, since a transaction that begins here may want to be the first.
-  if (!has_greeted_) send(Statement{std::string(kGreeting), {}}, false);
+  if (!has_greeted_)
+    send(Statement{std::string(kGreeting), {std::to_string(PQbackendPID(connection))}}, false);
   if (PQpipelineSync(connection) == 0) throw_lost(connection);
   sys::crash_point("database.statements_sent");
 }

@@ -29,12 +29,21 @@ struct Ended {
   OutcomeTexts outcomes = {};
 };
 
+// A place in the order in which jobs are fetched: by priority, the highest first, then by id.
+struct FetchPlace {
+  int priority = 0;
+  JobId id = 0;
+};
+
 struct FetchRequest {
   std::vector<std::string> queues = {};  // empty = all
   WorkerId worker_id = 0;
   int max_jobs = 0;  // 0 = fetch nothing
-  // So many workers would share what waits, this one included: no more than its part is fetched.
+  // So many workers would share what waits, this one included: no more than its part is fetched. From 2 on, the fetch
+  // counts what waits (Fetched::waiting).
   int sharers = 1;
+  // Jobs of this priority are looked for behind this place first, and elsewhere where there is none.
+  std::optional<FetchPlace> start = std::nullopt;
   bool omit_events = false;  // no event says that the jobs have started
   // Unlocked jobs need not go to `doing` (Job::is_claimed), but for those of slow_tasks: these run for so long that they
   // would have to be settled.
@@ -50,6 +59,8 @@ struct Fetched {
   // Doing now, or claimed, and leased to worker_id; in the order in which they are to be run.
   std::vector<Job> jobs;
   bool more = false;  // another job of these queues could probably be run now
+  // So many jobs waited before this fetch, at least; nothing where there was no job, or they were not counted.
+  std::optional<int> waiting = std::nullopt;
 };
 
 // A job that waits and cannot be started: the database refuses its change to `doing`.

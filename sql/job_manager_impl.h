@@ -46,12 +46,6 @@ Recorded recorded_of(const Row& row);
 
 std::string json_array(const OutcomeTexts& outcomes);
 
-// The SQL for the time since when a job could be run, by its events; its schedule may name a later time.
-std::string ready_since(const std::string& job_id);
-// The SQL for the number of seconds for which a job could have been run. NULL when it has no such event, or
-// one at `infinity`: a number that is only reported must not keep its job from being fetched.
-std::string waited_of(const std::string& ready_at);
-
 inline std::vector<std::int64_t> ids_of(const Result& result) {
   return each(result, [](const Row& row) { return row.get<std::int64_t>(0); });
 }

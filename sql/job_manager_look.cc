@@ -134,9 +134,8 @@ QueueDepths JobManager::queue_depths(int most, std::chrono::milliseconds limit) 
       " ranked as (select *, count(*) over () as queues, sum(ready) over () as all_ready,"
       "    sum(scheduled) over () as all_scheduled"
       "  from waiting order by ready + scheduled desc, queue_name limit $1::int)"
-      " select r.queue_name, r.ready, r.scheduled, (select max(" +
-      waited_of("greatest(first.scheduled_at, " + ready_since("first.id") + ")") +
-      ") from ("
+      " select r.queue_name, r.ready, r.scheduled, (select max(postpone_waited("
+      "    first.id, first.scheduled_at)) from ("
       "    select j.id, j.scheduled_at from procrastinate_jobs j"
       "    where j.id in (r.first_new, r.first_again) and j.status = 'todo'"
       "    union all (select j.id, j.scheduled_at from procrastinate_jobs j where j.status = 'todo'"
@@ -145,7 +144,7 @@ QueueDepths JobManager::queue_depths(int most, std::chrono::milliseconds limit) 
       " from ranked r order by r.ready + r.scheduled desc, r.queue_name";
   const auto results = impl_->connection.pipeline(
       {{"select set_config('statement_timeout', $1::text, true), set_config('enable_seqscan', 'off', true),"
-        " set_config('max_parallel_workers_per_gather', '0', true)",
+        " set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true)",
         {std::to_string(limit.count())}},
        {kSql, {to_parameter(most)}}});
   QueueDepths depths;

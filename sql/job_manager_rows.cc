@@ -56,17 +56,6 @@ Recorded recorded_of(const Row& row) {
   return recorded;
 }
 
-std::string ready_since(const std::string& job_id) {
-  return "(select max(e.at) from procrastinate_events e where e.job_id = " + job_id +
-         " and e.type in ('deferred', 'deferred_for_retry', 'retried'))";
-}
-
-std::string waited_of(const std::string& ready_at) {
-  return "(select case when isfinite(w.ready_at) then extract(epoch from clock_timestamp() - w.ready_at) end"
-         " from (select " +
-         ready_at + " as ready_at) w)::double precision";
-}
-
 std::string json_array(const OutcomeTexts& outcomes) {
   std::string array = "[";
   std::size_t bytes = 2;

@@ -93,22 +93,21 @@ Parameter null_or(const std::vector<T>& values) {
 }
 
 Statement fetch_statement(const FetchRequest& request) {
-  static const std::string kColumns = "select " + job_columns("f") + ", f.more, f.is_claimed";
-  static const std::string kWaited =
-      ", " + waited_of("greatest(f.scheduled_at, " + ready_since("f.id") + ")");
-  static const std::string kShare = "postpone_share_of($1::varchar[], $3::int, $7::int)";
-  const bool shares = request.sharers > 1 && request.max_jobs > 1;
-  const std::string from = " from postpone_fetch_jobs($1::varchar[], $2::bigint, " +
-                           (shares ? kShare : "$3::int") + ", $4::bigint[], $5::text[]" +
-                           (request.omit_events ? ", true" : ", false") +
-                           (request.may_claim ? ", true" : ", false") + ", $6::text[]) f";
-  Statement statement{
-      kColumns + (request.ask_waited ? kWaited : "") + from,
-      {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs),
-       null_or(request.passed_over), null_or(request.passed_over_tasks), null_or(request.slow_tasks)},
-      true};
-  if (shares) statement.parameters.push_back(to_parameter(request.sharers));
-  return statement;
+  static const std::string kColumns = "select " + job_columns("f") + ", f.more, f.is_claimed, f.waiting";
+  const std::string from =
+      " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int, $4::bigint[], $5::text[]" +
+      std::string(request.omit_events ? ", true" : ", false") + (request.may_claim ? ", true" : ", false") +
+      ", $6::text[], $7::int, $8::int, $9::bigint) f";
+  std::optional<std::int64_t> start_priority, start_id;
+  if (request.start) {
+    start_priority = request.start->priority;
+    start_id = request.start->id;
+  }
+  return {kColumns + (request.ask_waited ? ", postpone_waited(f.id, f.scheduled_at)" : "") + from,
+          {to_parameter(request.queues), to_parameter(request.worker_id), to_parameter(request.max_jobs),
+           null_or(request.passed_over), null_or(request.passed_over_tasks), null_or(request.slow_tasks),
+           to_parameter(request.sharers), to_parameter(start_priority), to_parameter(start_id)},
+          true};
 }
 
 Job leased_job_of(const Row& row, WorkerId worker_id) {
@@ -125,7 +124,8 @@ Fetched fetched_of(const Result& result, WorkerId worker_id, bool tells_waited) 
     Job job = leased_job_of(row, worker_id);
     job.is_claimed = row.get<bool>(kJobColumns + 1);
     if (job.is_claimed) job.status = JobStatus::todo;
-    if (tells_waited && !row.is_null(kJobColumns + 2)) job.waited = Seconds(row.get<double>(kJobColumns + 2));
+    fetched.waiting = row.get<std::optional<int>>(kJobColumns + 2);
+    if (tells_waited && !row.is_null(kJobColumns + 3)) job.waited = Seconds(row.get<double>(kJobColumns + 3));
     fetched.jobs.push_back(std::move(job));
     fetched.more = row.get<bool>(kJobColumns);
   }

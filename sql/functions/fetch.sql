@@ -53,8 +53,13 @@ $$;
 -- job waits under its queueing lock already. The rows found are locked. They may have been claimed (claims.sql) before they
 -- were: that is for the caller. job_ids is null for none; plain_ids are those of them that have neither a lock nor a
 -- queueing lock, and are of none of slow_tasks; is_cut: the walk did not go to its end, so there may be more.
+--
+-- start_id (see postpone_fetch_jobs): jobs of start_priority are passed over up to this one, where none of a higher priority
+-- waits. The walk spares itself all that others have taken and that ended since: the index keeps an entry of each until no
+-- snapshot sees it any more. Where it finds nothing so, it begins at the top.
 CREATE OR REPLACE FUNCTION {schema}.postpone_find_jobs(
     target_queue_names varchar[], max_jobs integer, passed_over bigint[], passed_over_tasks text[], slow_tasks text[],
+    start_priority integer, start_id bigint,
     OUT job_ids bigint[], OUT plain_ids bigint[], OUT with_lock boolean, OUT is_cut boolean)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -65,34 +70,68 @@ DECLARE
     most integer := greatest(coalesce(max_jobs, 1), 0);
     have_queueing_lock boolean[];
 BEGIN
-    SELECT array_agg(candidate.id),
-           array_agg(candidate.id) FILTER (WHERE candidate.lock IS NULL AND candidate.queueing_lock IS NULL
-               AND (slow_tasks IS NULL OR array_position(slow_tasks, candidate.task_name::text) IS NULL)),
-           bool_or(candidate.lock IS NOT NULL), array_agg(candidate.queueing_lock IS NOT NULL)
-    INTO job_ids, plain_ids, with_lock, have_queueing_lock
-    FROM (
-        SELECT job.id, job.task_name, job.lock, job.queueing_lock
-        FROM {schema}.procrastinate_jobs AS job
-        WHERE job.status = 'todo'
-          -- array_position, not ANY: no index on queue_name may tempt the planner.
-          AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
-          AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
-          AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
-          AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
-          -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
-          AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
-          AND CASE WHEN job.lock IS NULL THEN true ELSE
-              (SELECT running.id FROM {schema}.procrastinate_jobs AS running
-               WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
-              AND (SELECT elder.id FROM {schema}.procrastinate_jobs AS elder
-                   WHERE elder.status = 'todo' AND elder.lock = job.lock
-                   ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
-              END
-        ORDER BY job.priority DESC, job.id
-        LIMIT most
-        FOR NO KEY UPDATE SKIP LOCKED
-    ) AS candidate;
-    is_cut := cardinality(job_ids) = most;
+    IF start_id IS NOT NULL AND (
+        SELECT job.id FROM {schema}.procrastinate_jobs AS job
+        WHERE job.status = 'todo' AND job.priority > start_priority ORDER BY job.priority DESC LIMIT 1) IS NULL
+    THEN
+        SELECT array_agg(candidate.id),
+               array_agg(candidate.id) FILTER (WHERE candidate.lock IS NULL AND candidate.queueing_lock IS NULL
+                   AND (slow_tasks IS NULL OR array_position(slow_tasks, candidate.task_name::text) IS NULL)),
+               bool_or(candidate.lock IS NOT NULL), array_agg(candidate.queueing_lock IS NOT NULL)
+        INTO job_ids, plain_ids, with_lock, have_queueing_lock
+        FROM (
+            SELECT job.id, job.task_name, job.lock, job.queueing_lock
+            FROM {schema}.procrastinate_jobs AS job
+            WHERE job.status = 'todo' AND job.priority = start_priority AND job.id > start_id
+              -- array_position, not ANY: no index on queue_name may tempt the planner.
+              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
+              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+              AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
+              AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
+              -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
+              AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
+              AND CASE WHEN job.lock IS NULL THEN true ELSE
+                  (SELECT running.id FROM {schema}.procrastinate_jobs AS running
+                   WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
+                  AND (SELECT elder.id FROM {schema}.procrastinate_jobs AS elder
+                       WHERE elder.status = 'todo' AND elder.lock = job.lock
+                       ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
+                  END
+            ORDER BY job.id
+            LIMIT most
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS candidate;
+    END IF;
+    -- The same from the top. (A range that may begin in the middle of a priority is none that an index could begin at.)
+    IF job_ids IS NULL THEN
+        start_id := NULL;
+        SELECT array_agg(candidate.id),
+               array_agg(candidate.id) FILTER (WHERE candidate.lock IS NULL AND candidate.queueing_lock IS NULL
+                   AND (slow_tasks IS NULL OR array_position(slow_tasks, candidate.task_name::text) IS NULL)),
+               bool_or(candidate.lock IS NOT NULL), array_agg(candidate.queueing_lock IS NOT NULL)
+        INTO job_ids, plain_ids, with_lock, have_queueing_lock
+        FROM (
+            SELECT job.id, job.task_name, job.lock, job.queueing_lock
+            FROM {schema}.procrastinate_jobs AS job
+            WHERE job.status = 'todo'
+              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
+              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+              AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
+              AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
+              AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
+              AND CASE WHEN job.lock IS NULL THEN true ELSE
+                  (SELECT running.id FROM {schema}.procrastinate_jobs AS running
+                   WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
+                  AND (SELECT elder.id FROM {schema}.procrastinate_jobs AS elder
+                       WHERE elder.status = 'todo' AND elder.lock = job.lock
+                       ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
+                  END
+            ORDER BY job.priority DESC, job.id
+            LIMIT most
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS candidate;
+    END IF;
+    is_cut := cardinality(job_ids) = most OR start_id IS NOT NULL;
     IF array_position(have_queueing_lock, true, 2) IS NOT NULL THEN
         is_cut := true;
         job_ids := job_ids[1:array_position(have_queueing_lock, true, 2) - 1];
@@ -116,7 +155,8 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.postpone_take_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
     passed_over_tasks text[] DEFAULT NULL, may_fail boolean DEFAULT false, omit_events boolean DEFAULT false,
-    claims boolean DEFAULT false, slow_tasks text[] DEFAULT NULL,
+    claims boolean DEFAULT false, slow_tasks text[] DEFAULT NULL, start_priority integer DEFAULT NULL,
+    start_id bigint DEFAULT NULL,
     OUT taken_ids bigint[], OUT claimed_ids bigint[], OUT is_cut boolean)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -134,7 +174,7 @@ BEGIN
             SELECT taken.taken_ids, taken.claimed_ids, taken.is_cut INTO taken_ids, claimed_ids, is_cut
             FROM {schema}.postpone_take_jobs(
                 target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, true, omit_events, claims,
-                slow_tasks) AS taken;
+                slow_tasks, start_priority, start_id) AS taken;
         EXCEPTION WHEN serialization_failure THEN
             NULL;
         END;
@@ -146,8 +186,8 @@ BEGIN
     FOR round IN 1 .. 10 LOOP
         SELECT found.job_ids, found.plain_ids, found.with_lock, found.is_cut
         INTO found_ids, plain_ids, found_lock, is_cut
-        FROM {schema}.postpone_find_jobs(target_queue_names, max_jobs, passed_over, passed_over_tasks, slow_tasks)
-            AS found;
+        FROM {schema}.postpone_find_jobs(
+            target_queue_names, max_jobs, passed_over, passed_over_tasks, slow_tasks, start_priority, start_id) AS found;
         EXIT WHEN found_ids IS NULL;
         started_ids := found_ids;
         IF claims AND plain_ids <> '{}' THEN
@@ -224,125 +264,52 @@ $$;
 -- exact would cost another fetch. passed_over, passed_over_tasks: jobs that are left alone (see
 -- postpone_fetch_around). omit_events: no event says that they have started. may_claim: unlocked jobs stay in `todo`,
 -- claimed (is_claimed; claims.sql), but for those of slow_tasks, which would soon have to be settled.
+--
+-- sharers: so many workers would share what waits, the caller included. It gets no more than its share of that, but one job
+-- at least. `waiting`, the same on every row: so many were seen to wait before this fetch; null without sharers.
+--
+-- start_priority, start_id: the caller knows, by an earlier fetch, that up to this job of this priority others have taken
+-- what there was. Of what has come to wait there since (retries, jobs that became due) it knows nothing: it is to look from
+-- the top, without a start, from time to time.
 CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
     passed_over_tasks text[] DEFAULT NULL, omit_events boolean DEFAULT false, may_claim boolean DEFAULT false,
-    slow_tasks text[] DEFAULT NULL)
+    slow_tasks text[] DEFAULT NULL, sharers integer DEFAULT 1, start_priority integer DEFAULT NULL,
+    start_id bigint DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
-               args jsonb, scheduled_at timestamptz, attempts integer, more boolean, is_claimed boolean)
+               args jsonb, scheduled_at timestamptz, attempts integer, more boolean, is_claimed boolean, waiting integer)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 #variable_conflict use_column
 DECLARE
+    parts integer := least(greatest(coalesce(sharers, 1), 1), 1000);
+    most integer := max_jobs;
+    seen integer;
     taken_ids bigint[];
     claimed_ids bigint[];
     is_cut boolean;
     is_more boolean := false;
 BEGIN
     PERFORM {schema}.postpone_hold_worker(p_worker_id);
+    IF parts > 1 THEN
+        most := least(greatest(coalesce(max_jobs, 1), 0), 1000);
+        seen := {schema}.postpone_count_waiting(target_queue_names, 4 * most * parts, start_priority, start_id);
+        most := least(most, greatest(1, (seen + parts - 1) / parts));
+    END IF;
     SELECT taken.taken_ids, taken.claimed_ids, taken.is_cut INTO taken_ids, claimed_ids, is_cut
     FROM {schema}.postpone_take_jobs(
-        target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, false, omit_events,
-        may_claim AND {schema}.postpone_may_claim(), slow_tasks) AS taken;
+        target_queue_names, p_worker_id, most, passed_over, passed_over_tasks, false, omit_events,
+        may_claim AND {schema}.postpone_may_claim(), slow_tasks, start_priority, start_id) AS taken;
     IF is_cut THEN
         is_more := {schema}.postpone_are_more(target_queue_names, taken_ids, passed_over, passed_over_tasks);
     END IF;
     RETURN QUERY
     SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
-           job.scheduled_at, job.attempts, is_more, job.status::text = 'todo'
+           job.scheduled_at, job.attempts, is_more, job.status::text = 'todo', seen
     FROM {schema}.procrastinate_jobs AS job
     WHERE job.id = ANY (taken_ids) AND (job.status::text = 'doing' OR job.id = ANY (claimed_ids))
     ORDER BY job.priority DESC, job.id;
-END
-$$;
-
--- Whether an error of this state is no fault of the data: it passes with time (the connection, a conflict
--- with another session, resources), or an operator caused it on purpose. The same list as remedy_for() in
--- sql/error.cc.
-CREATE OR REPLACE FUNCTION {schema}.postpone_is_passing(state text) RETURNS boolean
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT left(state, 2) IN ('08', '53', '58')
-        OR state IN ('40001', '40P01', '55P03', '57014', '57P01', '57P02', '57P03', '57P05', '25P03', '25006')
-$$;
-
--- A worker calls this after its fetch has failed. A job that cannot be started (a trigger of the application
--- raises, a check of its own fails) must not keep all others from being fetched. The function tries jobs one
--- by one, each in a subtransaction, until it has started one. For each job that cannot be started it returns
--- a row of its own, with the error as refused_because; the job waits as before, and the caller passes it over
--- from then on. Where twenty jobs of one task are refused, it passes over all of that task: there may be
--- thousands. After fifty refusals, or one second, it returns and the caller calls again, because until the
--- commit it holds the worker's row and all jobs that it has tried.
---
--- A conflict counts as a refusal here: the caller has met it several times before. A privilege or an object
--- that is missing does not: that is no fault of a row.
-CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_around(
-    target_queue_names varchar[], p_worker_id bigint, passed_over bigint[], passed_over_tasks text[] DEFAULT NULL)
-RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
-               args jsonb, scheduled_at timestamptz, attempts integer, more boolean, refused_because text)
-LANGUAGE plpgsql AS $$
-#variable_conflict use_column
-DECLARE
-    found_ids bigint[];
-    began_at timestamptz := clock_timestamp();
-    refusals integer := 0;
-    refused_tasks text[] := '{}';
-    refused_task text;
-    collided_ids bigint[] := '{}';
-    violated text;
-    refusal text;
-BEGIN
-    PERFORM {schema}.postpone_hold_worker(p_worker_id);
-    FOR round IN 1 .. 1000 LOOP
-        EXIT WHEN refusals >= 50 OR clock_timestamp() > began_at + interval '1 second';
-        found_ids := (SELECT job_ids
-                      FROM {schema}.postpone_find_jobs(target_queue_names, 1, passed_over, passed_over_tasks, NULL));
-        EXIT WHEN found_ids IS NULL;
-        passed_over := passed_over || found_ids;
-        CONTINUE WHEN {schema}.postpone_unclaimed(found_ids) = '{}';
-        violated := NULL;
-        BEGIN
-            -- What is checked at the commit only is checked here, where it can be caught.
-            SET CONSTRAINTS ALL IMMEDIATE;
-            PERFORM {schema}.postpone_start_jobs(found_ids, p_worker_id);
-            RETURN QUERY
-            SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
-                   job.scheduled_at, job.attempts, true, NULL::text
-            FROM {schema}.procrastinate_jobs AS job
-            WHERE job.id = ANY (found_ids) AND job.status::text = 'doing';
-            EXIT;
-        EXCEPTION WHEN OTHERS OR assert_failure THEN
-            GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
-            IF {schema}.postpone_is_passing(sqlstate) AND left(sqlstate, 2) NOT IN ('40', '55')
-                OR sqlstate IN ('42501', '42P01', '42703', '42704', '42883', '3F000')
-            THEN
-                RAISE;
-            END IF;
-            refusal := format('%s (SQLSTATE %s)', sqlerrm, sqlstate);
-        END;
-        -- Another fetch has started a job of this lock since: nothing is wrong with this one.
-        IF violated = 'procrastinate_jobs_lock_idx_v1' THEN
-            collided_ids := collided_ids || found_ids;
-            CONTINUE;
-        END IF;
-        RETURN QUERY
-        SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
-               job.scheduled_at, job.attempts, true, refusal
-        FROM {schema}.procrastinate_jobs AS job
-        WHERE job.id = ANY (found_ids);
-        refused_task := (SELECT job.task_name FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (found_ids));
-        refused_tasks := refused_tasks || refused_task;
-        refusals := refusals + 1;
-        IF cardinality(array_positions(refused_tasks, refused_task)) >= 20 THEN
-            passed_over_tasks := passed_over_tasks || refused_task;
-        END IF;
-    END LOOP;
-    -- As in postpone_take_jobs: these stay locked until we commit, and other fetchers, woken for them, skip
-    -- them.
-    PERFORM {schema}.postpone_announce_jobs(job.queue_name, min(job.id), count(*), false, false)
-    FROM {schema}.procrastinate_jobs AS job
-    WHERE job.id = ANY (collided_ids)
-    GROUP BY job.queue_name;
 END
 $$;

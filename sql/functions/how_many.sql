@@ -1,7 +1,8 @@
--- What a fetch wants to know of the jobs that it does not take: are there more, and how many for each who looks. Plans are
--- pinned as in fetch.sql.
+-- What a fetch wants to know of jobs besides which to take: are there more, how many for each who looks, and for how long
+-- have these waited. Plans are pinned as in fetch.sql.
 
--- Is another job due that does not wait for one of these, which have been taken?
+-- Is another job due that does not wait for one of these, which have been taken? It looks behind the last of them first:
+-- before it, the fetch has looked.
 CREATE OR REPLACE FUNCTION {schema}.postpone_are_more(
     target_queue_names varchar[], taken_ids bigint[], passed_over bigint[], passed_over_tasks text[])
 RETURNS boolean
@@ -11,10 +12,26 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
+    last_id bigint := taken_ids[cardinality(taken_ids)];
+    last_priority integer := (SELECT job.priority FROM {schema}.procrastinate_jobs AS job WHERE job.id = last_id);
     taken_locks text[] := ARRAY(
         SELECT job.lock FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (taken_ids) AND job.lock IS NOT NULL);
 BEGIN
     RETURN EXISTS (
+        SELECT FROM (
+            SELECT job.lock
+            FROM {schema}.procrastinate_jobs AS job
+            WHERE job.status = 'todo' AND job.priority = last_priority AND job.id > last_id
+              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
+              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+              AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
+              AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
+              AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
+            ORDER BY job.id
+            LIMIT 50
+        ) AS next
+        WHERE next.lock IS NULL OR next.lock <> ALL (taken_locks)
+    ) OR EXISTS (
         SELECT FROM (
             SELECT job.lock
             FROM {schema}.procrastinate_jobs AS job
@@ -31,10 +48,10 @@ BEGIN
 END
 $$;
 
--- How many jobs a worker asks for that has siblings which run nothing: no more than its share of what waits, but one
--- at least. sharers: how many would share, itself included. It looks only so far: behind many jobs of other queues it
--- may see too few.
-CREATE OR REPLACE FUNCTION {schema}.postpone_share_of(target_queue_names varchar[], max_jobs integer, sharers integer)
+-- How many jobs are due and claimed by nobody among the next look_ahead that wait, from the start that a fetch was given
+-- (postpone_find_jobs) or from the top. Behind many jobs of other queues it sees too few.
+CREATE OR REPLACE FUNCTION {schema}.postpone_count_waiting(
+    target_queue_names varchar[], look_ahead integer, start_priority integer, start_id bigint)
 RETURNS integer
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
@@ -42,21 +59,47 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
-    most integer := least(greatest(coalesce(max_jobs, 1), 1), 1000);
-    parts integer := least(greatest(coalesce(sharers, 1), 1), 1000);
-    waiting integer := (
-        SELECT count(*)
-        FROM (SELECT
-              FROM (SELECT job.id, job.queue_name, job.scheduled_at
-                    FROM {schema}.procrastinate_jobs AS job
-                    WHERE job.status = 'todo'
-                    ORDER BY job.priority DESC, job.id
-                    LIMIT 4 * most * parts) AS waits
-              WHERE (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = waits.id LIMIT 1) IS NULL
-                AND (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
-                AND (waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp())
-              LIMIT most * parts) AS due);
+    next_ids bigint[];
 BEGIN
-    RETURN least(most, greatest(1, (waiting + parts - 1) / parts));
+    IF start_id IS NOT NULL THEN
+        next_ids := ARRAY(
+            SELECT waits.id
+            FROM (SELECT job.id, job.queue_name, job.scheduled_at
+                  FROM {schema}.procrastinate_jobs AS job
+                  WHERE job.status = 'todo' AND job.priority = start_priority AND job.id > start_id
+                  ORDER BY job.id
+                  LIMIT look_ahead) AS waits
+            WHERE (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
+              AND (waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp()));
+    ELSE
+        next_ids := ARRAY(
+            SELECT waits.id
+            FROM (SELECT job.id, job.queue_name, job.scheduled_at
+                  FROM {schema}.procrastinate_jobs AS job
+                  WHERE job.status = 'todo'
+                  ORDER BY job.priority DESC, job.id
+                  LIMIT look_ahead) AS waits
+            WHERE (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
+              AND (waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp()));
+    END IF;
+    RETURN cardinality(next_ids) - (
+        SELECT count(*) FROM {schema}.postpone_claims AS claim WHERE claim.job_id = ANY (next_ids));
+END
+$$;
+
+-- For how many seconds this job could have been run, but for its lock: since it was deferred, sent back or retried, as its
+-- events say, and since its schedule's time. Null when nothing says since when, or one of them is `infinity`: a number that
+-- is only reported must not keep its job from being fetched.
+CREATE OR REPLACE FUNCTION {schema}.postpone_waited(p_job_id bigint, scheduled_at timestamptz) RETURNS double precision
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+DECLARE
+    ready_at timestamptz := greatest(scheduled_at, (
+        SELECT max(event.at) FROM {schema}.procrastinate_events AS event
+        WHERE event.job_id = p_job_id AND event.type::text IN ('deferred', 'deferred_for_retry', 'retried')));
+BEGIN
+    RETURN CASE WHEN isfinite(ready_at) THEN extract(epoch FROM clock_timestamp() - ready_at) END;
 END
 $$;

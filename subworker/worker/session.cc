@@ -48,6 +48,7 @@ Session::Session(const config::Config& config, const config::Group& group, const
       slot_(board.slot(identity_.slot)),
       connection_(board, identity_, [this] { return connect(); },
                   {.on_tick = hooks_.on_tick, .gives_up = hooks_.gives_up}),
+      group_fetches_(board, slot_, config.supervisor.polling_interval),
       backoff_(kShortestWait, longest_reconnect_wait(board.slots())) {}
 
 std::optional<Visit> Session::visit(std::vector<SentOutcome> outcomes, const Wanted& wanted) {
@@ -161,7 +162,9 @@ void Session::exchange(VisitPlan& plan, int max_jobs) {
   sql::FetchRequest request = fetch_request(max_jobs);
   request.may_claim = true;
   request.slow_tasks = plan.slow_tasks;
+  if (max_jobs > 0) group_fetches_.begin(request, board::now_ns());
   auto done = database().finish_and_fetch(lease_.id(), ended(plan.left), request);
+  if (max_jobs > 0) group_fetches_.ended(request, done.fetched, board::now_ns());
   if (request.ask_waited && !done.fetched.jobs.empty()) next_waited_ns_ = board::now_ns() + kAskWaitedEveryNs;
   sys::crash_point("sub_worker.exchange_committed");
   if (max_jobs > 0) fetch_outage_.ended(board::Clock::now());
@@ -179,7 +182,6 @@ sql::FetchRequest Session::fetch_request(int max_jobs) {
   request.worker_id = lease_.id();
   request.max_jobs = max_jobs;
   request.omit_events = group_.events == config::KeepEvents::none;
-  if (max_jobs > 1) request.sharers = board::count_sharers(board::view(board_), slot_.group.load());
   request.ask_waited = !config_.status.socket.empty() && board::now_ns() >= next_waited_ns_;
   PassedOver::List passed_over = passed_over_.list(PassedOver::Clock::now());
   request.passed_over = std::move(passed_over.jobs);

@@ -36,6 +36,7 @@
 #include "config/config.h"
 #include "sql/job_manager.h"
 #include "sql/outage_log.h"
+#include "subworker/worker/group_fetches.h"
 #include "subworker/worker/identity.h"
 #include "subworker/worker/lease.h"
 #include "subworker/worker/passed_over.h"
@@ -119,6 +120,7 @@ class Session {
   Lease lease_;
   std::int64_t next_waited_ns_ = 0;  // when to ask next how long a job has waited
   PassedOver passed_over_;
+  GroupFetches group_fetches_;
   sys::Backoff backoff_;
   bool wait_was_cut_ = false;  // a ring has ended the last wait between two tries
   sql::OutageLog outage_;

@@ -157,7 +157,9 @@ TEST_F(AConnection, LeavesNothingInTheSession) {
   EXPECT_TRUE(connection.query("select * from pg_prepared_statements").empty());
   // The statement that looks has its own limit of time; a script has none.
   EXPECT_TRUE(
-      connection.query("select from pg_settings where source = 'session' and name <> 'statement_timeout'")
+      connection
+          .query(
+              "select from pg_settings where source = 'session' and name not in ('statement_timeout', 'jit')")
           .empty());
   connection.script("do $$ begin assert current_setting('statement_timeout') = '0'; end $$");
 }
@@ -183,6 +185,14 @@ TEST_F(AConnection, SeesWhatOthersCommitWhateverTheDatabaseSays) {
   Connection another(options_for(database.url()));
   another.query("select 1");
   EXPECT_EQ(another.query("show transaction_isolation").only().get<std::string>(0), "read committed");
+}
+
+// A statement whose tables have grown may look costly enough to be compiled: that takes half a second, each time.
+TEST_F(AConnection, HasNothingCompiled) {
+  database.execute("alter database " + database.name() + " set jit = on");
+  Connection another(options_for(database.url()));
+  another.query("select 1");
+  EXPECT_EQ(another.query("show jit").only().get<std::string>(0), "off");
 }
 
 TEST_F(AConnection, SaysItsNameUnlessTheUrlSaysAnother) {

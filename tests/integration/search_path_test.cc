@@ -53,7 +53,8 @@ void live_through_everything(const std::function<std::string(const std::string&)
   EXPECT_EQ(ask("SELECT {}.postpone_defer('t', scheduled_at => now() + interval '1 hour')"), "3");
   EXPECT_EQ(ask("SELECT {}.procrastinate_defer_periodic_job_v2('q', NULL, NULL, 't', 0, '', 60, '{}')"), "4");
   EXPECT_EQ(ask("SELECT due_in > 3000 FROM {}.postpone_next_due(NULL)"), "t");
-  EXPECT_EQ(ask("SELECT count(*) FROM {}.postpone_fetch_jobs(NULL, 1, {}.postpone_share_of(NULL, 2, 1))"),
+  EXPECT_EQ(ask("SELECT count(*) FROM {}.postpone_fetch_jobs(NULL, 1, 2, sharers => 2, start_priority => 0, "
+                "start_id => 0)"),
             "1");
   EXPECT_EQ(ask("SELECT count(*) FROM {}.postpone_fetch_jobs(NULL, 1, 1)"), "1");
   EXPECT_EQ(ask("SELECT id FROM {}.postpone_fetch_around('{q}', 1, NULL)"), "4");
