@@ -79,9 +79,9 @@ int count_sharers(std::span<const SlotView> slots, GroupId group) {
   return static_cast<int>(std::ranges::count_if(slots, shares));
 }
 
-std::vector<LastFetch> last_fetches(const Board& board, GroupId group) {
+std::vector<LastFetch> last_fetches(const Board& board, std::span<const SlotView> slots, GroupId group) {
   std::vector<LastFetch> fetches;
-  for (const SlotView& slot : view(board))
+  for (const SlotView& slot : slots)
     if (slot.group == group) fetches.push_back(board.slot(slot.slot).last_fetch.load());
   return fetches;
 }

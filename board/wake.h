@@ -47,8 +47,8 @@ void wake_sibling(const Board& board, GroupId group);
 // How many sub-workers of `group` would share what waits now: those that are idle or look for work.
 int count_sharers(std::span<const SlotView> slots, GroupId group);
 
-// The last fetches of the sub-workers of `group`.
-std::vector<LastFetch> last_fetches(const Board& board, GroupId group);
+// The last fetches of the sub-workers of `group`, of which `slots` is a view().
+std::vector<LastFetch> last_fetches(const Board& board, std::span<const SlotView> slots, GroupId group);
 
 // Rings every sub-worker and the housekeeper.
 void ring_all(const Board& board, std::uint32_t reasons);

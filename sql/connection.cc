@@ -27,8 +27,8 @@ constexpr milliseconds kTickInterval{50};
 // whatever the role or the database has as a limit; behind a pooler the session may be another's the next
 // time: it is left as it is where there is no limit. So it is with transactions that keep their snapshot: one that
 // ends a lease might overlook a claim (sql/functions/claims.sql). The answer tells whether there is a pooler: the server
-// process is not the one that $1 says. Where there is none, the server compiles no statement of ours: each is done before
-// the compiler would be (half a second), and it would compile anew each time.
+// process is not the one that $1 says. Where there is none, the server compiles no later statement of the session: what we
+// send often is done before the compiler would be (half a second), and it would compile anew each time.
 constexpr std::string_view kGreeting =
     "select pg_backend_pid(), case when pg_backend_pid() = $1::int then set_config('jit', 'off', false) end, "
     "case when current_setting('idle_session_timeout') <> '0'"

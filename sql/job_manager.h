@@ -29,8 +29,8 @@ struct Ended {
   OutcomeTexts outcomes = {};
 };
 
-// A place in the order in which jobs are fetched: by priority, the highest first, then by id.
-struct FetchPlace {
+// Behind this job of this priority a fetch looks first.
+struct FetchStart {
   int priority = 0;
   JobId id = 0;
 };
@@ -42,8 +42,9 @@ struct FetchRequest {
   // So many workers would share what waits, this one included: no more than its part is fetched. From 2 on, the fetch
   // counts what waits (Fetched::waiting).
   int sharers = 1;
-  // Jobs of this priority are looked for behind this place first, and elsewhere where there is none.
-  std::optional<FetchPlace> start = std::nullopt;
+  // From the top where there is nothing behind it, where jobs of a higher priority wait, and where the transaction of the
+  // fetch has freed a lock that others wait for.
+  std::optional<FetchStart> start = std::nullopt;
   bool omit_events = false;  // no event says that the jobs have started
   // Unlocked jobs need not go to `doing` (Job::is_claimed), but for those of slow_tasks: these run for so long that they
   // would have to be settled.
@@ -58,8 +59,9 @@ struct FetchRequest {
 struct Fetched {
   // Doing now, or claimed, and leased to worker_id; in the order in which they are to be run.
   std::vector<Job> jobs;
-  bool more = false;  // another job of these queues could probably be run now
-  // So many jobs waited before this fetch, at least; nothing where there was no job, or they were not counted.
+  bool more = false;      // another job of these queues could probably be run now
+  bool from_top = false;  // it has looked from the top
+  // About so many jobs waited before this fetch, as far as it looked; nothing where there was no job, or they were not counted.
   std::optional<int> waiting = std::nullopt;
 };
 

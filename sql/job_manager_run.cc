@@ -93,7 +93,8 @@ Parameter null_or(const std::vector<T>& values) {
 }
 
 Statement fetch_statement(const FetchRequest& request) {
-  static const std::string kColumns = "select " + job_columns("f") + ", f.more, f.is_claimed, f.waiting";
+  static const std::string kColumns =
+      "select " + job_columns("f") + ", f.more, f.is_claimed, f.waiting, f.from_top";
   const std::string from =
       " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int, $4::bigint[], $5::text[]" +
       std::string(request.omit_events ? ", true" : ", false") + (request.may_claim ? ", true" : ", false") +
@@ -125,7 +126,8 @@ Fetched fetched_of(const Result& result, WorkerId worker_id, bool tells_waited) 
     job.is_claimed = row.get<bool>(kJobColumns + 1);
     if (job.is_claimed) job.status = JobStatus::todo;
     fetched.waiting = row.get<std::optional<int>>(kJobColumns + 2);
-    if (tells_waited && !row.is_null(kJobColumns + 3)) job.waited = Seconds(row.get<double>(kJobColumns + 3));
+    fetched.from_top = row.get<bool>(kJobColumns + 3);
+    if (tells_waited && !row.is_null(kJobColumns + 4)) job.waited = Seconds(row.get<double>(kJobColumns + 4));
     fetched.jobs.push_back(std::move(job));
     fetched.more = row.get<bool>(kJobColumns);
   }

@@ -54,13 +54,14 @@ $$;
 -- were: that is for the caller. job_ids is null for none; plain_ids are those of them that have neither a lock nor a
 -- queueing lock, and are of none of slow_tasks; is_cut: the walk did not go to its end, so there may be more.
 --
--- start_id (see postpone_fetch_jobs): jobs of start_priority are passed over up to this one, where none of a higher priority
--- waits. The walk spares itself all that others have taken and that ended since: the index keeps an entry of each until no
--- snapshot sees it any more. Where it finds nothing so, it begins at the top.
+-- start_id (see postpone_fetch_jobs): jobs of a higher priority come first, as always, and of start_priority those behind this
+-- job. The walk spares itself all that others have taken and that ended since: the index keeps an entry of each until no
+-- snapshot sees it any more. Where there is nothing so, and where this transaction has freed a lock that others wait for, or has
+-- sent jobs back (postpone.fetch_from_top), it begins at the top: from_top.
 CREATE OR REPLACE FUNCTION {schema}.postpone_find_jobs(
     target_queue_names varchar[], max_jobs integer, passed_over bigint[], passed_over_tasks text[], slow_tasks text[],
     start_priority integer, start_id bigint,
-    OUT job_ids bigint[], OUT plain_ids bigint[], OUT with_lock boolean, OUT is_cut boolean)
+    OUT job_ids bigint[], OUT plain_ids bigint[], OUT with_lock boolean, OUT is_cut boolean, OUT from_top boolean)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
@@ -68,12 +69,16 @@ AS $$
 DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
     most integer := greatest(coalesce(max_jobs, 1), 0);
+    below_all constant bigint := -2147483649;
+    floor_priority bigint := below_all;  -- of higher priorities only
     have_queueing_lock boolean[];
 BEGIN
-    IF start_id IS NOT NULL AND (
-        SELECT job.id FROM {schema}.procrastinate_jobs AS job
-        WHERE job.status = 'todo' AND job.priority > start_priority ORDER BY job.priority DESC LIMIT 1) IS NULL
-    THEN
+    from_top := start_id IS NULL OR start_priority IS NULL
+        OR coalesce(current_setting('postpone.fetch_from_top', true), '') <> '';
+    IF NOT from_top THEN
+        floor_priority := start_priority;
+    END IF;
+    LOOP
         SELECT array_agg(candidate.id),
                array_agg(candidate.id) FILTER (WHERE candidate.lock IS NULL AND candidate.queueing_lock IS NULL
                    AND (slow_tasks IS NULL OR array_position(slow_tasks, candidate.task_name::text) IS NULL)),
@@ -82,7 +87,7 @@ BEGIN
         FROM (
             SELECT job.id, job.task_name, job.lock, job.queueing_lock
             FROM {schema}.procrastinate_jobs AS job
-            WHERE job.status = 'todo' AND job.priority = start_priority AND job.id > start_id
+            WHERE job.status = 'todo' AND job.priority > floor_priority
               -- array_position, not ANY: no index on queue_name may tempt the planner.
               AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
               AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
@@ -97,14 +102,14 @@ BEGIN
                        WHERE elder.status = 'todo' AND elder.lock = job.lock
                        ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
                   END
-            ORDER BY job.id
+            ORDER BY job.priority DESC, job.id
             LIMIT most
             FOR NO KEY UPDATE SKIP LOCKED
         ) AS candidate;
-    END IF;
-    -- The same from the top. (A range that may begin in the middle of a priority is none that an index could begin at.)
-    IF job_ids IS NULL THEN
-        start_id := NULL;
+        EXIT WHEN job_ids IS NOT NULL OR from_top;
+        -- The same behind the start. An array, and not a simple comparison: by that the primary key would give the order, too,
+        -- and a plan that is made at a bad moment would walk through all jobs that have ended. (No index condition says
+        -- "from this priority and id on", so these are two statements.)
         SELECT array_agg(candidate.id),
                array_agg(candidate.id) FILTER (WHERE candidate.lock IS NULL AND candidate.queueing_lock IS NULL
                    AND (slow_tasks IS NULL OR array_position(slow_tasks, candidate.task_name::text) IS NULL)),
@@ -113,7 +118,7 @@ BEGIN
         FROM (
             SELECT job.id, job.task_name, job.lock, job.queueing_lock
             FROM {schema}.procrastinate_jobs AS job
-            WHERE job.status = 'todo'
+            WHERE job.status = 'todo' AND job.priority = ANY (ARRAY[start_priority]) AND job.id > start_id
               AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
               AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
               AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
@@ -130,8 +135,11 @@ BEGIN
             LIMIT most
             FOR NO KEY UPDATE SKIP LOCKED
         ) AS candidate;
-    END IF;
-    is_cut := cardinality(job_ids) = most OR start_id IS NOT NULL;
+        EXIT WHEN job_ids IS NOT NULL;
+        from_top := true;
+        floor_priority := below_all;
+    END LOOP;
+    is_cut := cardinality(job_ids) = most OR NOT from_top;
     IF array_position(have_queueing_lock, true, 2) IS NOT NULL THEN
         is_cut := true;
         job_ids := job_ids[1:array_position(have_queueing_lock, true, 2) - 1];
@@ -157,7 +165,7 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_take_jobs(
     passed_over_tasks text[] DEFAULT NULL, may_fail boolean DEFAULT false, omit_events boolean DEFAULT false,
     claims boolean DEFAULT false, slow_tasks text[] DEFAULT NULL, start_priority integer DEFAULT NULL,
     start_id bigint DEFAULT NULL,
-    OUT taken_ids bigint[], OUT claimed_ids bigint[], OUT is_cut boolean)
+    OUT taken_ids bigint[], OUT claimed_ids bigint[], OUT is_cut boolean, OUT from_top boolean)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
@@ -171,7 +179,8 @@ DECLARE
 BEGIN
     IF NOT may_fail AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         BEGIN
-            SELECT taken.taken_ids, taken.claimed_ids, taken.is_cut INTO taken_ids, claimed_ids, is_cut
+            SELECT taken.taken_ids, taken.claimed_ids, taken.is_cut, taken.from_top
+            INTO taken_ids, claimed_ids, is_cut, from_top
             FROM {schema}.postpone_take_jobs(
                 target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, true, omit_events, claims,
                 slow_tasks, start_priority, start_id) AS taken;
@@ -184,8 +193,8 @@ BEGIN
     -- One round, nearly always; under REPEATABLE READ, where a second look sees no more than the first, it must
     -- end.
     FOR round IN 1 .. 10 LOOP
-        SELECT found.job_ids, found.plain_ids, found.with_lock, found.is_cut
-        INTO found_ids, plain_ids, found_lock, is_cut
+        SELECT found.job_ids, found.plain_ids, found.with_lock, found.is_cut, found.from_top
+        INTO found_ids, plain_ids, found_lock, is_cut, from_top
         FROM {schema}.postpone_find_jobs(
             target_queue_names, max_jobs, passed_over, passed_over_tasks, slow_tasks, start_priority, start_id) AS found;
         EXIT WHEN found_ids IS NULL;
@@ -268,16 +277,18 @@ $$;
 -- sharers: so many workers would share what waits, the caller included. It gets no more than its share of that, but one job
 -- at least. `waiting`, the same on every row: so many were seen to wait before this fetch; null without sharers.
 --
--- start_priority, start_id: the caller knows, by an earlier fetch, that up to this job of this priority others have taken
--- what there was. Of what has come to wait there since (retries, jobs that became due) it knows nothing: it is to look from
--- the top, without a start, from time to time.
+-- start_priority, start_id: the caller knows, by an earlier fetch, that others have taken most of what there was up to this job
+-- of this priority, so the fetch begins behind it. What waits there all the same, or has come there since (retries, jobs that
+-- became due), it does not see, as long as something waits behind the start: the caller is to look from the top, without a
+-- start, from time to time. `from_top`, the same on every row: the fetch has looked from the top.
 CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_jobs(
     target_queue_names varchar[], p_worker_id bigint, max_jobs integer, passed_over bigint[] DEFAULT NULL,
     passed_over_tasks text[] DEFAULT NULL, omit_events boolean DEFAULT false, may_claim boolean DEFAULT false,
     slow_tasks text[] DEFAULT NULL, sharers integer DEFAULT 1, start_priority integer DEFAULT NULL,
     start_id bigint DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
-               args jsonb, scheduled_at timestamptz, attempts integer, more boolean, is_claimed boolean, waiting integer)
+               args jsonb, scheduled_at timestamptz, attempts integer, more boolean, is_claimed boolean, waiting integer,
+               from_top boolean)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
@@ -290,15 +301,20 @@ DECLARE
     taken_ids bigint[];
     claimed_ids bigint[];
     is_cut boolean;
+    is_from_top boolean;
     is_more boolean := false;
 BEGIN
     PERFORM {schema}.postpone_hold_worker(p_worker_id);
     IF parts > 1 THEN
         most := least(greatest(coalesce(max_jobs, 1), 0), 1000);
         seen := {schema}.postpone_count_waiting(target_queue_names, 4 * most * parts, start_priority, start_id);
+        IF start_id IS NOT NULL AND seen < most * parts THEN
+            seen := greatest(seen, {schema}.postpone_count_waiting(target_queue_names, 4 * most * parts, NULL, NULL));
+        END IF;
         most := least(most, greatest(1, (seen + parts - 1) / parts));
     END IF;
-    SELECT taken.taken_ids, taken.claimed_ids, taken.is_cut INTO taken_ids, claimed_ids, is_cut
+    SELECT taken.taken_ids, taken.claimed_ids, taken.is_cut, taken.from_top
+    INTO taken_ids, claimed_ids, is_cut, is_from_top
     FROM {schema}.postpone_take_jobs(
         target_queue_names, p_worker_id, most, passed_over, passed_over_tasks, false, omit_events,
         may_claim AND {schema}.postpone_may_claim(), slow_tasks, start_priority, start_id) AS taken;
@@ -307,7 +323,7 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
-           job.scheduled_at, job.attempts, is_more, job.status::text = 'todo', seen
+           job.scheduled_at, job.attempts, is_more, job.status::text = 'todo', seen, is_from_top
     FROM {schema}.procrastinate_jobs AS job
     WHERE job.id = ANY (taken_ids) AND (job.status::text = 'doing' OR job.id = ANY (claimed_ids))
     ORDER BY job.priority DESC, job.id;

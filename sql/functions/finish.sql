@@ -167,6 +167,9 @@ BEGIN
             freed_locks := freed_locks || freed_lock;
         END IF;
     END LOOP;
+    IF outcomes @? '$[*] ? (@.action == "retry" || @.action == "release")' THEN
+        PERFORM set_config('postpone.fetch_from_top', 'yes', true);
+    END IF;
     IF writes_events THEN
         PERFORM {schema}.postpone_restore_update_trigger(former);
         IF freed_locks IS NOT NULL THEN

@@ -1,8 +1,8 @@
 -- What a fetch wants to know of jobs besides which to take: are there more, how many for each who looks, and for how long
 -- have these waited. Plans are pinned as in fetch.sql.
 
--- Is another job due that does not wait for one of these, which have been taken? It looks behind the last of them first:
--- before it, the fetch has looked.
+-- Is another job due that does not wait for one of these, which have been taken? It looks behind the last of them first, where
+-- there is one most often, and from the top then.
 CREATE OR REPLACE FUNCTION {schema}.postpone_are_more(
     target_queue_names varchar[], taken_ids bigint[], passed_over bigint[], passed_over_tasks text[])
 RETURNS boolean
@@ -12,22 +12,25 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
-    last_id bigint := taken_ids[cardinality(taken_ids)];
-    last_priority integer := (SELECT job.priority FROM {schema}.procrastinate_jobs AS job WHERE job.id = last_id);
+    last_priority integer;
+    last_id bigint;
     taken_locks text[] := ARRAY(
         SELECT job.lock FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (taken_ids) AND job.lock IS NOT NULL);
 BEGIN
+    SELECT min(job.priority) INTO last_priority FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (taken_ids);
+    SELECT max(job.id) INTO last_id FROM {schema}.procrastinate_jobs AS job
+    WHERE job.id = ANY (taken_ids) AND job.priority = last_priority;
     RETURN EXISTS (
         SELECT FROM (
             SELECT job.lock
             FROM {schema}.procrastinate_jobs AS job
-            WHERE job.status = 'todo' AND job.priority = last_priority AND job.id > last_id
+            WHERE job.status = 'todo' AND job.priority = ANY (ARRAY[last_priority]) AND job.id > last_id
               AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
               AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
               AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
               AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
               AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
-            ORDER BY job.id
+            ORDER BY job.priority DESC, job.id
             LIMIT 50
         ) AS next
         WHERE next.lock IS NULL OR next.lock <> ALL (taken_locks)
@@ -66,8 +69,8 @@ BEGIN
             SELECT waits.id
             FROM (SELECT job.id, job.queue_name, job.scheduled_at
                   FROM {schema}.procrastinate_jobs AS job
-                  WHERE job.status = 'todo' AND job.priority = start_priority AND job.id > start_id
-                  ORDER BY job.id
+                  WHERE job.status = 'todo' AND job.priority = ANY (ARRAY[start_priority]) AND job.id > start_id
+                  ORDER BY job.priority DESC, job.id
                   LIMIT look_ahead) AS waits
             WHERE (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
               AND (waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp()));
@@ -84,6 +87,20 @@ BEGIN
     END IF;
     RETURN cardinality(next_ids) - (
         SELECT count(*) FROM {schema}.postpone_claims AS claim WHERE claim.job_id = ANY (next_ids));
+END
+$$;
+
+-- For programs of version 11, which ask this in the statement of each fetch: of max_jobs, what to ask for if so many workers
+-- would share what waits.
+CREATE OR REPLACE FUNCTION {schema}.postpone_share_of(target_queue_names varchar[], max_jobs integer, sharers integer)
+RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    most integer := least(greatest(coalesce(max_jobs, 1), 1), 1000);
+    parts integer := least(greatest(coalesce(sharers, 1), 1), 1000);
+    waiting integer := {schema}.postpone_count_waiting(target_queue_names, 4 * most * parts, NULL, NULL);
+BEGIN
+    RETURN least(most, greatest(1, (waiting + parts - 1) / parts));
 END
 $$;
 

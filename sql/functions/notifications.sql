@@ -75,6 +75,7 @@ BEGIN
 END
 $$;
 
+-- A fetch in the same transaction is to see them, wherever it would begin (postpone_find_jobs).
 CREATE OR REPLACE FUNCTION {schema}.postpone_announce_successors(locks text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -83,6 +84,9 @@ BEGIN
         bool_or(scheduled_at > clock_timestamp()), true)
     FROM {schema}.postpone_successors(locks)
     GROUP BY queue_name;
+    IF FOUND THEN
+        PERFORM set_config('postpone.fetch_from_top', 'yes', true);
+    END IF;
 END
 $$;
 
@@ -245,6 +249,9 @@ BEGIN
     INTO ready_ids, freed_locks, aborts, taken_ids
     FROM change;
 
+    IF freed_locks IS NOT NULL AND EXISTS (SELECT FROM {schema}.postpone_successors(freed_locks)) THEN
+        PERFORM pg_catalog.set_config('postpone.fetch_from_top', 'yes', true);
+    END IF;
     IF ready_ids IS NOT NULL OR freed_locks IS NOT NULL THEN
         PERFORM {schema}.postpone_announce_jobs(
             queue_name, min(id),

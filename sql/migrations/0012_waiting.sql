@@ -1,8 +1,7 @@
 -- Oldest program: 7
 --
--- Functions that have other parameters or results now, or are none any more.
+-- Functions that have other parameters or results now.
 DROP FUNCTION IF EXISTS postpone_fetch_jobs(varchar[], bigint, integer, bigint[], text[], boolean, boolean, text[]);
 DROP FUNCTION IF EXISTS postpone_find_jobs(varchar[], integer, bigint[], text[], text[]);
-DROP FUNCTION IF EXISTS postpone_share_of(varchar[], integer, integer);
 DROP FUNCTION IF EXISTS postpone_take_jobs(
     varchar[], bigint, integer, bigint[], text[], boolean, boolean, boolean, text[]);

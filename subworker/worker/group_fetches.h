@@ -2,36 +2,37 @@
 // how much of what waits it may take.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "board/board.h"
 #include "sql/job_manager.h"
 
 namespace postpone::subworker {
 
+// All times are by board::now_ns().
 class GroupFetches {
  public:
-  // By the owner of the slot. `board` must outlive it. `longest`: see board::advise().
-  GroupFetches(const board::Board& board, board::Slot& slot, std::chrono::nanoseconds longest)
-      : board_(board), slot_(slot), longest_(longest) {}
+  // By the owner of the slot. `board` must outlive it.
+  GroupFetches(const board::Board& board, board::Slot& slot, const std::vector<std::string>& queues);
 
-  // Fills in where this request begins, and how much of what waits it takes. Times are by board::now_ns(). REQUIRES: it asks
-  // for a job.
-  void begin(sql::FetchRequest& request, std::int64_t now_ns);
+  // Fills in where this request begins, and how much of what waits it takes. from_top: it is to begin there. REQUIRES: it
+  // asks for a job.
+  void begin(sql::FetchRequest& request, bool from_top, std::int64_t now_ns);
   // That request was answered so.
   void ended(const sql::FetchRequest& request, const sql::Fetched& fetched, std::int64_t now_ns);
+  // It was not answered.
+  void failed(std::int64_t now_ns);
 
  private:
-  void share(sql::FetchRequest& request, const board::FetchAdvice& advice);
+  void share(sql::FetchRequest& request, const board::FetchAdvice& advice, int sharers);
+  void tell(std::int64_t now_ns);
 
   const board::Board& board_;
   board::Slot& slot_;
-  const std::chrono::nanoseconds longest_;
-  board::LastFetch last_;  // as the siblings know it
-  // Of the fetch that has begun.
-  std::int64_t began_ns_ = 0;
-  int sharers_ = 1;
+  board::LastFetch last_;        // as the siblings know it
+  std::int64_t last_taken_ = 0;  // how many the last fetch has got
 };
 
 }  // namespace postpone::subworker

@@ -48,7 +48,7 @@ Session::Session(const config::Config& config, const config::Group& group, const
       slot_(board.slot(identity_.slot)),
       connection_(board, identity_, [this] { return connect(); },
                   {.on_tick = hooks_.on_tick, .gives_up = hooks_.gives_up}),
-      group_fetches_(board, slot_, config.supervisor.polling_interval),
+      group_fetches_(board, slot_, group.queues),
       backoff_(kShortestWait, longest_reconnect_wait(board.slots())) {}
 
 std::optional<Visit> Session::visit(std::vector<SentOutcome> outcomes, const Wanted& wanted) {
@@ -162,8 +162,15 @@ void Session::exchange(VisitPlan& plan, int max_jobs) {
   sql::FetchRequest request = fetch_request(max_jobs);
   request.may_claim = true;
   request.slow_tasks = plan.slow_tasks;
-  if (max_jobs > 0) group_fetches_.begin(request, board::now_ns());
-  auto done = database().finish_and_fetch(lease_.id(), ended(plan.left), request);
+  if (max_jobs > 0) group_fetches_.begin(request, plan.from_top, board::now_ns());
+  auto done = [&] {
+    try {
+      return database().finish_and_fetch(lease_.id(), ended(plan.left), request);
+    } catch (const sql::DatabaseError&) {
+      if (max_jobs > 0) group_fetches_.failed(board::now_ns());
+      throw;
+    }
+  }();
   if (max_jobs > 0) group_fetches_.ended(request, done.fetched, board::now_ns());
   if (request.ask_waited && !done.fetched.jobs.empty()) next_waited_ns_ = board::now_ns() + kAskWaitedEveryNs;
   sys::crash_point("sub_worker.exchange_committed");

@@ -7,8 +7,12 @@ namespace {
 
 // How much the latest job counts: of all tasks one slow job among many quick ones must not count for much; of
 // a single task a change is to be noticed soon.
-constexpr double kWeight = 0.03;
+constexpr double kWeight = 0.1;
 constexpr double kWeightOfTask = 0.3;
+// No job counts for more than so many times the mean: a quick one takes a thousand times as long when another process has
+// got the processor meanwhile. Where one job of twenty is slow indeed, the mean grows with each of them all the same, since
+// 1 + 0.1 * (100 - 1) is more than it shrinks in nineteen quick ones.
+constexpr double kMostOfMean = 100;
 
 double blend(double known, double latest, double weight) {
   return known == 0 ? latest : known + weight * (latest - known);
@@ -29,7 +33,7 @@ void SetSize::fetched(int jobs) {
 
 void SetSize::took(const std::string& task, Nanoseconds time) {
   const auto ns = static_cast<double>(std::max<Nanoseconds::rep>(time.count(), 1));
-  mean_ns_ = blend(mean_ns_, ns, kWeight);
+  mean_ns_ = blend(mean_ns_, mean_ns_ == 0 ? ns : std::min(ns, kMostOfMean * mean_ns_), kWeight);
   double& of_task = tasks_.try_emplace(task, 0).first->second;
   of_task = blend(of_task, ns, kWeightOfTask);
 }

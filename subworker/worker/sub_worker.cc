@@ -83,7 +83,7 @@ void SubWorker::work() {
     if (!tasks_.is_fit()) {
       // First what has ended: its lock is free at once, and the next job stays where others can take it
       // meanwhile.
-      if (held_.has_unrecorded()) exchange(0);
+      if (held_.has_unrecorded()) exchange(0, false);
       replace_task();
       if (leaving()) return;  // it took a while
     }
@@ -110,7 +110,7 @@ bool SubWorker::look_for_work(bool rested) {
   const bool fetches = may_fetch();
   if (!fetches && !held_.has_unrecorded() && ready_) return false;
   const bool freed_lock = held_.take_freed_lock();
-  auto answer = exchange(fetches ? size_of_set(rested) : 0);
+  auto answer = exchange(fetches ? size_of_set(rested) : 0, rested);
   if (!answer) return false;
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, slot().lease.load());
   slot().counters.fetched += answer->jobs.size();
@@ -140,13 +140,14 @@ bool SubWorker::may_fetch() const {
 }
 
 // An outcome that is refused takes its next form, of which there are few, and goes again.
-std::optional<sql::Fetched> SubWorker::exchange(int max_jobs) {
+std::optional<sql::Fetched> SubWorker::exchange(int max_jobs, bool from_top) {
   for (;;) {
     std::vector<SentOutcome> outcomes = held_.unrecorded();
     // What is to be left to people is settled first: the next job is fetched after the pause that follows.
     const bool settles = std::ranges::any_of(outcomes, &SentOutcome::left_to_people);
-    auto visit = session_.visit(std::move(outcomes),
-                                {.max_jobs = settles ? 0 : max_jobs, .slow_tasks = set_run_.slow_tasks()});
+    auto visit = session_.visit(
+        std::move(outcomes),
+        {.max_jobs = settles ? 0 : max_jobs, .slow_tasks = set_run_.slow_tasks(), .from_top = from_top});
     if (!visit) return std::nullopt;
     settled(visit->recorded);
     for (const RefusedOutcome& refused : visit->refused)
@@ -242,7 +243,7 @@ board::SubWorkerExit SubWorker::leave() {
   slot().enter(board::SlotState::stopping);
   reporter_.does("leaving");
   let_a_sibling_look();
-  if (held_.has_unrecorded()) exchange(0);
+  if (held_.has_unrecorded()) exchange(0, false);
   const bool gone = !held_.has_unrecorded() && session_.leave();
   let_a_sibling_look();  // both may have answered the bell; what rings from now on is the supervisor's
   tasks_.shut_down();

@@ -56,7 +56,7 @@ class SubWorker {
   bool look_for_work(bool rested);
   int size_of_set(bool rested) const;
   bool may_fetch() const;
-  std::optional<sql::Fetched> exchange(int max_jobs);
+  std::optional<sql::Fetched> exchange(int max_jobs, bool from_top);
   void settled(const std::vector<sql::Recorded>& outcomes);
   void lie_down();
   void idle();

@@ -39,6 +39,7 @@ struct Visit {
 struct Wanted {
   int max_jobs = 0;                          // 0 = nothing
   std::vector<std::string> slow_tasks = {};  // sql::FetchRequest::slow_tasks
+  bool from_top = false;  // wherever siblings are: what has woken us may be in front of that
 };
 
 class VisitPlan {
@@ -46,11 +47,15 @@ class VisitPlan {
   using Clock = std::chrono::steady_clock;
 
   VisitPlan(std::vector<SentOutcome> outcomes, Wanted wanted)
-      : left(std::move(outcomes)), max_jobs(wanted.max_jobs), slow_tasks(std::move(wanted.slow_tasks)) {}
+      : left(std::move(outcomes)),
+        max_jobs(wanted.max_jobs),
+        slow_tasks(std::move(wanted.slow_tasks)),
+        from_top(wanted.from_top) {}
 
   std::vector<SentOutcome> left;  // neither recorded nor refused yet
   const int max_jobs;             // to be fetched
   const std::vector<std::string> slow_tasks;
+  const bool from_top;
   Visit answer;
 
   enum class Way { together, record_first, one_by_one, fetch_past_refused };

@@ -57,7 +57,7 @@ void make_newer(Session& session, const std::string& oldest_program) {
 }
 
 TEST(Schema, NewerSchemaThatIsNotOpenToThisProgramIsLeftAlone) {
-  for (const std::string oldest : {"NULL", "9000", "12"}) {
+  for (const std::string oldest : {"NULL", "9000", "13"}) {
     SCOPED_TRACE(oldest);
     const TestDatabase database;
     Session session(database);
@@ -66,7 +66,7 @@ TEST(Schema, NewerSchemaThatIsNotOpenToThisProgramIsLeftAlone) {
     EXPECT_EQ(report.state, State::newer);
     EXPECT_EQ(sql::explain(report),
               "schema \"public\" is at version 9000, this program at 12, and it wants " +
-                  (oldest == "12" ? oldest : "9000") + " or later: upgrade this program");
+                  (oldest == "13" ? oldest : "9000") + " or later: upgrade this program");
     try {
       sql::apply_schema(options_for(database));
       ADD_FAILURE() << "it was applied";

@@ -8,8 +8,6 @@
 namespace postpone::subworker {
 namespace {
 
-using namespace std::chrono_literals;
-
 class TwoSiblings : public testing::Test {
  protected:
   TwoSiblings() {
@@ -24,9 +22,9 @@ class TwoSiblings : public testing::Test {
     request.max_jobs = max_jobs;
     return request;
   }
-  sql::FetchRequest begin(GroupFetches& fetches, int max_jobs = 100) {
+  sql::FetchRequest begin(GroupFetches& fetches, int max_jobs = 100, bool from_top = false) {
     sql::FetchRequest request = wanting(max_jobs);
-    fetches.begin(request, now_ns_ += 1'000'000);
+    fetches.begin(request, from_top, now_ns_ += 1'000'000);
     return request;
   }
   void end(GroupFetches& fetches, const sql::FetchRequest& request, const sql::Fetched& fetched) {
@@ -51,8 +49,9 @@ class TwoSiblings : public testing::Test {
   }
 
   board::Board board_ = board::Board::create(2, 2);
-  GroupFetches a_{board_, board_.slot(0), 5s};
-  GroupFetches b_{board_, board_.slot(1), 5s};
+  const std::vector<std::string> queues_{"mail"};
+  GroupFetches a_{board_, board_.slot(0), queues_};
+  GroupFetches b_{board_, board_.slot(1), queues_};
   std::int64_t now_ns_ = 1'000'000'000'000;
 };
 
@@ -95,16 +94,79 @@ TEST_F(TwoSiblings, BeginWhereTheOtherEnded) {
 
 TEST_F(TwoSiblings, BeginBehindWhatTheOtherIsTaking) {
   a_finds(1000);
-  begin(b_);
-  const sql::FetchRequest request = begin(a_);
+  begin(a_);
+  const sql::FetchRequest request = begin(b_);
   ASSERT_TRUE(request.start);
   EXPECT_EQ(request.start->id, 200);
+}
+
+TEST_F(TwoSiblings, GuessNoMoreOfTheOtherThanItTookTheLastTime) {
+  a_finds(1000);
+  begin(b_);  // it has taken nothing yet
+  const sql::FetchRequest request = begin(a_);
+  ASSERT_TRUE(request.start);
+  EXPECT_EQ(request.start->id, 100);
+}
+
+TEST_F(TwoSiblings, BeginAtTheTopWhenAFetchWasNotAnswered) {
+  a_finds(1000);
+  begin(a_);
+  a_.failed(now_ns_ += 1'000'000);
+  EXPECT_FALSE(begin(b_).start);
+}
+
+TEST_F(TwoSiblings, FollowTheOneThatFoundOlderJobs) {
+  a_finds(1000);
+  now_ns_ += 100'000'000;
+  const sql::FetchRequest from_top = begin(b_);
+  EXPECT_FALSE(from_top.start);
+  end(b_, from_top, jobs(20, 50));
+  const sql::FetchRequest request = begin(a_);
+  ASSERT_TRUE(request.start);
+  EXPECT_EQ(request.start->id, 69);
+}
+
+// It was asked to begin behind a job, and the database knew better.
+TEST_F(TwoSiblings, KnowThatAFetchHasLookedFromTheTop) {
+  a_finds(1000);
+  now_ns_ += 45'000'000;
+  const sql::FetchRequest request = begin(b_);
+  ASSERT_TRUE(request.start);
+  sql::Fetched fetched = jobs(150, 50);
+  fetched.from_top = true;
+  end(b_, request, fetched);
+  now_ns_ += 10'000'000;
+  EXPECT_TRUE(begin(a_).start) << "it is not time for the next look";
+}
+
+TEST_F(TwoSiblings, TakeOfWhatIsKnownToWaitWithoutSharingIt) {
+  a_finds(1000);
+  board_.slot(1).enter(board::SlotState::running);
+  for (int fetches = 0; fetches < 8; ++fetches) end(a_, begin(a_), jobs(1000 + 100 * fetches, 100));
+  board_.slot(1).enter(board::SlotState::looking);
+  EXPECT_EQ(begin(b_).sharers, 2) << "nothing is left of what was counted";
 }
 
 TEST_F(TwoSiblings, BeginAtTheTopWhenNothingMoreWaits) {
   const sql::FetchRequest request = begin(a_);
   end(a_, request, jobs(1, 3, false, 3));
   EXPECT_FALSE(begin(b_).start);
+}
+
+// What has woken it may be in front.
+TEST_F(TwoSiblings, BeginAtTheTopAfterARest) {
+  a_finds(1000);
+  EXPECT_FALSE(begin(b_, 100, true).start);
+}
+
+TEST_F(TwoSiblings, DoNotTakeTheEndOfTheBacklogForOlderJobs) {
+  a_finds(1000);
+  now_ns_ += 100'000'000;
+  end(b_, begin(b_), jobs(0, 0, false));
+  end(a_, begin(a_), jobs(900, 100));
+  const sql::FetchRequest request = begin(b_);
+  ASSERT_TRUE(request.start);
+  EXPECT_EQ(request.start->id, 999);
 }
 
 TEST_F(TwoSiblings, LeaveTheTopToOneOfThem) {
@@ -129,10 +191,11 @@ TEST_F(TwoSiblings, KnowNothingOfAnIncarnationThatIsGone) {
 TEST(AnOnlyChild, CountsNothing) {
   board::Board board = board::Board::create(1, 1);
   board.reset_slot(0, board::group_id("kitchen"));
-  GroupFetches fetches(board, board.slot(0), 5s);
+  const std::vector<std::string> queues{"mail"};
+  GroupFetches fetches(board, board.slot(0), queues);
   sql::FetchRequest request;
   request.max_jobs = 100;
-  fetches.begin(request, 1'000'000'000'000);
+  fetches.begin(request, false, 1'000'000'000'000);
   EXPECT_EQ(request.sharers, 1);
   EXPECT_EQ(request.max_jobs, 100);
 }

@@ -54,7 +54,15 @@ TEST(SetSize, IsNotRuledByOneSlowJobAmongManyQuickOnes) {
   SetSize size(32, 50ms);
   run_sets(size, 20, 10us);
   size.took("slow", 20ms);
-  EXPECT_GE(size.next(), 8);
+  EXPECT_EQ(size.next(), 32) << "it was interrupted, perhaps";
+}
+
+TEST(SetSize, IsRuledByATaskThatIsSlowForOneJobOfTwenty) {
+  SetSize size(128, 50ms);
+  run_sets(size, 20, 10us);
+  for (int i = 0; i < 600; ++i) size.took(i % 20 == 10 ? "slow" : "t", i % 20 == 10 ? 40ms : 20us);
+  EXPECT_LE(size.next(), 25) << "half of the horizon, at 2 ms on average";
+  EXPECT_GE(size.next(), 3);
 }
 
 TEST(SetSize, ShrinksToWhatWasBegunWhenASetWasCutAndGrowsAgain) {
