@@ -85,11 +85,13 @@ constexpr const char* kDefer = "SELECT postpone_defer('test.tick', queue => 'q')
 constexpr const char* kFetch =
     "postpone_fetch_jobs(target_queue_names varchar[], p_worker_id bigint, max_jobs integer, "
     "passed_over bigint[], passed_over_tasks text[], omit_events boolean, may_claim boolean, slow_tasks "
-    "text[])";
+    "text[], sharers integer, start_priority integer, start_id bigint)";
 constexpr const char* kFetched =
     "TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock "
     "text, "
-    "args jsonb, scheduled_at timestamptz, attempts integer, more boolean, is_claimed boolean)";
+    "args jsonb, scheduled_at timestamptz, attempts integer, more boolean, is_claimed boolean, waiting "
+    "integer, "
+    "from_top boolean)";
 constexpr const char* kDoing =
     "INSERT INTO procrastinate_jobs (queue_name, task_name, status) SELECT 'q', 'test.tick', 'doing' "
     "FROM generate_series(1, 20)";
