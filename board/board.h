@@ -48,7 +48,7 @@
 namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
-// Any change of a struct below, or in job_entry.h, raises it.
+// Any change of a struct below, in job_entry.h or in last_fetch.h raises it.
 inline constexpr std::uint32_t kLayoutVersion = 9;
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;

@@ -12,7 +12,8 @@ using namespace std::chrono_literals;
 
 // What was found longer ago says nothing of the backlog of now.
 constexpr nanoseconds kStale = 1s;
-// Looks from the top take no more than a twentieth of the time, come after kShortest at the earliest, and after kLongest at the latest.
+// Looks from the top take no more than a twentieth of the time, come after kShortest at the earliest, and after kLongest at
+// the latest.
 constexpr std::int64_t kShareOfTime = 20;
 constexpr nanoseconds kShortest = 50ms;
 constexpr nanoseconds kLongest = 5s;

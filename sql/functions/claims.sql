@@ -128,7 +128,9 @@ BEGIN
     WHERE job.id = ANY (released) AND job.status::text = 'todo'
     GROUP BY job.queue_name;
     -- A fetch in the same transaction is to see them, wherever it would begin (postpone_find_jobs).
-    PERFORM set_config('postpone.fetch_from_top', 'yes', true);
+    IF released <> '{}' THEN
+        PERFORM set_config('postpone.fetch_from_top', 'yes', true);
+    END IF;
     RETURN QUERY
     SELECT release, CASE WHEN job.status::text = 'todo' THEN 'recorded' ELSE 'gone' END, NULL::bigint, job.status
     FROM unnest(released) AS release

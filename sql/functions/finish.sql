@@ -30,7 +30,8 @@ AS $$
 DECLARE
     -- Most outcomes end their jobs. The events and notifications of those are known here; what becomes of a job that
     -- waits again, only the update trigger knows.
-    writes_events boolean := NOT outcomes @? '$[*] ? (@.action == "retry" || @.action == "release")';
+    sends_back boolean := outcomes @? '$[*] ? (@.action == "retry" || @.action == "release")';
+    writes_events boolean := NOT sends_back;
     deletes boolean := outcomes @? '$[*] ? (@.delete_job == true)';
     deleted_ids bigint[] := '{}';
     recorded_ids bigint[] := '{}';
@@ -167,7 +168,7 @@ BEGIN
             freed_locks := freed_locks || freed_lock;
         END IF;
     END LOOP;
-    IF outcomes @? '$[*] ? (@.action == "retry" || @.action == "release")' THEN
+    IF sends_back THEN
         PERFORM set_config('postpone.fetch_from_top', 'yes', true);
     END IF;
     IF writes_events THEN

@@ -100,6 +100,16 @@ TEST_F(AFetchWithAStart, SeesWhatItsTransactionHasSentBack) {
   app.rows("COMMIT");
 }
 
+// It has claimed a job that fails, and has sent nothing back.
+TEST_F(AFetchWithAStart, BeginsThereAlsoAfterAFailure) {
+  defer_many(4);
+  app.rows("SELECT FROM postpone_fetch_jobs(NULL, 1, 1, may_claim => true)");
+  app.rows("BEGIN");
+  finish(outcome(1, "fail"));
+  EXPECT_THAT(fetch_behind(3, 1, "id, from_top"), ElementsAre("4|f"));
+  app.rows("COMMIT");
+}
+
 TEST_F(AFetchWithAStart, TakesAQueueingLockAsTheFirstOnly) {
   defer_many(2);
   defer("queueing_lock => 'once'");
