@@ -1,0 +1,3 @@
+-- Oldest program: 7
+--
+-- Functions that have other parameters or results now.
