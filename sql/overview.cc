@@ -223,7 +223,8 @@ std::string standing_sql() {
          microseconds_of("case when ahead.scheduled_at > now() then ahead.scheduled_at end") + ", " +
          count_up_to_many("b.lock = j.lock") + ", " +
          count_up_to_many(
-             "b.queue_name || '' = j.queue_name and (b.scheduled_at is null or b.scheduled_at <= now())") +
+             "b.queue_name = j.queue_name and b.parked is null"
+             " and (b.scheduled_at is null or b.scheduled_at <= now())") +
          " from procrastinate_jobs j left join lateral ("
          "  select b.id, b.queue_name, b.scheduled_at from procrastinate_jobs b"
          "  where j.status = 'todo' and b.status = 'todo' and b.lock = j.lock and " +

@@ -46,109 +46,6 @@ BEGIN
 END
 $$;
 
--- The one selection of jobs to run: up to max_jobs that wait in these queues (null or empty: in any), are due, are not
--- passed over (by id, or by task), and are not held by others, by priority, then id. Of a lock, at most the first that
--- waits, whatever its queue or schedule, and only while none of that lock is running. A job with a queueing lock is
--- found only as the first: a worker that took it behind others might have to send it back unbegun, when another
--- job waits under its queueing lock already. The rows found are locked. They may have been claimed (claims.sql) before they
--- were: that is for the caller. job_ids is null for none; plain_ids are those of them that have neither a lock nor a
--- queueing lock, and are of none of slow_tasks; is_cut: the walk did not go to its end, so there may be more.
---
--- start_id (see postpone_fetch_jobs): jobs of a higher priority come first, as always, and of start_priority those behind this
--- job. The walk spares itself all that others have taken and that ended since: the index keeps an entry of each until no
--- snapshot sees it any more. Where there is nothing so, and where this transaction has freed a lock that others wait for, or has
--- sent jobs back (postpone.fetch_from_top), it begins at the top: from_top.
-CREATE OR REPLACE FUNCTION {schema}.postpone_find_jobs(
-    target_queue_names varchar[], max_jobs integer, passed_over bigint[], passed_over_tasks text[], slow_tasks text[],
-    start_priority integer, start_id bigint,
-    OUT job_ids bigint[], OUT plain_ids bigint[], OUT with_lock boolean, OUT is_cut boolean, OUT from_top boolean)
-LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
-AS $$
-DECLARE
-    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
-    most integer := greatest(coalesce(max_jobs, 1), 0);
-    below_all constant bigint := -2147483649;
-    floor_priority bigint := below_all;  -- of higher priorities only
-    have_queueing_lock boolean[];
-BEGIN
-    from_top := start_id IS NULL OR start_priority IS NULL
-        OR coalesce(current_setting('postpone.fetch_from_top', true), '') <> '';
-    IF NOT from_top THEN
-        floor_priority := start_priority;
-    END IF;
-    LOOP
-        SELECT array_agg(candidate.id),
-               array_agg(candidate.id) FILTER (WHERE candidate.lock IS NULL AND candidate.queueing_lock IS NULL
-                   AND (slow_tasks IS NULL OR array_position(slow_tasks, candidate.task_name::text) IS NULL)),
-               bool_or(candidate.lock IS NOT NULL), array_agg(candidate.queueing_lock IS NOT NULL)
-        INTO job_ids, plain_ids, with_lock, have_queueing_lock
-        FROM (
-            SELECT job.id, job.task_name, job.lock, job.queueing_lock
-            FROM {schema}.procrastinate_jobs AS job
-            WHERE job.status = 'todo' AND job.priority > floor_priority
-              -- array_position, not ANY: no index on queue_name may tempt the planner.
-              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
-              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
-              AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
-              AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
-              -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
-              AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
-              AND CASE WHEN job.lock IS NULL THEN true ELSE
-                  (SELECT running.id FROM {schema}.procrastinate_jobs AS running
-                   WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
-                  AND (SELECT elder.id FROM {schema}.procrastinate_jobs AS elder
-                       WHERE elder.status = 'todo' AND elder.lock = job.lock
-                       ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
-                  END
-            ORDER BY job.priority DESC, job.id
-            LIMIT most
-            FOR NO KEY UPDATE SKIP LOCKED
-        ) AS candidate;
-        EXIT WHEN job_ids IS NOT NULL OR from_top;
-        -- The same behind the start. An array, and not a simple comparison: by that the primary key would give the order, too,
-        -- and a plan that is made at a bad moment would walk through all jobs that have ended. (No index condition says
-        -- "from this priority and id on", so these are two statements.)
-        SELECT array_agg(candidate.id),
-               array_agg(candidate.id) FILTER (WHERE candidate.lock IS NULL AND candidate.queueing_lock IS NULL
-                   AND (slow_tasks IS NULL OR array_position(slow_tasks, candidate.task_name::text) IS NULL)),
-               bool_or(candidate.lock IS NOT NULL), array_agg(candidate.queueing_lock IS NOT NULL)
-        INTO job_ids, plain_ids, with_lock, have_queueing_lock
-        FROM (
-            SELECT job.id, job.task_name, job.lock, job.queueing_lock
-            FROM {schema}.procrastinate_jobs AS job
-            WHERE job.status = 'todo' AND job.priority = ANY (ARRAY[start_priority]) AND job.id > start_id
-              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
-              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
-              AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
-              AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
-              AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
-              AND CASE WHEN job.lock IS NULL THEN true ELSE
-                  (SELECT running.id FROM {schema}.procrastinate_jobs AS running
-                   WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
-                  AND (SELECT elder.id FROM {schema}.procrastinate_jobs AS elder
-                       WHERE elder.status = 'todo' AND elder.lock = job.lock
-                       ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
-                  END
-            ORDER BY job.priority DESC, job.id
-            LIMIT most
-            FOR NO KEY UPDATE SKIP LOCKED
-        ) AS candidate;
-        EXIT WHEN job_ids IS NOT NULL;
-        from_top := true;
-        floor_priority := below_all;
-    END LOOP;
-    is_cut := cardinality(job_ids) = most OR NOT from_top;
-    IF array_position(have_queueing_lock, true, 2) IS NOT NULL THEN
-        is_cut := true;
-        job_ids := job_ids[1:array_position(have_queueing_lock, true, 2) - 1];
-        plain_ids := ARRAY(SELECT plain_id FROM unnest(plain_ids) AS plain_id WHERE plain_id = ANY (job_ids));
-    END IF;
-    plain_ids := coalesce(plain_ids, '{}');
-END
-$$;
-
 -- Finds and starts jobs, for Python's workers and for ours; null for none. `claims`: unlocked jobs are claimed instead
 -- (claims.sql); claimed_ids are those, and among taken_ids as well.
 --
@@ -171,6 +68,8 @@ SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
+    now_at timestamptz := clock_timestamp();
+    seen bigint[];
     found_ids bigint[];
     plain_ids bigint[];
     started_ids bigint[];
@@ -190,6 +89,13 @@ BEGIN
         RETURN;
     END IF;
 
+    IF EXISTS (SELECT FROM {schema}.procrastinate_jobs AS job
+               WHERE job.status = 'todo' AND job.parked = 'time' AND coalesce(job.scheduled_at, '-infinity') <= now_at)
+    THEN
+        PERFORM {schema}.postpone_unpark_due(
+            {schema}.postpone_due_parked(now_at, 1000, passed_over, passed_over_tasks));
+    END IF;
+    seen := {schema}.postpone_counted_walks();
     -- One round, nearly always; under REPEATABLE READ, where a second look sees no more than the first, it must
     -- end.
     FOR round IN 1 .. 10 LOOP
@@ -231,6 +137,10 @@ BEGIN
         taken_ids := nullif(coalesce(claimed_ids, '{}') || started_ids, '{}');
         EXIT WHEN taken_ids IS NOT NULL;
     END LOOP;
+    PERFORM {schema}.postpone_park_crowd(target_queue_names, seen, cardinality(taken_ids), from_top);
+    IF taken_ids IS NULL THEN
+        PERFORM {schema}.postpone_unpark_noted();
+    END IF;
 END
 $$;
 

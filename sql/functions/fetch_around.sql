@@ -27,6 +27,7 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     found_ids bigint[];
+    is_parked boolean;
     began_at timestamptz := clock_timestamp();
     refusals integer := 0;
     refused_tasks text[] := '{}';
@@ -38,16 +39,24 @@ BEGIN
     PERFORM {schema}.postpone_hold_worker(p_worker_id);
     FOR round IN 1 .. 1000 LOOP
         EXIT WHEN refusals >= 50 OR clock_timestamp() > began_at + interval '1 second';
-        found_ids := (SELECT job_ids
-                      FROM {schema}.postpone_find_jobs(
-                          target_queue_names, 1, passed_over, passed_over_tasks, NULL, NULL, NULL));
-        EXIT WHEN found_ids IS NULL;
-        passed_over := passed_over || found_ids;
-        CONTINUE WHEN {schema}.postpone_unclaimed(found_ids) = '{}';
+        found_ids := {schema}.postpone_due_parked(clock_timestamp(), 1, passed_over, passed_over_tasks);
+        is_parked := found_ids <> '{}';
+        IF NOT is_parked THEN
+            found_ids := (SELECT job_ids
+                          FROM {schema}.postpone_find_jobs(
+                              target_queue_names, 1, passed_over, passed_over_tasks, NULL, NULL, NULL));
+            EXIT WHEN found_ids IS NULL;
+            passed_over := passed_over || found_ids;
+            CONTINUE WHEN {schema}.postpone_unclaimed(found_ids) = '{}';
+        END IF;
         violated := NULL;
         BEGIN
             -- What is checked at the commit only is checked here, where it can be caught.
             SET CONSTRAINTS ALL IMMEDIATE;
+            IF is_parked THEN
+                PERFORM {schema}.postpone_unpark_due(found_ids);
+                CONTINUE;
+            END IF;
             PERFORM {schema}.postpone_start_jobs(found_ids, p_worker_id);
             RETURN QUERY
             SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
@@ -63,6 +72,7 @@ BEGIN
                 RAISE;
             END IF;
             refusal := format('%s (SQLSTATE %s)', sqlerrm, sqlstate);
+            passed_over := passed_over || found_ids;
         END;
         -- Another fetch has started a job of this lock since: nothing is wrong with this one.
         IF violated = 'procrastinate_jobs_lock_idx_v1' THEN

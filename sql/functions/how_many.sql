@@ -11,48 +11,57 @@ SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
-    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
-    last_priority integer;
+    last_rank bigint;
     last_id bigint;
     taken_locks text[] := ARRAY(
         SELECT job.lock FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (taken_ids) AND job.lock IS NOT NULL);
 BEGIN
-    SELECT min(job.priority) INTO last_priority FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (taken_ids);
+    SELECT max(-job.priority::bigint) INTO last_rank FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (taken_ids);
     SELECT max(job.id) INTO last_id FROM {schema}.procrastinate_jobs AS job
-    WHERE job.id = ANY (taken_ids) AND job.priority = last_priority;
+    WHERE job.id = ANY (taken_ids) AND -job.priority::bigint = last_rank;
+    RETURN {schema}.postpone_is_another(target_queue_names, last_rank, last_id, taken_locks, passed_over, passed_over_tasks)
+        OR {schema}.postpone_is_another(target_queue_names, -2147483649, 0, taken_locks, passed_over, passed_over_tasks);
+END
+$$;
+
+-- The same behind (after_rank, after_id), among the next fifty of each queue. For postpone_are_more, with its settings.
+CREATE OR REPLACE FUNCTION {schema}.postpone_is_another(
+    target_queue_names varchar[], after_rank bigint, after_id bigint, taken_locks text[], passed_over bigint[],
+    passed_over_tasks text[])
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF coalesce(cardinality(target_queue_names), 0) = 0 THEN
+        RETURN EXISTS (
+            SELECT FROM (
+                SELECT job.lock FROM {schema}.procrastinate_jobs AS job
+                WHERE job.status = 'todo' AND job.parked IS NULL
+                  AND (-job.priority::bigint, job.id) > (after_rank, after_id)
+                  AND {schema}.postpone_is_open(job.id, job.task_name, job.scheduled_at, passed_over, passed_over_tasks)
+                  AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
+                ORDER BY -job.priority::bigint, job.id
+                LIMIT 50
+            ) AS next
+            WHERE next.lock IS NULL OR next.lock <> ALL (taken_locks));
+    END IF;
     RETURN EXISTS (
-        SELECT FROM (
-            SELECT job.lock
-            FROM {schema}.procrastinate_jobs AS job
-            WHERE job.status = 'todo' AND job.priority = ANY (ARRAY[last_priority]) AND job.id > last_id
-              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
-              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
+        SELECT FROM unnest(target_queue_names) AS target (name)
+        CROSS JOIN LATERAL (
+            SELECT job.lock FROM {schema}.procrastinate_jobs AS job
+            WHERE job.status = 'todo' AND job.parked IS NULL
+              AND (job.queue_name, -job.priority::bigint, job.id) > (target.name, after_rank, after_id)
+              AND job.queue_name <= target.name
+              AND {schema}.postpone_is_open(job.id, job.task_name, job.scheduled_at, passed_over, passed_over_tasks)
               AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
-              AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
-              AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
-            ORDER BY job.priority DESC, job.id
-            LIMIT 50
-        ) AS next
-        WHERE next.lock IS NULL OR next.lock <> ALL (taken_locks)
-    ) OR EXISTS (
-        SELECT FROM (
-            SELECT job.lock
-            FROM {schema}.procrastinate_jobs AS job
-            WHERE job.status = 'todo'
-              AND (any_queue OR array_position(target_queue_names, job.queue_name) IS NOT NULL)
-              AND (job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp())
-              AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
-              AND (passed_over IS NULL OR array_position(passed_over, job.id) IS NULL)
-              AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, job.task_name::text) IS NULL)
-            ORDER BY job.priority DESC, job.id
+            ORDER BY job.queue_name, -job.priority::bigint, job.id
             LIMIT 50
         ) AS next
         WHERE next.lock IS NULL OR next.lock <> ALL (taken_locks));
 END
 $$;
 
--- How many jobs are due and claimed by nobody among the next look_ahead that wait, from the start that a fetch was given
--- (postpone_find_jobs) or from the top. Behind many jobs of other queues it sees too few.
+-- How many jobs are due and claimed by nobody among the next look_ahead that wait (in each of the queues), in the priority of the
+-- start that a fetch was given and behind it (postpone_find_jobs), or from the top.
 CREATE OR REPLACE FUNCTION {schema}.postpone_count_waiting(
     target_queue_names varchar[], look_ahead integer, start_priority integer, start_id bigint)
 RETURNS integer
@@ -61,29 +70,35 @@ SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
-    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
+    after_rank bigint := CASE WHEN start_id IS NULL THEN -2147483649 ELSE -start_priority::bigint END;
+    after_id bigint := coalesce(start_id, 9223372036854775807);
+    last_rank bigint := CASE WHEN start_id IS NULL THEN 2147483648 ELSE -start_priority::bigint END;
     next_ids bigint[];
 BEGIN
-    IF start_id IS NOT NULL THEN
+    IF coalesce(cardinality(target_queue_names), 0) = 0 THEN
         next_ids := ARRAY(
             SELECT waits.id
-            FROM (SELECT job.id, job.queue_name, job.scheduled_at
+            FROM (SELECT job.id, job.scheduled_at
                   FROM {schema}.procrastinate_jobs AS job
-                  WHERE job.status = 'todo' AND job.priority = ANY (ARRAY[start_priority]) AND job.id > start_id
-                  ORDER BY job.priority DESC, job.id
+                  WHERE job.status = 'todo' AND job.parked IS NULL
+                    AND (-job.priority::bigint, job.id) > (after_rank, after_id) AND -job.priority::bigint <= last_rank
+                  ORDER BY -job.priority::bigint, job.id
                   LIMIT look_ahead) AS waits
-            WHERE (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
-              AND (waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp()));
+            WHERE waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp());
     ELSE
         next_ids := ARRAY(
             SELECT waits.id
-            FROM (SELECT job.id, job.queue_name, job.scheduled_at
-                  FROM {schema}.procrastinate_jobs AS job
-                  WHERE job.status = 'todo'
-                  ORDER BY job.priority DESC, job.id
-                  LIMIT look_ahead) AS waits
-            WHERE (any_queue OR array_position(target_queue_names, waits.queue_name) IS NOT NULL)
-              AND (waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp()));
+            FROM unnest(target_queue_names) AS target (name)
+            CROSS JOIN LATERAL (
+                SELECT job.id, job.scheduled_at
+                FROM {schema}.procrastinate_jobs AS job
+                WHERE job.status = 'todo' AND job.parked IS NULL
+                  AND (job.queue_name, -job.priority::bigint, job.id) > (target.name, after_rank, after_id)
+                  AND (job.queue_name, -job.priority::bigint) <= (target.name, last_rank)
+                ORDER BY job.queue_name, -job.priority::bigint, job.id
+                LIMIT look_ahead) AS waits
+            WHERE waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp()
+            LIMIT look_ahead);
     END IF;
     RETURN cardinality(next_ids) - (
         SELECT count(*) FROM {schema}.postpone_claims AS claim WHERE claim.job_id = ANY (next_ids));

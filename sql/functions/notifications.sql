@@ -56,15 +56,15 @@ $$;
 -- The jobs that may run next, for locks that have just become free: the first that waits of each, if none is
 -- running.
 CREATE OR REPLACE FUNCTION {schema}.postpone_successors(locks text[])
-RETURNS TABLE (id bigint, queue_name varchar, scheduled_at timestamptz)
+RETURNS TABLE (id bigint, queue_name varchar, scheduled_at timestamptz, is_parked boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT successor.id, successor.queue_name, successor.scheduled_at
+    SELECT successor.id, successor.queue_name, successor.scheduled_at, successor.is_parked
     FROM unnest(locks) AS freed (lock)
     CROSS JOIN LATERAL (
-        SELECT job.id, job.queue_name, job.scheduled_at
+        SELECT job.id, job.queue_name, job.scheduled_at, job.parked IS NOT DISTINCT FROM 'lock' AS is_parked
         FROM {schema}.procrastinate_jobs AS job
         WHERE job.status = 'todo' AND job.lock = freed.lock
         ORDER BY job.priority DESC, job.id
@@ -78,14 +78,40 @@ $$;
 -- A fetch in the same transaction is to see them, wherever it would begin (postpone_find_jobs).
 CREATE OR REPLACE FUNCTION {schema}.postpone_announce_successors(locks text[]) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    successors record;
 BEGIN
-    PERFORM {schema}.postpone_announce_jobs(
-        queue_name, min(id), count(*) FILTER (WHERE scheduled_at IS NULL OR scheduled_at <= clock_timestamp()),
-        bool_or(scheduled_at > clock_timestamp()), true)
-    FROM {schema}.postpone_successors(locks)
-    GROUP BY queue_name;
+    FOR successors IN
+        SELECT queue_name, min(id) AS first_id,
+               count(*) FILTER (WHERE scheduled_at IS NULL OR scheduled_at <= clock_timestamp()) AS due_count,
+               bool_or(scheduled_at > clock_timestamp()) AS scheduled, array_agg(id) FILTER (WHERE is_parked) AS parked_ids
+        FROM {schema}.postpone_successors(locks)
+        GROUP BY queue_name
+    LOOP
+        IF successors.parked_ids IS NOT NULL THEN
+            PERFORM {schema}.postpone_unpark_first(successors.parked_ids);
+        END IF;
+        PERFORM {schema}.postpone_announce_jobs(
+            successors.queue_name, successors.first_id, successors.due_count, successors.scheduled, true);
+    END LOOP;
     IF FOUND THEN
         PERFORM set_config('postpone.fetch_from_top', 'yes', true);
+    END IF;
+END
+$$;
+
+-- Unparks them (parked.sql), for who announces them himself.
+CREATE OR REPLACE FUNCTION {schema}.postpone_unpark_successors(locks text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    parked_ids bigint[];
+BEGIN
+    SELECT array_agg(id) FILTER (WHERE is_parked) INTO parked_ids FROM {schema}.postpone_successors(locks) HAVING count(*) > 0;
+    IF FOUND THEN
+        PERFORM set_config('postpone.fetch_from_top', 'yes', true);
+    END IF;
+    IF parked_ids IS NOT NULL THEN
+        PERFORM {schema}.postpone_unpark_first(parked_ids);
     END IF;
 END
 $$;
@@ -176,6 +202,7 @@ DECLARE
     freed_locks pg_catalog.text[];
     aborts boolean;
     taken_ids bigint[];
+    changed_parked_ids bigint[];
     claimed bigint[];
     unclaimed bigint[];
 BEGIN
@@ -231,7 +258,8 @@ BEGIN
                    AND (after.lock IS DISTINCT FROM before.lock
                         OR (after.status <> 'doing'
                             AND (before.status, before.priority) <> (after.status, after.priority)))
-                   AS frees_lock
+                   AS frees_lock,
+               before.parked IS NOT DISTINCT FROM 'lock' AND after.parked IS NOT DISTINCT FROM 'lock' AS is_parked
         FROM before JOIN after USING (id)
     ), logged AS (
         INSERT INTO {schema}.procrastinate_events (job_id, type, at)
@@ -245,12 +273,15 @@ BEGIN
         WHERE event.type IS NOT NULL
     )
     SELECT array_agg(id) FILTER (WHERE is_ready), array_agg(DISTINCT lock) FILTER (WHERE frees_lock),
-           bool_or(is_to_abort), array_agg(id) FILTER (WHERE is_taken)
-    INTO ready_ids, freed_locks, aborts, taken_ids
+           bool_or(is_to_abort), array_agg(id) FILTER (WHERE is_taken), array_agg(id) FILTER (WHERE is_parked)
+    INTO ready_ids, freed_locks, aborts, taken_ids, changed_parked_ids
     FROM change;
 
-    IF freed_locks IS NOT NULL AND EXISTS (SELECT FROM {schema}.postpone_successors(freed_locks)) THEN
-        PERFORM pg_catalog.set_config('postpone.fetch_from_top', 'yes', true);
+    IF changed_parked_ids IS NOT NULL THEN
+        PERFORM {schema}.postpone_unpark_first(changed_parked_ids);
+    END IF;
+    IF freed_locks IS NOT NULL THEN
+        PERFORM {schema}.postpone_unpark_successors(freed_locks);
     END IF;
     IF ready_ids IS NOT NULL OR freed_locks IS NOT NULL THEN
         PERFORM {schema}.postpone_announce_jobs(

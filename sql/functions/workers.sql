@@ -95,6 +95,7 @@ BEGIN
     )
     SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO stored FROM beaten;
     PERFORM {schema}.postpone_sweep_claims();
+    PERFORM {schema}.postpone_unpark_noted();
     RETURN stored;
 END
 $$;
@@ -130,15 +131,24 @@ RETURNS TABLE (due_at timestamptz, due_in double precision, queue_names text[])
 LANGUAGE plpgsql AS $$
 BEGIN
     after := coalesce(after, clock_timestamp());
-    SELECT scheduled_at INTO due_at
-    FROM {schema}.procrastinate_jobs
-    WHERE status = 'todo' AND scheduled_at > after AND scheduled_at < 'infinity'
-    ORDER BY scheduled_at
-    LIMIT 1;
-    IF FOUND THEN
+    -- Each of the two has an index.
+    due_at := least(
+        (SELECT scheduled_at FROM {schema}.procrastinate_jobs
+         WHERE status = 'todo' AND parked IS NULL AND scheduled_at > after AND scheduled_at < 'infinity'
+         ORDER BY scheduled_at LIMIT 1),
+        (SELECT scheduled_at FROM {schema}.procrastinate_jobs
+         WHERE status = 'todo' AND parked = 'time'
+           AND coalesce(scheduled_at, '-infinity') > after AND coalesce(scheduled_at, '-infinity') < 'infinity'
+         ORDER BY coalesce(scheduled_at, '-infinity') LIMIT 1));
+    IF due_at IS NOT NULL THEN
         due_in := least(extract(epoch FROM due_at - clock_timestamp()), 24 * 86400);
-        queue_names := ARRAY(SELECT DISTINCT queue_name::text FROM {schema}.procrastinate_jobs
-                             WHERE status = 'todo' AND scheduled_at = due_at ORDER BY 1);
+        queue_names := ARRAY(
+            SELECT queue_name::text FROM {schema}.procrastinate_jobs
+            WHERE status = 'todo' AND parked IS NULL AND scheduled_at = due_at
+            UNION
+            SELECT queue_name FROM {schema}.procrastinate_jobs
+            WHERE status = 'todo' AND parked = 'time' AND coalesce(scheduled_at, '-infinity') = due_at
+            ORDER BY 1);
         RETURN NEXT;
     END IF;
 END

@@ -150,8 +150,7 @@ CREATE TABLE IF NOT EXISTS postpone_attempts (
     PRIMARY KEY (job_id, attempt)
 );
 
--- The foreign keys that leases and deletions rest on, where they are missing or say something else. (Procrastinate
--- sets job_id of periodic rows to null with a row trigger beside a key without action; here the key says so itself.)
+-- The foreign keys that leases and deletions rest on, where they are missing or say something else.
 DO $$
 DECLARE
     wanted record;
@@ -161,7 +160,6 @@ BEGIN
     FOR wanted IN
         SELECT *
         FROM (VALUES ('procrastinate_jobs', 'worker_id', 'procrastinate_workers', 'SET NULL'),
-                     ('procrastinate_periodic_defers', 'job_id', 'procrastinate_jobs', 'SET NULL'),
                      ('postpone_workers', 'worker_id', 'procrastinate_workers', 'CASCADE'))
             AS key (holder, key_column, target, action)
     LOOP

@@ -1,3 +1,53 @@
 -- Oldest program: 7
 --
+-- Parked jobs, and the order in which a fetch walks (sql/functions/find.sql, parked.sql).
+LOCK TABLE procrastinate_jobs, procrastinate_periodic_defers IN ACCESS EXCLUSIVE MODE;
+DO $$
+BEGIN
+    IF to_regtype(quote_ident(current_schema()) || '.postpone_parking') IS NULL THEN
+        -- Why a waiting job is left out of the indexes that fetches walk.
+        CREATE TYPE postpone_parking AS ENUM ('time', 'lock');
+    END IF;
+END
+$$;
+ALTER TABLE procrastinate_jobs ADD COLUMN IF NOT EXISTS parked postpone_parking;
+
+-- A walk may begin anywhere in these, which a mixed order does not allow. That of the queues serves each fetch of named
+-- queues; the index that it follows had an entry for every version of every job, of which only lists of one queue's ended jobs
+-- made use.
+CREATE INDEX IF NOT EXISTS postpone_jobs_order_idx
+    ON procrastinate_jobs ((-priority::bigint), id) WHERE status = 'todo' AND parked IS NULL;
+CREATE INDEX IF NOT EXISTS postpone_jobs_queue_order_idx
+    ON procrastinate_jobs (queue_name, (-priority::bigint), id) WHERE status = 'todo' AND parked IS NULL;
+DROP INDEX IF EXISTS procrastinate_jobs_priority_idx_v1;
+DROP INDEX IF EXISTS procrastinate_jobs_queue_name_idx_v1;
+
+-- When the next job is due, of those that are not parked. (postpone_jobs_due_idx had all.)
+CREATE INDEX IF NOT EXISTS postpone_jobs_schedule_idx
+    ON procrastinate_jobs (scheduled_at) WHERE status = 'todo' AND parked IS NULL AND scheduled_at IS NOT NULL;
+DROP INDEX IF EXISTS postpone_jobs_due_idx;
+-- When the next of them is to be unparked. One whose schedule was taken away by hand comes first.
+CREATE INDEX IF NOT EXISTS postpone_jobs_parked_idx
+    ON procrastinate_jobs (coalesce(scheduled_at, '-infinity')) WHERE status = 'todo' AND parked = 'time';
+
+-- Locks that have become free while another session had locked the row of the parked job that comes next. Nearly always empty.
+CREATE TABLE IF NOT EXISTS postpone_noted_locks (lock text NOT NULL);
+
 -- Functions that have other parameters or results now.
+DROP FUNCTION IF EXISTS postpone_successors(text[]);
+
+-- The last foreign key whose promise a trigger of sql/functions/references.sql keeps from now on: each deleted job made the server
+-- look for periodic defers that name it.
+DO $$
+DECLARE
+    key name;
+BEGIN
+    FOR key IN
+        SELECT conname FROM pg_constraint
+        WHERE contype = 'f' AND confrelid = 'procrastinate_jobs'::regclass
+          AND conrelid = 'procrastinate_periodic_defers'::regclass
+    LOOP
+        EXECUTE format('ALTER TABLE procrastinate_periodic_defers DROP CONSTRAINT %I', key);
+    END LOOP;
+END
+$$;

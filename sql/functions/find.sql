@@ -1,0 +1,225 @@
+-- Find: the one selection of jobs to run, and what a fetch wants to know besides. Plans are pinned as in fetch.sql, by the
+-- functions that are called from elsewhere; those that only they call have no settings of their own, which cost as much as a
+-- short statement.
+--
+-- Jobs are run by priority, the highest first, then by id. Two indexes have that order: one of all queues, and one queue by
+-- queue, so that a worker of one queue does not walk through the jobs of others. Both have (-priority, id), which is one
+-- ascending order, so that a walk may begin anywhere in it. Minus the priority is called the rank here; a bigint, since minus
+-- the least integer is none. Both leave out parked jobs (parked.sql).
+--
+-- The walk through one queue compares with its name by < and >, and orders by it: with = the planner would take the index of
+-- all queues for as good.
+
+-- What a job's own columns say against taking it. The planner puts this function's body where it is called.
+CREATE OR REPLACE FUNCTION {schema}.postpone_is_open(
+    job_id bigint, task_name text, scheduled_at timestamptz, passed_over bigint[], passed_over_tasks text[])
+RETURNS boolean
+LANGUAGE sql AS $$
+    SELECT (scheduled_at IS NULL OR scheduled_at <= clock_timestamp())
+        AND (passed_over IS NULL OR array_position(passed_over, job_id) IS NULL)
+        AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, task_name) IS NULL)
+$$;
+
+-- Walks through one queue (null: through all), behind (after_rank, after_id), up to (last_rank, last_id). For
+-- postpone_find_jobs, which says what is found. The rows found are locked. have_queueing_lock: job by job.
+CREATE OR REPLACE FUNCTION {schema}.postpone_walk(
+    p_queue_name varchar, after_rank bigint, after_id bigint, last_rank bigint, last_id bigint, most integer,
+    passed_over bigint[], passed_over_tasks text[], slow_tasks text[],
+    OUT job_ids bigint[], OUT plain_ids bigint[], OUT with_lock boolean, OUT have_queueing_lock boolean[])
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_queue_name IS NULL THEN
+        SELECT array_agg(candidate.id),
+               array_agg(candidate.id) FILTER (WHERE candidate.lock IS NULL AND candidate.queueing_lock IS NULL
+                   AND (slow_tasks IS NULL OR array_position(slow_tasks, candidate.task_name::text) IS NULL)),
+               bool_or(candidate.lock IS NOT NULL), array_agg(candidate.queueing_lock IS NOT NULL)
+        INTO job_ids, plain_ids, with_lock, have_queueing_lock
+        FROM (
+            SELECT job.id, job.task_name, job.lock, job.queueing_lock
+            FROM {schema}.procrastinate_jobs AS job
+            WHERE job.status = 'todo' AND job.parked IS NULL
+              AND (-job.priority::bigint, job.id) > (after_rank, after_id)
+              AND (-job.priority::bigint, job.id) <= (last_rank, last_id)
+              AND {schema}.postpone_is_open(job.id, job.task_name, job.scheduled_at, passed_over, passed_over_tasks)
+              -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
+              AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
+              AND CASE WHEN job.lock IS NULL THEN true ELSE
+                  (SELECT running.id FROM {schema}.procrastinate_jobs AS running
+                   WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
+                  AND (SELECT elder.id FROM {schema}.procrastinate_jobs AS elder
+                       WHERE elder.status = 'todo' AND elder.lock = job.lock
+                       ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
+                  END
+            ORDER BY -job.priority::bigint, job.id
+            LIMIT most
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS candidate;
+    ELSE
+        SELECT array_agg(candidate.id),
+               array_agg(candidate.id) FILTER (WHERE candidate.lock IS NULL AND candidate.queueing_lock IS NULL
+                   AND (slow_tasks IS NULL OR array_position(slow_tasks, candidate.task_name::text) IS NULL)),
+               bool_or(candidate.lock IS NOT NULL), array_agg(candidate.queueing_lock IS NOT NULL)
+        INTO job_ids, plain_ids, with_lock, have_queueing_lock
+        FROM (
+            SELECT job.id, job.task_name, job.lock, job.queueing_lock
+            FROM {schema}.procrastinate_jobs AS job
+            WHERE job.status = 'todo' AND job.parked IS NULL
+              AND (job.queue_name, -job.priority::bigint, job.id) > (p_queue_name, after_rank, after_id)
+              AND (job.queue_name, -job.priority::bigint, job.id) <= (p_queue_name, last_rank, last_id)
+              AND {schema}.postpone_is_open(job.id, job.task_name, job.scheduled_at, passed_over, passed_over_tasks)
+              AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
+              AND CASE WHEN job.lock IS NULL THEN true ELSE
+                  (SELECT running.id FROM {schema}.procrastinate_jobs AS running
+                   WHERE running.status = 'doing' AND running.lock = job.lock LIMIT 1) IS NULL
+                  AND (SELECT elder.id FROM {schema}.procrastinate_jobs AS elder
+                       WHERE elder.status = 'todo' AND elder.lock = job.lock
+                       ORDER BY elder.priority DESC, elder.id LIMIT 1) = job.id
+                  END
+            ORDER BY job.queue_name, -job.priority::bigint, job.id
+            LIMIT most
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS candidate;
+    END IF;
+END
+$$;
+
+-- Walks through several queues as through one. Round by round it asks how far it may go so that no queue has more than its
+-- part in the round, and then takes from each what there is so far: so none runs ahead of the others, and hardly a row is
+-- locked that is not taken. With half of what was asked for it is content (stopped): the last rounds would be as many again.
+CREATE OR REPLACE FUNCTION {schema}.postpone_walk_queues(
+    queue_names varchar[], after_rank bigint, after_id bigint, last_rank bigint, last_id bigint, most integer,
+    passed_over bigint[], passed_over_tasks text[], slow_tasks text[],
+    OUT job_ids bigint[], OUT plain_ids bigint[], OUT with_lock boolean, OUT have_queueing_lock boolean[], OUT stopped boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+    part integer := greatest(1, most / cardinality(queue_names));
+    bound record;
+    found record;
+    found_ids bigint[] := '{}';
+    one_queue varchar;
+BEGIN
+    LOOP
+        SELECT part_end.rank, part_end.id INTO bound
+        FROM unnest(queue_names) AS target (name)
+        CROSS JOIN LATERAL (
+            SELECT -job.priority::bigint AS rank, job.id
+            FROM {schema}.procrastinate_jobs AS job
+            WHERE job.status = 'todo' AND job.parked IS NULL
+              AND (job.queue_name, -job.priority::bigint, job.id) > (target.name, after_rank, after_id)
+              AND (job.queue_name, -job.priority::bigint, job.id) <= (target.name, last_rank, last_id)
+              AND {schema}.postpone_is_open(job.id, job.task_name, job.scheduled_at, passed_over, passed_over_tasks)
+              AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
+            ORDER BY job.queue_name, -job.priority::bigint, job.id
+            OFFSET part - 1
+            LIMIT 1
+        ) AS part_end
+        ORDER BY part_end.rank, part_end.id
+        LIMIT 1;
+        FOREACH one_queue IN ARRAY queue_names LOOP
+            found := {schema}.postpone_walk(
+                one_queue, after_rank, after_id, coalesce(bound.rank, last_rank), coalesce(bound.id, last_id), most,
+                passed_over, passed_over_tasks, slow_tasks);
+            found_ids := found_ids || found.job_ids;
+            plain_ids := plain_ids || found.plain_ids;
+        END LOOP;
+        EXIT WHEN bound.rank IS NULL OR 2 * cardinality(found_ids) >= most;
+        after_rank := bound.rank;
+        after_id := bound.id;
+        -- Past a crowd that cannot run, with longer and longer steps.
+        IF found_ids = '{}' THEN
+            part := least(2 * part, 100000);
+        END IF;
+    END LOOP;
+    stopped := bound.rank IS NOT NULL;
+    SELECT array_agg(job.id), bool_or(job.lock IS NOT NULL), array_agg(job.queueing_lock IS NOT NULL)
+    INTO job_ids, with_lock, have_queueing_lock
+    FROM (SELECT job.id, job.lock, job.queueing_lock
+          FROM {schema}.procrastinate_jobs AS job
+          WHERE job.id = ANY (found_ids)
+          ORDER BY -job.priority::bigint, job.id
+          LIMIT most) AS job;
+    IF cardinality(job_ids) < cardinality(found_ids) THEN
+        plain_ids := ARRAY(SELECT plain_id FROM unnest(plain_ids) AS plain_id WHERE plain_id = ANY (job_ids));
+        -- Other fetches skip these until the commit.
+        PERFORM {schema}.postpone_announce_jobs(job.queue_name, min(job.id), count(*), false, false)
+        FROM {schema}.procrastinate_jobs AS job
+        WHERE job.id = ANY (found_ids) AND job.id <> ALL (job_ids)
+        GROUP BY job.queue_name;
+    END IF;
+END
+$$;
+
+-- Up to max_jobs jobs that wait in these queues (null or empty: in any), are due, are not passed over (by id, or by task), and
+-- are not held by others, in order. Of a lock, at most the first that
+-- waits, whatever its queue or schedule, and only while none of that lock is running. A job with a queueing lock is
+-- found only as the first: a worker that took it behind others might have to send it back unbegun, when another
+-- job waits under its queueing lock already. The rows found are locked. They may have been claimed (claims.sql) before they
+-- were: that is for the caller. job_ids is null for none; plain_ids are those of them that have neither a lock nor a
+-- queueing lock, and are of none of slow_tasks; is_cut: the walk did not go to its end, so there may be more.
+--
+-- start_id (see postpone_fetch_jobs): jobs of a higher priority come first, as always, and of start_priority those behind this
+-- job. The walk spares itself all that others have taken and that ended since: the index keeps an entry of each until no
+-- snapshot sees it any more. Where there is nothing so, and where this transaction has freed a lock that others wait for, or has
+-- sent jobs back (postpone.fetch_from_top), it begins at the top: from_top.
+CREATE OR REPLACE FUNCTION {schema}.postpone_find_jobs(
+    target_queue_names varchar[], max_jobs integer, passed_over bigint[], passed_over_tasks text[], slow_tasks text[],
+    start_priority integer, start_id bigint,
+    OUT job_ids bigint[], OUT plain_ids bigint[], OUT with_lock boolean, OUT is_cut boolean, OUT from_top boolean)
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
+DECLARE
+    before_all constant bigint := -2147483649;
+    behind_all constant bigint := 2147483648;
+    highest_id constant bigint := 9223372036854775807;
+    any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
+    queue_names varchar[] := '{}';
+    one_queue varchar;
+    most integer := greatest(coalesce(max_jobs, 1), 0);
+    start_rank bigint := -start_priority::bigint;
+    after_rank bigint;
+    after_id bigint;
+    last_rank bigint;
+    have_queueing_lock boolean[];
+BEGIN
+    FOREACH one_queue IN ARRAY coalesce(target_queue_names, '{}') LOOP
+        IF one_queue IS NOT NULL AND array_position(queue_names, one_queue) IS NULL THEN
+            queue_names := queue_names || one_queue;
+        END IF;
+    END LOOP;
+    from_top := start_id IS NULL OR start_priority IS NULL
+        OR coalesce(current_setting('postpone.fetch_from_top', true), '') <> '';
+    IF most = 0 OR NOT any_queue AND queue_names = '{}' THEN
+        from_top := true;
+        is_cut := false;
+        plain_ids := '{}';
+        RETURN;
+    END IF;
+    -- Higher priorities than that of the start; behind the start; all.
+    FOR leg IN CASE WHEN from_top THEN 3 ELSE 1 END .. 3 LOOP
+        from_top := leg = 3;
+        after_rank := CASE leg WHEN 2 THEN start_rank ELSE before_all END;
+        after_id := CASE leg WHEN 2 THEN start_id ELSE highest_id END;
+        last_rank := CASE leg WHEN 1 THEN start_rank - 1 WHEN 2 THEN start_rank ELSE behind_all END;
+        IF cardinality(queue_names) > 1 THEN
+            SELECT * INTO job_ids, plain_ids, with_lock, have_queueing_lock, is_cut
+            FROM {schema}.postpone_walk_queues(
+                queue_names, after_rank, after_id, last_rank, highest_id, most, passed_over, passed_over_tasks, slow_tasks);
+        ELSE
+            SELECT * INTO job_ids, plain_ids, with_lock, have_queueing_lock
+            FROM {schema}.postpone_walk(
+                queue_names[1], after_rank, after_id, last_rank, highest_id, most, passed_over, passed_over_tasks, slow_tasks);
+        END IF;
+        EXIT WHEN job_ids IS NOT NULL;
+    END LOOP;
+    is_cut := coalesce(is_cut, false) OR cardinality(job_ids) = most OR NOT from_top;
+    IF array_position(have_queueing_lock, true, 2) IS NOT NULL THEN
+        is_cut := true;
+        job_ids := job_ids[1:array_position(have_queueing_lock, true, 2) - 1];
+        plain_ids := ARRAY(SELECT plain_id FROM unnest(plain_ids) AS plain_id WHERE plain_id = ANY (job_ids));
+    END IF;
+    plain_ids := coalesce(plain_ids, '{}');
+END
+$$;
+
