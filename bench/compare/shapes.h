@@ -41,6 +41,7 @@ class FetchBehind : public Contender {
   };
   void fill(Table& table) const;
   void make_locks_busy(Table& table) const;
+  void settle(Table& table) const;
 
   Shape shape_;
   int rows_;

@@ -36,7 +36,6 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.postpone_claim_jobs(p_worker_id bigint, p_job_ids bigint[], omit_events boolean)
 RETURNS bigint[]
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     claimed_ids bigint[];
@@ -56,8 +55,6 @@ $$;
 -- Those of these jobs, whose rows we have locked, that nobody has claimed.
 CREATE OR REPLACE FUNCTION {schema}.postpone_unclaimed(p_job_ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
     free_ids bigint[] := ARRAY(

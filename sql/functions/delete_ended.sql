@@ -48,8 +48,6 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_delete_running_jobs(
     p_worker_id bigint, job_ids bigint[], p_attempts integer[])
 RETURNS bigint[]
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
     on_delete_or_update constant smallint := 8 | 16;  -- bits of tgtype

@@ -1,6 +1,7 @@
 -- Fetch: which jobs run next. For Python's workers (procrastinate_*) and for ours (postpone_*), on the same code.
 --
--- Functions that are called for every job pin their plans to index probes:
+-- Functions that sessions call for every job pin their plans to index probes, their own and those of the functions that they
+-- call, which have no settings (each costs as much as a short statement):
 --     SET plan_cache_mode = force_generic_plan    never planned again, however LIMIT or the arrays vary
 --     SET enable_seqscan / bitmapscan / hashjoin / mergejoin / sort = off
 --     SET jit = off                               what is switched off counts as so expensive that it would be compiled
@@ -24,8 +25,6 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_start_jobs(
     job_ids bigint[], p_worker_id bigint, omit_events boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
     former text;
@@ -64,8 +63,6 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_take_jobs(
     start_id bigint DEFAULT NULL,
     OUT taken_ids bigint[], OUT claimed_ids bigint[], OUT is_cut boolean, OUT from_top boolean)
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
     now_at timestamptz := clock_timestamp();
@@ -147,7 +144,10 @@ $$;
 -- Python's fetch. Always one row, all null when there is nothing: clients do not expect an empty result.
 CREATE OR REPLACE FUNCTION {schema}.procrastinate_fetch_job_v2(target_queue_names varchar[], p_worker_id bigint)
 RETURNS {schema}.procrastinate_jobs
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
 DECLARE
     found_ids bigint[];
     found_job {schema}.procrastinate_jobs;

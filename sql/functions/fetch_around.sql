@@ -23,7 +23,10 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_around(
     target_queue_names varchar[], p_worker_id bigint, passed_over bigint[], passed_over_tasks text[] DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
                args jsonb, scheduled_at timestamptz, attempts integer, more boolean, refused_because text)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
 #variable_conflict use_column
 DECLARE
     found_ids bigint[];

@@ -1,6 +1,4 @@
--- Find: the one selection of jobs to run, and what a fetch wants to know besides. Plans are pinned as in fetch.sql, by the
--- functions that are called from elsewhere; those that only they call have no settings of their own, which cost as much as a
--- short statement.
+-- Find: the one selection of jobs to run. Its callers pin the plans (fetch.sql).
 --
 -- Jobs are run by priority, the highest first, then by id. Two indexes have that order: one of all queues, and one queue by
 -- queue, so that a worker of one queue does not walk through the jobs of others. Both have (-priority, id), which is one
@@ -166,8 +164,6 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_find_jobs(
     start_priority integer, start_id bigint,
     OUT job_ids bigint[], OUT plain_ids bigint[], OUT with_lock boolean, OUT is_cut boolean, OUT from_top boolean)
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
     before_all constant bigint := -2147483649;

@@ -1,5 +1,5 @@
 -- What a fetch wants to know of jobs besides which to take: are there more, how many for each who looks, and for how long
--- have these waited. Plans are pinned as in fetch.sql.
+-- have these waited. Its callers pin the plans (fetch.sql).
 
 -- Is another job due that does not wait for one of these, which have been taken? It looks behind the last of them first, where
 -- there is one most often, and from the top then.
@@ -7,8 +7,6 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_are_more(
     target_queue_names varchar[], taken_ids bigint[], passed_over bigint[], passed_over_tasks text[])
 RETURNS boolean
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
     last_rank bigint;
@@ -24,7 +22,7 @@ BEGIN
 END
 $$;
 
--- The same behind (after_rank, after_id), among the next fifty of each queue. For postpone_are_more, with its settings.
+-- The same behind (after_rank, after_id), among the next fifty of each queue. For postpone_are_more.
 CREATE OR REPLACE FUNCTION {schema}.postpone_is_another(
     target_queue_names varchar[], after_rank bigint, after_id bigint, taken_locks text[], passed_over bigint[],
     passed_over_tasks text[])
@@ -66,8 +64,6 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_count_waiting(
     target_queue_names varchar[], look_ahead integer, start_priority integer, start_id bigint)
 RETURNS integer
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
     after_rank bigint := CASE WHEN start_id IS NULL THEN -2147483649 ELSE -start_priority::bigint END;
@@ -109,7 +105,10 @@ $$;
 -- would share what waits.
 CREATE OR REPLACE FUNCTION {schema}.postpone_share_of(target_queue_names varchar[], max_jobs integer, sharers integer)
 RETURNS integer
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
 DECLARE
     most integer := least(greatest(coalesce(max_jobs, 1), 1), 1000);
     parts integer := least(greatest(coalesce(sharers, 1), 1), 1000);

@@ -186,8 +186,9 @@ BEGIN
 END
 $$;
 
--- Parks such of the first look_ahead jobs that fetches of these queues walk past as cannot run yet, and no more than a part of
--- them at once, since the rows are locked until the commit. Does nothing where a trigger of the application refuses the
+-- Parks such of the first look_ahead jobs that fetches of these queues walk past as cannot run yet: a part of them at once, which
+-- takes a few times as long as to walk past all, and the next fetch the next part. No more than so many, since the rows are
+-- locked until the commit, and those of the jobs in front. Does nothing where a trigger of the application refuses the
 -- change.
 CREATE OR REPLACE FUNCTION {schema}.postpone_park(
     target_queue_names varchar[], look_ahead integer, behind_locks boolean)
@@ -198,7 +199,7 @@ SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
     few constant integer := 30;
-    most integer := least(5000, greatest(1000, look_ahead / 8));
+    most integer := least(50000, greatest(1000, look_ahead / 4));
     later timestamptz := clock_timestamp() + interval '1 second';
 BEGIN
     IF EXISTS (SELECT FROM {schema}.procrastinate_jobs AS job

@@ -45,8 +45,6 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_apply_successes(
     cpu_times double precision[], max_rss bigint[], omit_events boolean, omit_attempts boolean)
 RETURNS bigint[]
 LANGUAGE plpgsql
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
     former text := {schema}.postpone_skip_update_trigger();
