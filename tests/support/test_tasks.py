@@ -1,5 +1,9 @@
 #!/usr/bin/python3 -B
-"""What test_tasks.cc does, in Python: what a task process sees of its surroundings, and every kind of retry."""
+"""What test_tasks.cc does, in Python: what a task process sees of its surroundings, and every kind of retry.
+
+Not here: what asks for stacks, or for handlers in another thread than the first (--thread, --no-stack), which the library
+in Python does not offer, and tasks that the log's own tests need.
+"""
 
 import ctypes
 import os
