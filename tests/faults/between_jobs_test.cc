@@ -25,7 +25,7 @@ class BetweenJobs : public Faults, public testing::WithParamInterface<Language> 
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, BetweenJobs, testing::ValuesIn(kLanguages), name_of_language);
+INSTANTIATE_TEST_SUITE_P(, BetweenJobs, testing::ValuesIn(kLanguages));
 
 TEST_P(BetweenJobs, AJobThatClosesItsOutputCostsItsProcessAndNotTheDataOfTheNext) {
   Family family(database_.url(), supervisor_keys() + group("q", test_tasks(), 1));

@@ -22,7 +22,7 @@ class Leftovers : public Faults, public testing::WithParamInterface<Language> {
   static std::string test_tasks() { return test_tasks_in(GetParam()); }
 };
 
-INSTANTIATE_TEST_SUITE_P(, Leftovers, testing::ValuesIn(kLanguages), name_of_language);
+INSTANTIATE_TEST_SUITE_P(, Leftovers, testing::ValuesIn(kLanguages));
 
 TEST_P(Leftovers, ADaemonThatAJobForkedAwayDoesNotSurvive) {
   Family family(database_.url(), supervisor_keys() + group("q", misbehave(), 1));

@@ -56,7 +56,7 @@ constexpr const char* kPatient = "prefetch_horizon = \"1h\"";
 // Short jobs are done by then, however busy the machine is.
 constexpr const char* kASecond = "prefetch_horizon = \"1s\"";
 
-INSTANTIATE_TEST_SUITE_P(, Sets, testing::ValuesIn(kLanguages), name_of_language);
+INSTANTIATE_TEST_SUITE_P(, Sets, testing::ValuesIn(kLanguages));
 
 TEST_P(Sets, WhatHasNotBegunByTheHorizonGoesBackWhileTheJobBeforeStillRuns) {
   Family family(database_.url(), supervisor_keys() + group("q", test_tasks(), 1, kASecond));

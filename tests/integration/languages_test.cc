@@ -48,7 +48,7 @@ class InEachLanguage : public LanguageStory, public testing::WithParamInterface<
   static std::string test_tasks() { return test_tasks_in(GetParam()); }
 };
 
-INSTANTIATE_TEST_SUITE_P(, InEachLanguage, testing::ValuesIn(kLanguages), name_of_language);
+INSTANTIATE_TEST_SUITE_P(, InEachLanguage, testing::ValuesIn(kLanguages));
 
 TEST_P(InEachLanguage, EachWayToMisbehaveCostsOneJobAndItsReasonIsKept) {
   const struct {
@@ -66,18 +66,20 @@ TEST_P(InEachLanguage, EachWayToMisbehaveCostsOneJobAndItsReasonIsKept) {
               {"misbehave.exit", R"({"status": "three"})", "bad_arguments", R"(argument "status")"},
               {"misbehave.exit", R"({"sttus": 3})", "bad_arguments", "sttus"},
               {"misbehave.unheard_of", "{}", "unknown_task", "of its 16 tasks these are the nearest"}};
+  // The time limit is that of the one which needs it: a busy machine may take seconds over any other.
   Family family(database_.url(),
-                kNoPolling + group("m", misbehave(), 2,
-                                   "time_limit = \"5s\"\nabort_grace = \"100ms\"\nmax_output = \"1MiB\""));
-  family.wait_until_ready(2);
+                kNoPolling + group("m", misbehave(), 2, "max_output = \"1MiB\"") +
+                    group("limited", misbehave(), 1, "time_limit = \"1s\"\nabort_grace = \"100ms\""));
+  family.wait_until_ready(3);
   for (const auto& way : ways) {
-    const auto id = defer(way.task, "m", way.args);
+    const std::string queue = way.cause == std::string("timed_out") ? "limited" : "m";
+    const auto id = defer(way.task, queue, way.args);
     EXPECT_TRUE(becomes(id, "failed")) << way.task << "\n" << family.log();
     EXPECT_EQ(causes(id), way.cause);
     EXPECT_THAT(message(id), HasSubstr(way.message));
-    EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded")) << "after " << way.task;
+    EXPECT_TRUE(becomes(defer("misbehave.noop", queue), "succeeded")) << "after " << way.task;
   }
-  EXPECT_EQ(sql("SELECT count(*) FROM postpone_workers"), "2") << "no sub-worker was lost";
+  EXPECT_EQ(sql("SELECT count(*) FROM postpone_workers"), "3") << "no sub-worker was lost";
 }
 
 TEST_P(InEachLanguage, TheLastWordsOfACrashAreKept) {

@@ -22,8 +22,7 @@ namespace {
 using namespace std::chrono_literals;
 using wire::ResultStatus;
 
-INSTANTIATE_TEST_SUITE_P(, Channel, testing::ValuesIn(postpone::tests::kLanguages),
-                         postpone::tests::name_of_language);
+INSTANTIATE_TEST_SUITE_P(, Channel, testing::ValuesIn(postpone::tests::kLanguages));
 
 TEST_P(Channel, OneProcessServesManyJobs) {
   Served served(misbehave());

@@ -53,8 +53,7 @@ class LedgerOfASet : public testing::TestWithParam<Language> {
   Served served_{channel_tasks_in(GetParam())};
 };
 
-INSTANTIATE_TEST_SUITE_P(, LedgerOfASet, testing::ValuesIn(postpone::tests::kLanguages),
-                         postpone::tests::name_of_language);
+INSTANTIATE_TEST_SUITE_P(, LedgerOfASet, testing::ValuesIn(postpone::tests::kLanguages));
 
 TEST_P(LedgerOfASet, PlainJobsRunToTheEndAndTheLastOneHasTheResult) {
   for (const std::size_t jobs : {std::size_t{1}, std::size_t{2}, std::size_t{wire::kLedgerEntries}}) {

@@ -111,7 +111,7 @@ class ASetOfJobs : public testing::TestWithParam<Language> {
   std::vector<std::string> output_;  // with the number of the job that was known to run
 };
 
-INSTANTIATE_TEST_SUITE_P(, ASetOfJobs, testing::ValuesIn(tests::kLanguages), tests::name_of_language);
+INSTANTIATE_TEST_SUITE_P(, ASetOfJobs, testing::ValuesIn(tests::kLanguages));
 
 TEST_P(ASetOfJobs, RunsToItsEndWhenAllIsWell) {
   for (int i = 0; i < 100; ++i) add("channel.nothing");
@@ -220,7 +220,7 @@ TEST_P(ASetOfJobs, AFalseStartOfTheJobThatRunsMovesNoTime) {
 }
 
 using ASetOfOneLanguage = ASetOfJobs;
-INSTANTIATE_TEST_SUITE_P(, ASetOfOneLanguage, testing::Values(Language::cpp), tests::name_of_language);
+INSTANTIATE_TEST_SUITE_P(, ASetOfOneLanguage, testing::Values(Language::cpp));
 
 TEST_P(ASetOfOneLanguage, IsNothingForATaskExecutableOfTheFirstProtocol) {
   group_.executable = POSTPONE_OLD_TASK;

@@ -3,12 +3,13 @@
 // first.
 //
 //   class Channel : public testing::TestWithParam<Language> {};
-//   INSTANTIATE_TEST_SUITE_P(, Channel, testing::ValuesIn(kLanguages), name_of_language);
+//   INSTANTIATE_TEST_SUITE_P(, Channel, testing::ValuesIn(kLanguages));
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <array>
+#include <ostream>
 #include <string>
 
 namespace postpone::tests {
@@ -16,11 +17,9 @@ namespace postpone::tests {
 enum class Language { cpp, python };
 inline constexpr std::array kLanguages = {Language::cpp, Language::python};
 
-inline std::string to_string(Language language) {
-  return language == Language::cpp ? "Cpp" : "Python";
-}
-inline std::string name_of_language(const testing::TestParamInfo<Language>& info) {
-  return to_string(info.param);
+// ctest puts it at the end of the name of a case.
+inline void PrintTo(Language language, std::ostream* out) {
+  *out << (language == Language::cpp ? "Cpp" : "Python");
 }
 
 // libtask/examples/misbehave.cc, or its twin.
