@@ -31,7 +31,7 @@ class TaskCheck {
         [](const std::string& name) { return name.starts_with("PG") || name.starts_with("POSTPONE_"); });
     spec.environment.insert(spec.environment.end(), group.environment.begin(), group.environment.end());
     const sys::Captured captured = sys::run_and_capture(spec, kLimit, kMostBytes);
-    if (!captured.problem.empty()) return fail(captured.problem);
+    if (!captured.problem.empty()) return fail(sys::explain(captured));
     try {
       const auto description = libtask::wire::parse_description(captured.output);
       if (!libtask::wire::is_served(description.protocol_version))

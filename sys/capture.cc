@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <string_view>
 #include <system_error>
 
 #include "sys/deadline.h"
@@ -124,7 +125,19 @@ class Capture {
   Process process_;
 };
 
+std::string telling_line(std::string_view text) {
+  if (!text.starts_with("Traceback (most recent call last)"))
+    return std::string(text.substr(0, text.find('\n')));
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  return std::string(text.substr(text.rfind('\n') + 1));
+}
+
 }  // namespace
+
+std::string explain(const Captured& captured) {
+  const std::string line = telling_line(captured.diagnostics);
+  return captured.problem + (line.empty() ? "" : ": ") + line;
+}
 
 bool is_passing(int error_number) {
   constexpr std::array kPassing{EAGAIN, ENOMEM, EMFILE, ENFILE, ETXTBSY, EINTR, EIO};

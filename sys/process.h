@@ -177,6 +177,9 @@ struct Captured {
 bool is_passing(int error_number);
 Captured run_and_capture(const ProcessSpec& spec, std::chrono::milliseconds limit, std::size_t max_bytes,
                          const std::function<void()>& waiting = {});
+// One line: the problem, and what the program has said of it on stderr: its first line, or the last one of a traceback of
+// Python's, which names the exception. REQUIRES: there is a problem.
+std::string explain(const Captured& captured);
 
 // The environment of this process as pairs, without the names for which `drop` says true.
 std::vector<std::pair<std::string, std::string>> current_environment(bool (*drop)(const std::string& name));

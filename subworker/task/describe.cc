@@ -16,11 +16,6 @@ namespace {
 constexpr std::chrono::seconds kLimit{30};
 constexpr std::size_t kMostBytes = 4 * 1024 * 1024;
 
-// The first line, for a message of one line.
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
-
 // Of a signal it is known only what the captured problem says: SIGKILL is the kernel's for want of memory.
 TaskNotAsked::Why why_not_asked(const sys::Captured& captured) {
   using End = sys::Captured::End;
@@ -57,8 +52,7 @@ libtask::wire::Description describe(const config::Group& group, const std::funct
         group.executable, group.user.empty() ? "" : " of user " + group.user));
   if (!captured.problem.empty()) {
     const std::string what =
-        fmt::format("task executable {} --describe: {}{}{}", group.executable, captured.problem,
-                    captured.diagnostics.empty() ? "" : ": ", first_line(captured.diagnostics));
+        fmt::format("task executable {} --describe: {}", group.executable, sys::explain(captured));
     if (captured.end == sys::Captured::End::status) throw BadTask(what);
     throw TaskNotAsked(what, why_not_asked(captured));
   }

@@ -18,7 +18,7 @@ import dataclasses
 import re
 import subprocess
 
-LANGUAGES = {"text", "console", "sh", "sql", "toml", "cpp", "cmake", "json", "ini"}
+LANGUAGES = {"text", "console", "sh", "sql", "toml", "cpp", "cmake", "json", "ini", "python"}
 KEYS = {
     "as",       # the role in the database: owner, worker, client, monitor, operator
     "exits",    # the exit status of the block's last command, where it is not 0

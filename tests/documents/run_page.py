@@ -15,6 +15,7 @@ says why not (blocks.py tells what a fence may say).
                  empty body, and fragments.h declares what the page takes for granted
     cmake        is written into the file that `file=` names, for a later command
     json         can be read
+    python       can be compiled; a program of its own also under the name that `file=` gives
     ini          goes into a drop-in of the service's unit, which systemd then has nothing to say about
 
 The page's database has the schema and the roles. Who speaks to it is the role of the page (ROLE_OF_PAGE), or of the fence.
@@ -333,6 +334,13 @@ class Page:
             json.loads(block.text)
         except ValueError as error:
             self.wrong(block.place, f"no JSON: {error}")
+
+    def run_python(self, block):
+        self.keep(block, block.text)
+        try:
+            compile(block.text, block.place, "exec")
+        except SyntaxError as error:
+            self.wrong(block.place, f"no Python: {error}")
 
     def run_ini(self, block):
         """As the drop-in of the service's unit."""

@@ -5,6 +5,7 @@
 
 #include "tests/faults/faults.h"
 #include "tests/faults/outage_story.h"
+#include "tests/support/language.h"
 #include "tests/support/signals.h"
 #include "tests/support/tcp_proxy.h"
 
@@ -14,8 +15,9 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-class Sets : public Faults {
+class Sets : public Faults, public testing::WithParamInterface<Language> {
  protected:
+  static std::string test_tasks() { return test_tasks_in(GetParam()); }
   // Until each of these sub-workers takes several jobs at once.
   void warm_up(const Family& family, int sub_workers) const {
     sql("SELECT count(postpone_defer('test.tick', queue => 'q')) FROM generate_series(1, 300 * " +
@@ -54,8 +56,10 @@ constexpr const char* kPatient = "prefetch_horizon = \"1h\"";
 // Short jobs are done by then, however busy the machine is.
 constexpr const char* kASecond = "prefetch_horizon = \"1s\"";
 
-TEST_F(Sets, WhatHasNotBegunByTheHorizonGoesBackWhileTheJobBeforeStillRuns) {
-  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1, kASecond));
+INSTANTIATE_TEST_SUITE_P(, Sets, testing::ValuesIn(kLanguages));
+
+TEST_P(Sets, WhatHasNotBegunByTheHorizonGoesBackWhileTheJobBeforeStillRuns) {
+  Family family(database_.url(), supervisor_keys() + group("q", test_tasks(), 1, kASecond));
   family.wait_until_ready(1);
   warm_up(family, 1);
   defer_one_long_among_short_ones();
@@ -71,8 +75,8 @@ TEST_F(Sets, WhatHasNotBegunByTheHorizonGoesBackWhileTheJobBeforeStillRuns) {
   EXPECT_EQ(all_causes(), "7 succeeded") << "nobody lost an attempt";
 }
 
-TEST_F(Sets, AKilledSubWorkerLosesTheRunningJobAloneAndWhatHasEndedIsRecorded) {
-  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1, kPatient));
+TEST_P(Sets, AKilledSubWorkerLosesTheRunningJobAloneAndWhatHasEndedIsRecorded) {
+  Family family(database_.url(), supervisor_keys() + group("q", test_tasks(), 1, kPatient));
   family.wait_until_ready(1);
   warm_up(family, 1);
   defer_one_long_among_short_ones();
@@ -84,20 +88,20 @@ TEST_F(Sets, AKilledSubWorkerLosesTheRunningJobAloneAndWhatHasEndedIsRecorded) {
   EXPECT_EQ(all_causes(), "7 succeeded, 1 worker_lost");
 }
 
-TEST_F(Sets, ACrashOfTheTaskCostsItsJobAlone) {
-  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1, kPatient));
+TEST_P(Sets, ACrashOfTheTaskCostsItsJobAlone) {
+  Family family(database_.url(), supervisor_keys() + group("q", test_tasks(), 1, kPatient));
   family.wait_until_ready(1);
   warm_up(family, 1);
   defer_one_long_among_short_ones();
   runner_once_it_runs(family, "test.until");
-  for (const pid_t task : family.processes(kTestTasks)) send_signal(task, SIGKILL);
+  for (const pid_t task : family.processes(process_title(test_tasks()))) send_signal(task, SIGKILL);
   EXPECT_TRUE(eventually([&] { return count("status IN ('succeeded', 'failed')") == "7"; })) << family.log();
   EXPECT_EQ(all_causes(), "1 signalled, 6 succeeded");
 }
 
-TEST_F(Sets, OneAtATimeIsOneAtATime) {
+TEST_P(Sets, OneAtATimeIsOneAtATime) {
   Family family(database_.url(),
-                supervisor_keys() + group("q", kTestTasks, 1, std::string(kPatient) + "\nprefetch = 1"));
+                supervisor_keys() + group("q", test_tasks(), 1, std::string(kPatient) + "\nprefetch = 1"));
   family.wait_until_ready(1);
   warm_up(family, 1);
   defer_one_long_among_short_ones();
@@ -109,8 +113,8 @@ TEST_F(Sets, OneAtATimeIsOneAtATime) {
 }
 
 // None of them would give anything back within the hour.
-TEST_F(Sets, IdleSiblingsGetTheirShare) {
-  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 4, kPatient));
+TEST_P(Sets, IdleSiblingsGetTheirShare) {
+  Family family(database_.url(), supervisor_keys() + group("q", test_tasks(), 4, kPatient));
   family.wait_until_ready(4);
   warm_up(family, 4);
   sql("SELECT count(postpone_defer('test.until', '" + file_argument("go") +
@@ -122,10 +126,10 @@ TEST_F(Sets, IdleSiblingsGetTheirShare) {
 }
 
 // While the job before it runs, nobody looks whether it is to be stopped.
-TEST_F(Sets, AWishToAbortAJobThatHasNotBegunIsObeyedWhenItRuns) {
+TEST_P(Sets, AWishToAbortAJobThatHasNotBegunIsObeyedWhenItRuns) {
   Family family(database_.url(),
                 "[supervisor]\npolling_interval = \"100ms\"\n" +
-                    group("q", kTestTasks, 1, std::string(kPatient) + "\nabort_grace = \"100ms\""));
+                    group("q", test_tasks(), 1, std::string(kPatient) + "\nabort_grace = \"100ms\""));
   family.wait_until_ready(1);
   warm_up(family, 1);
   sql("SELECT count(postpone_defer(CASE WHEN n IN (4, 6) THEN 'test.until' ELSE 'test.tick' END, CASE n WHEN "
@@ -140,8 +144,8 @@ TEST_F(Sets, AWishToAbortAJobThatHasNotBegunIsObeyedWhenItRuns) {
 }
 
 // Each line names the job that wrote it, though they all were handed over together.
-TEST_F(Sets, OutputBelongsToTheJobThatWroteIt) {
-  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1, kPatient));
+TEST_P(Sets, OutputBelongsToTheJobThatWroteIt) {
+  Family family(database_.url(), supervisor_keys() + group("q", test_tasks(), 1, kPatient));
   family.wait_until_ready(1);
   warm_up(family, 1);
   sql("SELECT count(postpone_defer(CASE n % 3 WHEN 0 THEN 'test.write_both' ELSE 'test.tick' END, CASE n % 3 "
@@ -155,8 +159,8 @@ TEST_F(Sets, OutputBelongsToTheJobThatWroteIt) {
 }
 
 // Nobody rings again, and nobody polls.
-TEST_F(Sets, ABurstOfManySetsIsRunToItsEnd) {
-  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1));
+TEST_P(Sets, ABurstOfManySetsIsRunToItsEnd) {
+  Family family(database_.url(), supervisor_keys() + group("q", test_tasks(), 1));
   family.wait_until_ready(1);
   warm_up(family, 1);
   sql("SELECT count(postpone_defer('test.tick', queue => 'q')) FROM generate_series(1, 200)");
@@ -164,8 +168,8 @@ TEST_F(Sets, ABurstOfManySetsIsRunToItsEnd) {
 }
 
 // It would fail as superseded, if it were given back while another waits under its queueing lock.
-TEST_F(Sets, AJobWithAQueueingLockIsNeverTakenBehindOthers) {
-  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1, kPatient));
+TEST_P(Sets, AJobWithAQueueingLockIsNeverTakenBehindOthers) {
+  Family family(database_.url(), supervisor_keys() + group("q", test_tasks(), 1, kPatient));
   family.wait_until_ready(1);
   warm_up(family, 1);
   sql("SELECT count(postpone_defer(CASE n WHEN 2 THEN 'test.until' ELSE 'test.tick' END, CASE n WHEN 2 THEN "
@@ -182,8 +186,8 @@ TEST_F(Sets, AJobWithAQueueingLockIsNeverTakenBehindOthers) {
   EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "5"; })) << family.log();
 }
 
-TEST_F(Sets, AnOrderedLeaveGivesBackWhatHasNotBegun) {
-  Family family(database_.url(), supervisor_keys() + group("q", kTestTasks, 1, kPatient));
+TEST_P(Sets, AnOrderedLeaveGivesBackWhatHasNotBegun) {
+  Family family(database_.url(), supervisor_keys() + group("q", test_tasks(), 1, kPatient));
   family.wait_until_ready(1);
   warm_up(family, 1);
   defer_one_long_among_short_ones();
@@ -196,11 +200,11 @@ TEST_F(Sets, AnOrderedLeaveGivesBackWhatHasNotBegun) {
   EXPECT_EQ(count("status = 'todo' AND attempts = 0"), "3");
 }
 
-TEST_F(Sets, AReleaseWhoseAnswerIsLostIsSentAgainAndNoJobRunsTwice) {
+TEST_P(Sets, AReleaseWhoseAnswerIsLostIsSentAgainAndNoJobRunsTwice) {
   TcpProxy proxy(database_.execute("SHOW unix_socket_directories"), database_.execute("SHOW port"));
   Family family(database_.url() + " host=127.0.0.1 port=" + std::to_string(proxy.port()),
                 "[database]\nconnect_timeout = \"2s\"\nstatement_timeout = \"2s\"\n" + supervisor_keys() +
-                    group("q", kTestTasks, 1, kASecond));
+                    group("q", test_tasks(), 1, kASecond));
   family.wait_until_ready(1);
   warm_up(family, 1);
   proxy.swallow_answers_to(R"("action":"release")");
@@ -217,18 +221,19 @@ TEST_F(Sets, AReleaseWhoseAnswerIsLostIsSentAgainAndNoJobRunsTwice) {
 
 // The database does not answer while a set is to be given back: limits of the running job are kept all the
 // same.
-TEST_F(Sets, TheTimeLimitOfAJobIsKeptWhileTheDatabaseDoesNotAnswer) {
+TEST_P(Sets, TheTimeLimitOfAJobIsKeptWhileTheDatabaseDoesNotAnswer) {
   TcpProxy proxy(database_.execute("SHOW unix_socket_directories"), database_.execute("SHOW port"));
   Family family(
       database_.url() + " host=127.0.0.1 port=" + std::to_string(proxy.port()),
       "[database]\nconnect_timeout = \"20s\"\nstatement_timeout = \"20s\"\n" + supervisor_keys() +
-          group("q", kTestTasks, 1, std::string(kASecond) + "\ntime_limit = \"2s\"\nabort_grace = \"0s\""));
+          group("q", test_tasks(), 1, std::string(kASecond) + "\ntime_limit = \"2s\"\nabort_grace = \"0s\""));
   family.wait_until_ready(1);
   warm_up(family, 1);
   proxy.swallow_answers_to(R"("action":"release")");
   defer_one_long_among_short_ones();
   ASSERT_TRUE(eventually([&] { return proxy.has_swallowed_answer(); })) << family.log();
-  EXPECT_TRUE(eventually([&] { return family.processes(kTestTasks).empty(); })) << family.log();
+  EXPECT_TRUE(eventually([&] { return family.processes(process_title(test_tasks())).empty(); }))
+      << family.log();
   EXPECT_THAT(family.log(), Not(HasSubstr("no answer from the database")));
 }
 

@@ -1,12 +1,10 @@
 // The main job, end to end: a job deferred with one SQL call is heard of, fetched, run in a task process, and
 // its outcome stands in the database. The polling interval of these families is so long that whatever happens
 // was not found by polling.
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <chrono>
-#include <set>
 #include <string>
 
 #include "tests/support/database.h"
@@ -16,10 +14,6 @@
 
 namespace postpone::tests {
 namespace {
-
-using testing::AllOf;
-using testing::HasSubstr;
-using testing::Not;
 
 const std::string kNoPolling = "[supervisor]\npolling_interval = \"1h\"\n";
 const std::string kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
@@ -34,10 +28,6 @@ class MainJob : public DatabaseStory {
       return sql("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing') AND queue_name "
                  "<> 'default'") == "0";
     });
-  }
-  std::string message(const std::string& id) const {
-    return sql("SELECT message FROM postpone_attempts WHERE job_id = " + id +
-               " ORDER BY attempt DESC LIMIT 1");
   }
   std::string events(const std::string& id) const {
     return sql("SELECT string_agg(type::text, ' ' ORDER BY id) FROM procrastinate_events WHERE job_id = " +
@@ -56,67 +46,6 @@ TEST_F(MainJob, OneSqlCallAndTheOutcomeStandsInTheDatabase) {
             "1 nobody");
   EXPECT_EQ(family.stop().code, 0);
   EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_workers"), "0") << "leases are given back";
-}
-
-TEST_F(MainJob, EachWayToMisbehaveCostsOneJobAndItsReasonIsKept) {
-  const struct {
-    const char* task;
-    const char* args;
-    const char* cause;
-    const char* message;
-  } ways[] = {{"misbehave.throw", R"({"message": "sour milk"})", "exception", "sour milk"},
-              {"misbehave.segfault", "{}", "signalled", "signal 11"},
-              {"misbehave.abort", "{}", "signalled", "signal 6"},
-              {"misbehave.exit", R"({"status": 3})", "exited", "exit status 3"},
-              {"misbehave.garble", "{}", "protocol_error", "garbled"},
-              {"misbehave.flood", "{}", "output_flood", "max_output"},
-              {"misbehave.hang", "{}", "timed_out", "time limit"},
-              {"misbehave.exit", R"({"status": "three"})", "bad_arguments", R"(argument "status")"},
-              {"misbehave.exit", R"({"sttus": 3})", "bad_arguments", "sttus"},
-              {"misbehave.unheard_of", "{}", "unknown_task", "of its 16 tasks these are the nearest"}};
-  Family family(database_.url(),
-                kNoPolling + group("m", kMisbehave, 2,
-                                   "time_limit = \"5s\"\nabort_grace = \"100ms\"\nmax_output = \"1MiB\""));
-  family.wait_until_ready(2);
-  for (const auto& way : ways) {
-    const auto id = defer(way.task, "m", way.args);
-    EXPECT_TRUE(becomes(id, "failed")) << way.task << "\n" << family.log();
-    EXPECT_EQ(causes(id), way.cause);
-    EXPECT_THAT(message(id), HasSubstr(way.message));
-    EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded")) << "after " << way.task;
-  }
-  EXPECT_EQ(sql("SELECT count(*) FROM postpone_workers"), "2") << "no sub-worker was lost";
-}
-
-TEST_F(MainJob, TheLastWordsOfACrashAreKept) {
-  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1));
-  family.wait_until_ready(1);
-  const auto id = defer("misbehave.close_channel", "m");
-  EXPECT_TRUE(becomes(id, "failed"));
-  EXPECT_THAT(sql("SELECT stderr_tail FROM postpone_attempts"), HasSubstr("channel"));
-  EXPECT_THAT(family.log(), HasSubstr("job " + id + " misbehave.close_channel stderr:"));
-}
-
-TEST_F(MainJob, RetriesFollowTheTasksStrategy) {
-  Family family(database_.url(), kNoPolling + group("t", kTestTasks, 2));
-  family.wait_until_ready(2);
-  const auto flaky = defer("test.flaky", "t");
-  const auto other = defer("test.other_error", "t");
-  const auto hopeless = defer("test.hopeless", "t");
-  const auto later = defer("test.later", "t");
-  const auto demoted = defer("test.demoted", "t");
-  EXPECT_TRUE(becomes(flaky, "succeeded")) << family.log();
-  EXPECT_EQ(causes(flaky), "exception exception succeeded");
-  EXPECT_TRUE(becomes(other, "failed"));
-  EXPECT_EQ(causes(other), "exception") << "an exception that is not retried";
-  EXPECT_TRUE(becomes(hopeless, "failed"));
-  EXPECT_EQ(causes(hopeless), "exception exception exception") << "once and two retries";
-  EXPECT_TRUE(becomes(later, "succeeded")) << "woken when due, not by polling";
-  EXPECT_EQ(events(later), "deferred started deferred_for_retry scheduled started succeeded");
-  EXPECT_EQ(sql("SELECT queue_name || ' ' || priority || ' ' || lock || ' ' || status FROM "
-                "procrastinate_jobs WHERE id = " +
-                demoted),
-            "elsewhere -7 narrow todo");
 }
 
 TEST_F(MainJob, AScheduledJobStartsWhenItIsDue) {
@@ -213,37 +142,6 @@ TEST_F(MainJob, QueuesAreServedByTheGroupsThatNameThem) {
       << "a name too long for a channel is heard of all the same";
 }
 
-TEST_F(MainJob, AnAbortedJobStopsAndOneThatDoesNotIsKilled) {
-  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 2, "abort_grace = \"300ms\""));
-  family.wait_until_ready(2);
-  const auto polite = defer("misbehave.wait", "m", R"({"ms": 600000})");
-  const auto deaf = defer("misbehave.hang", "m");
-  for (const auto& id : {polite, deaf}) {
-    ASSERT_TRUE(becomes(id, "doing"));
-    EXPECT_EQ(sql("SELECT procrastinate_cancel_job_v1(" + id + ", true, false)"), id);
-    EXPECT_TRUE(becomes(id, "aborted")) << family.log();
-    EXPECT_EQ(causes(id), "aborted");
-  }
-  EXPECT_THAT(message(deaf), HasSubstr("signal 9"));
-  EXPECT_TRUE(becomes(defer("misbehave.noop", "m"), "succeeded"));
-}
-
-TEST_F(MainJob, JobsDeferredByAJobComeWithItsSuccessOrNotAtAll) {
-  Family family(database_.url(), kNoPolling + group("t", kTestTasks, 2));
-  family.wait_until_ready(2);
-  const auto good =
-      defer("test.defers", "t", R"({"fails": false, "file": ")" + files_.file("good") + R"("})");
-  const auto bad = defer("test.defers", "t", R"({"fails": true, "file": ")" + files_.file("bad") + R"("})");
-  const auto impossible = defer("test.impossible_defer", "t");
-  EXPECT_TRUE(all_end()) << family.log();
-  EXPECT_EQ(status(good), "succeeded");
-  EXPECT_EQ(read_file(files_.file("good")), "deferred");
-  EXPECT_EQ(status(bad), "failed");
-  EXPECT_EQ(read_file(files_.file("bad")), "");
-  EXPECT_EQ(status(impossible), "failed");
-  EXPECT_THAT(message(impossible), HasSubstr("longer than 128 characters"));
-}
-
 TEST_F(MainJob, FinishedJobsAreDeletedAsTheGroupSays) {
   Family family(database_.url(), kNoPolling + group("keep", kMisbehave, 1) +
                                      group("tidy", kMisbehave, 1, "delete_jobs = \"successful\"") +
@@ -256,38 +154,6 @@ TEST_F(MainJob, FinishedJobsAreDeletedAsTheGroupSays) {
   EXPECT_TRUE(all_end());
   EXPECT_EQ(sql("SELECT string_agg(queue_name || ' ' || status, ', ' ORDER BY id) FROM procrastinate_jobs"),
             "keep succeeded, keep failed, tidy failed");
-}
-
-TEST_F(MainJob, ATaskProcessSeesNeitherTheDatabaseNorForeignDescriptors) {
-  FamilyOptions options;
-  options.environment = {{"PGPASSWORD", "secret-one"}, {"PGCONNECT_TIMEOUT", "77"}};
-  Family family(database_.url(), kNoPolling + group("t", kTestTasks, 1, "environment = { OVEN = \"hot\" }"),
-                options);
-  family.wait_until_ready(1);
-  EXPECT_TRUE(becomes(defer("test.surroundings", "t", file_argument("seen")), "succeeded")) << family.log();
-  const std::string seen = read_file(files_.file("seen"));
-  EXPECT_THAT(seen, AllOf(HasSubstr("OVEN=hot"), HasSubstr("PATH="), HasSubstr("fd 3 socket:")));
-  EXPECT_THAT(seen, AllOf(Not(HasSubstr("PGPASSWORD")), Not(HasSubstr("PGCONNECT_TIMEOUT")),
-                          Not(HasSubstr("DATABASE_URL")), Not(HasSubstr("memfd"))));
-  for (const char* fd : {"fd 0 /dev/null", "fd 1 pipe:", "fd 2 pipe:"}) EXPECT_THAT(seen, HasSubstr(fd));
-}
-
-TEST_F(MainJob, ATaskProcessServesManyJobsUntilItIsRecycled) {
-  Family family(database_.url(), kNoPolling + group("m", kMisbehave, 1) +
-                                     group("two", kMisbehave, 1, "max_jobs = 2") +
-                                     group("fresh", kMisbehave, 1, "fresh_process_per_job = true"));
-  family.wait_until_ready(3);
-  for (const char* queue : {"m", "two", "fresh"})
-    for (int i = 0; i < 4; ++i) defer("misbehave.journal", queue, file_argument(queue));
-  EXPECT_TRUE(all_end()) << family.log();
-  const auto processes = [&](const char* queue) {
-    std::set<pid_t> pids;
-    for (const auto& line : read_journal(files_.file(queue))) pids.insert(line.pid);
-    return pids.size();
-  };
-  EXPECT_EQ(processes("m"), 1u);
-  EXPECT_EQ(processes("two"), 2u);
-  EXPECT_EQ(processes("fresh"), 4u);
 }
 
 TEST_F(MainJob, ManySubWorkersShareFewConnections) {

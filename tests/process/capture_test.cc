@@ -85,6 +85,14 @@ TEST(Capture, ExactlyTheMostIsNoFlood) {
   EXPECT_EQ(captured.problem, "");
 }
 
+TEST(Capture, AProblemIsExplainedByTheLineThatTellsMost) {
+  EXPECT_EQ(explain(run("exit 3")), "ended with exit status 3");
+  EXPECT_EQ(explain(run("echo no plates >&2; echo more >&2; exit 3")), "ended with exit status 3: no plates");
+  const std::string program = "\"import no_such_module\"";
+  EXPECT_EQ(explain(run("exec /usr/bin/python3 -c " + program)),
+            "ended with exit status 1: ModuleNotFoundError: No module named 'no_such_module'");
+}
+
 TEST(Capture, AFloodIsStopped) {
   const Captured captured = run("yes", kGenerous, 1000);
   EXPECT_EQ(captured.output.size(), 1000U);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -23,13 +24,19 @@
 #include "libtask/wire/frame.h"
 #include "sys/fd.h"
 #include "sys/process.h"
+#include "tests/support/language.h"
 
 namespace libtask {
 
 inline constexpr auto kGenerous = std::chrono::seconds(30);
 
-inline constexpr const char* kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
-inline constexpr const char* kFiles = POSTPONE_EXAMPLES_DIR "/files";
+using postpone::tests::Language;
+
+// channel_tasks.cc, or its twin.
+inline std::string channel_tasks_in(Language language) {
+  return language == Language::cpp ? POSTPONE_CHANNEL_TASKS
+                                   : POSTPONE_SOURCE_DIR "/tests/process/channel_tasks.py";
+}
 
 inline bool readable_within(int fd, std::chrono::milliseconds limit) {
   pollfd one{fd, POLLIN, 0};
@@ -42,6 +49,14 @@ inline std::string read_some(int fd) {
   return {bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0))};
 }
 
+inline void add_what_is_there(int fd, std::string& all) {
+  while (readable_within(fd, std::chrono::milliseconds(0))) {
+    const std::string part = read_some(fd);
+    if (part.empty()) return;
+    all += part;
+  }
+}
+
 inline std::string read_to_end(int fd) {
   std::string all;
   for (std::string part = read_some(fd); !part.empty(); part = read_some(fd)) all += part;
@@ -51,23 +66,32 @@ inline std::string read_to_end(int fd) {
 // A task process and the sub-worker's end of what it holds.
 class Served {
  public:
-  explicit Served(const std::string& executable) {
+  enum class Ledger { given, absent };  // as with a sub-worker of version 1
+
+  explicit Served(const std::string& executable, Ledger its_ledger = Ledger::given) {
     auto channel = postpone::sys::make_socketpair(SOCK_STREAM);
     auto out = postpone::sys::make_pipe();
     auto err = postpone::sys::make_pipe();
-    process = postpone::sys::Process::spawn({.executable = executable,
-                                             .arguments = {},
-                                             .environment = {{wire::kChannelVariable, "3"},
-                                                             {wire::kLedgerVariable, "4"},
-                                                             {"PATH", "/usr/bin:/bin"}},
-                                             .descriptors = {{channel.second.get(), wire::kChannelFd},
-                                                             {ledger.fd(), wire::kLedgerFd},
-                                                             {out.second.get(), 1},
-                                                             {err.second.get(), 2}}});
+    postpone::sys::ProcessSpec spec{
+        .executable = executable,
+        .environment = {{wire::kChannelVariable, "3"}, {"PATH", "/usr/bin:/bin"}},
+        .descriptors = {
+            {channel.second.get(), wire::kChannelFd}, {out.second.get(), 1}, {err.second.get(), 2}}};
+    if (its_ledger == Ledger::given) {
+      spec.environment.emplace_back(wire::kLedgerVariable, "4");
+      spec.descriptors.push_back({ledger.fd(), wire::kLedgerFd});
+    }
+    spec.own_process_group = true;
+    process = postpone::sys::Process::spawn(spec);
     channel_ = std::move(channel.first);
     out_ = std::move(out.first);
     err_ = std::move(err.first);
   }
+
+  // What its handlers have left goes with it.
+  ~Served() { process.signal_group(SIGKILL); }
+  Served(const Served&) = delete;
+  Served& operator=(const Served&) = delete;
 
   void send_bytes(std::string_view bytes) {
     if (send(channel_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) !=
@@ -124,13 +148,15 @@ class Served {
   postpone::sys::ExitReport end() {
     const auto report = process.reap_within(kGenerous);
     if (!report) throw std::runtime_error("the task process does not end");
-    errors = read_to_end(err_.get());
+    errors += read_to_end(err_.get());
     output += read_to_end(out_.get());
     return *report;
   }
-  // What is in the pipe of stdout by now.
+  // What has come through stdout by now. As a sub-worker does, it empties both pipes: while something is in them, no
+  // job of a set is plain.
   std::string output_so_far() {
-    while (readable_within(out_.get(), std::chrono::milliseconds(0))) output += read_some(out_.get());
+    add_what_is_there(err_.get(), errors);
+    add_what_is_there(out_.get(), output);
     return output;
   }
 
@@ -146,6 +172,17 @@ class Served {
   postpone::sys::Fd out_;
   postpone::sys::Fd err_;
   wire::Decoder decoder_;
+};
+
+// What is promised of the channel, to and by task executables in each language.
+class Channel : public testing::TestWithParam<Language> {
+ protected:
+  static std::string misbehave() { return postpone::tests::misbehave_in(GetParam()); }
+  static std::string channel_tasks() { return channel_tasks_in(GetParam()); }
+  // As the library says it on stderr.
+  static std::string said(const std::string& what) {
+    return (GetParam() == Language::cpp ? "libtask: " : "postpone_tasks: ") + what + '\n';
+  }
 };
 
 }  // namespace libtask

@@ -25,7 +25,7 @@ void run_in_a_shell(const std::string& command) {
 
 // Text in the buffers of both C and C++, with no end of line that would flush it.
 void write_without_flushing() {
-  std::cout << "from C++ ";
+  std::cout << "from a stream ";
   std::printf("and from C");
 }
 
@@ -111,20 +111,20 @@ void disturb_the_process() {
 }
 
 // Leaves a signal behind that arrives as soon as it is unblocked.
-void leave_pending(int signal_number, bool by_alarm) {
-  std::signal(signal_number, SIG_DFL);
+void leave_pending(int number, bool by_alarm) {
+  std::signal(number, SIG_DFL);
   sigset_t blocked;
   sigemptyset(&blocked);
-  sigaddset(&blocked, signal_number);
+  sigaddset(&blocked, number);
   pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
   if (by_alarm)
     alarm(1);
   else
-    kill(getpid(), signal_number);
+    kill(getpid(), number);
   sigset_t pending;
   do {
     sigpending(&pending);
-  } while (!sigismember(&pending, signal_number));
+  } while (!sigismember(&pending, number));
 }
 
 void show_the_process() {
@@ -146,7 +146,7 @@ int main(int argc, char** argv) {
   app.task("channel.write", write_without_flushing);
   app.task("channel.fork", let_a_child_return);
   app.task("channel.disturb", disturb_the_process);
-  app.task("channel.pending", leave_pending, {"signal", "by_alarm"});
+  app.task("channel.pending", leave_pending, {"number", "by_alarm"});
   app.task("channel.show", show_the_process);
   app.task("channel.count", count_to, {"last"});
   app.task("channel.toss", toss, {"times"});

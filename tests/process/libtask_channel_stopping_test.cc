@@ -17,8 +17,8 @@ using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using wire::ResultStatus;
 
-TEST(Channel, AbortReachesTheJobItIsMeantFor) {
-  Served served(kMisbehave);
+TEST_P(Channel, AbortReachesTheJobItIsMeantFor) {
+  Served served(misbehave());
   served.welcome();
   served.start("misbehave.wait");
   served.send_frame(wire::Abort{.job_id = served.last_job + 1, .reason = wire::Abort::Reason::shutdown});
@@ -28,16 +28,16 @@ TEST(Channel, AbortReachesTheJobItIsMeantFor) {
   EXPECT_EQ(result.message, "aborted on request");
 }
 
-TEST(Channel, AbortThatComesTooLateIsIgnored) {
-  Served served(kMisbehave);
+TEST_P(Channel, AbortThatComesTooLateIsIgnored) {
+  Served served(misbehave());
   served.welcome();
   served.run("misbehave.noop");
   served.send_frame(wire::Abort{.job_id = served.last_job});
   EXPECT_EQ(served.run("misbehave.wait", R"({"ms": 1})").status, ResultStatus::succeeded);
 }
 
-TEST(Channel, RunningJobLearnsThatTheSubWorkerIsGone) {
-  Served served(kMisbehave);
+TEST_P(Channel, RunningJobLearnsThatTheSubWorkerIsGone) {
+  Served served(misbehave());
   served.welcome();
   served.start("misbehave.wait");
   served.close_channel();
@@ -46,8 +46,8 @@ TEST(Channel, RunningJobLearnsThatTheSubWorkerIsGone) {
 }
 
 // Signals until there is a result: one that comes before the job does is forgotten when the job begins.
-TEST(Channel, TerminationSignalAsksTheJobToStop) {
-  Served served(kMisbehave);
+TEST_P(Channel, TerminationSignalAsksTheJobToStop) {
+  Served served(misbehave());
   served.welcome();
   served.start("misbehave.wait");
   std::optional<wire::Frame> frame;
@@ -63,8 +63,8 @@ TEST(Channel, TerminationSignalAsksTheJobToStop) {
   EXPECT_EQ(std::get<wire::Result>(*frame).message, "stopped because its process had to end");
 }
 
-TEST(Channel, SignalsBetweenJobsAndFromTheTerminalChangeNothing) {
-  Served served(kMisbehave);
+TEST_P(Channel, SignalsBetweenJobsAndFromTheTerminalChangeNothing) {
+  Served served(misbehave());
   served.welcome();
   served.run("misbehave.noop");
   served.process.signal(SIGTERM);

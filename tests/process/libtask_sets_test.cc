@@ -25,7 +25,7 @@ wire::Run job(const std::string& task, const std::string& args = "{}") {
   return {.task = task, .queue = "default", .args = args};
 }
 
-class LedgerOfASet : public testing::Test {
+class LedgerOfASet : public testing::TestWithParam<Language> {
  protected:
   LedgerOfASet() { served_.welcome(); }
 
@@ -47,12 +47,15 @@ class LedgerOfASet : public testing::Test {
     EXPECT_EQ(result.job_id, served_.last_job - 2);
     EXPECT_EQ(result.status, status) << result.message;
     EXPECT_EQ(served_.cursor(), (wire::Cursor{served_.last_set, false, 1}));
+    served_.output_so_far();
   }
 
-  Served served_{POSTPONE_CHANNEL_TASKS};
+  Served served_{channel_tasks_in(GetParam())};
 };
 
-TEST_F(LedgerOfASet, PlainJobsRunToTheEndAndTheLastOneHasTheResult) {
+INSTANTIATE_TEST_SUITE_P(, LedgerOfASet, testing::ValuesIn(postpone::tests::kLanguages));
+
+TEST_P(LedgerOfASet, PlainJobsRunToTheEndAndTheLastOneHasTheResult) {
   for (const std::size_t jobs : {std::size_t{1}, std::size_t{2}, std::size_t{wire::kLedgerEntries}}) {
     const auto before = monotonic_ns();
     served_.start_set(std::vector<wire::Run>(jobs, job("channel.nothing")));
@@ -72,11 +75,11 @@ TEST_F(LedgerOfASet, PlainJobsRunToTheEndAndTheLastOneHasTheResult) {
   }
 }
 
-TEST_F(LedgerOfASet, AJobThatIsNotPlainEndsIt) {
+TEST_P(LedgerOfASet, AJobThatIsNotPlainEndsIt) {
   expect_that_it_ends("channel.throw", "{}", ResultStatus::exception);
   expect_that_it_ends("channel.unheard_of", "{}", ResultStatus::unknown_task);
   expect_that_it_ends("channel.write");
-  EXPECT_EQ(served_.output_so_far(), "from C++ and from C");
+  EXPECT_EQ(served_.output_so_far(), "from a stream and from C");
   expect_that_it_ends("channel.defer");
   expect_that_it_ends("channel.count", R"({"last": 1})");
   expect_that_it_ends("channel.terminate");
@@ -84,23 +87,23 @@ TEST_F(LedgerOfASet, AJobThatIsNotPlainEndsIt) {
   expect_that_it_ends("channel.unseen");
 }
 
-TEST_F(LedgerOfASet, AChildThatIsLeftEndsIt) {
+TEST_P(LedgerOfASet, AChildThatIsLeftEndsIt) {
   expect_that_it_ends("channel.child");
 }
 
-TEST_F(LedgerOfASet, AChildThatGoesItsOwnWayEndsIt) {
+TEST_P(LedgerOfASet, AChildThatGoesItsOwnWayEndsIt) {
   expect_that_it_ends("channel.daemonize");
 }
 
-TEST_F(LedgerOfASet, AChangedStandardDescriptorEndsIt) {
+TEST_P(LedgerOfASet, AChangedStandardDescriptorEndsIt) {
   expect_that_it_ends("channel.stdout", R"({"file": "/dev/zero"})");
 }
 
-TEST_F(LedgerOfASet, AClosedStandardDescriptorEndsIt) {
+TEST_P(LedgerOfASet, AClosedStandardDescriptorEndsIt) {
   expect_that_it_ends("channel.close");
 }
 
-TEST_F(LedgerOfASet, AJobThatOutgrowsTheLimitEndsIt) {
+TEST_P(LedgerOfASet, AJobThatOutgrowsTheLimitEndsIt) {
   served_.start_set({job("channel.nothing"), job("channel.grow", R"({"mib": 64})"), job("channel.nothing")},
                     std::uint64_t{48} << 20U);
   EXPECT_EQ(served_.receive_a<wire::Result>().job_id, served_.last_job - 1);
@@ -108,7 +111,7 @@ TEST_F(LedgerOfASet, AJobThatOutgrowsTheLimitEndsIt) {
   EXPECT_EQ(served_.receive_a<wire::Result>().job_id, served_.last_job) << "without a limit";
 }
 
-TEST_F(LedgerOfASet, TheJobThatWasSingledOutIsTheLast) {
+TEST_P(LedgerOfASet, TheJobThatWasSingledOutIsTheLast) {
   served_.ledger->cursor.store(wire::to_word({.set = ++served_.last_set, .stop = true, .index = 0}));
   wire::Runs runs{.set = served_.last_set, .runs = {job("channel.nothing"), job("channel.nothing")}};
   runs.runs[0].job_id = 71;
@@ -118,21 +121,21 @@ TEST_F(LedgerOfASet, TheJobThatWasSingledOutIsTheLast) {
   EXPECT_EQ(served_.cursor(), (wire::Cursor{served_.last_set, true, 0}));
 }
 
-TEST_F(LedgerOfASet, ACrashLeavesTheCursorAtItsJob) {
+TEST_P(LedgerOfASet, ACrashLeavesTheCursorAtItsJob) {
   served_.start_set(
       {job("channel.nothing"), job("channel.nothing"), job("channel.crash"), job("channel.nothing")});
   EXPECT_FALSE(served_.receive().has_value());
   EXPECT_EQ(served_.cursor(), (wire::Cursor{served_.last_set, false, 2}));
 }
 
-TEST_F(LedgerOfASet, OneJobByItselfRunsBetweenSets) {
+TEST_P(LedgerOfASet, OneJobByItselfRunsBetweenSets) {
   served_.start_set({job("channel.nothing"), job("channel.nothing")});
   EXPECT_EQ(served_.receive_a<wire::Result>().job_id, served_.last_job);
   EXPECT_EQ(served_.run("channel.nothing").status, ResultStatus::succeeded);
   EXPECT_EQ(served_.cursor(), (wire::Cursor{served_.last_set, false, 1})) << "which it does not touch";
 }
 
-TEST_F(LedgerOfASet, WhatAJobChangesInItsProcessIsPutBackForTheNextOne) {
+TEST_P(LedgerOfASet, WhatAJobChangesInItsProcessIsPutBackForTheNextOne) {
   EXPECT_EQ(served_.run("channel.show").status, ResultStatus::succeeded);
   const std::string before = served_.output_so_far();
   served_.start_set({job("channel.disturb"), job("channel.show")});

@@ -12,6 +12,7 @@
 
 #include "board/ledger.h"
 #include "subworker/task/task_process.h"
+#include "tests/process/channel_fixture.h"
 
 namespace postpone::subworker {
 namespace {
@@ -22,11 +23,12 @@ using libtask::wire::ResultStatus;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using tests::Language;
 
-class ASetOfJobs : public testing::Test {
+class ASetOfJobs : public testing::TestWithParam<Language> {
  protected:
   ASetOfJobs() {
-    group_.executable = POSTPONE_CHANNEL_TASKS;
+    group_.executable = libtask::channel_tasks_in(GetParam());
     group_.abort_grace = 100ms;
   }
   void add(const std::string& task, const std::string& args = "{}", std::chrono::milliseconds limit = 0ms) {
@@ -109,7 +111,9 @@ class ASetOfJobs : public testing::Test {
   std::vector<std::string> output_;  // with the number of the job that was known to run
 };
 
-TEST_F(ASetOfJobs, RunsToItsEndWhenAllIsWell) {
+INSTANTIATE_TEST_SUITE_P(, ASetOfJobs, testing::ValuesIn(tests::kLanguages));
+
+TEST_P(ASetOfJobs, RunsToItsEndWhenAllIsWell) {
   for (int i = 0; i < 100; ++i) add("channel.nothing");
   const Execution last = run_up_to(99);
   EXPECT_EQ(last_, 99u);
@@ -125,7 +129,7 @@ TEST_F(ASetOfJobs, RunsToItsEndWhenAllIsWell) {
   EXPECT_NE(set_, first_set);
 }
 
-TEST_F(ASetOfJobs, EndsAtAFailure) {
+TEST_P(ASetOfJobs, EndsAtAFailure) {
   add_between_plain_ones("channel.throw");
   const Execution last = run_up_to(2);
   expect_that_the_third_is_the_last();
@@ -133,7 +137,7 @@ TEST_F(ASetOfJobs, EndsAtAFailure) {
   EXPECT_TRUE(process().is_sound());
 }
 
-TEST_F(ASetOfJobs, EndsAtACrashWhichIsBlamedOnItsJob) {
+TEST_P(ASetOfJobs, EndsAtACrashWhichIsBlamedOnItsJob) {
   add_between_plain_ones("channel.crash");
   const Execution last = run_up_to(2);
   expect_that_the_third_is_the_last();
@@ -141,7 +145,7 @@ TEST_F(ASetOfJobs, EndsAtACrashWhichIsBlamedOnItsJob) {
   EXPECT_FALSE(process().alive());
 }
 
-TEST_F(ASetOfJobs, OutputBelongsToTheJobThatWroteIt) {
+TEST_P(ASetOfJobs, OutputBelongsToTheJobThatWroteIt) {
   add_between_plain_ones("channel.say", R"({"text": "hello\nand bye"})");
   const Execution last = run_up_to(2);
   expect_that_the_third_is_the_last();
@@ -149,7 +153,7 @@ TEST_F(ASetOfJobs, OutputBelongsToTheJobThatWroteIt) {
   EXPECT_EQ(last.stderr_tail, "hello\nand bye");
 }
 
-TEST_F(ASetOfJobs, ATimeLimitIsThatOfItsJob) {
+TEST_P(ASetOfJobs, ATimeLimitIsThatOfItsJob) {
   add_between_plain_ones("channel.pause", "{}", 50ms);
   limits_[0] = limits_[1] = limits_[3] = limits_[4] = 50ms;
   const Execution last = run_up_to(2);
@@ -158,13 +162,13 @@ TEST_F(ASetOfJobs, ATimeLimitIsThatOfItsJob) {
   EXPECT_GE(last.run_time, 50ms);
 }
 
-TEST_F(ASetOfJobs, MayTakeLongerThanAJobThatIsByItself) {
+TEST_P(ASetOfJobs, MayTakeLongerThanAJobThatIsByItself) {
   for (int i = 0; i < 10; ++i) add("channel.sleep", R"({"ms": 3})", 1h);
   run_up_to(9);
   EXPECT_EQ(last_, 9u) << "together they take longer than a job that would be by itself";
 }
 
-TEST_F(ASetOfJobs, AWishToStopMeansTheJobThatRuns) {
+TEST_P(ASetOfJobs, AWishToStopMeansTheJobThatRuns) {
   add_between_plain_ones("channel.pause");
   stop_ = RunHooks::Stop{StopReason::requested};
   const Execution last = run_up_to(2);
@@ -172,7 +176,7 @@ TEST_F(ASetOfJobs, AWishToStopMeansTheJobThatRuns) {
   EXPECT_EQ(last.stop, StopReason::requested);
 }
 
-TEST_F(ASetOfJobs, AnOrderToKillHitsTheJobThatRuns) {
+TEST_P(ASetOfJobs, AnOrderToKillHitsTheJobThatRuns) {
   add_between_plain_ones("channel.hang");
   stop_ = RunHooks::Stop{StopReason::fenced, true};
   const Execution last = run_up_to(2);
@@ -180,7 +184,7 @@ TEST_F(ASetOfJobs, AnOrderToKillHitsTheJobThatRuns) {
   EXPECT_EQ(std::get<Died>(last.end).report.code, SIGKILL);
 }
 
-TEST_F(ASetOfJobs, EndsAtTheJobThatRunsWhenItIsNotToGoOn) {
+TEST_P(ASetOfJobs, EndsAtTheJobThatRunsWhenItIsNotToGoOn) {
   for (int i = 0; i < 50; ++i) add("channel.sleep", R"({"ms": 20})");
   goes_on_ = false;
   const Execution last = run();
@@ -189,33 +193,36 @@ TEST_F(ASetOfJobs, EndsAtTheJobThatRunsWhenItIsNotToGoOn) {
 }
 
 // What stands where: the cursor in word 0, the start of the first job in word 1, its end in word 2.
-TEST_F(ASetOfJobs, ACursorOfAnotherSetIsAGarble) {
+TEST_P(ASetOfJobs, ACursorOfAnotherSetIsAGarble) {
   add_between_plain_ones("channel.scribble", R"({"word": 0, "value": 17})");
   EXPECT_THAT(run_until_garbled().what, HasSubstr("ledger"));
   EXPECT_FALSE(process().alive());
   EXPECT_EQ(last_, before_.size());
 }
 
-TEST_F(ASetOfJobs, ACursorBeyondTheSetIsAGarble) {
+TEST_P(ASetOfJobs, ACursorBeyondTheSetIsAGarble) {
   const std::uint64_t beyond = libtask::wire::to_word({.set = 1, .stop = false, .index = 5});
   add_between_plain_ones("channel.scribble", R"({"word": 0, "value": )" + std::to_string(beyond) + "}");
   EXPECT_THAT(run_until_garbled().what, HasSubstr("another job runs than can be"));
 }
 
-TEST_F(ASetOfJobs, NumbersThatCannotBeAreAGarbleOfTheirJob) {
+TEST_P(ASetOfJobs, NumbersThatCannotBeAreAGarbleOfTheirJob) {
   add_between_plain_ones("channel.scribble", R"({"word": 2, "value": 17})");
   EXPECT_THAT(run_until_garbled().what, HasSubstr("numbers that cannot be"));
   EXPECT_EQ(last_, 0u) << "the job whose numbers they are";
 }
 
-TEST_F(ASetOfJobs, AFalseStartOfTheJobThatRunsMovesNoTime) {
+TEST_P(ASetOfJobs, AFalseStartOfTheJobThatRunsMovesNoTime) {
   add("channel.scribble", R"({"word": 1, "value": 17})");
   const Execution last = run();
   EXPECT_EQ(std::get<Returned>(last.end).result.status, ResultStatus::succeeded);
   EXPECT_LT(last.run_time, 1h) << "and it did not begin with the machine";
 }
 
-TEST_F(ASetOfJobs, IsNothingForATaskExecutableOfTheFirstProtocol) {
+using ASetOfOneLanguage = ASetOfJobs;
+INSTANTIATE_TEST_SUITE_P(, ASetOfOneLanguage, testing::Values(Language::cpp));
+
+TEST_P(ASetOfOneLanguage, IsNothingForATaskExecutableOfTheFirstProtocol) {
   group_.executable = POSTPONE_OLD_TASK;
   EXPECT_FALSE(process().serves_sets());
   add("old.task");

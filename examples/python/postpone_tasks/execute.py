@@ -1,0 +1,131 @@
+"""One job from start to end."""
+
+import ctypes
+import difflib
+import os
+import sys
+import traceback
+
+from . import arguments, frames
+from .context import Aborted, AbortReason, BadArguments, Context, Retry
+
+_MOST_MESSAGE_BYTES = 8192
+_LONGEST_WAIT_S = 100 * 365.25 * 86400  # any clock on the way can hold it
+_libc = ctypes.CDLL(None)
+
+_WORDS = {
+    None: "the handler gave up although nobody had asked it to",
+    AbortReason.REQUESTED: "aborted on request",
+    AbortReason.TIME_LIMIT: "stopped at its time limit",
+    AbortReason.SHUTDOWN: "stopped because its process had to end",
+}
+
+
+def nearest(task, names):
+    """Of the names, those that may have been meant."""
+    if not names:
+        return "it has none"
+    near = difflib.get_close_matches(task, names, 3, 0.4) or sorted(names)[:3]
+    return ("it has: " if len(near) == len(names) else f"of its {len(names)} tasks these are the nearest: ") + ", ".join(near)
+
+
+def _type_of(error):
+    kind = type(error)
+    if kind.__module__ in ("builtins", "__main__"):
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _text_of(error):
+    try:
+        return str(error)
+    except Exception:  # of the author's __str__
+        return ""
+
+
+def _cause_of(error):
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _message_of(error):
+    """With its causes, as they are nested."""
+    text = _text_of(error)
+    while (error := _cause_of(error)) is not None:
+        text += f"; caused by: {_type_of(error)}" + (f": {_text_of(error)}" if _text_of(error) else "")
+    encoded = text.encode("utf-8", "backslashreplace")
+    if len(encoded) <= _MOST_MESSAGE_BYTES:
+        return text
+    return encoded[:_MOST_MESSAGE_BYTES].decode("utf-8", "ignore") + "…"
+
+
+def _tell_exception(result, error, task, job):
+    if isinstance(error, Aborted):
+        result.status = frames.Status.ABORTED
+        result.message = _WORDS[job.abort_reason]
+        result.abort_reason = job.abort_reason
+    elif isinstance(error, Retry):
+        result.status = frames.Status.EXCEPTION
+        result.exception_type = "postpone_tasks.Retry"
+        result.message = _message_of(error)
+        result.retry_in_us = int(min(max(error.seconds, 0.0), _LONGEST_WAIT_S) * 1_000_000)
+    elif isinstance(error, BadArguments):
+        result.status = frames.Status.BAD_ARGUMENTS
+        result.message = _message_of(error)
+    else:
+        result.status = frames.Status.EXCEPTION
+        result.exception_type = _type_of(error)
+        result.message = _message_of(error)
+        result.retryable = not (task.retry and task.retry.on) or isinstance(error, tuple(task.retry.on))
+        # Where it was raised is in the log, with the job's id. The first line of the traceback is ours.
+        traceback.print_exception(type(error), error, error.__traceback__.tb_next or error.__traceback__)
+
+
+def _end_if_forked(task, owner):
+    if os.getpid() == owner:
+        return
+    os.write(2, f"postpone_tasks: a process that the handler of {task} forked came back from it; it must end with "
+                "os._exit()\n".encode())
+    os._exit(70)
+
+
+def flush_output():
+    """Also what libraries in C have written. A stream that a handler has closed is the handler's loss."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
+    _libc.fflush(None)
+
+
+def execute(run, app, giver):
+    """Runs the handler of run.task. The result says how that ended, and not what it used. Its output is flushed.
+    sys.exit() ends the process, and so its job."""
+    result = frames.Result(run.job_id)
+    task = app.tasks.get(run.task)
+    if task is None:
+        result.status = frames.Status.UNKNOWN_TASK
+        result.message = f'this task executable has no task "{run.task}"; {nearest(run.task, list(app.tasks))}'
+        return result
+    job = Context(run, app, giver)
+    owner = os.getpid()
+    try:
+        job.args = arguments.parse(run.args, run.task)
+        read = task.parameters.read(job.args, run.task)
+        if task.parameters.takes_context:
+            task.handler(job, **read)
+        else:
+            task.handler(**read)
+        # A handler that saw that it should stop, and returned, has stopped before its work was done: no success.
+        if job.abort_reason is not None:
+            raise Aborted
+        result.defers = job.deferred
+    except SystemExit:
+        raise
+    except BaseException as error:
+        _end_if_forked(run.task, owner)
+        _tell_exception(result, error, task, job)
+    _end_if_forked(run.task, owner)
+    flush_output()
+    job.tell_untold_progress()
+    return result

@@ -1,0 +1,249 @@
+"""The frames of docs/protocol.md: those of a sub-worker are decoded, those of a task process encoded."""
+
+import enum
+import struct
+from dataclasses import dataclass, field
+
+MAGIC = 0x5050544B
+MOST_FRAME_BYTES = 16 * 1024 * 1024
+MOST_JOBS = 128
+HIGHEST_SET = 0x7FFFFFFF
+
+
+class ProtocolError(Exception):
+    """The sub-worker does not speak this protocol."""
+
+
+class Type(enum.IntEnum):
+    HELLO = 1
+    WELCOME = 2
+    REFUSE = 3
+    RUN = 4
+    ABORT = 5
+    PROGRESS = 6
+    RESULT = 7
+    STACK = 8
+    RUNS = 9
+
+
+class Status(enum.IntEnum):
+    SUCCEEDED = 0
+    EXCEPTION = 1
+    BAD_ARGUMENTS = 2
+    UNKNOWN_TASK = 3
+    ABORTED = 4
+
+
+class Welcome:
+    pass
+
+
+@dataclass(slots=True)
+class Refuse:
+    reason: str
+
+
+@dataclass(slots=True)
+class Run:
+    job_id: int = 0
+    attempt: int = 1
+    task: str = ""
+    queue: str = ""
+    priority: int = 0
+    lock: str = ""  # empty = none
+    args: str = "{}"  # JSON text
+    time_limit_ms: int = 0  # 0 = none
+
+
+@dataclass(slots=True)
+class Runs:
+    set: int
+    max_rss_bytes: int  # 0 = no limit
+    runs: list
+
+
+@dataclass(slots=True)
+class Abort:
+    job_id: int
+    reason: int
+
+
+@dataclass(slots=True)
+class DeferredJob:
+    task: str
+    args: str
+    queue: str
+    priority: int
+    lock: str | None
+    queueing_lock: str | None
+    delay_us: int
+
+
+@dataclass(slots=True)
+class Result:
+    job_id: int
+    status: Status = Status.SUCCEEDED
+    exception_type: str = ""
+    message: str = ""
+    abort_reason: int | None = None
+    retryable: bool = True
+    retry_in_us: int | None = None
+    cpu_us: int = 0
+    max_rss_bytes: int = 0
+    defers: list = field(default_factory=list)
+
+
+# --- reading ---
+
+
+class _Reader:
+    def __init__(self, name, body):
+        self._name = name
+        self._body = body
+        self._at = 0
+
+    def integers(self, layout):
+        """So many integers, in one step: "<qi" for an i64 and an i32."""
+        try:
+            values = struct.unpack_from(layout, self._body, self._at)
+        except struct.error:
+            raise ProtocolError(f"the body of {self._name} is too short") from None
+        self._at += struct.calcsize(layout)
+        return values
+
+    def text(self):
+        (size,) = self.integers("<I")
+        end = self._at + size
+        if end > len(self._body):
+            raise ProtocolError(f"the body of {self._name} is too short")
+        text = self._body[self._at : end].decode("utf-8", "surrogateescape")  # it may be no UTF-8
+        self._at = end
+        return text
+
+    def expect_end(self):
+        if self._at != len(self._body):
+            raise ProtocolError(f"the body of {self._name} has {len(self._body) - self._at} bytes too many")
+
+
+def _read_run(body):
+    job_id, attempt = body.integers("<qi")
+    task, queue = body.text(), body.text()
+    (priority,) = body.integers("<i")
+    lock, args = body.text(), body.text()
+    (time_limit_ms,) = body.integers("<q")
+    return Run(job_id, attempt, task, queue, priority, lock, args, time_limit_ms)
+
+
+def _read_runs(body):
+    number, max_rss_bytes, count = body.integers("<IQI")
+    if number > HIGHEST_SET:
+        raise ProtocolError("a runs frame has an impossible set number")
+    if not 1 <= count <= MOST_JOBS:
+        raise ProtocolError("a runs frame has too many jobs, or none")
+    return Runs(number, max_rss_bytes, [_read_run(body) for _ in range(count)])
+
+
+def _read_abort(body):
+    job_id, reason = body.integers("<qB")
+    if reason > 2:
+        raise ProtocolError(f"the body of abort has {reason} as its reason")
+    return Abort(job_id, reason)
+
+
+_READERS = {
+    Type.WELCOME: lambda body: Welcome(),
+    Type.REFUSE: lambda body: Refuse(body.text()),
+    Type.RUN: _read_run,
+    Type.ABORT: _read_abort,
+    Type.RUNS: _read_runs,
+}
+
+
+def _decode(number, body):
+    try:
+        kind = Type(number)
+    except ValueError:
+        raise ProtocolError(f"a frame has the unknown type {number}") from None
+    if kind not in _READERS:
+        raise ProtocolError("the sub-worker sent a frame that only task processes send")
+    reader = _Reader(kind.name.lower(), body)
+    frame = _READERS[kind](reader)
+    reader.expect_end()
+    return frame
+
+
+class Decoder:
+    """Cuts a stream of bytes into frames: append() what was read, then take next() until it returns None."""
+
+    def __init__(self):
+        self._bytes = bytearray()
+
+    def append(self, some):
+        self._bytes += some
+
+    def next(self):
+        if len(self._bytes) < 4:
+            return None
+        (length,) = struct.unpack_from("<I", self._bytes)
+        if length == 0:
+            raise ProtocolError("a frame has the length 0")
+        if length > MOST_FRAME_BYTES:
+            raise ProtocolError(f"a frame has the length {length}, more than the allowed {MOST_FRAME_BYTES}")
+        if len(self._bytes) < 4 + length:
+            return None
+        body = bytes(self._bytes[5 : 4 + length])
+        number = self._bytes[4]
+        del self._bytes[: 4 + length]
+        return _decode(number, body)
+
+
+# --- writing ---
+
+
+def _text(value):
+    encoded = value.encode("utf-8", "backslashreplace")
+    return struct.pack("<I", len(encoded)) + encoded
+
+
+def _optional_text(value):
+    return b"\0" if value is None else b"\1" + _text(value)
+
+
+def _frame(kind, body):
+    return struct.pack("<IB", 1 + len(body), kind) + body
+
+
+def hello(version, library, description):
+    return _frame(Type.HELLO, struct.pack("<IH", MAGIC, version) + _text(library) + _text(description))
+
+
+def progress(job_id, done, total):
+    return _frame(Type.PROGRESS, struct.pack("<qQQ", job_id, done, total))
+
+
+def deferred(job):
+    """A deferred job as it stands in a result."""
+    return b"".join(
+        (
+            _text(job.task),
+            _text(job.args),
+            _text(job.queue),
+            struct.pack("<i", job.priority),
+            _optional_text(job.lock),
+            _optional_text(job.queueing_lock),
+            struct.pack("<q", job.delay_us),
+        )
+    )
+
+
+def result(of):
+    body = [
+        struct.pack("<qB", of.job_id, of.status),
+        _text(of.exception_type),
+        _text(of.message),
+        b"\0" if of.abort_reason is None else struct.pack("<BB", 1, of.abort_reason),
+        struct.pack("<B", of.retryable),
+        b"\0" if of.retry_in_us is None else struct.pack("<Bq", 1, of.retry_in_us),
+        struct.pack("<QQI", of.cpu_us, of.max_rss_bytes, len(of.defers)),
+    ]
+    return _frame(Type.RESULT, b"".join(body + [deferred(job) for job in of.defers]))
