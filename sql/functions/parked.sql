@@ -176,7 +176,7 @@ DECLARE
     behind_running bigint := counted[2] - counted_before[2];
     behind_waiting bigint := counted[3] - counted_before[3] - coalesce(taken, 0);
 BEGIN
-    IF seen < 50 + 2 * coalesce(taken, 0) THEN
+    IF seen < 50 + 2 * coalesce(taken, 0)::bigint THEN
         RETURN;
     END IF;
     PERFORM {schema}.postpone_park(
