@@ -60,6 +60,21 @@ TEST(RunInATest, ArgumentsMayBeNamesAndValuesTextOrJson) {
   EXPECT_THROW(lt::run(app, "dishes.wash", "{"), std::invalid_argument);
 }
 
+// What a client defers.
+struct NewJob {
+  std::string task() const { return "dishes.wash"; }
+  const libtask::Args& args() const { return arguments; }
+  libtask::Args arguments;
+};
+
+TEST(RunInATest, AJobThatAClientWouldDeferIsACall) {
+  libtask::App app;
+  std::string washed;
+  app.task("dishes.wash", [&](const std::string& dish) { washed = dish; }, {"dish"});
+  lt::run(app, NewJob{{{"dish", "plate"}}}, {.attempt = 2});
+  EXPECT_EQ(washed, "plate");
+}
+
 TEST(RunInATest, ArgumentsAreReadAsStrictlyAsInATaskProcess) {
   libtask::App app;
   app.task("dishes.wash", [](int) {}, {"times"}).retry({});

@@ -64,6 +64,14 @@ struct Call {
   requires std::convertible_to<const Text&, std::string_view> Call(std::string_view name, const Text& json)
       : task(name), args(Args::from_text(std::string(std::string_view(json)))) {}
 
+  // From what a client defers, and a declared task makes: wash("plate", 2).
+  template <class NewJob>
+  requires requires(const NewJob& job) {
+    { job.task() } -> std::convertible_to<std::string_view>;
+    { job.args() } -> std::convertible_to<const Args&>;
+  }
+  Call(const NewJob& job) : Call(job.task(), job.args()) {}  // NOLINT(google-explicit-constructor)
+
   std::string task;
   Args args;
 };
