@@ -12,6 +12,7 @@ void add_jobs_cancel(Command& jobs, Invocation& invocation);
 void add_jobs_retry(Command& jobs, Invocation& invocation);
 void add_jobs_finish(Command& jobs, Invocation& invocation);
 void add_jobs_purge(Command& jobs, Invocation& invocation);
+void add_jobs_replay(Command& jobs, Invocation& invocation);
 
 void add_stalled_list(Command& stalled, Invocation& invocation);
 void add_stalled_rescue(Command& stalled, Invocation& invocation);

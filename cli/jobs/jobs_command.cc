@@ -6,8 +6,8 @@
 namespace postpone::cli {
 
 void add_jobs_commands(Command& app, Invocation& invocation) {
-  Command* jobs =
-      app.add_subcommand("jobs", "Look at jobs, cancel them, let them run again, finish and purge them");
+  Command* jobs = app.add_subcommand(
+      "jobs", "Look at jobs, cancel them, let them run again, finish, purge and replay them");
   jobs->require_subcommand(1);
   add_jobs_list(*jobs, invocation);
   add_jobs_count(*jobs, invocation);
@@ -16,6 +16,7 @@ void add_jobs_commands(Command& app, Invocation& invocation) {
   add_jobs_retry(*jobs, invocation);
   add_jobs_finish(*jobs, invocation);
   add_jobs_purge(*jobs, invocation);
+  add_jobs_replay(*jobs, invocation);
 }
 
 }  // namespace postpone::cli

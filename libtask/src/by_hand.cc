@@ -1,13 +1,9 @@
 #include "by_hand.h"
 
-#include <chrono>
-#include <cstdio>
 #include <iostream>
 #include <stdexcept>
 
-#include "execute.h"
-#include "json_text.h"
-#include "termination.h"
+#include "run_by_hand.h"
 
 namespace libtask::detail {
 namespace {
@@ -19,96 +15,27 @@ constexpr int kUsage = 2;
 std::string help(std::string_view program) {
   const std::string line = "  " + std::string(program);
   return "A task executable of Postpone. A supervisor starts it; by hand:\n" + line +
-         " run TASK [JSON]   run one job now, without a database; JSON holds its arguments\n" + line +
-         " --list            the tasks, each with the names of its arguments\n" + line +
-         " --describe        the tasks with all their options, and the schedules, as JSON\n" + line +
-         " --help            this text\n";
+         " run TASK [JSON] [OPTION…]   run one job now, without a database\n" + line +
+         " --list                      the tasks, each with the names of its arguments\n" + line +
+         " --describe                  the tasks with all their options, and the schedules, as JSON\n" +
+         line +
+         " --help                      this text\n"
+         "JSON holds the arguments; \"-\" reads them from standard input, \"@FILE\" from a file. Options of "
+         "run:\n"
+         "  --attempt N             which attempt the handler sees; 1 = the first, as without it\n"
+         "  --abort-after DURATION  after 500ms, 2s, 5m: should_abort() becomes true\n"
+         "  --json                  the outcome as JSON on stdout; what the handler writes there goes to "
+         "stderr\n"
+         "  --id N, --queue NAME, --priority N, --lock NAME   of the job, as the handler sees it\n";
 }
 
-// What the run has to say goes to stderr: stdout is the handler's.
-class Terminal : public JobGiver {
- public:
-  std::optional<AbortReason> stop_wish(std::int64_t) override {
-    return std::nullopt;
-  }  // RunningJob sees the signals
-  void tell_progress(const wire::Progress& progress) override {
-    std::cerr << "progress: " << progress.done;
-    if (progress.total > 0) std::cerr << " of " << progress.total;
-    std::cerr << '\n';
-  }
-};
-
-void print_deferred(const wire::DeferredJob& job) {
-  std::cerr << "would defer " << job.task << ' ' << job.args << " (queue " << job.queue;
-  if (job.priority != 0) std::cerr << ", priority " << job.priority;
-  if (job.lock) std::cerr << ", lock " << *job.lock;
-  if (job.queueing_lock) std::cerr << ", queueing lock " << *job.queueing_lock;
-  if (job.delay_us > 0) std::cerr << ", in " << static_cast<double>(job.delay_us) / 1e6 << " s";
-  std::cerr << ")\n";
-}
-
-void print_failure(const TaskEntry& task, const wire::Result& result) {
-  std::cerr << "failed: " << result.exception_type << (result.message.empty() ? "" : ": ") << result.message
-            << '\n';
-  if (result.retry_in_us) {
-    std::cerr << "would be retried in " << static_cast<double>(*result.retry_in_us) / 1e6 << " s\n";
-  } else if (task.retry) {
-    std::cerr << (result.retryable ? "would be retried\n"
-                                   : "would not be retried: not one of the exceptions to retry on\n");
-  }
-}
-
-int report(const TaskEntry& task, const wire::Result& result, std::chrono::duration<double> run_time) {
-  switch (result.status) {
-    case wire::ResultStatus::succeeded:
-      for (const wire::DeferredJob& job : result.defers) print_deferred(job);
-      std::cerr << "succeeded in " << run_time.count() << " s\n";
-      return kDone;
-    case wire::ResultStatus::bad_arguments:
-      std::cerr << "bad arguments: " << result.message << '\n';
-      return kUsage;
-    case wire::ResultStatus::aborted:
-      std::cerr << "aborted: " << result.message << '\n';
-      return kFailed;
-    case wire::ResultStatus::exception:
-    case wire::ResultStatus::unknown_task:
-      break;
-  }
-  print_failure(task, result);
-  return kFailed;
-}
-
-int usage_error(std::string_view program, const std::string& message) {
-  std::cerr << program << ": " << message << '\n';
-  return kUsage;
-}
-
-int run_job(const Registry& registry, std::string_view program, const std::string& name,
-            const std::string& args) {
-  const TaskEntry* task = registry.find(name);
-  if (task == nullptr) {
-    return usage_error(program, "no task is called \"" + name + "\"; " + registry.nearest(name));
-  }
+int run(const Registry& registry, std::string_view program, const std::vector<std::string>& words) {
   try {
-    object_keys(args);
+    return run_by_hand(registry, program, read_run(words));
   } catch (const std::invalid_argument& error) {
-    return usage_error(program, std::string("the arguments are ") + error.what());
+    std::cerr << program << ": " << error.what() << '\n';
+    return kUsage;
   }
-  const auto limit = task->time_limit.value_or(std::chrono::milliseconds(0));
-  const wire::Run run{.task = name,
-                      .queue = task->queue,
-                      .priority = task->priority,
-                      .lock = task->lock.value_or(""),
-                      .args = args,
-                      .time_limit_ms = limit.count()};
-  catch_termination_by_hand();
-  Terminal terminal;
-  const auto begin = std::chrono::steady_clock::now();
-  const wire::Result result = execute(run, registry, terminal);
-  const int status = report(*task, result, std::chrono::steady_clock::now() - begin);
-  if (std::cout.flush() && std::fflush(stdout) == 0) return status;
-  std::cerr << program << ": what the job wrote to standard output could not be written\n";
-  return status == kDone ? kFailed : status;
 }
 
 // A pipe that closed early must not pass for success: the reader of --describe would believe half of it.
@@ -133,9 +60,7 @@ std::string list_of(const Registry& registry) {
 int serve_by_hand(const Registry& registry, std::string_view program,
                   const std::vector<std::string>& arguments) {
   const std::string command = arguments.empty() ? "" : arguments.front();
-  if (command == "run" && (arguments.size() == 2 || arguments.size() == 3)) {
-    return run_job(registry, program, arguments[1], arguments.size() == 3 ? arguments[2] : "{}");
-  }
+  if (command == "run") return run(registry, program, {arguments.begin() + 1, arguments.end()});
   // Whatever follows: a group of sub-workers may give its program arguments of its own, which are not ours to
   // read.
   if (command == "--describe") return print(describe(registry) + "\n");

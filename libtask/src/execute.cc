@@ -86,21 +86,36 @@ void tell_exception(wire::Result& result, const TaskEntry& task, const RunningJo
 
 // Memory that is empty in a forked process, whichever way it was forked. A look at it is no system call, as
 // getpid() is. Null where the kernel has no such memory.
-const char* memory_of_this_process() {
+char* memory_of_this_process() {
   void* const memory = mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED || madvise(memory, 1, MADV_WIPEONFORK) != 0) return nullptr;
-  *static_cast<char*>(memory) = 1;
-  return static_cast<const char*>(memory);
+  const bool is_there = memory != MAP_FAILED && madvise(memory, 1, MADV_WIPEONFORK) == 0;
+  return is_there ? static_cast<char*>(memory) : nullptr;
 }
 
-bool is_forked() {
-  static const char* const memory = memory_of_this_process();
-  static const pid_t owner = getpid();
-  return memory != nullptr ? *static_cast<const volatile char*>(memory) == 0 : getpid() != owner;
+// The process that runs the job. A test may run one in a process that it has forked for that.
+class Runner {
+ public:
+  void is_this_process() {
+    if (memory_ != nullptr) {
+      *memory_ = 1;
+    } else {
+      pid_ = getpid();
+    }
+  }
+  bool is_another() const { return memory_ != nullptr ? *memory_ == 0 : getpid() != pid_; }
+
+ private:
+  volatile char* const memory_ = memory_of_this_process();
+  pid_t pid_ = 0;
+};
+
+Runner& runner() {
+  static Runner the_runner;
+  return the_runner;
 }
 
 void end_if_forked(const std::string& task) {
-  if (!is_forked()) return;
+  if (!runner().is_another()) return;
   std::fprintf(
       stderr,
       "libtask: a process that the handler of %s forked came back from it; it must end with _exit()\n",
@@ -128,7 +143,7 @@ wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& g
     return result;
   }
   RunningJob job(run, registry, giver);
-  is_forked();  // this process is none, whatever the handler makes of it
+  runner().is_this_process();
   try {
     Context context(job);
     task->handler(context);

@@ -115,6 +115,18 @@ std::string Registry::nearest(std::string_view task) const {
   return wire::nearest_tasks(task, std::move(names));
 }
 
+std::optional<wire::RetryStrategy> retry_strategy(const TaskEntry& task) {
+  if (!task.retry) return std::nullopt;
+  return wire::RetryStrategy{.max_attempts = task.retry->max_attempts,
+                             .wait = task.retry->wait,
+                             .linear_wait = task.retry->linear_wait,
+                             .exponential_wait = task.retry->exponential_wait,
+                             .on_crash = task.retry->on_crash,
+                             .priority = task.retry->priority,
+                             .queue = task.retry->queue,
+                             .lock = task.retry->lock};
+}
+
 std::vector<std::string> faults_of(const Registry& registry) {
   Faults faults;
   if (registry.tasks.empty()) faults.emplace_back("no task is registered");

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "libtask/task.h"
+#include "libtask/wire/description.h"
 
 namespace libtask::detail {
 
@@ -39,6 +40,14 @@ struct Registry {
   // What there is instead of a task that is not there, as nearest_tasks() says it.
   std::string nearest(std::string_view task) const;
 };
+
+// The registry of an App, for those parts of libtask that get an App from an author.
+struct AppAccess {
+  static const Registry& registry(const App& app) { return *app.registry_; }
+};
+
+// The task's retry strategy, as a sub-worker reads it in the description.
+std::optional<wire::RetryStrategy> retry_strategy(const TaskEntry& task);
 
 // Every mistake in a registration, one clear line each; none when it is sound.
 std::vector<std::string> faults_of(const Registry& registry);

@@ -35,56 +35,61 @@ std::size_t bytes_of(const wire::DeferredJob& job) {
 
 }  // namespace
 
+wire::DeferredJob deferred_job(const Registry& registry, std::string_view task, const Args& args,
+                               const DeferOptions& options) {
+  if (task.empty()) throw std::invalid_argument("a job cannot be deferred without the name of its task");
+  if (options.delay < 0us) throw std::invalid_argument("a job cannot be deferred with a negative delay");
+  static const TaskEntry unknown{};
+  const TaskEntry* known = registry.find(task);
+  const TaskEntry& usual = known != nullptr ? *known : unknown;
+  return {.task = std::string(task),
+          .args = args.text(),
+          .queue = options.queue.value_or(usual.queue),
+          .priority = options.priority.value_or(usual.priority),
+          .lock = lock_of(options.lock, usual.lock),
+          .queueing_lock = lock_of(options.queueing_lock, usual.queueing_lock),
+          .delay_us = options.delay.count()};
+}
+
 RunningJob::RunningJob(const wire::Run& run, const Registry& registry, JobGiver& giver)
     : run_(run), registry_(registry), giver_(giver) {
   // Cut to what the clock can hold: a "no limit" may be written as the largest number there is.
   if (run.time_limit_ms > 0)
-    deadline_ = Clock::now() + std::chrono::milliseconds(std::min(run.time_limit_ms, kLongestLimit.count()));
+    deadline_ = giver_.now() + std::chrono::milliseconds(std::min(run.time_limit_ms, kLongestLimit.count()));
 }
 
 // The giver comes first: it knows the reason, and a signal may be only what it sent along.
 std::optional<AbortReason> RunningJob::look_for_abort_reason() {
   if (const auto wish = giver_.stop_wish(run_.job_id)) return wish;
-  if (deadline_ && Clock::now() >= *deadline_) return AbortReason::time_limit;
+  if (deadline_ && giver_.now() >= *deadline_) return AbortReason::time_limit;
   return termination_wish();
 }
 
 bool RunningJob::should_abort() {
-  if (untold_ && Clock::now() >= next_progress_) tell_untold_progress();
+  if (untold_ && giver_.now() >= next_progress_) tell_untold_progress();
   if (!abort_reason_) abort_reason_ = look_for_abort_reason();
   return abort_reason_.has_value();
 }
 
 std::optional<std::chrono::milliseconds> RunningJob::time_left() const {
   if (!deadline_) return std::nullopt;
-  return std::chrono::duration_cast<std::chrono::milliseconds>(*deadline_ - Clock::now());
+  return std::chrono::duration_cast<std::chrono::milliseconds>(*deadline_ - giver_.now());
 }
 
 void RunningJob::progress(std::uint64_t done, std::uint64_t total) {
   untold_ = wire::Progress{.job_id = run_.job_id, .done = done, .total = total};
-  if (Clock::now() >= next_progress_) tell_untold_progress();
+  if (giver_.now() >= next_progress_) tell_untold_progress();
 }
 
 void RunningJob::tell_untold_progress() {
   if (!untold_) return;
   giver_.tell_progress(*untold_);
   untold_.reset();
-  next_progress_ = Clock::now() + kProgressInterval;
+  next_progress_ = giver_.now() + kProgressInterval;
 }
 
 void RunningJob::defer(std::string_view task, const Args& args, const DeferOptions& options) {
-  if (task.empty()) throw std::invalid_argument("a job cannot be deferred without the name of its task");
-  if (options.delay < 0us) throw std::invalid_argument("a job cannot be deferred with a negative delay");
-  static const TaskEntry unknown{};
-  const TaskEntry* known = registry_.find(task);
-  const TaskEntry& usual = known != nullptr ? *known : unknown;
-  wire::DeferredJob job{.task = std::string(task),
-                        .args = args.text(),
-                        .queue = options.queue.value_or(usual.queue),
-                        .priority = options.priority.value_or(usual.priority),
-                        .lock = lock_of(options.lock, usual.lock),
-                        .queueing_lock = lock_of(options.queueing_lock, usual.queueing_lock),
-                        .delay_us = options.delay.count()};
+  wire::DeferredJob job = deferred_job(registry_, task, args, options);
   const std::size_t bytes = bytes_of(job);
   if (deferred_bytes_ + bytes > kMaxDeferredBytes) {
     throw std::length_error("job " + std::to_string(run_.job_id) + " defers more than 15 MiB (" +

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "libtask/task.h"
@@ -21,7 +22,14 @@ class JobGiver {
   virtual std::optional<AbortReason> stop_wish(std::int64_t job_id) = 0;
   // Never blocks; progress that cannot be sent at once is dropped.
   virtual void tell_progress(const wire::Progress& progress) = 0;
+  // The clock by which the job's time passes.
+  virtual std::chrono::steady_clock::time_point now() { return std::chrono::steady_clock::now(); }
 };
+
+// The job that `options` make of a task: what they leave out is as the task was registered. Throws what
+// Context::defer() throws for an empty name or a negative delay.
+wire::DeferredJob deferred_job(const Registry& registry, std::string_view task, const Args& args,
+                               const DeferOptions& options);
 
 class RunningJob {
  public:

@@ -2,7 +2,6 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <string_view>
@@ -10,15 +9,14 @@
 #include <vector>
 
 #include "libtask/wire/names.h"
+#include "libtask/wire/verdict.h"
 
 namespace postpone::subworker {
 namespace {
 
 using libtask::wire::ResultStatus;
-using libtask::wire::RetryStrategy;
 using libtask::wire::TaskDescription;
-
-constexpr sql::Seconds kLongestWait = std::chrono::hours(24 * 365);
+using libtask::wire::Verdict;
 
 sql::Outcome begin(const sql::Job& job) {
   sql::Outcome outcome;
@@ -36,20 +34,31 @@ void keep_what_is_wanted(sql::Outcome& outcome, const config::Group& group) {
   outcome.omit_attempt = group.attempts == config::KeepAttempts::failures && succeeded;
 }
 
-void retry_in(sql::Outcome& outcome, sql::Seconds wait, const std::optional<RetryStrategy>& strategy) {
-  outcome.action = sql::Action::retry;
-  outcome.retry_in = wait;
-  if (!strategy) return;
-  outcome.new_priority = strategy->priority;
-  outcome.new_queue = strategy->queue;
-  outcome.new_lock = strategy->lock;
+sql::Action to_action(Verdict::Action action) {
+  switch (action) {
+    case Verdict::Action::succeed:
+      return sql::Action::succeed;
+    case Verdict::Action::abort:
+      return sql::Action::abort;
+    case Verdict::Action::retry:
+      return sql::Action::retry;
+    case Verdict::Action::fail:
+      break;
+  }
+  return sql::Action::fail;
+}
+
+void take(sql::Outcome& outcome, const Verdict& verdict) {
+  outcome.action = to_action(verdict.action);
+  outcome.retry_in = verdict.wait;
+  outcome.new_priority = verdict.priority;
+  outcome.new_queue = verdict.queue;
+  outcome.new_lock = verdict.lock;
 }
 
 // A failure that the task's retry strategy may turn into a further attempt.
-void fail_or_retry(sql::Outcome& outcome, const TaskDescription& task, bool strategy_applies) {
-  outcome.action = sql::Action::fail;
-  if (!task.retry || !strategy_applies) return;
-  if (auto wait = retry_wait(*task.retry, outcome.attempt - 1)) retry_in(outcome, *wait, task.retry);
+void fail_or_retry_after_crash(sql::Outcome& outcome, const TaskDescription& task) {
+  take(outcome, libtask::wire::after_crash(task.retry, outcome.attempt - 1));
 }
 
 // A job that stopped because of this sub-worker and not of its own fault: it waits again whatever its
@@ -71,7 +80,7 @@ void stopped(sql::Outcome& outcome, StopReason reason, const TaskDescription& ta
     case StopReason::time_limit:
       outcome.cause = sql::Cause::timed_out;
       outcome.message = "time limit exceeded" + how;
-      fail_or_retry(outcome, task, task.retry && task.retry->on_crash);
+      fail_or_retry_after_crash(outcome, task);
       return;
     case StopReason::shutdown:
       interrupted(outcome, "its sub-worker was shut down");
@@ -83,6 +92,22 @@ void stopped(sql::Outcome& outcome, StopReason reason, const TaskDescription& ta
       interrupted(outcome, "the job is no longer its sub-worker's");
       return;
   }
+}
+
+sql::Cause to_cause(ResultStatus status) {
+  switch (status) {
+    case ResultStatus::succeeded:
+      return sql::Cause::succeeded;
+    case ResultStatus::exception:
+      return sql::Cause::exception;
+    case ResultStatus::bad_arguments:
+      return sql::Cause::bad_arguments;
+    case ResultStatus::unknown_task:
+      return sql::Cause::unknown_task;
+    case ResultStatus::aborted:
+      break;
+  }
+  return sql::Cause::aborted;
 }
 
 StopReason to_stop_reason(libtask::wire::Abort::Reason reason) {
@@ -151,23 +176,11 @@ struct Decision {
   void operator()(const Returned& returned) const {
     const auto& result = returned.result;
     outcome.message = result.message;
-    switch (result.status) {
-      case ResultStatus::succeeded:
-        outcome.action = sql::Action::succeed;
-        outcome.cause = sql::Cause::succeeded;
-        outcome.defers = to_requests(result.defers);
-        return;
-      case ResultStatus::exception:
-        return threw(result);
-      case ResultStatus::bad_arguments:  // they will be as bad next time: no retry
-        outcome.cause = sql::Cause::bad_arguments;
-        return;
-      case ResultStatus::unknown_task:
-        outcome.cause = sql::Cause::unknown_task;
-        return;
-      case ResultStatus::aborted:
-        return gave_up(result);
-    }
+    if (result.status == ResultStatus::aborted) return gave_up(result);
+    outcome.cause = to_cause(result.status);
+    if (outcome.cause == sql::Cause::exception) outcome.exception_type = result.exception_type;
+    if (outcome.cause == sql::Cause::succeeded) outcome.defers = to_requests(result.defers);
+    take(outcome, libtask::wire::judge(result, task.retry, outcome.attempt - 1));
   }
 
   // Asked by us, by a SIGTERM from elsewhere (a service manager that stops the whole family at once), or by
@@ -177,14 +190,6 @@ struct Decision {
     if (result.abort_reason) return stopped(outcome, to_stop_reason(*result.abort_reason), task, "");
     outcome.cause = sql::Cause::aborted;
     outcome.action = sql::Action::abort;
-  }
-
-  void threw(const libtask::wire::Result& result) const {
-    outcome.cause = sql::Cause::exception;
-    outcome.exception_type = result.exception_type;
-    if (result.retry_in_us)
-      return retry_in(outcome, std::chrono::microseconds(*result.retry_in_us), task.retry);
-    fail_or_retry(outcome, task, result.retryable);
   }
 
   void operator()(const Died& died) const {
@@ -227,18 +232,10 @@ struct Decision {
     crashed();
   }
 
-  void crashed() const { fail_or_retry(outcome, task, task.retry && task.retry->on_crash); }
+  void crashed() const { fail_or_retry_after_crash(outcome, task); }
 };
 
 }  // namespace
-
-std::optional<sql::Seconds> retry_wait(const RetryStrategy& strategy, int attempts) {
-  if (strategy.max_attempts && attempts >= *strategy.max_attempts) return std::nullopt;
-  sql::Seconds wait = strategy.wait + strategy.linear_wait * attempts;
-  if (strategy.exponential_wait.count() > 0)
-    wait += sql::Seconds(std::pow(strategy.exponential_wait.count(), static_cast<double>(attempts) + 1));
-  return std::clamp(wait, sql::Seconds(0), kLongestWait);
-}
 
 sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskDescription& task,
                     const config::Group& group) {

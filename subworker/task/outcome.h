@@ -13,11 +13,6 @@
 
 namespace postpone::subworker {
 
-// How long a job waits before its next attempt; nothing when the strategy gives it up. `attempts` counts
-// those before the one that just failed. The rule is Procrastinate's: see libtask::wire::RetryStrategy. Waits
-// longer than a year are cut to one.
-std::optional<sql::Seconds> retry_wait(const libtask::wire::RetryStrategy& strategy, int attempts);
-
 // The outcome of a run. `task` is what the task executable says of the job's task; the group says what is kept
 // of it. A job that asked for what the database cannot store (a queue name too long) has failed, so that the
 // outcome is one that sql::to_json() takes.

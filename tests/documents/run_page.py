@@ -11,8 +11,8 @@ says why not (blocks.py tells what a fence may say).
                  asked again for a while until it is answered so: people type slower than this program
     sql          through psql
     toml         is what `postpone config check` calls correct, with the directories and executables that it names
-    cpp          is compiled; a program of its own also under the name that `file=` gives. Of a fragment, "{ … }" is an
-                 empty body, and fragments.h declares what the page takes for granted
+    cpp          is compiled, or written into the file that `file=` names, for a later command. Of a fragment, "{ … }" is
+                 an empty body, and fragments.h declares what the page takes for granted
     cmake        is written into the file that `file=` names, for a later command
     json         can be read
     python       can be compiled; a program of its own also under the name that `file=` gives
@@ -307,9 +307,11 @@ class Page:
 
     def run_cpp(self, block):
         self.keep(block, block.text)
+        if "file" in block.attributes:   # a later command builds it
+            return
         if "int main(" not in block.text:
             self.fragments.append(block)
-        elif "file" not in block.attributes:   # else a later command builds it
+        else:
             self.compile(block.place, block.text)
 
     def compile_fragments(self):

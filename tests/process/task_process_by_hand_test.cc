@@ -31,6 +31,7 @@ using ::testing::MatchesRegex;
 using ::testing::StartsWith;
 
 constexpr const char* kMisbehave = POSTPONE_EXAMPLES_DIR "/misbehave";
+constexpr const char* kInvoices = POSTPONE_EXAMPLES_DIR "/invoices";
 constexpr const char* kFiles = POSTPONE_EXAMPLES_DIR "/files";
 constexpr const char* kLetters = POSTPONE_EXAMPLES_DIR "/letters";
 
@@ -70,7 +71,7 @@ TEST(ByHand, WithoutDevNullAProgramSaysWhyItEnds) {
 }
 
 TEST(ByHand, EveryExampleDescribesItself) {
-  for (const char* example : {kFiles, kLetters, kMisbehave}) {
+  for (const char* example : {kFiles, kInvoices, kLetters, kMisbehave}) {
     const ProgramRun run = run_program({example, "--describe"});
     EXPECT_EQ(run.exit_status, 0);
     EXPECT_THAT(run.errors, IsEmpty());
@@ -140,7 +141,7 @@ TEST(ByHand, RetryIsAnnouncedOnlyForTheExceptionsItIsFor) {
   EXPECT_EQ(
       missing.errors,
       "failed: std::filesystem::filesystem_error: filesystem error: cannot get file size: No such file or "
-      "directory [/nowhere]\nwould be retried\n");
+      "directory [/nowhere]\nwould be retried in 1 s\n");
 }
 
 TEST(ByHand, MistakesOnTheCommandLineEndWithTwo) {

@@ -211,6 +211,12 @@ int run(libtask::App& app, int argc, char** argv, bool in_thread) {
   return status;
 }
 
+// What the job is, as its handler sees it.
+void show(libtask::Context& job) {
+  std::cout << "job " << job.id() << ", attempt " << job.attempt() << ", queue " << job.queue()
+            << ", priority " << job.priority() << ", lock " << job.lock() << '\n';
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -274,6 +280,8 @@ int main(int argc, char** argv) {
            {"file", "fails"});
   app.task("test.impossible_defer",
            [](libtask::Context& job) { job.defer("test.append", {}, {.queue = std::string(200, 'q')}); });
+  app.task("test.show", show);
+  app.task("test.gibberish", [] { throw std::runtime_error("no \xff text"); });
   app.task("test.tick", [] {});
   app.periodic("* * * * * *", "test.tick");
   return run(app, argc, argv, in_thread);

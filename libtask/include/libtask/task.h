@@ -86,6 +86,7 @@ namespace detail {
 class RunningJob;
 struct Registry;
 struct TaskEntry;
+struct AppAccess;
 }  // namespace detail
 
 // The job that a handler runs, valid until the handler returns. Use it from one thread at a time.
@@ -281,6 +282,7 @@ class App {
   int run(int argc, char** argv);
 
  private:
+  friend struct detail::AppAccess;
   Task add(std::string_view name, Handler handler, std::vector<std::string> parameters);
 
   std::unique_ptr<detail::Registry> registry_;

@@ -1,0 +1,317 @@
+#include "run_by_hand.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <limits>
+#include <stdexcept>
+#include <system_error>
+
+#include "execute.h"
+#include "termination.h"
+#include "testing/outcome.h"
+
+namespace libtask::detail {
+namespace {
+
+using testing::Outcome;
+using testing::Status;
+
+constexpr int kSucceeded = 0;
+constexpr int kNoSuccess = 1;
+constexpr int kNoSense = 2;
+
+// --- the words of the line ---------------------------------------------------------------------------
+
+template <class Number>
+Number number_of(const std::string& option, const std::string& text, Number lowest) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < lowest)
+    throw std::invalid_argument(option + ": \"" + text + "\" is no whole number" +
+                                (lowest == 1 ? " from 1 up" : ""));
+  return number;
+}
+
+// "500ms", "1.5s", "5m", "2h".
+std::chrono::microseconds duration_of(const std::string& option, const std::string& text) {
+  double count = 0;
+  const auto [unit, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const std::string_view name(unit, text.data() + text.size());
+  const double unit_s = name == "ms" ? 1e-3 : name == "s" ? 1 : name == "m" ? 60 : name == "h" ? 3600 : 0;
+  constexpr double kYear_s = 365.0 * 24 * 3600;
+  if (error != std::errc() || unit_s == 0 || !(count >= 0) || count * unit_s > kYear_s)
+    throw std::invalid_argument(option + ": \"" + text + "\" is no duration; write 500ms, 1.5s, 5m or 2h");
+  return std::chrono::microseconds(std::llround(count * unit_s * 1e6));
+}
+
+void take_option(RunByHand& run, const std::string& option, const std::string& value) {
+  if (option == "--attempt") {
+    run.options.attempt = number_of<int>(option, value, 1);
+  } else if (option == "--abort-after") {
+    run.options.abort_after = duration_of(option, value);
+  } else if (option == "--id") {
+    run.options.id = number_of<std::int64_t>(option, value, 1);
+  } else if (option == "--queue") {
+    run.options.queue = value;
+  } else if (option == "--priority") {
+    run.options.priority = number_of<int>(option, value, std::numeric_limits<int>::min());
+  } else if (option == "--lock") {
+    run.options.lock = value;
+  } else {
+    throw std::invalid_argument("run has no option " + option + "; see --help");
+  }
+}
+
+// --- the report ----------------------------------------------------------------------------------------
+
+double seconds(std::chrono::microseconds time) {
+  return static_cast<double>(time.count()) / 1e6;
+}
+
+void print_deferred(const testing::Deferred& job) {
+  std::cerr << "would defer " << job.task << ' ' << job.args << " (queue " << job.queue;
+  if (job.priority != 0) std::cerr << ", priority " << job.priority;
+  if (job.lock) std::cerr << ", lock " << *job.lock;
+  if (job.queueing_lock) std::cerr << ", queueing lock " << *job.queueing_lock;
+  if (job.delay.count() > 0) std::cerr << ", in " << seconds(job.delay) << " s";
+  std::cerr << ")\n";
+}
+
+// Of a job that would not be retried although its task has a retry strategy.
+std::string why_no_retry(const RetryOptions& retry, const wire::Result& result) {
+  if (!result.retryable) return "not one of the exceptions to retry on";
+  return "it has had all of its " + std::to_string(retry.max_attempts.value_or(0)) + " retries";
+}
+
+void print_retry(const Outcome& outcome, const TaskEntry& task, const wire::Result& result) {
+  if (outcome.retry) {
+    std::cerr << "would be retried in " << seconds(outcome.retry->in) << " s\n";
+  } else if (outcome.cause == testing::Cause::exception && task.retry) {
+    std::cerr << "would not be retried: " << why_no_retry(*task.retry, result) << '\n';
+  }
+}
+
+void print_outcome(const Outcome& outcome, const TaskEntry& task, const wire::Result& result,
+                   std::chrono::duration<double> run_time) {
+  switch (outcome.cause) {
+    case testing::Cause::succeeded:
+      for (const testing::Deferred& job : outcome.defers) print_deferred(job);
+      std::cerr << "succeeded in " << run_time.count() << " s\n";
+      return;
+    case testing::Cause::bad_arguments:
+      std::cerr << "bad arguments: " << outcome.message << '\n';
+      return;
+    case testing::Cause::exception:
+      std::cerr << "failed: " << outcome.exception->type << (outcome.message.empty() ? "" : ": ")
+                << outcome.message << '\n';
+      break;
+    default:
+      std::cerr << "aborted: " << outcome.message << '\n';
+      break;
+  }
+  print_retry(outcome, task, result);
+}
+
+// An exception's text may be anything. JSON is UTF-8 without NUL.
+Value text_value(const std::string& text) {
+  try {
+    return text;
+  } catch (const std::invalid_argument&) {
+    std::string plain = text;
+    for (char& letter : plain) {
+      if (letter <= 0) letter = '?';
+    }
+    return plain;
+  }
+}
+
+Value defers_value(const std::vector<testing::Deferred>& defers) {
+  std::vector<Value> jobs;
+  for (const testing::Deferred& job : defers) {
+    jobs.push_back({{"task", job.task},
+                    {"args", Args::from_text(job.args)},
+                    {"queue", job.queue},
+                    {"priority", job.priority},
+                    {"lock", job.lock},
+                    {"queueing_lock", job.queueing_lock},
+                    {"delay_s", seconds(job.delay)}});
+  }
+  return jobs;
+}
+
+Value retry_value(const std::optional<testing::NextAttempt>& retry) {
+  if (!retry) return nullptr;
+  return {{"in_s", seconds(retry->in)},
+          {"priority", retry->priority},
+          {"queue", retry->queue},
+          {"lock", retry->lock}};
+}
+
+Value progress_value(const std::optional<testing::Progress>& progress) {
+  if (!progress) return nullptr;
+  return {{"done", progress->done}, {"total", progress->total}};
+}
+
+std::string json_of(const Outcome& outcome, const wire::Run& run, std::chrono::duration<double> run_time) {
+  return Args{{"task", run.task},
+              {"attempt", run.attempt},
+              {"status", to_string(outcome.status)},
+              {"cause", to_string(outcome.cause)},
+              {"exception_type", outcome.exception ? text_value(outcome.exception->type) : nullptr},
+              {"message", text_value(outcome.message)},
+              {"retry", retry_value(outcome.retry)},
+              {"defers", defers_value(outcome.defers)},
+              {"progress", progress_value(outcome.progress)},
+              {"run_time_s", run_time.count()}}
+             .text() +
+         "\n";
+}
+
+// --- the run -------------------------------------------------------------------------------------------
+
+// What the run has to say goes to stderr: stdout is the handler's.
+class Terminal : public JobGiver {
+ public:
+  Terminal(std::optional<std::chrono::microseconds> abort_after, bool tells)
+      : abort_after_(abort_after), tells_(tells) {}
+
+  // RunningJob sees the signals.
+  std::optional<AbortReason> stop_wish(std::int64_t) override {
+    if (!abort_after_ || now() - begin_ < *abort_after_) return std::nullopt;
+    return AbortReason::requested;
+  }
+  void tell_progress(const wire::Progress& progress) override {
+    last_progress = {.done = progress.done, .total = progress.total};
+    if (!tells_) return;
+    std::cerr << "progress: " << progress.done;
+    if (progress.total > 0) std::cerr << " of " << progress.total;
+    std::cerr << '\n';
+  }
+
+  std::optional<testing::Progress> last_progress;
+
+ private:
+  const std::optional<std::chrono::microseconds> abort_after_;
+  const bool tells_;
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+std::string read_all(std::istream& stream, const std::string& name) {
+  std::string text{std::istreambuf_iterator<char>(stream), {}};
+  if (!stream.good() && !stream.eof())
+    throw std::invalid_argument("the arguments cannot be read from " + name);
+  return text;
+}
+
+// Of a text of its own, of standard input ("-"), of a file ("@FILE").
+Args read_args(const std::string& args) {
+  std::string text = args;
+  if (args == "-") text = read_all(std::cin, "standard input");
+  if (args.starts_with('@')) {
+    std::ifstream file(args.substr(1));
+    if (!file)
+      throw std::invalid_argument("there is no file " + args.substr(1) + " to read the arguments from");
+    text = read_all(file, args.substr(1));
+  }
+  try {
+    return Args::from_text(text);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(std::string("the arguments are ") + error.what());
+  }
+}
+
+// Standard output, which the handler does not get while it lives: its own goes to standard error.
+class StandardOutput {
+ public:
+  StandardOutput() : descriptor_(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)) {
+    dup2(STDERR_FILENO, STDOUT_FILENO);
+  }
+  ~StandardOutput() { close(descriptor_); }
+  StandardOutput(const StandardOutput&) = delete;
+  StandardOutput& operator=(const StandardOutput&) = delete;
+
+  void put_back() const { dup2(descriptor_, STDOUT_FILENO); }
+
+ private:
+  int descriptor_;
+};
+
+int exit_status_of(const Outcome& outcome) {
+  if (outcome.cause == testing::Cause::bad_arguments) return kNoSense;
+  return outcome.status == Status::succeeded ? kSucceeded : kNoSuccess;
+}
+
+int run_and_report(const Registry& registry, const TaskEntry& task, const wire::Run& job,
+                   const RunByHand& wishes) {
+  std::optional<StandardOutput> output;
+  if (wishes.as_json) output.emplace();
+  catch_termination_by_hand();
+  Terminal terminal(wishes.options.abort_after, !wishes.as_json);
+  const auto begin = std::chrono::steady_clock::now();
+  const wire::Result result = execute(job, registry, terminal);
+  const std::chrono::duration<double> run_time = std::chrono::steady_clock::now() - begin;
+  Outcome outcome = testing::detail::outcome_of(
+      job, result, registry, std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()));
+  outcome.progress = terminal.last_progress;
+  if (output) {
+    output->put_back();
+    std::cout << json_of(outcome, job, run_time);
+  } else {
+    print_outcome(outcome, task, result, run_time);
+  }
+  return exit_status_of(outcome);
+}
+
+}  // namespace
+
+RunByHand read_run(const std::vector<std::string>& words) {
+  RunByHand run;
+  std::vector<std::string> plain;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--json") {
+      run.as_json = true;
+    } else if (word.starts_with("--")) {
+      const std::size_t equals = word.find('=');
+      if (equals == std::string::npos && i + 1 == words.size())
+        throw std::invalid_argument(word + " needs a value");
+      take_option(run, word.substr(0, equals),
+                  equals == std::string::npos ? words[++i] : word.substr(equals + 1));
+    } else {
+      plain.push_back(word);
+    }
+  }
+  if (plain.empty() || plain.size() > 2)
+    throw std::invalid_argument(
+        "run takes the name of a task, and its arguments as one JSON text; see --help");
+  run.task = plain[0];
+  if (plain.size() == 2) run.args = plain[1];
+  return run;
+}
+
+int run_by_hand(const Registry& registry, std::string_view program, RunByHand run) {
+  const TaskEntry* task = registry.find(run.task);
+  wire::Run job;
+  try {
+    if (task == nullptr)
+      throw std::invalid_argument("no task is called \"" + run.task + "\"; " + registry.nearest(run.task));
+    job = testing::detail::run_of(registry, testing::Call(run.task, read_args(run.args)), run.options);
+  } catch (const std::invalid_argument& error) {
+    std::cerr << program << ": " << error.what() << '\n';
+    return kNoSense;
+  }
+  const int status = run_and_report(registry, *task, job, run);
+  if (std::cout.flush() && std::fflush(stdout) == 0) return status;
+  std::cerr << program << ": what the job wrote to standard output could not be written\n";
+  return status == kSucceeded ? kNoSuccess : status;
+}
+
+}  // namespace libtask::detail

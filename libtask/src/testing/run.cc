@@ -1,0 +1,82 @@
+// testing::run(): one job, in the process of a test.
+#include <sstream>
+
+#include "captured_output.h"
+#include "outcome.h"
+
+namespace libtask::testing {
+namespace detail {
+namespace {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+// A giver of jobs that asks them to stop when the test wants it.
+class TestGiver : public libtask::detail::JobGiver {
+ public:
+  explicit TestGiver(const Options& options) : options_(options), begin_(now()) {}
+
+  std::optional<AbortReason> stop_wish(std::int64_t) override {
+    ++looks_;
+    const bool is_due = (options_.abort_at_look && looks_ >= *options_.abort_at_look) ||
+                        (options_.abort_after && now() - begin_ >= *options_.abort_after);
+    return is_due ? std::optional(options_.abort_reason) : std::nullopt;
+  }
+  void tell_progress(const wire::Progress& progress) override {
+    last_progress = {.done = progress.done, .total = progress.total};
+  }
+  SteadyTime now() override {
+    return options_.clock != nullptr ? SteadyTime(options_.clock->now().time_since_epoch())
+                                     : std::chrono::steady_clock::now();
+  }
+
+  std::optional<Progress> last_progress;
+
+ private:
+  const Options& options_;
+  const SteadyTime begin_;
+  int looks_ = 0;
+};
+
+TimePoint now_of(const Options& options) {
+  return options.clock != nullptr
+             ? options.clock->now()
+             : std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+}
+
+void append_lines(std::vector<LogLine>& log, const char* stream, const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) log.push_back({.stream = stream, .text = line});
+}
+
+}  // namespace
+
+Outcome run_here(const wire::Run& run, const Registry& registry, const Options& options) {
+  TestGiver giver(options);
+  std::optional<CapturedOutput> output;
+  if (options.capture_output) output.emplace();
+  const wire::Result result = libtask::detail::execute(run, registry, giver);
+  Outcome outcome = outcome_of(run, result, registry, now_of(options));
+  outcome.progress = giver.last_progress;
+  if (!output) return outcome;
+  output->end();
+  append_lines(outcome.log, "stdout", output->out());
+  append_lines(outcome.log, "stderr", output->err());
+  return outcome;
+}
+
+void require_sound(const Registry& registry) {
+  std::string faults;
+  for (const std::string& fault : libtask::detail::faults_of(registry))
+    faults.append(faults.empty() ? "" : "; ").append(fault);
+  if (!faults.empty()) throw std::logic_error("App::run() would refuse these tasks: " + faults);
+}
+
+}  // namespace detail
+
+Outcome run(const App& app, const Call& call, const Options& options) {
+  const detail::Registry& registry = libtask::detail::AppAccess::registry(app);
+  detail::require_sound(registry);
+  return detail::run_here(detail::run_of(registry, call, options), registry, options);
+}
+
+}  // namespace libtask::testing

@@ -1,0 +1,185 @@
+// The harness of <libtask/testing.h>: jobs that lead to others, by a clock of the test.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <libtask/json.h>
+#include <libtask/testing.h>
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+
+namespace {
+
+using namespace std::chrono_literals;
+using libtask::testing::AlreadyEnqueued;
+using libtask::testing::Cause;
+using libtask::testing::Harness;
+using libtask::testing::Job;
+using libtask::testing::Status;
+using libtask::testing::TimePoint;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// Tasks that write letters, one after the other.
+class HarnessStory : public ::testing::Test {
+ protected:
+  HarnessStory() {
+    app.task("write", [this](const std::string& letter) { text += letter; }, {"letter"});
+    app.task("chain",
+             [](libtask::Context& job, int more) {
+               if (more > 0) job.defer("chain", {{"more", more - 1}}, {.delay = 1h});
+             },
+             {"more"});
+    app.task("fail",
+             [](libtask::Context& job) {
+               if (job.attempt() <= 2) throw std::runtime_error("not yet");
+             })
+        .retry({.max_attempts = 5, .wait = 10s});
+  }
+  libtask::testing::JobId write(const std::string& letter, const libtask::DeferOptions& options = {}) {
+    return harness.defer("write", {{"letter", letter}}, options);
+  }
+
+  libtask::App app;
+  std::string text;
+  Harness harness{app};
+};
+
+TEST_F(HarnessStory, PriorityThenAgeDecides) {
+  write("c");
+  write("a", {.priority = 5});
+  write("b", {.priority = 5});
+  write("d", {.priority = -1});
+  EXPECT_EQ(harness.work(), 4);
+  EXPECT_EQ(text, "abcd");
+  EXPECT_THAT(harness.runs(), ElementsAre(2, 3, 1, 4));
+  EXPECT_THAT(harness.with(Status::succeeded), ElementsAre(1, 2, 3, 4));
+}
+
+TEST_F(HarnessStory, ScheduledJobsRunWhenTheClockHasComeThere) {
+  write("b", {.delay = 2h});
+  write("a", {.delay = 1h});
+  EXPECT_EQ(harness.work(), 0);
+  EXPECT_EQ(harness.advance(59min), 0);
+  EXPECT_EQ(harness.advance(1min), 1);
+  EXPECT_EQ(text, "a");
+  const TimePoint now = harness.clock().now();
+  EXPECT_EQ(harness.advance(3h), 1);
+  EXPECT_EQ(text, "ab");
+  EXPECT_EQ(harness.clock().now(), now + 3h);
+}
+
+TEST_F(HarnessStory, JobsThatOthersDeferAreWorkedOffToo) {
+  harness.defer("chain", {{"more", 3}});
+  const TimePoint begin = harness.clock().now();
+  EXPECT_EQ(harness.work(), 1);
+  EXPECT_EQ(harness.work_off(), 3);
+  EXPECT_EQ(harness.clock().now(), begin + 3h);
+  EXPECT_THAT(harness.jobs(), SizeIs(4));
+}
+
+TEST_F(HarnessStory, RetryComesAfterItsWaitWithTheNextAttempt) {
+  const auto id = harness.defer("fail");
+  EXPECT_EQ(harness.work(), 1);
+  EXPECT_EQ(harness.job(id).status, Status::todo);
+  EXPECT_EQ(harness.job(id).scheduled_at, harness.clock().now() + 10s);
+  EXPECT_EQ(harness.advance(10s), 1);
+  EXPECT_EQ(harness.work_off(), 1);
+  EXPECT_EQ(harness.job(id).status, Status::succeeded);
+  EXPECT_EQ(harness.job(id).attempts, 3);
+  EXPECT_THAT(harness.job(id).outcomes, SizeIs(3));
+}
+
+// The letters story (docs/locks.md): the first of a lock that cannot run yet holds up those behind it.
+TEST_F(HarnessStory, LockKeepsTheOrder) {
+  write("a", {.lock = "l", .delay = 1h});
+  write("b", {.lock = "l"});
+  write("x");
+  EXPECT_EQ(harness.work(), 1);
+  EXPECT_EQ(text, "x");
+  harness.advance(1h);
+  EXPECT_EQ(text, "xab");
+}
+
+TEST_F(HarnessStory, RetryHoldsUpTheLockUnlessItLeavesIt) {
+  harness.defer("fail", {}, {.lock = "l"});
+  write("b", {.lock = "l"});
+  EXPECT_EQ(harness.work(), 1);
+  EXPECT_EQ(harness.work_off(), 3);
+  EXPECT_THAT(harness.runs(), ElementsAre(1, 1, 1, 2));
+}
+
+TEST_F(HarnessStory, QueueingLockLetsOneWait) {
+  const auto first = write("a", {.queueing_lock = "q"});
+  try {
+    write("b", {.queueing_lock = "q"});
+    FAIL();
+  } catch (const AlreadyEnqueued& error) {
+    EXPECT_STREQ(error.what(), "job 1 with queueing lock \"q\" waits already");
+  }
+  harness.work();
+  EXPECT_EQ(harness.job(first).status, Status::succeeded);
+  EXPECT_EQ(write("b", {.queueing_lock = "q"}), 2);
+}
+
+TEST_F(HarnessStory, HandlerMayDeferUnderItsOwnQueueingLockAndTheSecondOneIsLeftOut) {
+  libtask::App own;
+  own.task("again",
+           [](libtask::Context& job) {
+             job.defer("other");
+             job.defer("other");
+           })
+      .queueing_lock("q");
+  own.task("other", [] {}).queueing_lock("q");
+  Harness other(own);
+  other.defer("again");
+  EXPECT_EQ(other.work(), 2);
+}
+
+TEST_F(HarnessStory, RetryThatMeetsAnotherUnderItsQueueingLockIsSuperseded) {
+  app.task("late",
+           [this] {
+             write("b", {.queueing_lock = "q"});
+             throw std::runtime_error("too late");
+           })
+      .queueing_lock("q")
+      .retry({});
+  const auto late = harness.defer("late");
+  EXPECT_EQ(harness.work(), 2);
+  EXPECT_EQ(harness.job(late).status, Status::failed);
+  EXPECT_EQ(harness.job(late).outcomes.back().cause, Cause::superseded);
+  EXPECT_THAT(harness.job(late).outcomes.back().message, HasSubstr("superseded by job 2"));
+}
+
+TEST_F(HarnessStory, ChainThatNeverEndsIsAnErrorInWords) {
+  libtask::App endless;
+  endless.task("ping", [](libtask::Context& job) { job.defer("pong"); });
+  endless.task("pong", [](libtask::Context& job) { job.defer("ping"); });
+  Harness bounded(endless, TimePoint(), 10);
+  bounded.defer("ping");
+  try {
+    bounded.work();
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("has run 10 jobs"));
+    EXPECT_THAT(error.what(), HasSubstr("pong, ping, pong"));
+  }
+}
+
+TEST_F(HarnessStory, RetryWithoutLimitIsSuchAChain) {
+  libtask::App endless;
+  endless.task("never", [] { throw std::runtime_error("no"); }).retry({.wait = 1h});
+  Harness bounded(endless, TimePoint(), 10);
+  bounded.defer("never");
+  EXPECT_THROW(bounded.work_off(), std::runtime_error);
+}
+
+TEST_F(HarnessStory, UnknownJobIsOutOfRange) {
+  EXPECT_THROW(harness.job(1), std::out_of_range);
+  EXPECT_THROW(harness.job(0), std::out_of_range);
+  EXPECT_THAT(harness.jobs(), IsEmpty());
+}
+
+}  // namespace
