@@ -132,7 +132,17 @@ struct Scratch {
   ~Scratch() { ::unlink(path.c_str()); }
 };
 
+std::string fault_of_zones() {
+  try {
+    Zone::load("Europe/Paris");
+    return "";
+  } catch (const ZoneError& error) {
+    return error.what();
+  }
+}
+
 TEST(CronAndCroniter, HaveTheSameTicks) {
+  if (const std::string fault = fault_of_zones(); !fault.empty()) GTEST_SKIP() << fault;
   std::vector<Case> asked = cases();
   std::erase_if(asked, [](const Case& one) { return !day_may_come(one.expression); });
   const Scratch questions;
