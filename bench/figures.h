@@ -46,6 +46,9 @@ void throughput(int jobs, int rounds);  // no-op jobs under 8 sub-workers, and t
 void hostile(int jobs, int hostile_jobs, int rounds);  // throughput beside rows that no program should write
 void rest(std::chrono::seconds length);                // processor time and private memory of an idle family
 
+// No-op jobs while the housekeeper removes so many that ended long ago, beside undisturbed.
+void retention(int ended, int jobs);
+
 void bulk(int jobs);  // `postpone jobs cancel` and `retry` of many jobs, beside the purge of as many
 
 // Supervisor time per /status with 64 busy sub-workers; throughput beside a scraper.

@@ -24,6 +24,7 @@ void add_schema_commands(Command& app, Invocation& invocation);
 void add_defer_command(Command& app, Invocation& invocation);
 void add_jobs_commands(Command& app, Invocation& invocation);
 void add_queues_and_tasks_commands(Command& app, Invocation& invocation);
+void add_schedules_commands(Command& app, Invocation& invocation);
 void add_locks_command(Command& app, Invocation& invocation);
 void add_workers_command(Command& app, Invocation& invocation);
 void add_stalled_commands(Command& app, Invocation& invocation);

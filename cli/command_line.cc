@@ -33,6 +33,7 @@ void define_command_line(Command& app, Invocation& invocation) {
   add_defer_command(app, invocation);
   add_jobs_commands(app, invocation);
   add_queues_and_tasks_commands(app, invocation);
+  add_schedules_commands(app, invocation);
   add_locks_command(app, invocation);
   add_workers_command(app, invocation);
   add_stalled_commands(app, invocation);

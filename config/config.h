@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "libtask/wire/missed.h"
+
 namespace postpone::config {
 
 using Milliseconds = std::chrono::milliseconds;
@@ -89,6 +91,28 @@ struct Stalled {
   bool operator==(const Stalled&) const = default;
 };
 
+// [[retention.queue]]: what of [retention] is different for a queue.
+struct QueueRetention {
+  std::string name;                       // required, unique
+  std::optional<Milliseconds> succeeded;  // nothing = as [retention] says, here and below
+  std::optional<Milliseconds> failed;
+  std::optional<Milliseconds> cancelled;
+  std::optional<Milliseconds> aborted;
+
+  bool operator==(const QueueRetention&) const = default;
+};
+
+// [retention]: how long jobs stay in the database after they have ended so; 0 = for ever.
+struct Retention {
+  Milliseconds succeeded{0};
+  Milliseconds failed{0};
+  Milliseconds cancelled{0};
+  Milliseconds aborted{0};
+  std::vector<QueueRetention> queues;  // [[retention.queue]]
+
+  bool operator==(const Retention&) const = default;
+};
+
 enum class LogFormat { text, json };
 
 // What `level` may be, from the most talkative to the quietest.
@@ -158,13 +182,34 @@ struct Group {
   bool operator==(const Group&) const = default;
 };
 
+// [[schedule]]: a task whose jobs are deferred at the ticks of a cron expression, beside the schedules of the
+// task executables. One with the task and the id of such a schedule takes its place.
+struct Schedule {
+  std::string task;  // required; of a group here, or of any other program that shares the database
+  std::string cron;  // required
+  std::string id;    // different for each of several schedules of one task
+  std::string zone = "UTC";
+  std::string arguments = "{}";  // JSON text, an object
+  libtask::wire::Missed missed = libtask::wire::Missed::last;
+  Milliseconds missed_within = libtask::wire::kMissedWithin;
+  // Empty, or nothing = as the task says; of a task of no group here: "default", 0, none, none.
+  std::string queue;
+  std::optional<int> priority;
+  std::string lock;
+  std::string queueing_lock;
+
+  bool operator==(const Schedule&) const = default;
+};
+
 struct Config {
   Database database;
   Supervisor supervisor;
   Stalled stalled;
+  Retention retention;
   Log log;
   Status status;
   std::vector<Group> groups;  // in the order of the file; at least one
+  std::vector<Schedule> schedules;
 
   // The names of the groups whose sub-workers serve this queue; of all groups for an empty name, which means:
   // any queue.

@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t kMaxNameLength = 63;
 constexpr std::size_t kMaxQueueNameLength = 128;  // characters, as the column queue_name has them
 
+}  // namespace
+
 std::optional<std::string> queue_name(const Value& value) {
   auto name = text(value);
   if (!name) return std::nullopt;
@@ -23,7 +25,10 @@ std::optional<std::string> queue_name(const Value& value) {
   return std::nullopt;
 }
 
-}  // namespace
+std::optional<std::string> queue_name_or_none(const Value& value) {
+  const auto* const text = value.node.as_string();
+  return text != nullptr && text->get().empty() ? std::optional(std::string()) : queue_name(value);
+}
 
 std::optional<std::string> plain_name(const Value& value) {
   auto name = text(value);

@@ -28,6 +28,11 @@ class Parser {
   void read_singular(const toml::table& document, const Schema<Section>& schema, Section& section);
   template <class Section>
   void read_section(const toml::table& table, const Schema<Section>& schema, Section& section);
+  template <class Section>
+  void read_list(const toml::node* node, const Schema<Section>& schema, std::string_view name_key,
+                 bool (*is_same)(const Section&, const Section&), std::vector<Section>& sections);
+  void read_queue_retentions(const toml::table& document);
+  void read_schedules(const toml::table& document);
   void read_groups(const toml::table& document);
   void read_group(const toml::table& table);
   void check_log_file(const toml::table& document);
@@ -35,6 +40,9 @@ class Parser {
   void check(const Group& group, const toml::table& table);
   void check(const Database&, const toml::table&) {}
   void check(const Stalled&, const toml::table&) {}
+  void check(const Retention&, const toml::table&) {}
+  void check(const QueueRetention&, const toml::table&) {}
+  void check(const Schedule&, const toml::table&) {}
   void check(const Log&, const toml::table&) {}
   void check(const Status&, const toml::table&) {}
 
@@ -84,9 +92,12 @@ void Parser::read_document(const toml::table& document) {
   read_singular(document, database_schema(), config_.database);
   read_singular(document, supervisor_schema(), config_.supervisor);
   read_singular(document, stalled_schema(), config_.stalled);
+  read_singular(document, retention_schema(), config_.retention);
+  read_queue_retentions(document);
   read_singular(document, log_schema(), config_.log);
   read_singular(document, status_schema(), config_.status);
   read_groups(document);
+  read_schedules(document);
   if (files_ == Files::check) check_log_file(document);
 }
 
@@ -113,6 +124,7 @@ void Parser::read_section(const toml::table& table, const Schema<Section>& schem
   const std::size_t problems_before = report_.size();
   const std::string heading(schema.heading);
   for (const auto& [name, node] : table) {
+    if (!schema.nested.empty() && name.str() == schema.nested) continue;
     const auto is_it = [&name = name](const Key<Section>& key) { return key.name == name.str(); };
     const auto known = std::find_if(schema.keys.begin(), schema.keys.end(), is_it);
     if (known == schema.keys.end()) {
@@ -129,6 +141,56 @@ void Parser::read_section(const toml::table& table, const Schema<Section>& schem
   }
   // Rules between keys make sense only for values that are right by themselves.
   if (report_.size() == problems_before) check(section, table);
+}
+
+// Sections in double brackets, of which `is_same` says whether two have the same name, `name_key` where to
+// point then.
+template <class Section>
+void Parser::read_list(const toml::node* node, const Schema<Section>& schema, std::string_view name_key,
+                       bool (*is_same)(const Section&, const Section&), std::vector<Section>& sections) {
+  if (node == nullptr) return;
+  const std::string heading(schema.heading);
+  const toml::array* const array = node->as_array();
+  if (array == nullptr)
+    return report_.add(node->source(), "expected " + heading + ", got " + type_of(*node) +
+                                           (node->is_table() ? ", use double brackets" : ""));
+  std::vector<toml::source_region> regions;
+  for (const toml::node& element : *array) {
+    const toml::table* const table = element.as_table();
+    if (table == nullptr) {
+      report_.add(element.source(), "expected " + heading + ", got " + type_of(element));
+      continue;
+    }
+    Section section;
+    const std::size_t problems_before = report_.size();
+    read_section(*table, schema, section);
+    const auto former = std::find_if(sections.begin(), sections.end(),
+                                     [&](const Section& other) { return is_same(other, section); });
+    if (former != sections.end() && report_.size() == problems_before)
+      report_.add(
+          place_of(*table, {name_key}),
+          "this " + heading + " is the same one as in line " +
+              std::to_string(regions[static_cast<std::size_t>(former - sections.begin())].begin.line) +
+              ", give it another " + in_quotes(name_key));
+    sections.push_back(std::move(section));
+    regions.push_back(table->source());
+  }
+}
+
+void Parser::read_queue_retentions(const toml::table& document) {
+  const toml::node* const retention = document.get("retention");
+  const toml::table* const table = retention != nullptr ? retention->as_table() : nullptr;
+  read_list<QueueRetention>(
+      table != nullptr ? table->get("queue") : nullptr, queue_retention_schema(), "name",
+      [](const QueueRetention& a, const QueueRetention& b) { return a.name == b.name; },
+      config_.retention.queues);
+}
+
+void Parser::read_schedules(const toml::table& document) {
+  read_list<Schedule>(
+      document.get("schedule"), schedule_schema(), "id",
+      [](const Schedule& a, const Schedule& b) { return a.task == b.task && a.id == b.id; },
+      config_.schedules);
 }
 
 void Parser::read_groups(const toml::table& document) {

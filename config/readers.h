@@ -36,6 +36,18 @@ std::optional<std::string> log_level(const Value& value);
 std::optional<Pairs> log_levels(const Value& value);
 std::optional<Pairs> environment(const Value& value);
 
+std::optional<std::string> queue_name(const Value& value);
+std::optional<std::string> queue_name_or_none(const Value& value);
+
+// Of schedules and retention.
+std::optional<Milliseconds> age(const Value& value);  // up to a hundred years
+std::optional<std::string> task_name(const Value& value);
+std::optional<std::string> schedule_id(const Value& value);
+std::optional<std::string> lock_name(const Value& value);
+std::optional<std::string> cron(const Value& value);
+std::optional<std::string> zone(const Value& value);         // which the host has
+std::optional<std::string> json_object(const Value& value);  // a table, as JSON text
+
 // What the host has.
 std::optional<std::string> executable(const Value& value);
 std::optional<std::string> socket_path(const Value& value);

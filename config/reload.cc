@@ -17,6 +17,14 @@ void add_changed(const Schema<Section>& schema, const Section& now, const Sectio
     if (!key.same(now, next)) changed.push_back({schema.name, key.name, key.reload});
 }
 
+// Of sections that come and go: all their keys count as changed. The same housekeeper reads all of them.
+template <class Section>
+void add_changed_list(const Schema<Section>& schema, const std::vector<Section>& now,
+                      const std::vector<Section>& next, std::vector<KeyRule>& changed) {
+  if (now == next) return;
+  for (const auto& key : schema.keys) changed.push_back({schema.name, key.name, key.reload});
+}
+
 }  // namespace
 
 std::string_view to_string(Reload reload) {
@@ -44,9 +52,12 @@ std::vector<KeyRule> key_rules() {
   add_rules(database_schema(), rules);
   add_rules(supervisor_schema(), rules);
   add_rules(stalled_schema(), rules);
+  add_rules(retention_schema(), rules);
+  add_rules(queue_retention_schema(), rules);
   add_rules(log_schema(), rules);
   add_rules(status_schema(), rules);
   add_rules(group_schema(), rules);
+  add_rules(schedule_schema(), rules);
   return rules;
 }
 
@@ -55,8 +66,11 @@ std::vector<KeyRule> changed_keys(const Config& now, const Config& next) {
   add_changed(database_schema(), now.database, next.database, changed);
   add_changed(supervisor_schema(), now.supervisor, next.supervisor, changed);
   add_changed(stalled_schema(), now.stalled, next.stalled, changed);
+  add_changed(retention_schema(), now.retention, next.retention, changed);
+  add_changed_list(queue_retention_schema(), now.retention.queues, next.retention.queues, changed);
   add_changed(log_schema(), now.log, next.log, changed);
   add_changed(status_schema(), now.status, next.status, changed);
+  add_changed_list(schedule_schema(), now.schedules, next.schedules, changed);
   return changed;
 }
 

@@ -1,5 +1,6 @@
 #include "config/sections.h"
 
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -23,6 +24,16 @@ Key<Section> key(std::string_view name, Reload reload, T Section::*field,
                 if (auto read = reader(value)) section.*field = std::move(*read);
               },
           .same = [field](const Section& a, const Section& b) { return a.*field == b.*field; }};
+}
+
+// What is read is a value that need not stand in the file.
+template <class T>
+Reader<std::optional<T>> some(Reader<T> reader) {
+  return [reader = std::move(reader)](const Value& value) -> std::optional<std::optional<T>> {
+    auto read = reader(value);
+    if (!read) return std::nullopt;
+    return std::optional<T>(std::move(*read));
+  };
 }
 
 template <class Section>
@@ -85,6 +96,38 @@ const Schema<Stalled>& stalled_schema() {
               key("action", Reload::housekeeper, &Stalled::action, action),
               key("foreign_action", Reload::housekeeper, &Stalled::foreign_action, action),
               key("max_stalled", Reload::housekeeper, &Stalled::max_stalled, integer(1, kMaxRescues)),
+          },
+  };
+  return schema;
+}
+
+const Schema<Retention>& retention_schema() {
+  static const Schema<Retention> schema{
+      .name = "retention",
+      .heading = "[retention]",
+      .keys =
+          {
+              key("succeeded", Reload::housekeeper, &Retention::succeeded, age),
+              key("failed", Reload::housekeeper, &Retention::failed, age),
+              key("cancelled", Reload::housekeeper, &Retention::cancelled, age),
+              key("aborted", Reload::housekeeper, &Retention::aborted, age),
+          },
+      .nested = "queue",
+  };
+  return schema;
+}
+
+const Schema<QueueRetention>& queue_retention_schema() {
+  static const Schema<QueueRetention> schema{
+      .name = "retention.queue",
+      .heading = "[[retention.queue]]",
+      .keys =
+          {
+              required(key("name", Reload::housekeeper, &QueueRetention::name, queue_name)),
+              key("succeeded", Reload::housekeeper, &QueueRetention::succeeded, some<Milliseconds>(age)),
+              key("failed", Reload::housekeeper, &QueueRetention::failed, some<Milliseconds>(age)),
+              key("cancelled", Reload::housekeeper, &QueueRetention::cancelled, some<Milliseconds>(age)),
+              key("aborted", Reload::housekeeper, &QueueRetention::aborted, some<Milliseconds>(age)),
           },
   };
   return schema;
@@ -153,6 +196,31 @@ const Schema<Group>& group_schema() {
               key("slow_after", Reload::group, &Group::slow_after, duration(Milliseconds{0})),
               key("abort_grace", Reload::group, &Group::abort_grace, duration(Milliseconds{0})),
               key("max_output", Reload::group, &Group::max_output, size(1)),
+          },
+  };
+  return schema;
+}
+
+const Schema<Schedule>& schedule_schema() {
+  using libtask::wire::Missed;
+  static const Schema<Schedule> schema{
+      .name = "schedule",
+      .heading = "[[schedule]]",
+      .keys =
+          {
+              required(key("task", Reload::housekeeper, &Schedule::task, task_name)),
+              required(key("cron", Reload::housekeeper, &Schedule::cron, cron)),
+              key("id", Reload::housekeeper, &Schedule::id, schedule_id),
+              key("zone", Reload::housekeeper, &Schedule::zone, zone),
+              key("arguments", Reload::housekeeper, &Schedule::arguments, json_object),
+              key("missed", Reload::housekeeper, &Schedule::missed,
+                  choice<Missed>({{"skip", Missed::skip}, {"last", Missed::last}, {"all", Missed::all}})),
+              key("missed_within", Reload::housekeeper, &Schedule::missed_within, age),
+              key("queue", Reload::housekeeper, &Schedule::queue, queue_name_or_none),
+              key("priority", Reload::housekeeper, &Schedule::priority,
+                  some<int>(integer(std::numeric_limits<int>::min(), std::numeric_limits<int>::max()))),
+              key("lock", Reload::housekeeper, &Schedule::lock, lock_name),
+              key("queueing_lock", Reload::housekeeper, &Schedule::queueing_lock, lock_name),
           },
   };
   return schema;

@@ -28,14 +28,18 @@ struct Schema {
   std::string_view name;
   std::string_view heading;  // as it stands in the file
   std::vector<Key<Section>> keys;
+  std::string_view nested = {};  // a key that holds sections of another schema
 };
 
 const Schema<Database>& database_schema();
 const Schema<Supervisor>& supervisor_schema();
 const Schema<Stalled>& stalled_schema();
+const Schema<Retention>& retention_schema();
+const Schema<QueueRetention>& queue_retention_schema();
 const Schema<Log>& log_schema();
 const Schema<Status>& status_schema();
 const Schema<Group>& group_schema();
+const Schema<Schedule>& schedule_schema();
 
 bool is_section(std::string_view name);
 bool is_group_key(std::string_view name);

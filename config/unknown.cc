@@ -22,9 +22,10 @@ Outline outline(const Schema<Section>& schema) {
 }
 
 const std::vector<Outline>& outlines() {
-  static const std::vector<Outline> all{outline(database_schema()), outline(supervisor_schema()),
-                                        outline(stalled_schema()),  outline(log_schema()),
-                                        outline(status_schema()),   outline(group_schema())};
+  static const std::vector<Outline> all{
+      outline(database_schema()),  outline(supervisor_schema()),      outline(stalled_schema()),
+      outline(retention_schema()), outline(queue_retention_schema()), outline(log_schema()),
+      outline(status_schema()),    outline(group_schema()),           outline(schedule_schema())};
   return all;
 }
 
@@ -47,7 +48,10 @@ bool is_group_key(std::string_view name) {
 }
 
 bool is_section(std::string_view name) {
-  const auto is_it = [name](const Outline& section) { return section.name == name; };
+  // One within another one is found there.
+  const auto is_it = [name](const Outline& section) {
+    return section.name == name && name.find('.') == std::string_view::npos;
+  };
   return std::any_of(outlines().begin(), outlines().end(), is_it);
 }
 
@@ -55,8 +59,9 @@ std::string unknown_key(std::string_view name, std::string_view heading) {
   const auto is_it = [heading](const Outline& section) { return section.heading == heading; };
   const auto& valid = std::find_if(outlines().begin(), outlines().end(), is_it)->keys;
   const std::string message = "unknown key " + in_quotes(name) + " in " + std::string(heading);
-  if (const std::string home = home_of(name); !home.empty()) return message + ", it belongs in " + home;
+  // First: what a group calls "queues", a schedule calls "queue".
   if (const auto near = nearest(name, valid)) return message + ", did you mean " + in_quotes(*near) + "?";
+  if (const std::string home = home_of(name); !home.empty()) return message + ", it belongs in " + home;
   return message + ", valid keys are " + list_of(valid);
 }
 

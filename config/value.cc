@@ -140,7 +140,7 @@ Reader<int> integer(int lowest, int highest) {
   };
 }
 
-Reader<Milliseconds> duration(Milliseconds shortest) {
+Reader<Milliseconds> duration(Milliseconds shortest, Milliseconds longest) {
   return [=](const Value& value) -> std::optional<Milliseconds> {
     const auto* node = value.node.as_string();
     const auto read = node != nullptr ? parse_duration(node->get()) : std::nullopt;
@@ -148,9 +148,9 @@ Reader<Milliseconds> duration(Milliseconds shortest) {
       value.expected(R"(a duration such as "30s" (units ms, s, m, h, d))");
       return std::nullopt;
     }
-    if (*read < shortest || *read > kLongest) {
+    if (*read < shortest || *read > longest) {
       value.reject(in_quotes(node->get()) + " is impossible, must be from \"" + format_duration(shortest) +
-                   "\" to \"" + format_duration(kLongest) + "\"");
+                   "\" to \"" + format_duration(longest) + "\"");
       return std::nullopt;
     }
     return read;

@@ -65,7 +65,7 @@ std::optional<std::string> text(const Value& value);
 // An array whose elements `element` reads.
 Reader<std::vector<std::string>> list(Reader<std::string> element);
 Reader<int> integer(int lowest, int highest);
-Reader<Milliseconds> duration(Milliseconds shortest);
+Reader<Milliseconds> duration(Milliseconds shortest, Milliseconds longest = kLongest);
 Reader<std::int64_t> size(std::int64_t lowest);
 // Which of these names it is, by its index.
 Reader<std::size_t> one_of(std::vector<std::string_view> names);

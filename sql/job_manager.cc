@@ -9,11 +9,6 @@
 namespace postpone::sql {
 namespace {
 
-void refuse_faults(const DeferRequest& request) {
-  const std::string fault = fault_of(request);
-  if (!fault.empty()) throw DatabaseError(Remedy::bug, fault);
-}
-
 // Requests as columns, so that one statement of fixed text takes any number of them: the parameters of
 // kRequests.
 std::vector<Parameter> columns_of(const std::vector<DeferRequest>& requests) {
@@ -74,6 +69,11 @@ std::string only_queueing_lock_of(const std::vector<DeferRequest>& requests) {
 
 }  // namespace
 
+void refuse_faults(const DeferRequest& request) {
+  const std::string fault = fault_of(request);
+  if (!fault.empty()) throw DatabaseError(Remedy::bug, fault);
+}
+
 JobManager::JobManager(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 JobManager::JobManager(JobManager&&) noexcept = default;
 JobManager& JobManager::operator=(JobManager&&) noexcept = default;
@@ -124,18 +124,6 @@ void JobManager::begin() {
 void JobManager::commit() {
   impl_->in_transaction = false;
   impl_->connection.query("commit");
-}
-
-std::optional<JobId> JobManager::defer_periodic(const PeriodicDefer& defer) {
-  refuse_faults(defer.job);
-  const DeferRequest& job = defer.job;
-  const Result result = impl_->connection.query(
-      "select procrastinate_defer_periodic_job_v2($1::varchar, $2::varchar, $3::varchar, $4::varchar, "
-      "$5::int,"
-      " $6::varchar, $7::bigint, $8::jsonb || jsonb_build_object('timestamp', $7::bigint))",
-      {job.queue, job.lock, job.queueing_lock, job.task, to_parameter(job.priority), defer.periodic_id,
-       to_parameter(defer.timestamp), job.args});
-  return result.only().get<std::optional<JobId>>(0);
 }
 
 // --- the connection ---

@@ -204,6 +204,31 @@ struct PeriodicDefer {
   std::int64_t timestamp = 0;  // unix seconds of the tick
 };
 
+// A schedule that a supervisor serves, as the database and the people who look there are to know it.
+struct ServedSchedule {
+  std::string cron;
+  std::string zone;
+  std::string missed;  // "skip", "last", "all"
+  Seconds missed_within{0};
+  std::string periodic_id;
+  DeferRequest job;
+};
+
+// Which jobs are removed that ended so long ago.
+struct RetentionRequest {
+  Seconds older_than{0};
+  std::vector<JobStatus> statuses;                       // in queues that are not among own_queues
+  std::vector<std::string> own_queues;                   // for which `rules` alone say it
+  std::vector<std::pair<JobStatus, std::string>> rules;  // a status, and one of own_queues
+  std::int64_t after_event = 0;                          // the walk along the events goes on behind this one
+  int most_events = 0;
+};
+struct Removed {
+  std::int64_t up_to_event = 0;
+  std::int64_t jobs = 0;
+  bool is_end = false;  // the events behind are too young, or there are none
+};
+
 class JobManager {
  public:
   // Connects. Throws DatabaseError: reconnect when the server cannot be reached (or says so), bug when it
@@ -226,7 +251,8 @@ class JobManager {
   // commit().
   void begin();
   void commit();
-  // Once per (task, periodic_id, timestamp): nothing when it was deferred before.
+  // Once per (task, periodic_id, timestamp): nothing when it, or a later one, was deferred before, or the
+  // schedule is paused. Throws AlreadyEnqueued, and is done with that tick.
   std::optional<JobId> defer_periodic(const PeriodicDefer& defer);
   std::vector<Job> list(const JobFilter& filter);
   // How many there are, whatever its limit says; statuses without any are left out.
@@ -284,6 +310,12 @@ class JobManager {
   std::vector<LastAttempt> last_attempts(const std::vector<JobId>& ids);
   // The caller names the jobs that it runs; the answer has those that it must stop.
   std::vector<JobToStop> jobs_to_stop(const std::vector<RunningJob>& running);
+  // Notes that this supervisor serves them. For each, up to which tick (unix seconds) it is done with: for a new
+  // one, and one that ticks at other times now, that is this moment.
+  std::vector<std::int64_t> announce_schedules(const std::string& supervisor,
+                                               const std::vector<ServedSchedule>& schedules);
+  // One step of a walk, in a transaction of its own; nothing when another session does the same at this moment.
+  std::optional<Removed> remove_ended(const RetentionRequest& request);
   // The earliest due time after `after` (nothing = after now) among jobs that wait for their time.
   std::optional<NextDue> next_due(std::optional<SystemTime> after);
   SystemTime server_time();

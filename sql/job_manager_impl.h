@@ -46,6 +46,9 @@ Recorded recorded_of(const Row& row);
 
 std::string json_array(const OutcomeTexts& outcomes);
 
+// Throws DatabaseError (bug) for what fault_of() finds.
+void refuse_faults(const DeferRequest& request);
+
 inline std::vector<std::int64_t> ids_of(const Result& result) {
   return each(result, [](const Row& row) { return row.get<std::int64_t>(0); });
 }

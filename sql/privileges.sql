@@ -53,7 +53,8 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT CASE acl.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(acl.grantee) END) AS role (name)
         JOIN pg_class AS part ON part.oid IN (
-            'postpone_attempts'::regclass, 'postpone_workers'::regclass, 'postpone_claims'::regclass)
+            'postpone_attempts'::regclass, 'postpone_workers'::regclass, 'postpone_claims'::regclass,
+            'postpone_schedules'::regclass)
         WHERE jobs.oid = 'procrastinate_jobs'::regclass AND pg_has_role(part.relowner, 'USAGE')
           AND role.name NOT IN ('postpone_worker', 'postpone_client', 'postpone_monitor', 'postpone_operator')
           AND NOT has_table_privilege(role.name, part.oid, acl.privilege_type)

@@ -93,6 +93,7 @@ BEGIN
             ('postpone_worker', attempts, 'postpone_attempts'),
             ('postpone_worker', 'INSERT', 'postpone_workers'),
             ('postpone_worker', 'INSERT, DELETE', 'postpone_claims'),
+            ('postpone_worker', 'INSERT, UPDATE, DELETE', 'postpone_schedules'),
             -- The operator. All that may become of a job but its creation; it ends leases of the dead, and gets none, so
             -- that it cannot fetch (postpone_start_jobs asks for INSERT on procrastinate_workers). Neither a job's task and
             -- arguments nor its number are its to change.
@@ -102,6 +103,7 @@ BEGIN
             ('postpone_operator', 'UPDATE (last_heartbeat), DELETE', 'procrastinate_workers'),
             ('postpone_operator', attempts, 'postpone_attempts'),
             ('postpone_operator', 'INSERT, DELETE', 'postpone_claims'),
+            ('postpone_operator', 'UPDATE (since, paused_at)', 'postpone_schedules'),
             -- The client. It writes what a new job may bring along and, since the trigger that writes it runs with the client's rights,
             -- the event that belongs to it. Of all jobs it sees the ids and, as ON CONFLICT has to be able to look, their
             -- queueing locks and statuses.

@@ -1,5 +1,6 @@
 // The text that wire/description.cc reads; docs/protocol.md specifies it.
 #include "libtask/wire/frame.h"
+#include "libtask/wire/missed.h"
 #include "registry.h"
 
 namespace libtask::detail {
@@ -32,7 +33,10 @@ Value periodic_object(const PeriodicEntry& periodic) {
   return {{"cron", periodic.cron},
           {"task", periodic.task},
           {"id", periodic.options.id},
-          {"args", periodic.options.args}};
+          {"args", periodic.options.args},
+          {"zone", periodic.options.zone},
+          {"missed", wire::to_string(static_cast<wire::Missed>(periodic.options.missed))},
+          {"missed_within_s", periodic.options.missed_within.count()}};
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "libtask/wire/cron.h"
 #include "libtask/wire/names.h"
+#include "libtask/wire/zone.h"
 
 namespace libtask::detail {
 namespace {
@@ -83,6 +84,11 @@ void check_periodic(Faults& faults, const PeriodicEntry& periodic, const Registr
   } catch (const wire::CronError& error) {
     check.require(false, error.what());
   }
+  // Whether the host has the zone is seen where the schedule is kept: task processes may have no /usr.
+  check.require(
+      wire::Zone::is_name(periodic.options.zone),
+      "\"" + periodic.options.zone + "\" cannot be its time zone; write one such as \"Europe/Paris\"");
+  check.require(periodic.options.missed_within.count() >= 0, "its missed_within is negative");
   check.require(registry.find(periodic.task) != nullptr, "no such task is registered");
   if (!periodic.options.id.empty()) check.name("its id", periodic.options.id);
 }

@@ -122,6 +122,7 @@ Cron Cron::parse(string_view expression) {
   cron.weekdays_ = parse_field<8>(fields[4], kWeekday);
   cron.seconds_ = parse_field<60>(fields.size() == 6 ? fields[5] : "0", kSecond);
   if (cron.weekdays_.test(7)) cron.weekdays_.set(0);
+  cron.any_hour_ = fields[1].front() == '*' || cron.hours_.all();
   cron.any_day_ = fields[2].front() == '*' || cron.days_.count() == 31;
   cron.any_weekday_ = fields[4].front() == '*' || (cron.weekdays_ & std::bitset<8>(0x7F)).count() == 7;
   if (!cron.some_day_fits())

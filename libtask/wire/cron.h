@@ -1,7 +1,7 @@
 // Cron expressions: five fields (minute, hour, day of month, month, day of week) and optionally a sixth,
 // last, for seconds, as Procrastinate reads them; `@hourly`, `@daily`, `@midnight`, `@weekly`, `@monthly`,
 // `@yearly`, `@annually`. A field holds `*`, numbers, names (jan, mon), ranges, lists and steps. Sunday is 0
-// or 7. Times are UTC.
+// or 7. Fields mean UTC, unless a ZonedCron (zoned_cron.h) makes them mean the clocks of a time zone.
 //
 // The two day fields, as in cron: a field that begins with `*`, or that lists every day, does not restrict.
 // When both restrict, a day has to fit one of them; else it has to fit both.
@@ -34,6 +34,10 @@ class Cron {
   // may lie so far apart. Nothing when there is none; parse() takes no expression of that kind.
   std::optional<Time> next_after(Time time) const;
 
+  // The hour field begins with `*`, or lists all hours: the expression means an interval rather than times of
+  // day.
+  bool has_any_hour() const { return any_hour_; }
+
  private:
   bool day_fits(std::chrono::year_month_day day) const;
   bool some_day_fits() const;
@@ -45,7 +49,8 @@ class Cron {
   std::bitset<32> days_;     // 1-31
   std::bitset<13> months_;   // 1-12
   std::bitset<8> weekdays_;  // 0-6, Sunday first
-  bool any_day_ = false;     // the field does not restrict
+  bool any_hour_ = false;
+  bool any_day_ = false;  // the field does not restrict
   bool any_weekday_ = false;
 };
 

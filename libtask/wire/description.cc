@@ -45,6 +45,17 @@ class Object {
       fail(at(key), "a number of seconds, not negative", value);
     return std::chrono::duration<double>(value.get<double>());
   }
+  std::optional<std::chrono::duration<double>> optional_seconds(const char* key) const {
+    if (find(key) == nullptr) return std::nullopt;
+    return seconds(key);
+  }
+  std::optional<Missed> optional_missed(const char* key) const {
+    const auto name = optional_text(key);
+    if (!name) return std::nullopt;
+    const auto missed = parse_missed(*name);
+    if (!missed) fail(at(key), "skip, last or all", *find(key));
+    return missed;
+  }
   bool boolean(const char* key) const {
     const json& value = required(key);
     if (!value.is_boolean()) fail(at(key), "true or false", value);
@@ -131,8 +142,12 @@ TaskDescription read_task(const Object& in) {
 }
 
 PeriodicDescription read_periodic(const Object& in) {
-  return {
+  PeriodicDescription periodic{
       .cron = in.text("cron"), .task = in.text("task"), .id = in.text("id"), .args = in.object_text("args")};
+  periodic.zone = in.optional_text("zone").value_or(periodic.zone);
+  periodic.missed_within = in.optional_seconds("missed_within_s").value_or(periodic.missed_within);
+  periodic.missed = in.optional_missed("missed").value_or(periodic.missed);
+  return periodic;
 }
 
 json parse(std::string_view text) {

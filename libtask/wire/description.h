@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "libtask/wire/missed.h"
+
 namespace libtask::wire {
 
 // Procrastinate's rules. The wait is
@@ -40,6 +42,9 @@ struct PeriodicDescription {
   std::string task{};
   std::string id{};  // different for each of several schedules of one task
   std::string args = "{}";
+  std::string zone = "UTC";  // what executables of older versions mean
+  Missed missed = Missed::last;
+  std::chrono::duration<double> missed_within = kMissedWithin;
 };
 
 struct Description {

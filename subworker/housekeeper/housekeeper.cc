@@ -3,9 +3,11 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
+#include "subworker/housekeeper/retention.h"
 #include "subworker/task/describe.h"
 #include "sys/process_title.h"
 
@@ -81,6 +83,9 @@ void Housekeeper::add_duties() {
                [this](Time now) { return schedules_.due(now); }, later});
   duties_.add({"queue depths", [this](Time now) { reporter_.look_at_queues(connection_.database(), now); },
                [this](Time) { return reporter_.next_look(); }, later});
+  const auto retention = std::make_shared<Retention>(config_.retention, board_);
+  duties_.add({"retention", [this, retention](Time now) { retention->keep(connection_.database(), now); },
+               [retention](Time) { return retention->due(); }, later});
 }
 
 board::SubWorkerExit Housekeeper::run() {

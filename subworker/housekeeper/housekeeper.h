@@ -10,6 +10,7 @@
 //   scheduled jobs  sub-workers are rung when one becomes due                due_jobs.h
 //   periodic tasks  jobs are deferred at the ticks of their schedules        schedules.h
 //   queue depths    what waits, for people to see                            reporter.h
+//   retention       jobs that ended long ago are removed                     retention.h
 //
 // Heartbeats come first: every sub-worker depends on them, and the other duties may have to wait for a lock.
 //

@@ -3,33 +3,127 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <deque>
 #include <stdexcept>
 #include <utility>
 
 namespace postpone::subworker {
+namespace {
+
+using libtask::wire::Missed;
+using libtask::wire::TaskDescription;
+
+std::string name_of(const sql::ServedSchedule& served) {
+  return fmt::format("schedule \"{}\" of task \"{}\"", served.cron, served.job.task);
+}
+
+sql::DeferRequest job_of(const TaskDescription& task) {
+  sql::DeferRequest job;
+  job.task = task.name;
+  job.queue = task.queue;
+  job.priority = task.priority;
+  job.lock = task.lock;
+  job.queueing_lock = task.queueing_lock;
+  return job;
+}
+
+sql::ServedSchedule served_of(const libtask::wire::PeriodicDescription& periodic,
+                              const TaskDescription& task) {
+  sql::ServedSchedule served;
+  served.cron = periodic.cron;
+  served.zone = periodic.zone;
+  served.missed = to_string(periodic.missed);
+  served.missed_within = periodic.missed_within;
+  served.periodic_id = periodic.id;
+  served.job = job_of(task);
+  served.job.args = periodic.args;  // the job manager adds the tick, as "timestamp"
+  return served;
+}
+
+}  // namespace
+
+Periodic::Periodic(std::vector<config::Schedule> filed) : filed_(std::move(filed)) {}
 
 void Periodic::add(const libtask::wire::Description& description) {
+  for (std::size_t i = 0; i < filed_.size();) {
+    if (const auto* task = description.find(filed_[i].task)) {
+      const auto filed = filed_.begin() + static_cast<std::ptrdiff_t>(i);
+      add_filed(*filed, *task);
+      filed_.erase(filed);
+    } else {
+      ++i;
+    }
+  }
   for (const auto& periodic : description.periodic) {
     const auto* task = description.find(periodic.task);
     if (!task)
       throw std::runtime_error(
           fmt::format("schedule \"{}\" of task \"{}\": there is no such task", periodic.cron, periodic.task));
-    const bool known = std::any_of(schedules_.begin(), schedules_.end(), [&](const Schedule& schedule) {
-      return schedule.description.task == periodic.task && schedule.description.id == periodic.id;
-    });
-    if (known) continue;
-    try {
-      schedules_.push_back({Cron::parse(periodic.cron), periodic, *task, std::nullopt});
-    } catch (const libtask::wire::CronError& error) {
-      throw std::runtime_error(
-          fmt::format("schedule \"{}\" of task \"{}\": {}", periodic.cron, periodic.task, error.what()));
-    }
+    if (!is_known(periodic.task, periodic.id)) add(served_of(periodic, *task), periodic.missed);
   }
 }
 
-void Periodic::start(Cron::Time now) {
-  for (Schedule& schedule : schedules_)
-    if (!schedule.next) schedule.next = schedule.cron.next_after(now - kMostLate);
+void Periodic::add_rest() {
+  for (const config::Schedule& filed : std::exchange(filed_, {})) {
+    TaskDescription task;
+    task.name = filed.task;
+    add_filed(filed, task);
+  }
+}
+
+void Periodic::add_filed(const config::Schedule& filed, const TaskDescription& task) {
+  sql::ServedSchedule served;
+  served.cron = filed.cron;
+  served.zone = filed.zone;
+  served.missed = to_string(filed.missed);
+  served.missed_within = filed.missed_within;
+  served.periodic_id = filed.id;
+  served.job = job_of(task);
+  served.job.args = filed.arguments;
+  if (!filed.queue.empty()) served.job.queue = filed.queue;
+  if (filed.priority) served.job.priority = *filed.priority;
+  if (!filed.lock.empty()) served.job.lock = filed.lock;
+  if (!filed.queueing_lock.empty()) served.job.queueing_lock = filed.queueing_lock;
+  add(std::move(served), filed.missed);
+}
+
+void Periodic::add(sql::ServedSchedule served, Missed missed) {
+  try {
+    if (const std::string fault = sql::fault_of(served.job); !fault.empty()) throw std::runtime_error(fault);
+    libtask::wire::ZonedCron cron{Cron::parse(served.cron), libtask::wire::Zone::load(served.zone)};
+    schedules_.push_back({std::move(cron), std::move(served), missed});
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(fmt::format("{}: {}", name_of(served), error.what()));
+  }
+}
+
+bool Periodic::is_known(const std::string& task, const std::string& id) const {
+  return std::any_of(schedules_.begin(), schedules_.end(), [&](const Schedule& schedule) {
+    return schedule.served.job.task == task && schedule.served.periodic_id == id;
+  });
+}
+
+std::vector<sql::ServedSchedule> Periodic::served() const {
+  std::vector<sql::ServedSchedule> all;
+  for (const Schedule& schedule : schedules_) all.push_back(schedule.served);
+  return all;
+}
+
+// Missed ticks that may be made up for lie behind this time.
+Cron::Time Periodic::Schedule::oldest(Cron::Time now) const {
+  // An executable may say any number.
+  const auto within = std::chrono::duration_cast<std::chrono::seconds>(
+      std::min<sql::Seconds>(served.missed_within, std::chrono::days(36'525)));
+  return now - (missed == Missed::skip ? kInTime : std::max<std::chrono::seconds>(kInTime, within));
+}
+
+void Periodic::start(const std::vector<std::int64_t>& done_until, Cron::Time now) {
+  for (std::size_t i = 0; i < schedules_.size(); ++i) {
+    Schedule& schedule = schedules_[i];
+    if (std::exchange(schedule.is_started, true)) continue;
+    const Cron::Time done{std::chrono::seconds(done_until[i])};
+    schedule.next = schedule.cron.next_after(std::max(done, schedule.oldest(now)));
+  }
 }
 
 std::optional<Cron::Time> Periodic::next_tick() const {
@@ -41,28 +135,24 @@ std::optional<Cron::Time> Periodic::next_tick() const {
 
 std::vector<sql::PeriodicDefer> Periodic::take_due(Cron::Time now) {
   std::vector<sql::PeriodicDefer> due;
-  for (Schedule& schedule : schedules_) {
-    std::optional<Cron::Time> last;
-    for (; schedule.next && *schedule.next <= now; schedule.next = schedule.cron.next_after(*schedule.next))
-      last = schedule.next;
-    if (last) due.push_back(defer(schedule, *last));
-  }
+  for (Schedule& schedule : schedules_) take(schedule, now, due);
   std::stable_sort(due.begin(), due.end(),
                    [](const auto& a, const auto& b) { return a.timestamp < b.timestamp; });
   return due;
 }
 
-sql::PeriodicDefer Periodic::defer(const Schedule& schedule, Cron::Time tick) {
-  sql::PeriodicDefer defer;
-  defer.periodic_id = schedule.description.id;
-  defer.timestamp = tick.time_since_epoch().count();
-  defer.job.task = schedule.task.name;
-  defer.job.queue = schedule.task.queue;
-  defer.job.priority = schedule.task.priority;
-  defer.job.lock = schedule.task.lock;
-  defer.job.queueing_lock = schedule.task.queueing_lock;
-  defer.job.args = schedule.description.args;  // the job manager adds the tick, as "timestamp"
-  return defer;
+void Periodic::take(Schedule& schedule, Cron::Time now, std::vector<sql::PeriodicDefer>& due) {
+  if (!schedule.next || *schedule.next > now) return;
+  if (const auto oldest = schedule.oldest(now); *schedule.next <= oldest)
+    schedule.next = schedule.cron.next_after(oldest);
+  const std::size_t most = schedule.missed == Missed::all ? kMostMadeUp : 1;
+  std::deque<Cron::Time> ticks;
+  for (; schedule.next && *schedule.next <= now; schedule.next = schedule.cron.next_after(*schedule.next)) {
+    ticks.push_back(*schedule.next);
+    if (ticks.size() > most) ticks.pop_front();
+  }
+  for (const Cron::Time tick : ticks)
+    due.push_back({schedule.served.job, schedule.served.periodic_id, tick.time_since_epoch().count()});
 }
 
 }  // namespace postpone::subworker

@@ -1,50 +1,75 @@
-// Periodic defers: which tick of which schedule is next. Pure.
+// Periodic defers: which tick of which schedule is next, and which of those that were missed are made up for.
+// Pure.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "libtask/wire/cron.h"
+#include "config/config.h"
 #include "libtask/wire/description.h"
+#include "libtask/wire/zoned_cron.h"
 #include "sql/job_manager.h"
 
 namespace postpone::subworker {
 
 using libtask::wire::Cron;
 
-// The schedules of all task executables of a configuration. A tick is deferred once in the database however
-// many supervisors keep time (procrastinate_defer_periodic_job_v2); a tick that passed while no housekeeper
-// ran is made up for when it is no more than ten minutes old, as Procrastinate does.
+// The schedules of a configuration: those of its file, and those of its task executables. Each is known by its
+// task and id. One in the file goes before one of an executable, and the same one of two groups counts once.
+// A tick is deferred once in the database however many supervisors keep time (postpone_defer_tick).
+//
+// A tick that cannot be handed out in time was missed: no housekeeper ran, or the database was away. What the
+// schedule's `missed` says holds for it:
+//   skip   it is gone
+//   last   of all that were missed within missed_within, the last one is handed out
+//   all    they all are, oldest first, but for those beyond the last hundred
 class Periodic {
  public:
-  static constexpr std::chrono::minutes kMostLate{10};
+  // A tick that is handed out so late is no missed one: another housekeeper may have to start first.
+  static constexpr std::chrono::seconds kInTime{10};
+  static constexpr std::size_t kMostMadeUp = 100;
 
-  // Adds the schedules of one task executable; the same schedule of two groups counts once. Throws
-  // std::runtime_error that names the schedule when its cron expression or its task is wrong.
+  explicit Periodic(std::vector<config::Schedule> filed = {});
+
+  // Adds the schedules of one task executable, and those of the file for its tasks. Throws std::runtime_error
+  // that names the schedule when its cron expression, its zone or its task is wrong.
   void add(const libtask::wire::Description& description);
+  // Every executable has been asked: the schedules of the file that are left are for tasks of other programs.
+  // Throws as above.
+  void add_rest();
 
-  // Sets the time from which ticks count, for schedules that have none yet. Called once the database's clock
-  // is known, and again when schedules were added.
-  void start(Cron::Time now);
+  // As the database is to know them.
+  std::vector<sql::ServedSchedule> served() const;
+  // The database's answer, one for each of served(): up to which tick it is done with. Sets from where on ticks
+  // count, for schedules that have no such time yet.
+  void start(const std::vector<std::int64_t>& done_until, Cron::Time now);
 
-  // The next tick of any schedule; nothing when there is none to come.
+  // The next tick of any schedule that was started; nothing when there is none to come.
   std::optional<Cron::Time> next_tick() const;
 
-  // The ticks up to `now`, as the job manager takes them, oldest first; each is handed out once. A schedule
-  // that fell behind by several ticks gives the last of them only.
+  // The ticks up to `now`, as the job manager takes them, oldest first; each is handed out once.
   std::vector<sql::PeriodicDefer> take_due(Cron::Time now);
 
  private:
   struct Schedule {
-    Cron cron;
-    libtask::wire::PeriodicDescription description;
-    libtask::wire::TaskDescription task;
-    std::optional<Cron::Time> next;
-  };
-  static sql::PeriodicDefer defer(const Schedule& schedule, Cron::Time tick);
+    libtask::wire::ZonedCron cron;
+    sql::ServedSchedule served;
+    libtask::wire::Missed missed;
+    std::optional<Cron::Time> next = std::nullopt;
+    bool is_started = false;
 
+    Cron::Time oldest(Cron::Time now) const;
+  };
+
+  void add(sql::ServedSchedule served, libtask::wire::Missed missed);
+  void add_filed(const config::Schedule& filed, const libtask::wire::TaskDescription& task);
+  bool is_known(const std::string& task, const std::string& id) const;
+  static void take(Schedule& schedule, Cron::Time now, std::vector<sql::PeriodicDefer>& due);
+
+  std::vector<config::Schedule> filed_;  // not added yet
   std::vector<Schedule> schedules_;
 };
 

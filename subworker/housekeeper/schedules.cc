@@ -2,11 +2,13 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
 #include "subworker/task/task_process.h"
 #include "sys/crash_point.h"
+#include "sys/host.h"
 #include "sys/log.h"
 #include "sys/logger.h"
 
@@ -14,9 +16,21 @@ namespace postpone::subworker {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+// So that people see which schedules are served still.
+constexpr auto kAnnouncing = 5min;
+
+}  // namespace
+
 Schedules::Schedules(const config::Config& config, const ServerClock& server_clock,
                      HousekeeperReporter& reporter)
-    : config_(config), server_clock_(server_clock), reporter_(reporter), asking_pause_(500ms, 60s) {
+    : config_(config),
+      server_clock_(server_clock),
+      reporter_(reporter),
+      supervisor_(config.supervisor.name.empty() ? sys::host_name() : config.supervisor.name),
+      periodic_(config.schedules),
+      asking_pause_(500ms, 60s) {
   unasked_.resize(config.groups.size());
   std::iota(unasked_.begin(), unasked_.end(), 0);
 }
@@ -36,8 +50,9 @@ void Schedules::learn(const Ask& ask, Clock::time_point now) {
       unasked_.erase(unasked_.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }
+  if (unasked_.empty()) add_rest();
   const auto asked_at = Clock::now();  // an executable may take half a minute to answer
-  periodic_.start(std::chrono::floor<std::chrono::seconds>(server_clock_.at(asked_at)));
+  if (!periodic_.served().empty()) next_announcing_ = asked_at;
   next_asking_ = asked_at + asking_pause_.next(sys::chance());
   report(passing);
 }
@@ -60,6 +75,14 @@ std::string Schedules::ask_one(const config::Group& group, const Ask& ask) {
   return "";
 }
 
+void Schedules::add_rest() {
+  try {
+    periodic_.add_rest();
+  } catch (const std::runtime_error& error) {
+    wrong_ = error.what();
+  }
+}
+
 void Schedules::report(const std::string& passing) {
   const std::string& trouble = passing.empty() ? wrong_ : passing;
   reporter_.schedules_trouble(trouble);
@@ -69,34 +92,47 @@ void Schedules::report(const std::string& passing) {
                  passing.empty() ? "" : "; asking again until it answers");
 }
 
+Cron::Time Schedules::server_now(Clock::time_point now) const {
+  return std::chrono::floor<std::chrono::seconds>(server_clock_.at(now));
+}
+
 Schedules::Clock::time_point Schedules::due(Clock::time_point now) const {
   if (!ticks_.empty()) return {};
   const auto tick = periodic_.next_tick();
-  if (!tick) return Clock::time_point::max();
-  return now + std::chrono::duration_cast<Clock::duration>(*tick - server_clock_.at(now));
+  if (!tick) return next_announcing_;
+  return std::min(next_announcing_,
+                  now + std::chrono::duration_cast<Clock::duration>(*tick - server_clock_.at(now)));
 }
 
 // A tick leaves the list when the database has answered for it. One that an error of the connection came
 // between is deferred again, and counts once all the same.
 void Schedules::keep(sql::JobManager& manager, Clock::time_point now, const std::function<void()>& between) {
-  const auto server_now = std::chrono::floor<std::chrono::seconds>(server_clock_.at(now));
-  for (sql::PeriodicDefer& tick : periodic_.take_due(server_now)) ticks_.push_back(std::move(tick));
+  if (now >= next_announcing_) announce(manager, now);
+  for (sql::PeriodicDefer& tick : periodic_.take_due(server_now(now))) ticks_.push_back(std::move(tick));
   for (; !ticks_.empty(); ticks_.pop_front()) {
     between();
-    const sql::PeriodicDefer& defer = ticks_.front();
-    try {
-      if (const auto id = manager.defer_periodic(defer)) {
-        const sys::LogFields fields({{"job", *id}, {"task", defer.job.task}});
-        sys::log.info("deferred periodic task {} as job {}", defer.job.task, *id);
-      }
-      sys::crash_point("housekeeper.tick_deferred");
-    } catch (const sql::AlreadyEnqueued& error) {
-      sys::log.info("periodic task {}: {}", defer.job.task, error.what());
-    } catch (const sql::DatabaseError& error) {
-      const bool passing = error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict;
-      if (passing) throw;
-      sys::log.error("periodic task {} is not deferred: {}", defer.job.task, error.what());
+    defer(manager, ticks_.front());
+  }
+}
+
+void Schedules::announce(sql::JobManager& manager, Clock::time_point now) {
+  periodic_.start(manager.announce_schedules(supervisor_, periodic_.served()), server_now(now));
+  next_announcing_ = now + kAnnouncing;
+}
+
+void Schedules::defer(sql::JobManager& manager, const sql::PeriodicDefer& tick) {
+  try {
+    if (const auto id = manager.defer_periodic(tick)) {
+      const sys::LogFields fields({{"job", *id}, {"task", tick.job.task}});
+      sys::log.info("deferred periodic task {} as job {}", tick.job.task, *id);
     }
+    sys::crash_point("housekeeper.tick_deferred");
+  } catch (const sql::AlreadyEnqueued& error) {
+    sys::log.info("periodic task {}: {}", tick.job.task, error.what());
+  } catch (const sql::DatabaseError& error) {
+    const bool passing = error.remedy() != sql::Remedy::bug && error.remedy() != sql::Remedy::conflict;
+    if (passing) throw;
+    sys::log.error("periodic task {} is not deferred: {}", tick.job.task, error.what());
   }
 }
 

@@ -1,5 +1,9 @@
-// Periodic tasks: their schedules, which the task executables are asked for, and the jobs that are deferred
-// at their ticks.
+// Periodic tasks: their schedules, which stand in the configuration, or which the task executables are asked
+// for, and the jobs that are deferred at their ticks.
+//
+//   learn()   asks the executables
+//   keep()    tells the database which schedules there are, again every few minutes, so that people see that
+//             they are served; the answer says from where on a new one ticks. Then it defers what is due.
 //
 // The preflight has checked the task executables before anything was started. One that cannot be asked now
 // (no process to be had, a file that is being replaced, an answer that takes too long) is asked again, with
@@ -38,23 +42,29 @@ class Schedules {
   // Asks them, if that is due. What else `ask` throws is passed on, and ends the asking for now.
   void learn(const Ask& ask, Clock::time_point now);
 
-  // When the next job is to be deferred.
+  // When there is something to keep.
   Clock::time_point due(Clock::time_point now) const;
-  // Defers the jobs of the ticks up to now; `between` is called between two statements. Throws DatabaseError.
+  // `between` is called between two statements. Throws DatabaseError.
   void keep(sql::JobManager& manager, Clock::time_point now, const std::function<void()>& between);
 
  private:
   // Asks one group, and returns why it has to be asked again; empty = it has not to be.
   std::string ask_one(const config::Group& group, const Ask& ask);
+  void add_rest();
   void report(const std::string& passing);
+  void announce(sql::JobManager& manager, Clock::time_point now);
+  void defer(sql::JobManager& manager, const sql::PeriodicDefer& tick);
+  Cron::Time server_now(Clock::time_point now) const;
 
   const config::Config& config_;
   const ServerClock& server_clock_;
   HousekeeperReporter& reporter_;
+  const std::string supervisor_;  // as people know it
   Periodic periodic_;
   std::deque<sql::PeriodicDefer> ticks_;  // taken from periodic_, not yet in the database
   std::vector<std::size_t> unasked_;      // groups whose schedules are not known yet
   Clock::time_point next_asking_;
+  Clock::time_point next_announcing_ = Clock::time_point::max();
   sys::Backoff asking_pause_;
   std::string wrong_;     // of an executable that has answered, and cannot mend itself
   std::string reported_;  // why some schedules do not tick, as the log has it

@@ -55,7 +55,7 @@ class Preflight {
 
   bool tasks_are_good() {
     bool good = true;
-    Periodic periodic;
+    Periodic periodic(config_.schedules);
     for (const config::Group& group : config_.groups) {
       try {
         periodic.add(describe_in_time(group));
@@ -63,6 +63,12 @@ class Preflight {
         refuse(fmt::format("[[group]] \"{}\": {}", group.name, error.what()));
         good = false;
       }
+    }
+    try {
+      periodic.add_rest();
+    } catch (const std::runtime_error& error) {
+      refuse(fmt::format("[[schedule]]: {}", error.what()));
+      good = false;
     }
     return good;
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "subworker/task/outcome.h"
+#include "subworker/worker/builtin_task.h"
 #include "sys/log_batch.h"
 #include "sys/logger.h"
 
@@ -231,9 +232,17 @@ void SetRun::execute(JobRun& run) {
   const config::Group& group = parts_.group;
   TaskProcess& process = parts_.tasks.process();
   const auto* task = process.description().find(job.task);
-  if (!task) return run.ends(unknown_task(job, process.description(), group));
+  if (!task) {
+    if (const auto builtin = builtin_task(job.task)) return execute_builtin(run, *builtin);
+    return run.ends(unknown_task(job, process.description(), group));
+  }
   const RunHooks hooks = begin(run, *task);
   end(run, process.run(job, time_limit_of(*task), hooks), *task);
+}
+
+void SetRun::execute_builtin(JobRun& run, const TaskDescription& task) {
+  const RunHooks hooks = begin(run, task);
+  end(run, run_builtin(run.job(), parts_.config.database, time_limit_of(task), hooks), task);
 }
 
 std::chrono::milliseconds SetRun::time_limit_of(const TaskDescription& task) const {

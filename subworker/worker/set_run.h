@@ -81,6 +81,7 @@ class SetRun {
   void see_to_survivors(sql::JobId last);
   bool may_start();
   void execute(JobRun& run);
+  void execute_builtin(JobRun& run, const libtask::wire::TaskDescription& task);
   RunHooks begin(JobRun& run, const libtask::wire::TaskDescription& task);
   void end(JobRun& run, const Execution& execution, const libtask::wire::TaskDescription& task);
   std::chrono::milliseconds time_limit_of(const libtask::wire::TaskDescription& task) const;

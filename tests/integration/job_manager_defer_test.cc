@@ -143,8 +143,89 @@ TEST_F(AJobManager, DefersAPeriodicJobOncePerTick) {
 
   tick.timestamp += 300;
   EXPECT_TRUE(manager.defer_periodic(tick));
+  tick.timestamp -= 300;
+  EXPECT_EQ(manager.defer_periodic(tick), std::nullopt) << "though no row says so any more";
   tick.periodic_id = "another";
   EXPECT_TRUE(manager.defer_periodic(tick));
+}
+
+class ASchedule : public AJobManager {
+ protected:
+  ASchedule() {
+    schedule.cron = "0 3 * * *";
+    schedule.zone = "UTC";
+    schedule.missed = "last";
+    schedule.missed_within = std::chrono::hours(24);
+    schedule.job = request_of("sweep");
+  }
+  std::int64_t announce() { return manager.announce_schedules("one", {schedule}).at(0); }
+  std::int64_t now() { return std::stoll(database.execute("SELECT floor(extract(epoch FROM now()))")); }
+  std::optional<JobId> defer_tick(std::int64_t timestamp) {
+    return manager.defer_periodic({schedule.job, schedule.periodic_id, timestamp});
+  }
+
+  ServedSchedule schedule;
+};
+
+TEST_F(ASchedule, IsDoneWithWhatWasBeforeItExisted) {
+  const auto before = now();
+  const auto done = announce();
+  EXPECT_GE(done, before);
+  EXPECT_EQ(announce(), done) << "though time goes on";
+}
+
+TEST_F(ASchedule, ThatPythonHasServedIsDoneWithItsLastTick) {
+  database.execute(
+      "SELECT procrastinate_defer_periodic_job_v2('default', NULL, NULL, 'sweep', 0, '', 5000, '{}')");
+  EXPECT_EQ(announce(), 5000);
+}
+
+TEST_F(ASchedule, IsDoneWithItsLastTick) {
+  announce();
+  const auto later = now() + 30;
+  EXPECT_TRUE(defer_tick(later));
+  EXPECT_EQ(announce(), later);
+}
+
+TEST_F(ASchedule, ThatTicksAtOtherTimesIsANewOne) {
+  announce();
+  database.execute("UPDATE postpone_schedules SET since = to_timestamp(1000)");
+  EXPECT_EQ(announce(), 1000);
+  schedule.job.args = R"({"deep": true})";
+  EXPECT_EQ(announce(), 1000) << "arguments are no times";
+  schedule.zone = "Europe/Paris";
+  const auto before = now();
+  EXPECT_GE(announce(), before);
+}
+
+TEST_F(ASchedule, ThatIsPausedDefersNothing) {
+  announce();
+  database.execute("SELECT postpone_pause_schedule('sweep')");
+  EXPECT_EQ(defer_tick(now() + 10), std::nullopt);
+  database.execute("SELECT postpone_resume_schedule('sweep')");
+  EXPECT_TRUE(defer_tick(now() + 10));
+}
+
+TEST_F(ASchedule, IsDoneWithATickThatItsQueueingLockHasRefused) {
+  schedule.job.queueing_lock = "sweep";
+  announce();
+  const auto tick = now() + 10;
+  EXPECT_TRUE(defer_tick(tick));
+  EXPECT_THROW(defer_tick(tick + 1), AlreadyEnqueued);
+  EXPECT_EQ(defer_tick(tick + 1), std::nullopt);
+}
+
+TEST_F(ASchedule, OfWhichNobodySpeaksForAMonthIsForgottenUnlessItIsPaused) {
+  announce();
+  schedule.periodic_id = "paused";
+  announce();
+  database.execute("SELECT postpone_pause_schedule('sweep', 'paused')");
+  database.execute("UPDATE postpone_schedules SET announced_at = now() - interval '31 days'");
+  schedule.periodic_id = "other";
+  announce();
+  EXPECT_EQ(
+      database.execute("SELECT string_agg(periodic_id, ' ' ORDER BY periodic_id) FROM postpone_schedules"),
+      "other paused");
 }
 
 }  // namespace

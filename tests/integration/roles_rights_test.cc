@@ -102,6 +102,10 @@ TEST_F(Roles, MayWhatTheDocumentSaysAndNoMore) {
     std::string who, statement;
   };
   sql("SELECT postpone_register_worker('s', 'h', 'n', 1); SELECT postpone_defer('t');"
+      "SELECT postpone_announce_schedules('s', '[{\"task\": \"t\", \"id\": \"\", \"cron\": \"@daily\", "
+      "\"zone\": "
+      "\"UTC\", \"missed\": \"last\", \"missed_within_s\": 1, \"queue\": \"q\", \"priority\": 0, \"args\": "
+      "{}}]');"
       "INSERT INTO procrastinate_jobs (queue_name, task_name, status, worker_id, lock) VALUES ('q', 't', "
       "'doing', 1, 'l'), "
       "('q', 't', 'failed', NULL, NULL); INSERT INTO postpone_attempts (job_id, attempt, cause) VALUES (3, "
@@ -114,6 +118,7 @@ TEST_F(Roles, MayWhatTheDocumentSaysAndNoMore) {
       {"worker operator monitor", "SELECT * FROM procrastinate_periodic_defers"},
       {"worker operator monitor", "SELECT * FROM postpone_attempts"},
       {"worker operator monitor", "SELECT * FROM postpone_workers"},
+      {"worker operator monitor", "SELECT * FROM postpone_schedules"},
       {"worker client operator monitor", "SELECT * FROM postpone_migrations"},
       {"worker client operator monitor", "SELECT id, queueing_lock, status FROM procrastinate_jobs"},
       {"worker operator monitor", "SELECT task_name FROM procrastinate_jobs"},
@@ -138,6 +143,14 @@ TEST_F(Roles, MayWhatTheDocumentSaysAndNoMore) {
       {"worker", "UPDATE procrastinate_jobs SET args = '{}'"},
       {"worker", "UPDATE procrastinate_jobs SET task_name = 'u'"},
       {"worker", "UPDATE procrastinate_jobs SET queueing_lock = 'u'"},
+      // schedules
+      {"worker operator", "SELECT postpone_pause_schedule('t')"},
+      {"worker operator", "SELECT postpone_resume_schedule('t')"},
+      {"worker", "SELECT postpone_run_schedule('t')"},
+      {"worker", "SELECT postpone_announce_schedules('s', '[]')"},
+      {"worker", "SELECT postpone_defer_tick('t', '', 1, 'q', 0, NULL, NULL, '{}')"},
+      {"worker", "UPDATE postpone_schedules SET cron = ''"},
+      {"worker operator", "SELECT postpone_remove_ended_jobs(0, 10, 86400, '{failed}', '{}', '{}')"},
       // running
       {"worker", "SELECT postpone_register_worker('s', 'h', 'n', 1)"},
       {"worker", "SELECT procrastinate_register_worker_v1()"},

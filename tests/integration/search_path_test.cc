@@ -52,6 +52,20 @@ void live_through_everything(const std::function<std::string(const std::string&)
   EXPECT_EQ(ask("SELECT {}.postpone_defer('t', lock => 'sink', queueing_lock => 'once')"), "2");
   EXPECT_EQ(ask("SELECT {}.postpone_defer('t', scheduled_at => now() + interval '1 hour')"), "3");
   EXPECT_EQ(ask("SELECT {}.procrastinate_defer_periodic_job_v2('q', NULL, NULL, 't', 0, '', 60, '{}')"), "4");
+  EXPECT_EQ(ask("SELECT task FROM {}.postpone_announce_schedules('s', '[{\"task\": \"tick\", \"id\": \"\", "
+                "\"cron\": "
+                "\"@daily\", \"zone\": \"UTC\", \"missed\": \"last\", \"missed_within_s\": 1, \"queue\": "
+                "\"later\", "
+                "\"priority\": 0, \"args\": {}}]')"),
+            "tick");
+  EXPECT_EQ(ask("SELECT disposition FROM {}.postpone_defer_tick('t', '', 60, 'q', 0, NULL, NULL, '{}')"),
+            "done");
+  EXPECT_EQ(ask("SELECT {}.postpone_pause_schedule('tick')"), "t");
+  EXPECT_EQ(ask("SELECT {}.postpone_resume_schedule('tick')"), "t");
+  EXPECT_EQ(ask("SELECT {}.postpone_run_schedule('nothing') IS NULL"), "t");
+  EXPECT_EQ(
+      ask("SELECT removed FROM {}.postpone_remove_ended_jobs(0, 100, 86400, '{succeeded}', '{}', '{}')"),
+      "0");
   EXPECT_EQ(ask("SELECT due_in > 3000 FROM {}.postpone_next_due(NULL)"), "t");
   EXPECT_EQ(ask("SELECT count(*) FROM {}.postpone_fetch_jobs(NULL, 1, 2, sharers => 2, start_priority => 0, "
                 "start_id => 0)"),

@@ -43,9 +43,10 @@ TEST_F(ConfigTest, NamesUnknownSections) {
               ElementsAre("4:2: unknown section \"superviser\", did you mean [supervisor]?"));
   EXPECT_THAT(problems_of("[[groups]]\n"),
               ElementsAre("4:3: unknown section \"groups\", did you mean [[group]]?"));
-  EXPECT_THAT(problems_of("[frobnicate]\n"),
-              ElementsAre("4:2: unknown section \"frobnicate\", valid sections are [database], [supervisor], "
-                          "[stalled], [log], [status], [[group]]"));
+  EXPECT_THAT(
+      problems_of("[frobnicate]\n"),
+      ElementsAre("4:2: unknown section \"frobnicate\", valid sections are [database], [supervisor], "
+                  "[stalled], [retention], [[retention.queue]], [log], [status], [[group]], [[schedule]]"));
 }
 
 TEST_F(ConfigTest, SaysWhatTypeItExpected) {

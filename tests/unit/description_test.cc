@@ -69,6 +69,24 @@ TEST(Description, TellsSchedules) {
   EXPECT_EQ(description.periodic[0].args, R"({"deep":true})");
 }
 
+TEST(Description, TellsTheZoneOfASchedule) {
+  json text = sample();
+  text["periodic"][0]["zone"] = "Europe/Paris";
+  text["periodic"][0]["missed"] = "all";
+  text["periodic"][0]["missed_within_s"] = 7200;
+  const auto periodic = parse_description(text.dump()).periodic.at(0);
+  EXPECT_EQ(periodic.zone, "Europe/Paris");
+  EXPECT_EQ(periodic.missed, Missed::all);
+  EXPECT_EQ(periodic.missed_within, std::chrono::hours(2));
+}
+
+TEST(Description, OlderLibtaskMeansUtcAndTheLastMissedTick) {
+  const auto periodic = parse_description(sample().dump()).periodic.at(0);
+  EXPECT_EQ(periodic.zone, "UTC");
+  EXPECT_EQ(periodic.missed, Missed::last);
+  EXPECT_EQ(periodic.missed_within, std::chrono::hours(24));
+}
+
 TEST(Description, NewerLibtaskMaySayMore) {
   json text = sample();
   text["colour"] = "blue";
@@ -122,6 +140,11 @@ INSTANTIATE_TEST_SUITE_P(
                "tasks[0].retry.wait_s must be a number of seconds, not negative, and is -0.5"},
         Damage{"/tasks/0/retry/on_crash", "1", "tasks[0].retry.on_crash must be true or false, and is 1"},
         Damage{"/periodic/0/args", "[]", "periodic[0].args must be an object, and is []"},
+        Damage{"/periodic/0/zone", "7", "periodic[0].zone must be a string, and is 7"},
+        Damage{"/periodic/0/missed", "\"some\"",
+               "periodic[0].missed must be skip, last or all, and is \"some\""},
+        Damage{"/periodic/0/missed_within_s", "-1",
+               "periodic[0].missed_within_s must be a number of seconds, not negative, and is -1"},
         Damage{"/periodic/0/cron", "", "periodic[0].cron is missing"}));
 
 }  // namespace

@@ -54,7 +54,12 @@ TEST(Registration, DescribeTellsWhatWasRegistered) {
               .lock = "other"});
   app.task("cache.sweep", nothing);
   app.periodic("*/5 * * * *", "cache.sweep");
-  app.periodic("0 3 * * *", "cache.sweep", {.args = {{"deep", true}}, .id = "nightly"});
+  app.periodic("0 3 * * *", "cache.sweep",
+               {.args = {{"deep", true}},
+                .id = "nightly",
+                .zone = "Europe/Paris",
+                .missed = Missed::all,
+                .missed_within = 2h});
   const Said said = run(app, {"--describe"});
   EXPECT_EQ(said.status, 0);
   EXPECT_EQ(said.err, "");
@@ -85,6 +90,11 @@ TEST(Registration, DescribeTellsWhatWasRegistered) {
   EXPECT_EQ(description.periodic[0].cron, "*/5 * * * *");
   EXPECT_EQ(description.periodic[1].id, "nightly");
   EXPECT_EQ(description.periodic[1].args, R"({"deep":true})");
+  EXPECT_EQ(description.periodic[0].zone, "UTC");
+  EXPECT_EQ(description.periodic[0].missed, wire::Missed::last);
+  EXPECT_EQ(description.periodic[1].zone, "Europe/Paris");
+  EXPECT_EQ(description.periodic[1].missed, wire::Missed::all);
+  EXPECT_EQ(description.periodic[1].missed_within, 2h);
 }
 
 TEST(Registration, EveryMistakeIsReportedOnALineOfItsOwn) {
@@ -100,6 +110,8 @@ TEST(Registration, EveryMistakeIsReportedOnALineOfItsOwn) {
   app.periodic("0 0 31 4,6 *", "b");
   app.periodic("0 0 * * *", "z");
   app.periodic("0 1 * * *", "a");
+  app.periodic("0 2 * * *", "a", {.id = "zone", .zone = "/etc/localtime"});
+  app.periodic("0 2 * * *", "a", {.id = "within", .missed_within = -1s});
   const Said said = run(app, {"--describe"});
   EXPECT_EQ(said.status, 2);
   EXPECT_EQ(said.out, "");
@@ -119,6 +131,10 @@ TEST(Registration, EveryMistakeIsReportedOnALineOfItsOwn) {
           "dishes: schedule \"* * * *\" of task \"a\": it needs five fields (or six, seconds last), not 4\n"
           "dishes: schedule \"0 0 31 4,6 *\" of task \"b\": the day never comes: \"31\" of month \"4,6\"\n"
           "dishes: schedule \"0 0 * * *\" of task \"z\": no such task is registered\n"
+          "dishes: schedule \"0 2 * * *\" of task \"a\": \"/etc/localtime\" cannot be its time zone; write "
+          "one such as "
+          "\"Europe/Paris\"\n"
+          "dishes: schedule \"0 2 * * *\" of task \"a\": its missed_within is negative\n"
           "dishes: task \"a\": it is registered more than once\n"
           "dishes: schedule \"0 1 * * *\" of task \"a\": another schedule of this task has the same id; give "
           "each an id of its own\n");

@@ -194,9 +194,20 @@ class Task {
   detail::TaskEntry* entry_;
 };
 
+// What becomes of the ticks of a schedule that passed while no supervisor kept time.
+enum class Missed {
+  skip,  // nothing
+  last,  // a job is deferred for the last of them
+  all,   // a job is deferred for each of them, oldest first; the last hundred, when there are more
+};
+
 struct PeriodicOptions {
-  Args args{};       // of each job; libtask adds a "timestamp", the unix seconds of the tick
+  Args args{};       // of each job; a "timestamp" is added, the unix seconds of the tick
   std::string id{};  // different for each of several schedules of one task
+  // Whose clocks the fields mean: "Europe/Paris". docs/schedules.md says what happens where clocks change.
+  std::string zone = "UTC";
+  Missed missed = Missed::last;
+  std::chrono::seconds missed_within{24 * 3600};  // ticks that were missed longer ago are gone
 };
 
 namespace detail {
@@ -271,7 +282,8 @@ class App {
   }
 
   // The supervisor's housekeeper defers a job of a registered task at each tick of `cron`: minute, hour, day
-  // of month, month, day of week, and seconds if there is a sixth field. Times are UTC.
+  // of month, month, day of week, and seconds if there is a sixth field; or @daily and the like. A task may
+  // have several schedules. See docs/schedules.md.
   void periodic(std::string cron, std::string task, PeriodicOptions options = {});
 
   // Does what the environment and the arguments ask for, and returns the exit status for main():
