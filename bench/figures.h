@@ -46,6 +46,7 @@ void throughput(int jobs, int rounds);  // no-op jobs under 8 sub-workers, and t
 void hostile(int jobs, int hostile_jobs, int rounds);  // throughput beside rows that no program should write
 void rest(std::chrono::seconds length);                // processor time and private memory of an idle family
 
+void defer(int jobs, int rounds);  // defer_many() of libtask's client, beside plain SQL
 void bulk(int jobs);  // `postpone jobs cancel` and `retry` of many jobs, beside the purge of as many
 
 // Supervisor time per /status with 64 busy sub-workers; throughput beside a scraper.

@@ -57,6 +57,7 @@ const std::map<std::string, std::function<void()>>& benchmarks() {
       {"throughput", [] { throughput(20'000, 3); }},
       {"soak", [] { throughput(20'000, 20); }},
       {"bulk", [] { bulk(10'000); }},
+      {"defer", [] { defer(100'000, 3); }},
       {"hostile", [] { hostile(10'000, 100, 3); }},
       {"status", [] { status(300); }},
       {"rescue", [] { rescue(500); }},
