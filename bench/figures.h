@@ -49,6 +49,7 @@ void rest(std::chrono::seconds length);                // processor time and pri
 // No-op jobs while the housekeeper removes so many that ended long ago, beside undisturbed.
 void retention(int ended, int jobs);
 
+void defer(int jobs, int rounds);  // defer_many() of libtask's client, beside plain SQL
 void bulk(int jobs);  // `postpone jobs cancel` and `retry` of many jobs, beside the purge of as many
 
 // Supervisor time per /status with 64 busy sub-workers; throughput beside a scraper.

@@ -58,6 +58,7 @@ const std::map<std::string, std::function<void()>>& benchmarks() {
       {"soak", [] { throughput(20'000, 20); }},
       {"bulk", [] { bulk(10'000); }},
       {"retention", [] { retention(1'000'000, 20'000); }},
+      {"defer", [] { defer(100'000, 3); }},
       {"hostile", [] { hostile(10'000, 100, 3); }},
       {"status", [] { status(300); }},
       {"rescue", [] { rescue(500); }},

@@ -15,6 +15,11 @@ install(TARGETS postpone-subworker RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} C
 set_target_properties(libtask PROPERTIES EXPORT_NAME libtask)
 install(TARGETS libtask EXPORT postpone-targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
+# In a file of its own: it refers to libpq's target, which a project that only writes tasks need not have.
+set_target_properties(postpone_client PROPERTIES EXPORT_NAME client)
+install(TARGETS postpone_client EXPORT postpone-client-targets
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
+install(EXPORT postpone-client-targets NAMESPACE postpone:: DESTINATION ${POSTPONE_PACKAGE_DIR} COMPONENT development)
 install(DIRECTORY libtask/include/libtask DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
         FILES_MATCHING PATTERN "*.h")
 
@@ -63,4 +68,4 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/packaging/postpone@.service
 install(FILES packaging/sysusers.conf DESTINATION lib/sysusers.d RENAME postpone.conf COMPONENT programs)
 install(FILES packaging/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME postpone.conf COMPONENT programs)
 
-add_custom_target(installed DEPENDS postpone postpone-supervisor postpone-subworker libtask postpone-pages)
+add_custom_target(installed DEPENDS postpone postpone-supervisor postpone-subworker libtask postpone_client postpone-pages)

@@ -32,7 +32,7 @@ This package holds the supervisor, the command line and a systemd service.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libtask-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "g++ | c++-compiler")
-set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS "nlohmann-json3-dev")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS "libpq-dev, nlohmann-json3-dev")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS "postpone, cmake")
 set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION
     "library for task executables of the queue Postpone
@@ -40,7 +40,8 @@ A task executable holds the handlers of a queue's jobs, and is run by
 Postpone's sub-workers. libtask is all that it needs: headers, a static
 library and the files for CMake's find_package(postpone).
 .
-<libtask/json.h>, for typed parameters, includes nlohmann-json.")
+<libtask/json.h>, for typed parameters, includes nlohmann-json, and
+programs that defer jobs with <libtask/client.h> link libpq.")
 
 set(scripts ${PROJECT_SOURCE_DIR}/packaging/debian)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_CONTROL_EXTRA ${scripts}/postinst ${scripts}/prerm ${scripts}/postrm)

@@ -20,6 +20,7 @@ constexpr std::array<std::string_view, 15> kCauses = {
     "succeeded",    "exception",    "bad_arguments", "unknown_task", "exited",
     "signalled",    "memory_limit", "timed_out",     "aborted",      "protocol_error",
     "output_flood", "worker_lost",  "poison",        "superseded",   "finished_by_hand"};
+constexpr std::array<std::string_view, 3> kChoices = {"refuse", "keep", "replace"};
 constexpr std::array<std::string_view, 5> kActions = {"succeed", "fail", "abort", "retry", "release"};
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
@@ -107,14 +108,14 @@ std::string without_magnitudes(std::string text) {
 }
 
 // What keeps a text from being a JSON object; empty when it is one.
-std::string fault_of_object(const std::string& text) {
+std::string fault_of_object(const std::string& text, const std::string& what) {
   const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string::npos || text[begin] != '{') return "the arguments are not a JSON object";
+  if (begin == std::string::npos || text[begin] != '{') return what + " not a JSON object";
   const auto keep_nothing = [](int, json::parse_event_t, const json&) { return false; };
   try {
     const json nothing = json::parse(without_magnitudes(text), keep_nothing);
   } catch (const json::parse_error& error) {
-    return "the arguments are not a JSON object: mistake at byte " + std::to_string(error.byte);
+    return what + " not a JSON object: mistake at byte " + std::to_string(error.byte);
   }
   return "";
 }
@@ -170,6 +171,14 @@ void add_attempt(json& object, const Outcome& outcome) {
 
 }  // namespace
 
+std::string_view to_string(OnConflict choice) {
+  return kChoices.at(static_cast<std::size_t>(choice));
+}
+
+std::optional<OnConflict> parse_on_conflict(std::string_view label) {
+  return find_label<OnConflict>(kChoices, label);
+}
+
 std::string_view to_string(JobStatus status) {
   return kStatuses.at(static_cast<std::size_t>(status));
 }
@@ -202,8 +211,11 @@ std::string fault_of(const DeferRequest& request) {
   if (is_too_long_a_name(request.queue)) return job + "the queue name is longer than 128 characters";
   if (is_too_long_a_lock(request.lock)) return job + "the lock is longer than 2000 bytes";
   if (is_too_long_a_lock(request.queueing_lock)) return job + "the queueing lock is longer than 2000 bytes";
-  if (const std::string fault = fault_of_object(storable(request.args)); !fault.empty()) return job + fault;
-  return "";
+  if (const std::string fault = fault_of_object(storable(request.args), "the arguments are"); !fault.empty())
+    return job + fault;
+  if (!request.meta) return "";
+  const std::string fault = fault_of_object(storable(*request.meta), "the meta is");
+  return fault.empty() ? "" : job + fault;
 }
 
 std::optional<Success> as_success(const Outcome& outcome) {

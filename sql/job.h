@@ -105,6 +105,11 @@ struct Job {
 inline constexpr std::size_t kMaxNameCharacters = 128;  // of a task, a queue, a periodic id: varchar(128)
 inline constexpr std::size_t kMaxLockBytes = 2000;      // of both locks: an index entry holds 2704 bytes
 
+// What becomes of a new job while another one waits under its queueing lock (sql/functions/enqueued.sql).
+enum class OnConflict { refuse, keep, replace };
+std::string_view to_string(OnConflict choice);
+std::optional<OnConflict> parse_on_conflict(std::string_view label);
+
 // A job to be created.
 struct DeferRequest {
   std::string task;
@@ -115,6 +120,8 @@ struct DeferRequest {
   std::string args = "{}";                 // JSON text, an object
   std::optional<SystemTime> scheduled_at;  // at that time, or
   std::optional<Seconds> scheduled_in;     // so long after now, by the database's clock
+  OnConflict on_conflict = OnConflict::refuse;
+  std::optional<std::string> meta;  // JSON text, an object
 };
 
 // The number of the attempt that comes after so many. It stays at the greatest that the database holds.

@@ -12,11 +12,18 @@ namespace {
 // Requests as columns, so that one statement of fixed text takes any number of them: the parameters of
 // kRequests.
 std::vector<Parameter> columns_of(const std::vector<DeferRequest>& requests) {
-  std::array<std::vector<Parameter>, 8> columns;
+  std::array<std::vector<Parameter>, 10> columns;
   for (const DeferRequest& request : requests) {
-    std::array<Parameter, 8> values = {
-        request.queue,         request.task, to_parameter(request.priority),     request.lock,
-        request.queueing_lock, request.args, to_parameter(request.scheduled_at), std::nullopt};
+    std::array<Parameter, 10> values = {request.queue,
+                                        request.task,
+                                        to_parameter(request.priority),
+                                        request.lock,
+                                        request.queueing_lock,
+                                        request.args,
+                                        to_parameter(request.scheduled_at),
+                                        std::nullopt,
+                                        std::string(to_string(request.on_conflict)),
+                                        request.meta};
     if (request.scheduled_in) values[7] = to_parameter(request.scheduled_in->count());
     for (std::size_t i = 0; i < columns.size(); ++i) columns[i].push_back(std::move(values[i]));
   }
@@ -28,11 +35,10 @@ std::vector<Parameter> columns_of(const std::vector<DeferRequest>& requests) {
 
 constexpr const char* kRequests =
     " from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],"
-    "             $8::double precision[]) with ordinality"
-    "   as r(queue, task, priority, lock, queueing_lock, args, scheduled_at, delay, position)";
-constexpr const char* kRequested =
-    "r.queue, r.task, r.priority, r.lock, r.queueing_lock, r.args::jsonb,"
-    " coalesce(now() + r.delay * interval '1 second', r.scheduled_at)";
+    "             $8::double precision[], $9::text[], $10::text[]) with ordinality"
+    "   as r(queue, task, priority, lock, queueing_lock, args, scheduled_at, delay, on_conflict, meta, "
+    "position)";
+constexpr const char* kWhen = "coalesce(now() + r.delay * interval '1 second', r.scheduled_at)";
 
 // The columns are arrays with NULLs. A server with `array_nulls = off` would read those as the word "NULL".
 const Statement& know_null_in_arrays() {
@@ -41,17 +47,24 @@ const Statement& know_null_in_arrays() {
 }
 
 Statement defer_statement(const std::vector<DeferRequest>& requests) {
-  static const std::string kSql = "select unnest(procrastinate_defer_jobs_v1(array_agg(row(" +
-                                  std::string(kRequested) +
-                                  ")::procrastinate_job_to_defer_v1 order by r.position)))" + kRequests;
+  const auto column = [](const std::string& name) { return "array_agg(" + name + " order by r.position)"; };
+  static const std::string kSql =
+      "select deferred.job_id from (select " + column("r.task") + ", " + column("r.args::jsonb") + ", " +
+      column("r.queue") + ", " + column("r.priority") + ", " + column("r.lock") + ", " +
+      column("r.queueing_lock") + ", " + column(kWhen) + ", " + column("r.on_conflict") + ", " +
+      column("r.meta::jsonb") + kRequests +
+      ") as a (tasks, args, queues, priorities, locks, queueing_locks, times, choices, meta),"
+      " postpone_defer_jobs(tasks, args, queues, priorities, locks, queueing_locks, times, choices, meta) as "
+      "deferred";
   return {kSql, columns_of(requests)};
 }
 
 Statement defer_unless_enqueued_statement(const std::vector<DeferRequest>& requests) {
   static const std::string kSql =
       "insert into procrastinate_jobs"
-      " (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at) select " +
-      std::string(kRequested) + kRequests +
+      " (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, meta)"
+      " select r.queue, r.task, r.priority, r.lock, r.queueing_lock, r.args::jsonb, " +
+      std::string(kWhen) + ", r.meta::jsonb" + kRequests +
       " order by r.position on conflict (queueing_lock) where status = 'todo' do nothing returning id";
   return {kSql, columns_of(requests)};
 }

@@ -240,9 +240,11 @@ class JobManager {
 
   // --- clients ---
 
-  // Creates all jobs or none; ids in the order of the requests. Throws AlreadyEnqueued.
+  // Creates all jobs or none; ids in the order of the requests, for one that met a waiting job the id of that.
+  // Throws AlreadyEnqueued.
   std::vector<JobId> defer(const std::vector<DeferRequest>& requests);
-  // Creates those whose queueing lock is free, and passes over the others; ids in the order of the requests.
+  // Creates those whose queueing lock is free, and passes over the others, whatever their on_conflict says; ids in
+  // the order of the requests.
   std::vector<JobId> defer_unless_enqueued(const std::vector<DeferRequest>& requests);
   // The job that waits under this queueing lock; nothing when there is none, or this login may not look.
   std::optional<JobId> waiting_under(const std::string& queueing_lock);

@@ -63,9 +63,9 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- No function runs with its owner's rights but two triggers (sql/functions/references.sql), which no statement
-    -- can call. So EXECUTE gives a role no more than what stands here. Where PUBLIC has it anyway, which is
-    -- PostgreSQL's default, nothing changes.
+    -- Few functions run with their owner's rights: two triggers (sql/functions/references.sql), which no statement can call,
+    -- and those that look what their caller may do (claims.sql, enqueued.sql). So EXECUTE gives a role no more than what stands
+    -- here. Where PUBLIC has it anyway, which is PostgreSQL's default, nothing changes.
     FOR object IN
         SELECT 'FUNCTION ' || oid::regprocedure AS name, 'EXECUTE' AS privilege
         FROM pg_proc
@@ -108,7 +108,7 @@ BEGIN
             -- the event that belongs to it. Of all jobs it sees the ids and, as ON CONFLICT has to be able to look, their
             -- queueing locks and statuses.
             ('postpone_client', 'SELECT (id, queueing_lock, status), '
-                                'INSERT (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)',
+                                'INSERT (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, meta)',
              'procrastinate_jobs'),
             ('postpone_client', 'INSERT (job_id, type, at)', 'procrastinate_events')
         ) AS entry (role, privileges, relation)

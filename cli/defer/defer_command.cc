@@ -18,6 +18,7 @@ namespace {
 struct DeferOptions {
   sql::DeferRequest request;
   DueTime due;
+  std::string on_conflict{sql::to_string(sql::OnConflict::refuse)};
   bool ignore_already_enqueued = false;
   bool from_lines = false;  // --stdin
   bool all_or_nothing = false;
@@ -42,6 +43,10 @@ std::string describe_waiting(sql::JobManager& jobs, const std::string& queueing_
 
 ExitCode defer_one(const Invocation& invocation, DeferOptions& options) {
   read_arguments(options.request.args);
+  if (options.request.meta) {
+    const std::string problem = problem_with_arguments(*options.request.meta);
+    if (!problem.empty()) throw Failure(ExitCode::usage, "--meta: " + problem);
+  }
   sql::JobManager jobs = connect_to_change(invocation);
   try {
     std::cout << jobs.defer({options.request}).front() << '\n';
@@ -57,6 +62,7 @@ ExitCode defer_one(const Invocation& invocation, DeferOptions& options) {
 }
 
 ExitCode defer(const Invocation& invocation, DeferOptions& options) {
+  options.request.on_conflict = sql::parse_on_conflict(options.on_conflict).value();
   options.request.scheduled_at = options.due.at;
   options.request.scheduled_in = options.due.in;
   if (!options.from_lines) return defer_one(invocation, options);
@@ -72,6 +78,9 @@ void check(const Command& command, DeferOptions& options) {
   if (!options.from_lines && options.request.task.empty()) throw UsageError("TASK is required");
   if (options.from_lines && command.count("JSON") > 0)
     throw UsageError("arguments stand in the lines of standard input, not on the command line");
+  if (options.ignore_already_enqueued && options.on_conflict != "refuse")
+    throw UsageError("--ignore-already-enqueued and --on-conflict " + options.on_conflict +
+                     " say two things: leave one of them out");
   if (!options.from_lines && (options.all_or_nothing || options.print_ids))
     throw UsageError("--all-or-nothing and --print-ids go with --stdin");
 }
@@ -100,12 +109,21 @@ void add_defer_command(Command& app, Invocation& invocation) {
                    ->type_name("NUMBER")
                    ->capture_default_str());
   add_due_time_options(*command, options->due);
+  command
+      ->add_option(
+          "--on-conflict", options->on_conflict,
+          "What becomes of it while a job with this queueing lock waits: refuse fails; keep answers "
+          "with the id of that job; replace gives that job the new arguments, time, priority and meta")
+      ->type_name("CHOICE")
+      ->choices({"refuse", "keep", "replace"})
+      ->capture_default_str();
+  command->add_option("--meta", request.meta, "A small JSON object beside the arguments")->type_name("JSON");
   command->add_flag("--ignore-already-enqueued", options->ignore_already_enqueued,
                     "Succeed, and print no id, when a job with this queueing lock waits already");
-  command->add_flag(
-      "--stdin", options->from_lines,
-      "Read jobs from standard input, one JSON object a line, with the keys task, args, queue, "
-      "priority, lock, queueing_lock, scheduled_at; the options hold for what a line does not say");
+  command->add_flag("--stdin", options->from_lines,
+                    "Read jobs from standard input, one JSON object a line, with the keys task, args, queue, "
+                    "priority, lock, queueing_lock, scheduled_at, on_conflict, meta; the options hold for "
+                    "what a line does not say");
   command->add_flag("--all-or-nothing", options->all_or_nothing,
                     "With --stdin: one transaction for all lines, instead of one for each thousand");
   command->add_flag("--print-ids", options->print_ids,

@@ -67,6 +67,10 @@ class Deferrer {
     auto& request = std::get<sql::DeferRequest>(parsed);
     const std::string fault = sql::fault_of(request);
     if (!fault.empty()) refuse(line_, 1, fault);
+    if (options_.ignore_already_enqueued && request.on_conflict != sql::OnConflict::refuse)
+      refuse(line_, 1,
+             "\"on_conflict\" says what becomes of a job that is enqueued already, and so does "
+             "--ignore-already-enqueued: leave one of them out");
     batch_.push_back(std::move(request));
     batch_lines_.push_back(line_);
     batch_bytes_ += line.size();

@@ -119,16 +119,24 @@ Complaint read_arguments(const json& value, std::string_view text, std::string& 
   return std::nullopt;
 }
 
+Complaint read_on_conflict(const json& value, sql::OnConflict& target) {
+  const auto choice = value.is_string() ? sql::parse_on_conflict(value.get<std::string>()) : std::nullopt;
+  if (!choice) return R"(must be "refuse", "keep" or "replace")";
+  target = *choice;
+  return std::nullopt;
+}
+
 const std::vector<std::string_view>& known_keys() {
-  static const std::vector<std::string_view> kKeys = {"task", "args",          "queue",       "priority",
-                                                      "lock", "queueing_lock", "scheduled_at"};
+  static const std::vector<std::string_view> kKeys = {
+      "task", "args", "queue", "priority", "lock", "queueing_lock", "scheduled_at", "on_conflict", "meta"};
   return kKeys;
 }
 
 Complaint complaint_about_unknown(const std::string& key) {
   if (const auto meant = config::nearest(key, known_keys()))
     return "is no key of a job; did you mean \"" + std::string(*meant) + "\"?";
-  return "is no key of a job; they are task, args, queue, priority, lock, queueing_lock, scheduled_at";
+  return "is no key of a job; they are task, args, queue, priority, lock, queueing_lock, scheduled_at, "
+         "on_conflict, meta";
 }
 
 Complaint read(const Member& member, sql::DeferRequest& request) {
@@ -143,6 +151,8 @@ Complaint read(const Member& member, sql::DeferRequest& request) {
   if (key == "priority") return read_priority(value, request.priority);
   if (key == "lock") return read_optional_text(value, request.lock);
   if (key == "queueing_lock") return read_optional_text(value, request.queueing_lock);
+  if (key == "on_conflict") return read_on_conflict(value, request.on_conflict);
+  if (key == "meta") return read_arguments(value, member.value, request.meta.emplace());
   return read_moment(value, request);
 }
 

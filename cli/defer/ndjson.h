@@ -16,7 +16,7 @@ struct LineProblem {
 };
 
 // The job that a line describes. Keys: task, args (an object), queue, priority, lock, queueing_lock,
-// scheduled_at; `defaults` has the value of a key that is missing, or null. The arguments are copied from the
+// scheduled_at, on_conflict, meta (an object); `defaults` has the value of a key that is missing, or null. The arguments are copied from the
 // line as they stand there, so that no number changes. Pure.
 std::variant<sql::DeferRequest, LineProblem> parse_job_line(std::string_view line,
                                                             const sql::DeferRequest& defaults);

@@ -76,3 +76,9 @@ CREATE TABLE IF NOT EXISTS postpone_schedules (
     paused_at timestamptz,
     PRIMARY KEY (task_name, periodic_id)
 );
+
+-- What a job may bring along beside its arguments: an object, or null. Its size is bounded by a trigger
+-- (sql/functions/defer.sql): another CHECK on this table would keep jobs from being claimed (sql/functions/claims.sql).
+ALTER TABLE procrastinate_jobs ADD COLUMN IF NOT EXISTS meta jsonb;
+-- Its successor takes more parameters, which have defaults.
+DROP FUNCTION IF EXISTS postpone_defer(text, jsonb, text, integer, text, text, timestamptz);

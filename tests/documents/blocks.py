@@ -10,7 +10,7 @@ A fence's first word is the block's language. Behind it may stand words of the f
 
     text      a picture, a synopsis, or output that stands alone: nothing to type
     console   a transcript: lines that begin with "$ " are typed, the others are what the commands print
-    others    see run_page.py
+    others    see run_page.py; other programming languages: run_language.py
 
 In the source of a manual page they stand between .EX and .EE, and are TOML or commands.
 """
@@ -18,7 +18,9 @@ import dataclasses
 import re
 import subprocess
 
-LANGUAGES = {"text", "console", "sh", "sql", "toml", "cpp", "cmake", "json", "ini", "python"}
+# Run by run_language.py, a test for each, since a machine may lack what one of them needs.
+FOREIGN = {"go", "java", "js", "php", "python"}
+LANGUAGES = {"text", "console", "sh", "sql", "toml", "cpp", "cmake", "json", "ini"} | FOREIGN
 KEYS = {
     "as",       # the role in the database: owner, worker, client, monitor, operator
     "exits",    # the exit status of the block's last command, where it is not 0

@@ -38,13 +38,13 @@ import sys
 import tempfile
 import time
 
-from blocks import Mistake, alike, blocks_of, blocks_of_manual, commands_of
+from blocks import FOREIGN, Mistake, alike, blocks_of, blocks_of_manual, commands_of
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 HERE = SOURCE / "tests/documents"
 
 # Whom the page speaks to. Applications read sql.md, those who run the database everything else.
-ROLE_OF_PAGE = {"sql": "client"}
+ROLE_OF_PAGE = {"sql": "client", "deferring": "client"}
 PRIVATE_PATHS = re.compile(r"/(?:etc|run|var/log|srv)/(?:postpone|shop)\b")
 QUESTION = re.compile(r"postpone (?:jobs (?:show|list|count)|queues|tasks|locks|workers|status|stack|stalled list|healthcheck)\b"
                       r"|curl .*(?:/readyz|/healthz)")
@@ -201,7 +201,7 @@ class Page:
             copied = (SOURCE / block.attributes["same-as"]).read_text()
             if block.text.strip() not in copied:
                 self.wrong(block.place, f"this is not what stands in {block.attributes['same-as']}")
-        elif block.language != "text" and not block.not_run:
+        elif block.language not in FOREIGN - {"python"} | {"text"} and not block.not_run:
             self.prepare(block)
             getattr(self, f"run_{block.language}")(block)
 

@@ -56,6 +56,54 @@ TEST_F(Cli, ASecondWaitingJobIsRefusedUnlessThatIsFine) {
   EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_jobs"), "1");
 }
 
+TEST_F(Cli, AWaitingJobIsKeptOrReplaced) {
+  const std::vector<std::string> again{"wash", R"({"n": 2})", "--queueing-lock", "plate", "--on-conflict"};
+  const auto with = [&](const std::string& choice, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = again;
+    arguments.push_back(choice);
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  const std::string first = defer({"wash", R"({"n": 1})", "--queueing-lock", "plate"});
+  EXPECT_EQ(defer(with("keep")), first);
+  EXPECT_EQ(sql("SELECT args->>'n' FROM procrastinate_jobs"), "1");
+  EXPECT_EQ(defer(with("replace", {"--meta", R"({"who": "ann"})"})), first);
+  EXPECT_EQ(sql("SELECT (args->>'n') || meta FROM procrastinate_jobs"), R"(2{"who": "ann"})");
+
+  std::vector<std::string> both = with("keep", {"--ignore-already-enqueued"});
+  both.insert(both.begin(), "defer");
+  const ProgramRun twice = run(both);
+  EXPECT_EQ(twice.exit_status, kUsage);
+  EXPECT_THAT(twice.errors, HasSubstr("leave one of them out"));
+}
+
+TEST_F(Cli, LinesSayForThemselvesWhatBecomesOfAWaitingJob) {
+  defer({"wash", R"({"n": 1})", "--queueing-lock", "a"});
+  const ProgramRun many =
+      run({"defer", "--stdin", "--on-conflict", "keep", "--print-ids"},
+          R"({"task": "wash", "queueing_lock": "a", "on_conflict": "replace", "args": {"n": 2}})"
+          "\n"
+          R"({"task": "wash", "queueing_lock": "b", "args": {"n": 3}, "meta": {"x": 1}})"
+          "\n"
+          R"({"task": "wash", "queueing_lock": "b", "args": {"n": 4}})"
+          "\n");
+  ASSERT_EQ(many.exit_status, kDone) << many.errors;
+  EXPECT_EQ(sql("SELECT string_agg(queueing_lock || (args->>'n') || coalesce(meta->>'x', ''), ' ' ORDER BY "
+                "id) FROM "
+                "procrastinate_jobs"),
+            "a2 b31");
+  const ProgramRun refused = run({"defer", "--stdin"}, "{\"task\": \"wash\", \"queueing_lock\": \"b\"}\n");
+  EXPECT_EQ(refused.exit_status, kNotDone);
+  EXPECT_THAT(refused.errors, HasSubstr("line 1"));
+}
+
+TEST_F(Cli, MetaIsCheckedBeforeItIsSent) {
+  const ProgramRun result = run({"defer", "wash", "--meta", "[1]"});
+  EXPECT_EQ(result.exit_status, kUsage);
+  EXPECT_THAT(result.errors,
+              AllOf(IsOneLine(), HasSubstr("--meta: at line 1, column 1: a JSON object is needed")));
+}
+
 TEST_F(Cli, WhatTheDatabaseRefusesIsOneLine) {
   const ProgramRun result = run({"defer", "wash", "--queue", std::string(200, 'q')});
   EXPECT_EQ(result.exit_status, kNotDone);

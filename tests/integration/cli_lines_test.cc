@@ -75,7 +75,8 @@ TEST_F(CliDeferLines, ThatAreWrongEndItAndSayWhatIsStored) {
   EXPECT_EQ(
       result.errors,
       "postpone: line 1201, column 18: \"prio\" is no key of a job; they are task, args, queue, priority, "
-      "lock, queueing_lock, scheduled_at; lines 1 to 1000 are stored, the rest is not: go on from line "
+      "lock, queueing_lock, scheduled_at, on_conflict, meta; lines 1 to 1000 are stored, the rest is not: go "
+      "on from line "
       "1001\n");
   EXPECT_EQ(jobs(), "1000");
 }

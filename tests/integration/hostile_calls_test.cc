@@ -56,6 +56,11 @@ const std::map<std::string, Values>& values() {
         R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "defers": [{"task": null}]}]')",
         R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "defers": 7}]')",
         R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "defers": [null]}]')"}},
+      {"json", {"'{\"a\": 1}'", "NULL", "'[]'", "'null'", "'1'", "'{\"a\": 1, \"a\": 2}'"}},
+      {"jsonb[]", {"ARRAY['{\"a\": 1}']", "NULL", "'{}'", "'{NULL}'", "ARRAY['null', '[]', '1']"}},
+      {"boolean[]", {"'{true}'", "NULL", "'{}'", "'{NULL,false}'"}},
+      {"timestamp with time zone[]",
+       {"'{2040-01-01}'", "NULL", "'{}'", "'{NULL,infinity,-infinity}'", "'{294276-12-31}'"}},
       {"bigint[]",
        {"'{1,2}'", "NULL", "'{}'", "'{NULL}'", "'{{1,2},{3,NULL}}'", "'[5:6]={1,2}'",
         "'{9223372036854775807}'"}},
@@ -113,17 +118,18 @@ class HostileCalls : public testing::Test {
   };
   std::vector<Function> functions() {
     std::vector<Function> all;
-    std::istringstream names(
-        session_.value("SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE pronamespace = "
-                       "'public'::regnamespace AND "
+    // By oid: two functions may share a name.
+    std::istringstream oids(
+        session_.value("SELECT string_agg(oid::bigint::text, ' ' ORDER BY proname, oid) FROM pg_proc WHERE "
+                       "pronamespace = 'public'::regnamespace AND "
                        "proname ~ '^(procrastinate|postpone)_' AND prorettype <> 'trigger'::regtype"
                        " AND proname <> 'postpone_refuse_to_wait'"));  // raises whatever it is given
-    for (std::string name; names >> name;) {
+    for (std::string oid; oids >> oid;) {
       all.push_back(
-          {name,
+          {session_.value("SELECT proname FROM pg_proc WHERE oid = " + oid),
            session_.rows("SELECT format_type(type, NULL) FROM pg_proc, unnest(proargtypes) WITH ORDINALITY "
-                         "AS argument (type, n) WHERE proname = '" +
-                         name + "' ORDER BY n")});
+                         "AS argument (type, n) WHERE pg_proc.oid = " +
+                         oid + " ORDER BY n")});
     }
     return all;
   }

@@ -82,6 +82,25 @@ TEST_F(Roles, TheClientsQueueingLocksWorkAsDocumented) {
               HasSubstr("1 job deferred, 1 enqueued already"));
 }
 
+// It could as well have been there first, and have kept the other job out.
+TEST_F(Roles, TheClientKeepsAndReplacesWaitingJobsThoughItMayNotChangeThem) {
+  const std::string defer = "SELECT postpone_defer('t', '{\"n\": 2}', queueing_lock => 'l', on_conflict => ";
+  sql("SELECT postpone_defer('t', '{\"n\": 1}', queueing_lock => 'l')");
+  execute(as("client"), defer + "'keep')");
+  EXPECT_EQ(sql("SELECT string_agg(args->>'n', ' ') FROM procrastinate_jobs"), "1");
+  execute(as("client"), defer + "'replace', meta => '{\"who\": 1}')");
+  EXPECT_EQ(sql("SELECT string_agg((args->>'n') || meta, ' ') FROM procrastinate_jobs"), "2{\"who\": 1}");
+  execute(as("worker"), defer + "'replace')");
+  for (const std::string other : {"operator", "monitor"}) {
+    EXPECT_THAT(attempt(other, defer + "'replace')"), HasSubstr("permission denied")) << other;
+    EXPECT_THAT(attempt(other,
+                        "SELECT postpone_meet_waiting_as_owner('{l}', '{t}', '{t}', NULL, NULL, NULL, "
+                        "NULL)"),
+                HasSubstr("permission denied"))
+        << other;
+  }
+}
+
 // The server names the lock only to who may read it: a role of the user's own may lack that.
 TEST_F(Roles, WhoMayNotReadQueueingLocksIsToldOfTheOneItAskedFor) {
   sql("REVOKE SELECT (queueing_lock, status) ON procrastinate_jobs FROM postpone_client");

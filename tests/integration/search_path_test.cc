@@ -107,6 +107,10 @@ void live_through_everything(const std::function<std::string(const std::string&)
   EXPECT_EQ(ask("SELECT {}.procrastinate_register_worker_v1()"), "3");
   EXPECT_EQ(ask("SELECT {}.procrastinate_unregister_worker_v1(3)"), "");
   EXPECT_EQ(
+      ask("SELECT {}.postpone_defer('u', queueing_lock => 'u', on_conflict => 'keep') = "
+          "{}.postpone_defer('u', json_build_object(), queueing_lock => 'u', on_conflict => 'replace')"),
+      "t");
+  EXPECT_EQ(
       ask("SELECT string_agg(DISTINCT type::text, ' ' ORDER BY type::text) FROM {}.procrastinate_events"),
       "abort_requested cancelled deferred deferred_for_retry failed retried scheduled started succeeded");
   EXPECT_EQ(ask("DELETE FROM {}.procrastinate_jobs WHERE id <= 2 RETURNING 1"), "1");

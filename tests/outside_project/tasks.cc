@@ -4,13 +4,13 @@
 #include <iostream>
 #include <string>
 
+#include "dishes.h"
+
 int main(int argc, char** argv) {
   libtask::App app;
-  app.task("dishes.wash",
-           [](const std::string& dish, int times) {
-             for (int i = 0; i < times; ++i) std::cout << "washing " << dish << '\n';
-           },
-           {"dish", "times"})
-      .queue("kitchen");
+  app.task(wash, [](const std::string& dish, int times) {
+    for (int i = 0; i < times; ++i) std::cout << "washing " << dish << '\n';
+  });
+  app.task("dishes.dry", [](const std::string& dish) { std::cout << "drying " << dish << '\n'; }, {"dish"});
   return app.run(argc, argv);
 }

@@ -37,7 +37,8 @@ std::string problem_of(std::string_view line) {
 TEST(JobLines, SayAllThatAJobMayHave) {
   const sql::DeferRequest job = job_of(
       R"( {"task": "wash", "args" : {"dish": "a \"}\" b", "n": [1, {"m": 2}]}, "queue":"kitchen","priority":-5, )"
-      R"("lock": "sink", "queueing_lock": "once", "scheduled_at": "2030-01-01T12:00:00Z" } )");
+      R"("lock": "sink", "queueing_lock": "once", "scheduled_at": "2030-01-01T12:00:00Z", )"
+      R"("on_conflict": "keep", "meta": {"tenant": 1.10} } )");
   EXPECT_EQ(job.task, "wash");
   EXPECT_EQ(job.args, R"({"dish": "a \"}\" b", "n": [1, {"m": 2}]})");
   EXPECT_EQ(job.queue, "kitchen");
@@ -45,6 +46,8 @@ TEST(JobLines, SayAllThatAJobMayHave) {
   EXPECT_EQ(job.lock, "sink");
   EXPECT_EQ(job.queueing_lock, "once");
   EXPECT_EQ(to_iso(job.scheduled_at.value()), "2030-01-01T12:00:00.000000Z");
+  EXPECT_EQ(job.on_conflict, sql::OnConflict::keep);
+  EXPECT_EQ(job.meta, R"({"tenant": 1.10})");
 }
 
 TEST(JobLines, KeepNumbersAsTheyAreWritten) {
@@ -78,6 +81,9 @@ TEST(JobLines, AreRefusedWithThePlaceAndTheKey) {
   EXPECT_THAT(problem_of(R"({"task": "a", "args": [1]})"), HasSubstr("23: \"args\" must be an object"));
   EXPECT_THAT(problem_of(R"({"task": "a", "lock": {}})"), HasSubstr("23: \"lock\" must be a string"));
   EXPECT_THAT(problem_of(R"({"task": "a", "scheduled_at": "soon"})"), HasSubstr("must be a time"));
+  EXPECT_THAT(problem_of(R"({"task": "a", "meta": 1})"), HasSubstr("23: \"meta\" must be an object"));
+  EXPECT_THAT(problem_of(R"({"task": "a", "on_conflict": "Keep"})"),
+              HasSubstr(R"("on_conflict" must be "refuse", "keep" or "replace")"));
   EXPECT_THAT(problem_of(R"({"task": "a", "task": "b"})"),
               HasSubstr("15: \"task\" stands here for the second"));
 }

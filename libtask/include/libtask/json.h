@@ -274,6 +274,21 @@ concept HasOneSignature = requires(F handler) {
   std::function{handler};
 };
 
+// Reads the arguments of the job as P…, and calls the handler with them.
+template <bool kTakesContext, class... P, class F, std::size_t... I>
+void call_with_arguments(F& handler, Context& job, const std::array<std::string, sizeof...(P)>& names,
+                         std::index_sequence<I...>) {
+  const nlohmann::json args = parse_args(job);
+  refuse_unexpected(args, names, job.task());
+  std::tuple<std::remove_cvref_t<P>...> values{
+      read_argument<std::remove_cvref_t<P>>(args, names[I], job.task())...};
+  if constexpr (kTakesContext) {
+    handler(job, std::forward<P>(std::get<I>(values))...);
+  } else {
+    handler(std::forward<P>(std::get<I>(values))...);
+  }
+}
+
 // A handler with typed parameters as one that takes Context&.
 template <class F, std::size_t N>
 struct TypedHandler {
@@ -291,27 +306,40 @@ struct TypedHandler {
     std::copy(std::begin(names), std::end(names), names_.begin());
   }
 
-  void operator()(Context& job) {
-    call(job, static_cast<Parameters*>(nullptr), std::make_index_sequence<N>{});
-  }
+  void operator()(Context& job) { call(job, static_cast<Parameters*>(nullptr)); }
 
  private:
-  template <class... P, std::size_t... I>
-  void call(Context& job, std::tuple<P...>*, std::index_sequence<I...>) {
+  template <class... P>
+  void call(Context& job, std::tuple<P...>*) {
     (check_parameter<P>(), ...);
-    const nlohmann::json args = parse_args(job);
-    refuse_unexpected(args, names_, job.task());
-    std::tuple<std::remove_cvref_t<P>...> values{
-        read_argument<std::remove_cvref_t<P>>(args, names_[I], job.task())...};
-    if constexpr (Shape::kTakesContext) {
-      handler_(job, std::forward<P>(std::get<I>(values))...);
-    } else {
-      handler_(std::forward<P>(std::get<I>(values))...);
-    }
+    call_with_arguments<Shape::kTakesContext, P...>(handler_, job, names_, std::make_index_sequence<N>{});
   }
 
   F handler_;
   std::array<std::string, N> names_;
+};
+
+// The handler of a declared task as one that takes Context&. It is given what the declaration says, whatever its
+// own parameters are made from that.
+template <class F, class... Arguments>
+struct DeclaredHandler {
+ public:
+  static constexpr bool kTakesContext = std::is_invocable_v<F&, Context&, Arguments...>;
+  static_assert(kTakesContext || std::is_invocable_v<F&, Arguments...>,
+                "the handler of a declared task takes what the task declares (after Context&)");
+
+  DeclaredHandler(F handler, const Declaration<Arguments...>& declared) : handler_(std::move(handler)) {
+    std::copy(declared.names().begin(), declared.names().end(), names_.begin());
+  }
+
+  void operator()(Context& job) {
+    call_with_arguments<kTakesContext, Arguments...>(handler_, job, names_,
+                                                     std::index_sequence_for<Arguments...>{});
+  }
+
+ private:
+  F handler_;
+  std::array<std::string, sizeof...(Arguments)> names_;
 };
 
 }  // namespace detail

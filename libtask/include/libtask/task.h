@@ -22,9 +22,11 @@
 //   Task, with RetryOptions          the options of a registered task
 //   Aborted, Retry, BadArguments     how a handler ends other than by returning
 //   Args, in <libtask/args.h>        the arguments of a job that a handler defers
+//   declare(), in <libtask/declare.h>  tasks that are declared in a header, for those who defer them too
 #pragma once
 
 #include <libtask/args.h>
+#include <libtask/declare.h>
 
 #include <chrono>
 #include <cstddef>
@@ -221,6 +223,8 @@ std::string type_name(const std::type_info& type);
 // Defined in <libtask/json.h>.
 template <class F, std::size_t N>
 struct TypedHandler;
+template <class F, class... Arguments>
+struct DeclaredHandler;
 
 template <class T>
 concept Defined = requires {
@@ -281,6 +285,23 @@ class App {
                {std::begin(parameters), std::end(parameters)});
   }
 
+  // Registers the handler of a declared task (<libtask/declare.h>), with the options of its declaration. The
+  // handler takes the declared arguments, and may take Context& before them. Needs <libtask/json.h>, but for
+  // a task without arguments.
+  template <class F, class... Arguments>
+  Task task(const Declaration<Arguments...>& declared, F handler) {
+    if constexpr (sizeof...(Arguments) == 0) {
+      return with_options_of(declared, add(declared.task(), detail::untyped(std::move(handler)), {}));
+    } else {
+      static_assert(detail::Defined<detail::DeclaredHandler<F, Arguments...>>,
+                    "arguments that are declared need #include <libtask/json.h>");
+      return with_options_of(
+          declared,
+          add(declared.task(), detail::DeclaredHandler<F, Arguments...>(std::move(handler), declared),
+              {declared.names().begin(), declared.names().end()}));
+    }
+  }
+
   // The supervisor's housekeeper defers a job of a registered task at each tick of `cron`: minute, hour, day
   // of month, month, day of week, and seconds if there is a sixth field; or @daily and the like. A task may
   // have several schedules. See docs/schedules.md.
@@ -296,6 +317,13 @@ class App {
  private:
   friend struct detail::AppAccess;
   Task add(std::string_view name, Handler handler, std::vector<std::string> parameters);
+  template <class... Arguments>
+  static Task with_options_of(const Declaration<Arguments...>& declared, Task task) {
+    return task.queue(std::string(declared.queue()))
+        .priority(declared.priority())
+        .lock(std::string(declared.lock()))
+        .queueing_lock(std::string(declared.queueing_lock()));
+  }
 
   std::unique_ptr<detail::Registry> registry_;
 };

@@ -1,0 +1,150 @@
+#include "libtask/client.h"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <thread>
+
+#include "many.h"
+#include "requests.h"
+#include "session.h"
+
+namespace libtask {
+namespace {
+
+using Statements = detail::Whole::Statements;
+
+JobStatus status_of(std::string_view label) {
+  constexpr std::array<std::string_view, 6> kLabels{"todo",   "doing",     "succeeded",
+                                                    "failed", "cancelled", "aborted"};
+  const auto found = std::find(kLabels.begin(), kLabels.end(), label);
+  if (found != kLabels.end()) return static_cast<JobStatus>(found - kLabels.begin());
+  if (label == "aborting") return JobStatus::doing;  // a legacy that nothing writes
+  throw DatabaseError(
+      "the database sent the status \"" + std::string(label) + "\", which this program does not know", "");
+}
+
+bool has_ended(JobStatus status) {
+  return status != JobStatus::todo && status != JobStatus::doing;
+}
+
+// For one job without arrays. `now() +` is the database's clock.
+constexpr const char* kDefer =
+    "SELECT postpone_defer($1, $2, $3, $4, $5, $6, coalesce($7, now() + $10 * interval '1 microsecond'), $8, "
+    "$9), 'created'";
+constexpr const char* kDeferOrMeet =
+    "SELECT job_id, disposition FROM postpone_defer_jobs(ARRAY[$1], ARRAY[$2], ARRAY[$3], ARRAY[$4], "
+    "ARRAY[$5], ARRAY[$6], ARRAY[coalesce($7, now() + $10 * interval '1 microsecond')], ARRAY[$8], "
+    "ARRAY[$9])";
+
+std::vector<detail::Parameter> parameters_of(const NewJob& job) {
+  const std::optional<std::chrono::microseconds> in = job.options().schedule_in;
+  std::vector<detail::Bytes> columns = detail::columns_of(job, 0);
+  std::vector<detail::Parameter> parameters;
+  for (std::size_t i = 0; i < detail::kColumns; ++i)
+    parameters.push_back({detail::kTypes[i], std::move(columns[i])});
+  if (in) parameters[6].bytes.reset();
+  parameters.push_back({detail::Type::int8, in ? detail::to_bytes(std::int64_t{in->count()}) : std::nullopt});
+  return parameters;
+}
+
+detail::Parameter id_of(std::int64_t job_id) {
+  return {detail::Type::int8, detail::to_bytes(job_id)};
+}
+
+}  // namespace
+
+class Client::Impl {
+ public:
+  template <class Connection>
+  explicit Impl(Connection connection) : session(connection) {}
+
+  // One statement, of one answer, in its savepoint.
+  detail::Rows ask(const std::string& sql, const std::vector<detail::Parameter>& parameters) {
+    const std::lock_guard guard(mutex);
+    detail::Whole whole(session, Statements::one);
+    detail::Rows rows = session.query(sql, parameters);
+    whole.commit();
+    return rows;
+  }
+
+  bool cancel(std::int64_t job_id, const char* abort) {
+    const detail::Rows rows =
+        ask("SELECT procrastinate_cancel_job_v1($1, " + std::string(abort) + ", false) IS NOT NULL",
+            {id_of(job_id)});
+    return rows.flag(0, 0);
+  }
+
+  std::mutex mutex;
+  detail::Session session;
+};
+
+Client::Client(const std::string& conninfo) : impl_(std::make_unique<Impl>(std::cref(conninfo))) {}
+Client::Client(pg_conn* connection) : impl_(std::make_unique<Impl>(connection)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+Deferred Client::defer(const NewJob& job) {
+  detail::check(job);
+  const bool may_meet = job.options().on_conflict != OnConflict::refuse;
+  const detail::Rows rows = impl_->ask(may_meet ? kDeferOrMeet : kDefer, parameters_of(job));
+  return {rows.number(0, 0), detail::disposition_of(rows.text(0, 1))};
+}
+
+std::vector<Deferred> Client::defer_many(const std::vector<NewJob>& jobs, const DeferCallback& on_progress) {
+  for (const NewJob& job : jobs) detail::check(job);
+  const std::lock_guard guard(impl_->mutex);
+  return detail::defer_many(impl_->session, jobs, on_progress);
+}
+
+bool Client::cancel(std::int64_t job_id) {
+  return impl_->cancel(job_id, "false");
+}
+
+bool Client::abort(std::int64_t job_id) {
+  return impl_->cancel(job_id, "true");
+}
+
+bool Client::retry(std::int64_t job_id) {
+  const detail::Rows rows =
+      impl_->ask("SELECT disposition = 'recorded' FROM postpone_retry_job($1)", {id_of(job_id)});
+  return rows.flag(0, 0);
+}
+
+// One that a worker has claimed waits by its row only (docs/sql.md, Fetch).
+std::optional<JobState> Client::status(std::int64_t job_id) {
+  const detail::Rows rows = impl_->ask(
+      "SELECT CASE WHEN job.status = 'todo' AND EXISTS (SELECT FROM postpone_claims AS claim WHERE "
+      "claim.job_id = job.id) THEN 'doing' ELSE job.status::text END, job.task_name, job.queue_name, "
+      "job.attempts, job.abort_requested FROM procrastinate_jobs AS job WHERE job.id = $1",
+      {id_of(job_id)});
+  if (rows.count() == 0) return std::nullopt;
+  return JobState{status_of(rows.text(0, 0)), rows.text(0, 1), rows.text(0, 2),
+                  static_cast<int>(rows.number(0, 3)), rows.flag(0, 4)};
+}
+
+std::optional<JobStatus> Client::wait_for(std::int64_t job_id, std::chrono::milliseconds timeout) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kLongestPause(250);
+  const auto start = Clock::now();
+  std::chrono::milliseconds pause(5);
+  for (;;) {
+    {
+      const std::lock_guard guard(impl_->mutex);
+      if (impl_->session.in_transaction())
+        throw std::logic_error(
+            "wait_for() while a transaction is open: commit it first, or the job may never run");
+    }
+    const std::optional<JobState> state = status(job_id);
+    if (!state) return std::nullopt;
+    if (has_ended(state->status)) return state->status;
+    // So written since start + timeout overflows for "for ever".
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(timeout - (Clock::now() - start));
+    if (left.count() <= 0) return std::nullopt;
+    std::this_thread::sleep_for(std::min(pause, left));
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+}  // namespace libtask
