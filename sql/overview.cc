@@ -85,14 +85,10 @@ struct Condition {
   }
 };
 
-// Of jobs that wait or run there are few, of a queue's jobs many: the index of queue names, which holds all
-// that have ended, is to be left alone where only the former are asked for. The planner cannot know.
-constexpr const char* kNotByIndex = " || ''";
-
-Condition condition_of(const TallyFilter& filter, const std::string& suffix) {
+Condition condition_of(const TallyFilter& filter) {
   Condition condition;
-  condition.equals("j.queue_name" + suffix, filter.queue);
-  condition.equals("j.task_name" + suffix, filter.task);
+  condition.equals("j.queue_name", filter.queue);
+  condition.equals("j.task_name", filter.task);
   return condition;
 }
 
@@ -223,7 +219,7 @@ std::string standing_sql() {
          microseconds_of("case when ahead.scheduled_at > now() then ahead.scheduled_at end") + ", " +
          count_up_to_many("b.lock = j.lock") + ", " +
          count_up_to_many(
-             "b.queue_name = j.queue_name and b.parked is null"
+             "b.queue_name = j.queue_name and b.parked is distinct from 'lock'"
              " and (b.scheduled_at is null or b.scheduled_at <= now())") +
          " from procrastinate_jobs j left join lateral ("
          "  select b.id, b.queue_name, b.scheduled_at from procrastinate_jobs b"
@@ -271,8 +267,8 @@ Overview Overview::connect(const ConnectOptions& options) {
 
 std::vector<Tally> Overview::tallies(By by, const TallyFilter& filter, bool count_ended) {
   const std::string column = by == By::queue ? "j.queue_name" : "j.task_name";
-  std::vector<Statement> statements = {live_statement(column, condition_of(filter, kNotByIndex))};
-  if (count_ended) statements.push_back(ended_statement(column, condition_of(filter, "")));
+  std::vector<Statement> statements = {live_statement(column, condition_of(filter))};
+  if (count_ended) statements.push_back(ended_statement(column, condition_of(filter)));
   const std::vector<Result> results = impl_->connection.pipeline(statements);
 
   std::map<std::string, Tally> by_name;

@@ -25,6 +25,7 @@ WITH place AS (
            ('postpone_attempts', 'SELECT'), ('postpone_attempts', 'INSERT'), ('postpone_attempts', 'UPDATE'),
            ('postpone_workers', 'SELECT'), ('postpone_workers', 'INSERT'), ('postpone_migrations', 'SELECT'),
            ('postpone_claims', 'SELECT'), ('postpone_claims', 'INSERT'), ('postpone_claims', 'DELETE'),
+           ('postpone_noted_locks', 'SELECT'), ('postpone_noted_locks', 'UPDATE'), ('postpone_noted_locks', 'DELETE'),
            ('postpone_schedules', 'SELECT'), ('postpone_schedules', 'INSERT'), ('postpone_schedules', 'UPDATE'),
            ('postpone_schedules', 'DELETE')
 ), lacking (rank, what) AS (

@@ -53,13 +53,37 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT CASE acl.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(acl.grantee) END) AS role (name)
         JOIN pg_class AS part ON part.oid IN (
-            'postpone_attempts'::regclass, 'postpone_workers'::regclass, 'postpone_claims'::regclass,
+            'postpone_attempts'::regclass, 'postpone_workers'::regclass, 'postpone_claims'::regclass, 'postpone_noted_locks'::regclass,
             'postpone_schedules'::regclass)
         WHERE jobs.oid = 'procrastinate_jobs'::regclass AND pg_has_role(part.relowner, 'USAGE')
           AND role.name NOT IN ('postpone_worker', 'postpone_client', 'postpone_monitor', 'postpone_operator')
           AND NOT has_table_privilege(role.name, part.oid, acl.privilege_type)
     LOOP
         EXECUTE format('GRANT %s ON %I TO %I', allowed.privilege, allowed.part, allowed.grantee);
+    END LOOP;
+END
+$$;
+
+-- Who was granted columns of the jobs table one by one: what reads or changes the lock of a job looks at, or changes, whether it is
+-- parked.
+DO $$
+DECLARE
+    allowed record;
+BEGIN
+    FOR allowed IN
+        SELECT DISTINCT acl.privilege_type AS privilege,
+               CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END AS grantee
+        FROM pg_class AS jobs
+        JOIN pg_attribute AS granted ON granted.attrelid = jobs.oid
+        CROSS JOIN aclexplode(granted.attacl) AS acl
+        JOIN pg_attribute AS parked ON parked.attrelid = jobs.oid AND parked.attname = 'parked'
+        WHERE jobs.oid = 'procrastinate_jobs'::regclass AND pg_has_role(jobs.relowner, 'USAGE')
+          AND (acl.privilege_type = 'SELECT' AND granted.attname = 'lock'
+               OR acl.privilege_type = 'UPDATE' AND granted.attname IN ('status', 'lock', 'priority', 'scheduled_at'))
+          AND NOT EXISTS (SELECT FROM aclexplode(parked.attacl) AS has
+                          WHERE has.grantee = acl.grantee AND has.privilege_type = acl.privilege_type)
+    LOOP
+        EXECUTE format('GRANT %s (parked) ON procrastinate_jobs TO %s', allowed.privilege, allowed.grantee);
     END LOOP;
 END
 $$;

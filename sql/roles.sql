@@ -64,7 +64,7 @@ BEGIN
     END LOOP;
 
     -- Few functions run with their owner's rights: two triggers (sql/functions/references.sql), which no statement can call,
-    -- and those that look what their caller may do (claims.sql, enqueued.sql). So EXECUTE gives a role no more than what stands
+    -- and those that look what their caller may do (claims.sql, enqueued.sql, parked.sql). So EXECUTE gives a role no more than what stands
     -- here. Where PUBLIC has it anyway, which is PostgreSQL's default, nothing changes.
     FOR object IN
         SELECT 'FUNCTION ' || oid::regprocedure AS name, 'EXECUTE' AS privilege
@@ -93,12 +93,13 @@ BEGIN
             ('postpone_worker', attempts, 'postpone_attempts'),
             ('postpone_worker', 'INSERT', 'postpone_workers'),
             ('postpone_worker', 'INSERT, DELETE', 'postpone_claims'),
+            ('postpone_worker', 'UPDATE, DELETE', 'postpone_noted_locks'),
             ('postpone_worker', 'INSERT, UPDATE, DELETE', 'postpone_schedules'),
             -- The operator. All that may become of a job but its creation; it ends leases of the dead, and gets none, so
             -- that it cannot fetch (postpone_start_jobs asks for INSERT on procrastinate_workers). Neither a job's task and
             -- arguments nor its number are its to change.
             ('postpone_operator', 'UPDATE (queue_name, priority, lock, status, scheduled_at, attempts, abort_requested, '
-                                  'worker_id), DELETE', 'procrastinate_jobs'),
+                                  'worker_id, parked), DELETE', 'procrastinate_jobs'),
             ('postpone_operator', 'INSERT', 'procrastinate_events'),
             ('postpone_operator', 'UPDATE (last_heartbeat), DELETE', 'procrastinate_workers'),
             ('postpone_operator', attempts, 'postpone_attempts'),

@@ -65,8 +65,7 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_take_jobs(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    now_at timestamptz := clock_timestamp();
-    seen bigint[];
+    counted bigint[];
     found_ids bigint[];
     plain_ids bigint[];
     started_ids bigint[];
@@ -86,13 +85,7 @@ BEGIN
         RETURN;
     END IF;
 
-    IF EXISTS (SELECT FROM {schema}.procrastinate_jobs AS job
-               WHERE job.status = 'todo' AND job.parked = 'time' AND coalesce(job.scheduled_at, '-infinity') <= now_at)
-    THEN
-        PERFORM {schema}.postpone_unpark_due(
-            {schema}.postpone_due_parked(now_at, 1000, passed_over, passed_over_tasks));
-    END IF;
-    seen := {schema}.postpone_counted_walks();
+    counted := {schema}.postpone_counted_walks();
     -- One round, nearly always; under REPEATABLE READ, where a second look sees no more than the first, it must
     -- end.
     FOR round IN 1 .. 10 LOOP
@@ -134,9 +127,8 @@ BEGIN
         taken_ids := nullif(coalesce(claimed_ids, '{}') || started_ids, '{}');
         EXIT WHEN taken_ids IS NOT NULL;
     END LOOP;
-    PERFORM {schema}.postpone_park_crowd(target_queue_names, seen, cardinality(taken_ids), from_top);
-    IF taken_ids IS NULL THEN
-        PERFORM {schema}.postpone_unpark_noted();
+    IF from_top THEN
+        PERFORM {schema}.postpone_park_crowd(target_queue_names, counted, cardinality(taken_ids));
     END IF;
 END
 $$;
@@ -149,10 +141,13 @@ SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 DECLARE
+    unparked_ids bigint[];
     found_ids bigint[];
     found_job {schema}.procrastinate_jobs;
 BEGIN
+    unparked_ids := {schema}.postpone_unpark(target_queue_names, NULL, NULL, false);
     found_ids := (SELECT taken_ids FROM {schema}.postpone_take_jobs(target_queue_names, p_worker_id, 1));
+    PERFORM {schema}.postpone_announce_unparked(unparked_ids, found_ids);
     SELECT * INTO found_job FROM {schema}.procrastinate_jobs WHERE id = found_ids[1] AND status::text = 'doing';
     RETURN found_job;
 END
@@ -208,6 +203,8 @@ DECLARE
     parts integer := least(greatest(coalesce(sharers, 1), 1), 1000);
     most integer := max_jobs;
     seen integer;
+    is_top boolean := start_id IS NULL OR coalesce(current_setting('postpone.fetch_from_top', true), '') <> '';
+    unparked_ids bigint[] := '{}';
     taken_ids bigint[];
     claimed_ids bigint[];
     is_cut boolean;
@@ -215,6 +212,9 @@ DECLARE
     is_more boolean := false;
 BEGIN
     PERFORM {schema}.postpone_hold_worker(p_worker_id);
+    IF is_top THEN
+        unparked_ids := {schema}.postpone_unpark(target_queue_names, passed_over, passed_over_tasks, true);
+    END IF;
     IF parts > 1 THEN
         most := least(greatest(coalesce(max_jobs, 1), 0), 1000);
         seen := {schema}.postpone_count_waiting(target_queue_names, 4 * most * parts, start_priority, start_id);
@@ -223,11 +223,20 @@ BEGIN
         END IF;
         most := least(most, greatest(1, (seen + parts - 1) / parts));
     END IF;
-    SELECT taken.taken_ids, taken.claimed_ids, taken.is_cut, taken.from_top
-    INTO taken_ids, claimed_ids, is_cut, is_from_top
-    FROM {schema}.postpone_take_jobs(
-        target_queue_names, p_worker_id, most, passed_over, passed_over_tasks, false, omit_events,
-        may_claim AND {schema}.postpone_may_claim(), slow_tasks, start_priority, start_id) AS taken;
+    LOOP
+        SELECT taken.taken_ids, taken.claimed_ids, taken.is_cut, taken.from_top
+        INTO taken_ids, claimed_ids, is_cut, is_from_top
+        FROM {schema}.postpone_take_jobs(
+            target_queue_names, p_worker_id, most, passed_over, passed_over_tasks, false, omit_events,
+            may_claim AND {schema}.postpone_may_claim(), slow_tasks, start_priority, CASE WHEN NOT is_top THEN start_id END)
+            AS taken;
+        EXIT WHEN is_top OR taken_ids IS NOT NULL;
+        -- Whoever rests after this has looked at everything.
+        is_top := true;
+        unparked_ids := {schema}.postpone_unpark(target_queue_names, passed_over, passed_over_tasks, true);
+        EXIT WHEN unparked_ids = '{}';
+    END LOOP;
+    PERFORM {schema}.postpone_announce_unparked(unparked_ids, taken_ids);
     IF is_cut THEN
         is_more := {schema}.postpone_are_more(target_queue_names, taken_ids, passed_over, passed_over_tasks);
     END IF;

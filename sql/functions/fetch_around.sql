@@ -31,6 +31,7 @@ AS $$
 DECLARE
     found_ids bigint[];
     is_parked boolean;
+    parked_ids bigint[] := '{}';
     began_at timestamptz := clock_timestamp();
     refusals integer := 0;
     refused_tasks text[] := '{}';
@@ -42,7 +43,7 @@ BEGIN
     PERFORM {schema}.postpone_hold_worker(p_worker_id);
     FOR round IN 1 .. 1000 LOOP
         EXIT WHEN refusals >= 50 OR clock_timestamp() > began_at + interval '1 second';
-        found_ids := {schema}.postpone_due_parked(clock_timestamp(), 1, passed_over, passed_over_tasks);
+        found_ids := {schema}.postpone_due_parked(1, passed_over || parked_ids, passed_over_tasks);
         is_parked := found_ids <> '{}';
         IF NOT is_parked THEN
             found_ids := (SELECT job_ids
@@ -57,7 +58,8 @@ BEGIN
             -- What is checked at the commit only is checked here, where it can be caught.
             SET CONSTRAINTS ALL IMMEDIATE;
             IF is_parked THEN
-                PERFORM {schema}.postpone_unpark_due(found_ids);
+                PERFORM {schema}.postpone_announce_unparked({schema}.postpone_set_parked(found_ids, NULL), NULL);
+                parked_ids := parked_ids || found_ids;
                 CONTINUE;
             END IF;
             PERFORM {schema}.postpone_start_jobs(found_ids, p_worker_id);

@@ -18,11 +18,11 @@ LANGUAGE sql AS $$
         AND (passed_over_tasks IS NULL OR array_position(passed_over_tasks, task_name) IS NULL)
 $$;
 
--- Walks through one queue (null: through all), behind (after_rank, after_id), up to (last_rank, last_id). For
+-- Walks through one queue (null: through all, or through those of only_queues among all), behind (after_rank, after_id), up to (last_rank, last_id). For
 -- postpone_find_jobs, which says what is found. The rows found are locked. have_queueing_lock: job by job.
 CREATE OR REPLACE FUNCTION {schema}.postpone_walk(
-    p_queue_name varchar, after_rank bigint, after_id bigint, last_rank bigint, last_id bigint, most integer,
-    passed_over bigint[], passed_over_tasks text[], slow_tasks text[],
+    p_queue_name varchar, only_queues varchar[], after_rank bigint, after_id bigint, last_rank bigint, last_id bigint,
+    most integer, passed_over bigint[], passed_over_tasks text[], slow_tasks text[],
     OUT job_ids bigint[], OUT plain_ids bigint[], OUT with_lock boolean, OUT have_queueing_lock boolean[])
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -38,6 +38,7 @@ BEGIN
             WHERE job.status = 'todo' AND job.parked IS NULL
               AND (-job.priority::bigint, job.id) > (after_rank, after_id)
               AND (-job.priority::bigint, job.id) <= (last_rank, last_id)
+              AND (only_queues IS NULL OR array_position(only_queues, job.queue_name) IS NOT NULL)
               AND {schema}.postpone_is_open(job.id, job.task_name, job.scheduled_at, passed_over, passed_over_tasks)
               -- Scalar subqueries with a LIMIT cannot become a join: each is one index probe.
               AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
@@ -97,7 +98,7 @@ DECLARE
     one_queue varchar;
 BEGIN
     LOOP
-        SELECT part_end.rank, part_end.id INTO bound
+        SELECT part_end.rank, part_end.id, count(*) OVER () AS full_queues INTO bound
         FROM unnest(queue_names) AS target (name)
         CROSS JOIN LATERAL (
             SELECT -job.priority::bigint AS rank, job.id
@@ -115,7 +116,7 @@ BEGIN
         LIMIT 1;
         FOREACH one_queue IN ARRAY queue_names LOOP
             found := {schema}.postpone_walk(
-                one_queue, after_rank, after_id, coalesce(bound.rank, last_rank), coalesce(bound.id, last_id), most,
+                one_queue, NULL, after_rank, after_id, coalesce(bound.rank, last_rank), coalesce(bound.id, last_id), most,
                 passed_over, passed_over_tasks, slow_tasks);
             found_ids := found_ids || found.job_ids;
             plain_ids := plain_ids || found.plain_ids;
@@ -123,10 +124,9 @@ BEGIN
         EXIT WHEN bound.rank IS NULL OR 2 * cardinality(found_ids) >= most;
         after_rank := bound.rank;
         after_id := bound.id;
-        -- Past a crowd that cannot run, with longer and longer steps.
-        IF found_ids = '{}' THEN
-            part := least(2 * part, 100000);
-        END IF;
+        -- Past a crowd that cannot run, with longer and longer steps; else what is still wanted, of those that have so much.
+        part := CASE WHEN found_ids = '{}' THEN least(2 * part, 100000)
+                     ELSE greatest(1, (most - cardinality(found_ids)) / bound.full_queues) END;
     END LOOP;
     stopped := bound.rank IS NOT NULL;
     SELECT array_agg(job.id), bool_or(job.lock IS NOT NULL), array_agg(job.queueing_lock IS NOT NULL)
@@ -171,7 +171,6 @@ DECLARE
     highest_id constant bigint := 9223372036854775807;
     any_queue boolean := coalesce(cardinality(target_queue_names), 0) = 0;
     queue_names varchar[] := '{}';
-    one_queue varchar;
     most integer := greatest(coalesce(max_jobs, 1), 0);
     start_rank bigint := -start_priority::bigint;
     after_rank bigint;
@@ -179,11 +178,11 @@ DECLARE
     last_rank bigint;
     have_queueing_lock boolean[];
 BEGIN
-    FOREACH one_queue IN ARRAY coalesce(target_queue_names, '{}') LOOP
-        IF one_queue IS NOT NULL AND array_position(queue_names, one_queue) IS NULL THEN
-            queue_names := queue_names || one_queue;
-        END IF;
-    END LOOP;
+    IF cardinality(target_queue_names) > 1 OR array_ndims(target_queue_names) > 1 THEN
+        queue_names := ARRAY(SELECT DISTINCT name FROM unnest(target_queue_names) AS target (name) WHERE name IS NOT NULL);
+    ELSIF target_queue_names[array_lower(target_queue_names, 1)] IS NOT NULL THEN
+        queue_names := ARRAY[target_queue_names[array_lower(target_queue_names, 1)]];
+    END IF;
     from_top := start_id IS NULL OR start_priority IS NULL
         OR coalesce(current_setting('postpone.fetch_from_top', true), '') <> '';
     IF most = 0 OR NOT any_queue AND queue_names = '{}' THEN
@@ -198,14 +197,17 @@ BEGIN
         after_rank := CASE leg WHEN 2 THEN start_rank ELSE before_all END;
         after_id := CASE leg WHEN 2 THEN start_id ELSE highest_id END;
         last_rank := CASE leg WHEN 1 THEN start_rank - 1 WHEN 2 THEN start_rank ELSE behind_all END;
-        IF cardinality(queue_names) > 1 THEN
+        -- Of many queues each step would cost as many looks.
+        IF cardinality(queue_names) BETWEEN 2 AND 10 THEN
             SELECT * INTO job_ids, plain_ids, with_lock, have_queueing_lock, is_cut
             FROM {schema}.postpone_walk_queues(
                 queue_names, after_rank, after_id, last_rank, highest_id, most, passed_over, passed_over_tasks, slow_tasks);
         ELSE
             SELECT * INTO job_ids, plain_ids, with_lock, have_queueing_lock
             FROM {schema}.postpone_walk(
-                queue_names[1], after_rank, after_id, last_rank, highest_id, most, passed_over, passed_over_tasks, slow_tasks);
+                CASE WHEN cardinality(queue_names) = 1 THEN queue_names[1] END,
+                CASE WHEN cardinality(queue_names) > 10 THEN queue_names END, after_rank, after_id, last_rank, highest_id,
+                most, passed_over, passed_over_tasks, slow_tasks);
         END IF;
         EXIT WHEN job_ids IS NOT NULL;
     END LOOP;

@@ -56,15 +56,15 @@ $$;
 -- The jobs that may run next, for locks that have just become free: the first that waits of each, if none is
 -- running.
 CREATE OR REPLACE FUNCTION {schema}.postpone_successors(locks text[])
-RETURNS TABLE (id bigint, queue_name varchar, scheduled_at timestamptz, is_parked boolean)
+RETURNS TABLE (id bigint, queue_name varchar, scheduled_at timestamptz)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT successor.id, successor.queue_name, successor.scheduled_at, successor.is_parked
+    SELECT successor.id, successor.queue_name, successor.scheduled_at
     FROM unnest(locks) AS freed (lock)
     CROSS JOIN LATERAL (
-        SELECT job.id, job.queue_name, job.scheduled_at, job.parked IS NOT DISTINCT FROM 'lock' AS is_parked
+        SELECT job.id, job.queue_name, job.scheduled_at
         FROM {schema}.procrastinate_jobs AS job
         WHERE job.status = 'todo' AND job.lock = freed.lock
         ORDER BY job.priority DESC, job.id
@@ -78,41 +78,16 @@ $$;
 -- A fetch in the same transaction is to see them, wherever it would begin (postpone_find_jobs).
 CREATE OR REPLACE FUNCTION {schema}.postpone_announce_successors(locks text[]) RETURNS void
 LANGUAGE plpgsql AS $$
-DECLARE
-    successors record;
 BEGIN
-    FOR successors IN
-        SELECT queue_name, min(id) AS first_id,
-               count(*) FILTER (WHERE scheduled_at IS NULL OR scheduled_at <= clock_timestamp()) AS due_count,
-               bool_or(scheduled_at > clock_timestamp()) AS scheduled, array_agg(id) FILTER (WHERE is_parked) AS parked_ids
-        FROM {schema}.postpone_successors(locks)
-        GROUP BY queue_name
-    LOOP
-        IF successors.parked_ids IS NOT NULL THEN
-            PERFORM {schema}.postpone_unpark_first(successors.parked_ids);
-        END IF;
-        PERFORM {schema}.postpone_announce_jobs(
-            successors.queue_name, successors.first_id, successors.due_count, successors.scheduled, true);
-    END LOOP;
+    PERFORM {schema}.postpone_announce_jobs(
+        queue_name, min(id), count(*) FILTER (WHERE scheduled_at IS NULL OR scheduled_at <= clock_timestamp()),
+        bool_or(scheduled_at > clock_timestamp()), true)
+    FROM {schema}.postpone_successors(locks)
+    GROUP BY queue_name;
     IF FOUND THEN
         PERFORM set_config('postpone.fetch_from_top', 'yes', true);
     END IF;
-END
-$$;
-
--- Unparks them (parked.sql), for who announces them himself.
-CREATE OR REPLACE FUNCTION {schema}.postpone_unpark_successors(locks text[]) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-    parked_ids bigint[];
-BEGIN
-    SELECT array_agg(id) FILTER (WHERE is_parked) INTO parked_ids FROM {schema}.postpone_successors(locks) HAVING count(*) > 0;
-    IF FOUND THEN
-        PERFORM set_config('postpone.fetch_from_top', 'yes', true);
-    END IF;
-    IF parked_ids IS NOT NULL THEN
-        PERFORM {schema}.postpone_unpark_first(parked_ids);
-    END IF;
+    PERFORM {schema}.postpone_note_freed(locks);
 END
 $$;
 
@@ -202,7 +177,7 @@ DECLARE
     freed_locks pg_catalog.text[];
     aborts boolean;
     taken_ids bigint[];
-    changed_parked_ids bigint[];
+    parked_ids bigint[];
     claimed bigint[];
     unclaimed bigint[];
 BEGIN
@@ -274,14 +249,17 @@ BEGIN
     )
     SELECT array_agg(id) FILTER (WHERE is_ready), array_agg(DISTINCT lock) FILTER (WHERE frees_lock),
            bool_or(is_to_abort), array_agg(id) FILTER (WHERE is_taken), array_agg(id) FILTER (WHERE is_parked)
-    INTO ready_ids, freed_locks, aborts, taken_ids, changed_parked_ids
+    INTO ready_ids, freed_locks, aborts, taken_ids, parked_ids
     FROM change;
 
-    IF changed_parked_ids IS NOT NULL THEN
-        PERFORM {schema}.postpone_unpark_first(changed_parked_ids);
+    IF parked_ids IS NOT NULL THEN
+        PERFORM {schema}.postpone_set_parked(parked_ids, NULL);
     END IF;
     IF freed_locks IS NOT NULL THEN
-        PERFORM {schema}.postpone_unpark_successors(freed_locks);
+        IF EXISTS (SELECT FROM {schema}.postpone_successors(freed_locks)) THEN
+            PERFORM pg_catalog.set_config('postpone.fetch_from_top', 'yes', true);
+        END IF;
+        PERFORM {schema}.postpone_note_freed(freed_locks);
     END IF;
     IF ready_ids IS NOT NULL OR freed_locks IS NOT NULL THEN
         PERFORM {schema}.postpone_announce_jobs(

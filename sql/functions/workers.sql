@@ -95,7 +95,7 @@ BEGIN
     )
     SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO stored FROM beaten;
     PERFORM {schema}.postpone_sweep_claims();
-    PERFORM {schema}.postpone_unpark_noted();
+    PERFORM {schema}.postpone_sweep_noted();
     RETURN stored;
 END
 $$;

@@ -70,6 +70,7 @@ const std::map<std::string, Values>& values() {
       {"character varying[]", {"'{q}'", "NULL", "'{}'", "'{NULL}'", "'{{a,b},{\"\",q}}'", "'[5:6]={a,q}'"}},
       {"procrastinate_job_status",
        {"'succeeded'", "NULL", "'todo'", "'doing'", "'failed'", "'cancelled'", "'aborting'", "'aborted'"}},
+      {"postpone_parking", {"'time'", "NULL", "'lock'"}},
       {"postpone_action", {"'succeed'", "NULL", "'fail'", "'abort'", "'retry'", "'release'"}},
       {"procrastinate_job_status[]", {"'{doing}'", "NULL", "'{}'", "'{NULL}'", "'{todo,failed}'"}},
       {"procrastinate_jobs",

@@ -149,7 +149,7 @@ INSTANTIATE_TEST_SUITE_P(
                "(queueing_lock) WHERE status = 'doing'",
                "unique index procrastinate_jobs_queueing_lock_idx_v1 btree (queueing_lock) WHERE status = "
                "'todo'"},
-        Damage{"IndexGone", "DROP INDEX postpone_jobs_due_idx", "index postpone_jobs_due_idx"},
+        Damage{"IndexGone", "DROP INDEX postpone_jobs_schedule_idx", "index postpone_jobs_schedule_idx"},
         Damage{"ForeignKeyGone",
                "ALTER TABLE procrastinate_jobs DROP CONSTRAINT procrastinate_jobs_worker_id_fkey",
                "procrastinate_jobs: FOREIGN KEY (worker_id) REFERENCES procrastinate_workers(id) ON DELETE "
