@@ -91,7 +91,7 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_walk_queues(
     OUT job_ids bigint[], OUT plain_ids bigint[], OUT with_lock boolean, OUT have_queueing_lock boolean[], OUT stopped boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
-    part integer := greatest(1, most / cardinality(queue_names));
+    part integer := greatest(1, most / nullif(cardinality(queue_names), 0));
     bound record;
     found record;
     found_ids bigint[] := '{}';
