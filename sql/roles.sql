@@ -64,7 +64,7 @@ BEGIN
     END LOOP;
 
     -- Few functions run with their owner's rights: two triggers (sql/functions/references.sql), which no statement can call,
-    -- and those that look what their caller may do (claims.sql, enqueued.sql, parked.sql). So EXECUTE gives a role no more than what stands
+    -- those that look what their caller may do (claims.sql, enqueued.sql), and one that makes fetches look (parked.sql). So EXECUTE gives a role no more than what stands
     -- here. Where PUBLIC has it anyway, which is PostgreSQL's default, nothing changes.
     FOR object IN
         SELECT 'FUNCTION ' || oid::regprocedure AS name, 'EXECUTE' AS privilege

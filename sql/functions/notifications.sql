@@ -252,8 +252,10 @@ BEGIN
     INTO ready_ids, freed_locks, aborts, taken_ids, parked_ids
     FROM change;
 
-    IF parked_ids IS NOT NULL THEN
+    IF parked_ids IS NOT NULL AND has_column_privilege('{schema}.procrastinate_jobs'::regclass, 'parked', 'UPDATE') THEN
         PERFORM {schema}.postpone_set_parked(parked_ids, NULL);
+    ELSIF parked_ids IS NOT NULL THEN
+        PERFORM {schema}.postpone_note_freed(ARRAY(SELECT lock FROM after WHERE id = ANY (parked_ids)));
     END IF;
     IF freed_locks IS NOT NULL THEN
         IF EXISTS (SELECT FROM {schema}.postpone_successors(freed_locks)) THEN

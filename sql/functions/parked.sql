@@ -9,7 +9,7 @@
 --     'time'   The job is scheduled. Whatever its schedule says by now, a fetch after that time unparks it.
 --     'lock'   Another job of the same lock runs, or waits before this one. A fetch unparks it when it is the first of a free lock.
 -- A job that is deferred for later is parked as it is inserted. Others are parked by a fetch that has seen more than a few that
--- could not run. Who changes a job that is parked behind a lock unparks it.
+-- could not run. Who changes a job that is parked behind a lock unparks it, or notes its lock where he has no right to that.
 --
 -- How a fetch learns that a lock has become free: whoever changes or ends a job that may have stood in front notes its lock, if any
 -- job is parked behind it. He unparks nobody himself: it would take the row of another job, which he would hold until his
@@ -122,22 +122,14 @@ BEGIN
 END
 $$;
 
--- Notes such of these locks, which have become free for all that this transaction sees, as jobs are parked behind. With the rights of
--- the owner: who may end or delete a job need have no others. It changes no job.
+-- Notes such of these locks, which may have become free, as jobs are parked behind. With the rights of the owner: who may end or
+-- delete a job need have no others. Anybody may call it: a note makes fetches look, and nothing else.
 CREATE OR REPLACE FUNCTION {schema}.postpone_note_freed(locks text[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
-DECLARE
-    caller name := coalesce(nullif(current_setting('role'), 'none'), session_user);
 BEGIN
-    IF NOT has_any_column_privilege(caller, '{schema}.procrastinate_jobs'::regclass, 'UPDATE')
-        AND NOT has_table_privilege(caller, '{schema}.procrastinate_jobs'::regclass, 'DELETE')
-    THEN
-        RAISE EXCEPTION 'permission denied: that takes UPDATE or DELETE on procrastinate_jobs'
-            USING ERRCODE = 'insufficient_privilege';
-    END IF;
     INSERT INTO {schema}.postpone_noted_locks (lock)
     SELECT freed.lock FROM unnest(locks) AS freed (lock)
     WHERE freed.lock IS NOT NULL

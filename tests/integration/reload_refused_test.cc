@@ -19,6 +19,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::IsSupersetOf;
 using testing::SizeIs;
 
 TEST_F(Reload, ABadFileChangesNothingAndEveryMistakeIsSaid) {
