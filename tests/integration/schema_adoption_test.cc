@@ -57,7 +57,7 @@ TEST_F(Adoption, KeepsEveryRow) {
       "procrastinate_events e UNION "
       "ALL"
       " SELECT p::text FROM procrastinate_periodic_defers p UNION ALL SELECT w::text FROM "
-      "procrastinate_workers w";
+      "procrastinate_workers w ORDER BY 1";
   const Values before = session.rows(all);
   sql::apply_schema(options_for(database));
   EXPECT_EQ(session.rows(all), before);
