@@ -39,14 +39,6 @@ CREATE TABLE IF NOT EXISTS postpone_noted_locks (lock text NOT NULL);
 ALTER TABLE postpone_noted_locks SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 GRANT SELECT ON postpone_noted_locks TO PUBLIC;
 
--- What is scheduled by now: before there is an index that leaves it out. No event tells of it.
-SELECT set_config('postpone.update_trigger_off_at_depth', '1', true);
-UPDATE procrastinate_jobs SET parked = 'time'
-WHERE status = 'todo' AND scheduled_at > clock_timestamp() + interval '1 second' AND parked IS NULL;
-SELECT set_config('postpone.update_trigger_off_at_depth', '', true);
-
--- Functions that have other parameters or results now.
-
 -- The last foreign key whose promise a trigger of sql/functions/references.sql keeps from now on: each deleted job made the server
 -- look for periodic defers that name it.
 DO $$
