@@ -13,7 +13,8 @@ constexpr WorkerId kNoWorker = 0;
 constexpr Success kSuccessOfNoJob{.attempt = 1};
 // For this transaction: what fetch and finish set before they call the functions that are rehearsed.
 constexpr const char* kPinPlans =
-    "select set_config(name, value, true) from (values ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'),"
+    "select set_config(name, value, true) from (values ('jit', 'off'), ('plan_cache_mode', "
+    "'force_generic_plan'),"
     " ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off')) pinned (name, value)";
 constexpr const char* kRetryOfNoJob = R"({"job_id": 0, "attempt": 1, "action": "retry"})";
 

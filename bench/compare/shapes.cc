@@ -56,9 +56,10 @@ void FetchBehind::settle(Table& table) const {
   std::string before;
   for (int i = 0; i < 100; ++i) {
     table.client.execute("EXECUTE fetch_one");
-    table.client.execute("SELECT count(*) FROM postpone_finish_jobs(" + table.worker +
-                         ", jsonb_build_array(jsonb_build_object('job_id', (SELECT id FROM procrastinate_jobs WHERE "
-                         "status = 'doing' AND lock IS NULL), 'attempt', 1, 'action', 'release')))");
+    table.client.execute(
+        "SELECT count(*) FROM postpone_finish_jobs(" + table.worker +
+        ", jsonb_build_array(jsonb_build_object('job_id', (SELECT id FROM procrastinate_jobs WHERE "
+        "status = 'doing' AND lock IS NULL), 'attempt', 1, 'action', 'release')))");
     const std::string parked =
         table.client.execute("SELECT count(*) FROM procrastinate_jobs WHERE parked = 'lock'");
     if (parked == before) break;

@@ -53,7 +53,8 @@ TEST_F(Adoption, IsOfferedThenDone) {
 
 TEST_F(Adoption, KeepsEveryRow) {
   const std::string all =
-      "SELECT (to_jsonb(j) - 'meta' - 'parked')::text FROM procrastinate_jobs j UNION ALL SELECT e::text FROM "
+      "SELECT (to_jsonb(j) - 'meta' - 'parked')::text FROM procrastinate_jobs j UNION ALL SELECT e::text "
+      "FROM "
       "procrastinate_events e UNION "
       "ALL"
       " SELECT p::text FROM procrastinate_periodic_defers p UNION ALL SELECT w::text FROM "
