@@ -148,8 +148,8 @@ END
 $$;
 
 -- Up to max_jobs jobs that wait in these queues (null or empty: in any), are due, are not passed over (by id, or by task), and
--- are not held by others, in order. Of a lock, at most the first that
--- waits, whatever its queue or schedule, and only while none of that lock is running. A job with a queueing lock is
+-- are not held by others, in order. Of a lock, at most the first that waits, whatever its queue or schedule, and only while none
+-- of that lock is running. A job with a queueing lock is
 -- found only as the first: a worker that took it behind others might have to send it back unbegun, when another
 -- job waits under its queueing lock already. The rows found are locked. They may have been claimed (claims.sql) before they
 -- were: that is for the caller. job_ids is null for none; plain_ids are those of them that have neither a lock nor a
