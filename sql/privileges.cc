@@ -24,7 +24,8 @@ WITH place AS (
            ('procrastinate_periodic_defers', 'UPDATE'), ('procrastinate_periodic_defers', 'DELETE'),
            ('postpone_attempts', 'SELECT'), ('postpone_attempts', 'INSERT'), ('postpone_attempts', 'UPDATE'),
            ('postpone_workers', 'SELECT'), ('postpone_workers', 'INSERT'), ('postpone_migrations', 'SELECT'),
-           ('postpone_claims', 'SELECT'), ('postpone_claims', 'INSERT'), ('postpone_claims', 'DELETE')
+           ('postpone_claims', 'SELECT'), ('postpone_claims', 'INSERT'), ('postpone_claims', 'DELETE'),
+           ('postpone_results', 'SELECT'), ('postpone_results', 'INSERT'), ('postpone_results', 'UPDATE')
 ), lacking (rank, what) AS (
     SELECT 0, 'USAGE on schema ' || here::regnamespace::text
     FROM place

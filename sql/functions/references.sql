@@ -1,10 +1,11 @@
--- References: the events and attempts of a job, and its claim (claims.sql), go when its row goes, whoever deletes it.
+-- References: the events and attempts of a job, its claim (claims.sql) and its result (results.sql) go when its row goes, whoever
+-- deletes it.
 --
 -- That was the promise of two foreign keys, of events and attempts. But a key looks at each row of a set by itself: each event and each attempt
 -- that was written made the server look for its job and lock it, four times in the life of a job, and each deleted job
 -- made it look in both tables. A trigger keeps the promise for all rows of a statement at once.
 --
--- The trigger misses no row: a transaction that writes an event or an attempt has changed the job before, so a session
+-- The trigger misses no row: a transaction that writes one of these has changed or locked the job before, so a session
 -- that deletes the job waits for that transaction, and then sees what it wrote. Foreign keys also refused events of a job
 -- that does not exist. That is not checked any more: only a person could insert such a row, by hand.
 --
@@ -27,6 +28,8 @@ BEGIN
     WHERE attempt.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
     DELETE FROM {schema}.postpone_claims AS claim
     WHERE claim.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
+    DELETE FROM {schema}.postpone_results AS given
+    WHERE given.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
     RETURN NULL;
 END
 $$;
@@ -46,6 +49,7 @@ BEGIN
     DELETE FROM {schema}.procrastinate_events;
     DELETE FROM {schema}.postpone_attempts;
     DELETE FROM {schema}.postpone_claims;
+    DELETE FROM {schema}.postpone_results;
     RETURN NULL;
 END
 $$;

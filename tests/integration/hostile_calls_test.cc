@@ -55,6 +55,8 @@ const std::map<std::string, Values>& values() {
         R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "defers": [{"task": "t", "delay": 1e300}]}]')",
         R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "defers": [{"task": null}]}]')",
         R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "defers": 7}]')",
+        R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "result": null, "progress": {}}]')",
+        R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "result": [], "progress": 7}]')",
         R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "defers": [null]}]')"}},
       {"bigint[]",
        {"'{1,2}'", "NULL", "'{}'", "'{NULL}'", "'{{1,2},{3,NULL}}'", "'[5:6]={1,2}'",
