@@ -34,8 +34,10 @@ class Terminal : public JobGiver {
   void tell_progress(const wire::Progress& progress) override {
     std::cerr << "progress: " << progress.done;
     if (progress.total > 0) std::cerr << " of " << progress.total;
+    if (!progress.note.empty()) std::cerr << ": " << progress.note;
     std::cerr << '\n';
   }
+  void tell_value(const wire::Value& value) override { std::cerr << "result: " << value.json << '\n'; }
 };
 
 void print_deferred(const wire::DeferredJob& job) {

@@ -21,6 +21,8 @@ class JobGiver {
   virtual std::optional<AbortReason> stop_wish(std::int64_t job_id) = 0;
   // Never blocks; progress that cannot be sent at once is dropped.
   virtual void tell_progress(const wire::Progress& progress) = 0;
+  // The result of a job that has succeeded.
+  virtual void tell_value(const wire::Value& value) = 0;
 };
 
 class RunningJob {
@@ -33,8 +35,12 @@ class RunningJob {
   bool should_abort();
   std::optional<AbortReason> abort_reason() const { return abort_reason_; }
   std::optional<std::chrono::milliseconds> time_left() const;
-  void progress(std::uint64_t done, std::uint64_t total);
+  const std::string& meta() const;
+  void progress(std::uint64_t done, std::uint64_t total, std::string_view note);
   void tell_untold_progress();
+  void result(const Value& value);
+  // REQUIRES: the job has succeeded.
+  void tell_result();
   void defer(std::string_view task, const Args& args, const DeferOptions& options);
   std::vector<wire::DeferredJob> take_deferred() { return std::move(deferred_); }
 
@@ -48,6 +54,7 @@ class RunningJob {
   std::optional<AbortReason> abort_reason_;  // the first one found stays
   std::optional<wire::Progress> untold_;
   Clock::time_point next_progress_;
+  std::optional<std::string> result_;  // JSON text
   std::vector<wire::DeferredJob> deferred_;
   std::size_t deferred_bytes_ = 0;
 };
