@@ -26,7 +26,8 @@ WITH place AS (
            ('postpone_workers', 'SELECT'), ('postpone_workers', 'INSERT'), ('postpone_migrations', 'SELECT'),
            ('postpone_claims', 'SELECT'), ('postpone_claims', 'INSERT'), ('postpone_claims', 'DELETE'),
            ('postpone_schedules', 'SELECT'), ('postpone_schedules', 'INSERT'), ('postpone_schedules', 'UPDATE'),
-           ('postpone_schedules', 'DELETE')
+           ('postpone_schedules', 'DELETE'),
+           ('postpone_results', 'SELECT'), ('postpone_results', 'INSERT'), ('postpone_results', 'UPDATE')
 ), lacking (rank, what) AS (
     SELECT 0, 'USAGE on schema ' || here::regnamespace::text
     FROM place

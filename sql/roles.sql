@@ -94,6 +94,8 @@ BEGIN
             ('postpone_worker', 'INSERT', 'postpone_workers'),
             ('postpone_worker', 'INSERT, DELETE', 'postpone_claims'),
             ('postpone_worker', 'INSERT, UPDATE, DELETE', 'postpone_schedules'),
+            ('postpone_worker', 'INSERT, UPDATE (attempt, result, progress_done, progress_total, progress_note, updated_at)',
+             'postpone_results'),
             -- The operator. All that may become of a job but its creation; it ends leases of the dead, and gets none, so
             -- that it cannot fetch (postpone_start_jobs asks for INSERT on procrastinate_workers). Neither a job's task and
             -- arguments nor its number are its to change.

@@ -73,12 +73,13 @@ struct LoggedJob {
   std::int64_t id = 0;
   std::string task;
   int attempt = 0;
+  std::string traceparent = {};  // by which people find it in their traces; empty = none
 };
 
 // While it lives every line names this job. One at a time.
 class LogContext {
  public:
-  LogContext(std::int64_t job_id, std::string task, int attempt);
+  LogContext(std::int64_t job_id, std::string task, int attempt, std::string traceparent = {});
   ~LogContext();
   LogContext(const LogContext&) = delete;
   LogContext& operator=(const LogContext&) = delete;

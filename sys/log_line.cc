@@ -87,10 +87,12 @@ std::string name_of(const LogIdentity& identity) {
   return fmt::format("{} {}/{}", identity.role, identity.group, *identity.slot);
 }
 
-// "job 17 dishes.wash stdout: " or less.
+// "job 17 dishes.wash traceparent=00-4bf9…-01 stdout: " or less.
 std::string beginning_of(const LogState& state) {
   std::string words;
   if (state.job) words = fmt::format("job {} {}", state.job->id, for_text(state.job->task));
+  if (state.job && !state.job->traceparent.empty())
+    words += " traceparent=" + for_text(state.job->traceparent);
   if (!state.stream.empty()) {
     if (words.empty()) words = "task process";
     words.append(" ").append(state.stream);
@@ -193,6 +195,7 @@ class JsonFormatter : public spdlog::formatter {
     field(line, "job", for_json(state_.job->id));
     field(line, "task", for_json(state_.job->task));
     field(line, "attempt", for_json(static_cast<std::int64_t>(state_.job->attempt)));
+    if (!state_.job->traceparent.empty()) field(line, "traceparent", for_json(state_.job->traceparent));
   }
 
   const bool priorities_;

@@ -156,6 +156,7 @@ wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& g
   end_if_forked(run.task);
   flush_output();
   job.tell_untold_progress();
+  if (result.status == wire::ResultStatus::succeeded) job.tell_result();
   return result;
 }
 

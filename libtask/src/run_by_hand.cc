@@ -18,6 +18,23 @@
 #include "termination.h"
 #include "testing/outcome.h"
 
+namespace libtask {
+namespace detail {
+
+// What is JSON already.
+struct JsonText {
+  std::string text;
+};
+
+}  // namespace detail
+
+template <>
+struct ToJson<detail::JsonText> {
+  static std::string text(const detail::JsonText& value) { return value.text; }
+};
+
+}  // namespace libtask
+
 namespace libtask::detail {
 namespace {
 
@@ -133,6 +150,11 @@ Value text_value(const std::string& text) {
   }
 }
 
+Value json_value(const std::optional<std::string>& json) {
+  if (!json) return nullptr;
+  return JsonText{*json};
+}
+
 Value defers_value(const std::vector<testing::Deferred>& defers) {
   std::vector<Value> jobs;
   for (const testing::Deferred& job : defers) {
@@ -142,7 +164,8 @@ Value defers_value(const std::vector<testing::Deferred>& defers) {
                     {"priority", job.priority},
                     {"lock", job.lock},
                     {"queueing_lock", job.queueing_lock},
-                    {"delay_s", seconds(job.delay)}});
+                    {"delay_s", seconds(job.delay)},
+                    {"meta", json_value(job.meta)}});
   }
   return jobs;
 }
@@ -157,7 +180,7 @@ Value retry_value(const std::optional<testing::NextAttempt>& retry) {
 
 Value progress_value(const std::optional<testing::Progress>& progress) {
   if (!progress) return nullptr;
-  return {{"done", progress->done}, {"total", progress->total}};
+  return {{"done", progress->done}, {"total", progress->total}, {"note", text_value(progress->note)}};
 }
 
 std::string json_of(const Outcome& outcome, const wire::Run& run, std::chrono::duration<double> run_time) {
@@ -169,6 +192,7 @@ std::string json_of(const Outcome& outcome, const wire::Run& run, std::chrono::d
               {"message", text_value(outcome.message)},
               {"retry", retry_value(outcome.retry)},
               {"defers", defers_value(outcome.defers)},
+              {"result", json_value(outcome.result)},
               {"progress", progress_value(outcome.progress)},
               {"run_time_s", run_time.count()}}
              .text() +
@@ -189,14 +213,20 @@ class Terminal : public JobGiver {
     return AbortReason::requested;
   }
   void tell_progress(const wire::Progress& progress) override {
-    last_progress = {.done = progress.done, .total = progress.total};
+    last_progress = {.done = progress.done, .total = progress.total, .note = progress.note};
     if (!tells_) return;
     std::cerr << "progress: " << progress.done;
     if (progress.total > 0) std::cerr << " of " << progress.total;
+    if (!progress.note.empty()) std::cerr << ": " << progress.note;
     std::cerr << '\n';
+  }
+  void tell_value(const wire::Value& value) override {
+    result = value.json;
+    if (tells_) std::cerr << "result: " << value.json << '\n';
   }
 
   std::optional<testing::Progress> last_progress;
+  std::optional<std::string> result;
 
  private:
   const std::optional<std::chrono::microseconds> abort_after_;
@@ -261,6 +291,7 @@ int run_and_report(const Registry& registry, const TaskEntry& task, const wire::
   Outcome outcome = testing::detail::outcome_of(
       job, result, registry, std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()));
   outcome.progress = terminal.last_progress;
+  outcome.result = terminal.result;
   if (output) {
     output->put_back();
     std::cout << json_of(outcome, job, run_time);

@@ -4,7 +4,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "json_text.h"
 #include "termination.h"
+#include "thrown.h"
 
 namespace libtask {
 namespace detail {
@@ -30,7 +32,20 @@ constexpr std::chrono::duration<std::int64_t, std::milli> kLongestLimit = std::c
 std::size_t bytes_of(const wire::DeferredJob& job) {
   constexpr std::size_t kFixed = 64;  // lengths, numbers, flags
   return kFixed + job.task.size() + job.args.size() + job.queue.size() + job.lock.value_or("").size() +
-         job.queueing_lock.value_or("").size();
+         job.queueing_lock.value_or("").size() + job.meta.size();
+}
+
+constexpr std::size_t kMaxNoteBytes = 256;
+constexpr std::size_t kMaxMetaBytes = 8UL * 1024;
+constexpr std::size_t kMaxResultBytes = 1024UL * 1024;
+
+// Is it one JSON value, and no more?
+bool is_json(const std::string& text) {
+  try {
+    return object_keys("{\"result\":" + text + "}").size() == 1;
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
 }
 
 }  // namespace
@@ -38,6 +53,9 @@ std::size_t bytes_of(const wire::DeferredJob& job) {
 wire::DeferredJob deferred_job(const Registry& registry, std::string_view task, const Args& args,
                                const DeferOptions& options) {
   if (task.empty()) throw std::invalid_argument("a job cannot be deferred without the name of its task");
+  if (options.meta && options.meta->text().size() > kMaxMetaBytes)
+    throw std::length_error(
+        "the meta of a deferred job is longer than 8 KiB: what is large belongs into its arguments");
   if (options.delay < 0us) throw std::invalid_argument("a job cannot be deferred with a negative delay");
   static const TaskEntry unknown{};
   const TaskEntry* known = registry.find(task);
@@ -48,7 +66,8 @@ wire::DeferredJob deferred_job(const Registry& registry, std::string_view task, 
           .priority = options.priority.value_or(usual.priority),
           .lock = lock_of(options.lock, usual.lock),
           .queueing_lock = lock_of(options.queueing_lock, usual.queueing_lock),
-          .delay_us = options.delay.count()};
+          .delay_us = options.delay.count(),
+          .meta = options.meta ? options.meta->text() : ""};
 }
 
 RunningJob::RunningJob(const wire::Run& run, const Registry& registry, JobGiver& giver)
@@ -76,8 +95,16 @@ std::optional<std::chrono::milliseconds> RunningJob::time_left() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(*deadline_ - giver_.now());
 }
 
-void RunningJob::progress(std::uint64_t done, std::uint64_t total) {
-  untold_ = wire::Progress{.job_id = run_.job_id, .done = done, .total = total};
+const std::string& RunningJob::meta() const {
+  static const std::string kNothing = "{}";
+  return run_.meta.empty() ? kNothing : run_.meta;
+}
+
+void RunningJob::progress(std::uint64_t done, std::uint64_t total, std::string_view note) {
+  untold_ = wire::Progress{.job_id = run_.job_id,
+                           .done = done,
+                           .total = total,
+                           .note = std::string(begin_of(note, kMaxNoteBytes))};
   if (giver_.now() >= next_progress_) tell_untold_progress();
 }
 
@@ -86,6 +113,22 @@ void RunningJob::tell_untold_progress() {
   giver_.tell_progress(*untold_);
   untold_.reset();
   next_progress_ = giver_.now() + kProgressInterval;
+}
+
+void RunningJob::result(const Value& value) {
+  const std::string& text = value.text();
+  if (text.size() > kMaxResultBytes) {
+    throw std::length_error(
+        "the result of job " + std::to_string(run_.job_id) + " has " + std::to_string(text.size()) +
+        " bytes, more than the 1 MiB that a result may have: store it elsewhere, and give back where");
+  }
+  if (!is_json(text))
+    throw std::invalid_argument("the result of job " + std::to_string(run_.job_id) + " is no JSON");
+  result_ = text;
+}
+
+void RunningJob::tell_result() {
+  if (result_) giver_.tell_value({run_.job_id, *result_});
 }
 
 void RunningJob::defer(std::string_view task, const Args& args, const DeferOptions& options) {
@@ -123,6 +166,9 @@ const std::string& Context::lock() const {
 const std::string& Context::args() const {
   return job_.run().args;
 }
+const std::string& Context::meta() const {
+  return job_.meta();
+}
 bool Context::should_abort() {
   return job_.should_abort();
 }
@@ -132,8 +178,11 @@ std::optional<AbortReason> Context::abort_reason() const {
 std::optional<std::chrono::milliseconds> Context::time_left() const {
   return job_.time_left();
 }
-void Context::progress(std::uint64_t done, std::uint64_t total) {
-  job_.progress(done, total);
+void Context::progress(std::uint64_t done, std::uint64_t total, std::string_view note) {
+  job_.progress(done, total, note);
+}
+void Context::result(const Value& value) {
+  job_.result(value);
 }
 void Context::defer(std::string_view task, const Args& args, const DeferOptions& options) {
   job_.defer(task, args, options);

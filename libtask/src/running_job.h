@@ -24,6 +24,8 @@ class JobGiver {
   virtual void tell_progress(const wire::Progress& progress) = 0;
   // The clock by which the job's time passes.
   virtual std::chrono::steady_clock::time_point now() { return std::chrono::steady_clock::now(); }
+  // The result of a job that has succeeded.
+  virtual void tell_value(const wire::Value& value) = 0;
 };
 
 // The job that `options` make of a task: what they leave out is as the task was registered. Throws what
@@ -41,8 +43,12 @@ class RunningJob {
   bool should_abort();
   std::optional<AbortReason> abort_reason() const { return abort_reason_; }
   std::optional<std::chrono::milliseconds> time_left() const;
-  void progress(std::uint64_t done, std::uint64_t total);
+  const std::string& meta() const;
+  void progress(std::uint64_t done, std::uint64_t total, std::string_view note);
   void tell_untold_progress();
+  void result(const Value& value);
+  // REQUIRES: the job has succeeded.
+  void tell_result();
   void defer(std::string_view task, const Args& args, const DeferOptions& options);
   std::vector<wire::DeferredJob> take_deferred() { return std::move(deferred_); }
 
@@ -56,6 +62,7 @@ class RunningJob {
   std::optional<AbortReason> abort_reason_;  // the first one found stays
   std::optional<wire::Progress> untold_;
   Clock::time_point next_progress_;
+  std::optional<std::string> result_;  // JSON text
   std::vector<wire::DeferredJob> deferred_;
   std::size_t deferred_bytes_ = 0;
 };

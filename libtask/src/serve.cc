@@ -110,6 +110,11 @@ class Server : public JobGiver {
     or_exit([&] { channel_.send_if_free(progress); });
   }
 
+  void tell_value(const wire::Value& value) override {
+    has_told_ = true;
+    or_exit([&] { channel_.send(value); });
+  }
+
  private:
   template <class Action>
   static auto or_exit(Action action) -> decltype(action()) {
@@ -190,7 +195,7 @@ class Server : public JobGiver {
   Traces traces_;
   UsageMeter usage_;
   QuietWatch quiet_;
-  bool has_told_ = false;  // its progress, the job that runs
+  bool has_told_ = false;  // its progress or its result, the job that runs
 };
 
 }  // namespace

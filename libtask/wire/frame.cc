@@ -20,6 +20,13 @@ enum class FrameType : std::uint8_t {
   result = 7,
   stack = 8,
   runs = 9,
+  value = 10,
+};
+
+// What may stand behind the fields of a body: its tail.
+enum class Tag : std::uint8_t {
+  meta = 1,  // of each job in the body, in their order; empty = none
+  note = 2,
 };
 
 constexpr std::size_t kLengthBytes = 4;
@@ -43,6 +50,10 @@ class Writer {
   void optional_text(const std::optional<std::string>& value) {
     flag(value.has_value());
     if (value) text(*value);
+  }
+  void tail(Tag tag, std::string_view value) {
+    integer(static_cast<std::uint8_t>(tag));
+    text(value);
   }
 
   const std::string& bytes() const { return bytes_; }
@@ -79,6 +90,15 @@ class Reader {
     const auto value = integer<std::uint8_t>();
     if (value > highest) fail(" has " + std::to_string(value) + " as its " + std::string(what));
     return value;
+  }
+  // Calls take(tag, text) for each piece of the tail. Tags that we do not know are for it to leave alone: a later version may
+  // have more of them.
+  template <class Take>
+  void tail(Take take) {
+    while (!rest_.empty()) {
+      const auto tag = static_cast<Tag>(integer<std::uint8_t>());
+      take(tag, text());
+    }
   }
   void expect_end() const {
     if (!rest_.empty()) fail(" has " + std::to_string(rest_.size()) + " bytes too many");
@@ -133,7 +153,24 @@ Refuse read_refuse(Reader& in) {
   return {.reason = in.text()};
 }
 
-void write(Writer& out, const Run& run) {
+// The k-th meta is that of the k-th job.
+template <class Jobs>
+void write_metas(Writer& out, const Jobs& jobs) {
+  if (std::ranges::all_of(jobs, [](const auto& job) { return job.meta.empty(); })) return;
+  for (const auto& job : jobs) out.tail(Tag::meta, job.meta);
+}
+
+template <class Jobs>
+void read_metas(Reader& in, Jobs& jobs) {
+  std::size_t count = 0;
+  in.tail([&](Tag tag, std::string&& text) {
+    if (tag != Tag::meta) return;
+    if (count == jobs.size()) throw ProtocolError("a frame has meta for more jobs than it has");
+    jobs[count++].meta = std::move(text);
+  });
+}
+
+void write_fields(Writer& out, const Run& run) {
   out.integer(run.job_id);
   out.integer(run.attempt);
   out.text(run.task);
@@ -144,7 +181,12 @@ void write(Writer& out, const Run& run) {
   out.integer(run.time_limit_ms);
 }
 
-Run read_run(Reader& in) {
+void write(Writer& out, const Run& run) {
+  write_fields(out, run);
+  if (!run.meta.empty()) out.tail(Tag::meta, run.meta);
+}
+
+Run read_fields_of_run(Reader& in) {
   Run run;
   run.job_id = in.integer<std::int64_t>();
   run.attempt = in.integer<std::int32_t>();
@@ -157,11 +199,20 @@ Run read_run(Reader& in) {
   return run;
 }
 
+Run read_run(Reader& in) {
+  Run run = read_fields_of_run(in);
+  in.tail([&run](Tag tag, std::string&& text) {
+    if (tag == Tag::meta) run.meta = std::move(text);
+  });
+  return run;
+}
+
 void write(Writer& out, const Runs& runs) {
   out.integer(runs.set);
   out.integer(runs.max_rss_bytes);
   out.integer(static_cast<std::uint32_t>(runs.runs.size()));
-  for (const Run& run : runs.runs) write(out, run);
+  for (const Run& run : runs.runs) write_fields(out, run);
+  write_metas(out, runs.runs);
 }
 
 Runs read_runs(Reader& in) {
@@ -172,7 +223,8 @@ Runs read_runs(Reader& in) {
   if (runs.set > kHighestSet) throw ProtocolError("a runs frame has an impossible set number");
   if (count == 0 || count > kLedgerEntries) throw ProtocolError("a runs frame has too many jobs, or none");
   runs.runs.reserve(count);
-  for (std::uint32_t i = 0; i < count; ++i) runs.runs.push_back(read_run(in));
+  for (std::uint32_t i = 0; i < count; ++i) runs.runs.push_back(read_fields_of_run(in));
+  read_metas(in, runs.runs);
   return runs;
 }
 
@@ -196,6 +248,7 @@ void write(Writer& out, const Progress& progress) {
   out.integer(progress.job_id);
   out.integer(progress.done);
   out.integer(progress.total);
+  if (!progress.note.empty()) out.tail(Tag::note, progress.note);
 }
 
 Progress read_progress(Reader& in) {
@@ -203,7 +256,22 @@ Progress read_progress(Reader& in) {
   progress.job_id = in.integer<std::int64_t>();
   progress.done = in.integer<std::uint64_t>();
   progress.total = in.integer<std::uint64_t>();
+  in.tail([&progress](Tag tag, std::string&& text) {
+    if (tag == Tag::note) progress.note = std::move(text);
+  });
   return progress;
+}
+
+void write(Writer& out, const Value& value) {
+  out.integer(value.job_id);
+  out.text(value.json);
+}
+
+Value read_value(Reader& in) {
+  Value value;
+  value.job_id = in.integer<std::int64_t>();
+  value.json = in.text();
+  return value;
 }
 
 void write(Writer& out, const DeferredJob& job) {
@@ -242,6 +310,7 @@ void write(Writer& out, const Result& result) {
   out.integer(result.max_rss_bytes);
   out.integer(static_cast<std::uint32_t>(result.defers.size()));
   for (const DeferredJob& job : result.defers) write(out, job);
+  write_metas(out, result.defers);
 }
 
 Result read_result(Reader& in) {
@@ -259,6 +328,7 @@ Result read_result(Reader& in) {
   // Not reserved: the count is the peer's word, and only as many jobs as there are bytes for are ever made.
   const auto count = in.integer<std::uint32_t>();
   for (std::uint32_t i = 0; i < count; ++i) result.defers.push_back(read_deferred_job(in));
+  read_metas(in, result.defers);
   return result;
 }
 
@@ -309,6 +379,8 @@ Frame decode(std::uint8_t type, std::string_view body) {
       return read_all("stack", body, read_stack);
     case FrameType::runs:
       return read_all("runs", body, read_runs);
+    case FrameType::value:
+      return read_all("value", body, read_value);
   }
   throw ProtocolError("a frame has the unknown type " + std::to_string(type));
 }

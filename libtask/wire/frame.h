@@ -7,7 +7,8 @@
 //   task process ──▶ sub-worker          sub-worker ──▶ task process
 //   hello (once, first)                  welcome | refuse (once, the answer to hello)
 //   progress (while a job runs)          run (one job at a time) | runs (a set of jobs, see ledger.h)
-//   result (once for each of these)      abort (of the running job)
+//   value (before a result, at most once) abort (of the running job)
+//   result (once for each of these)
 //   stack (while a job runs, once for each signal that asks for it)
 //                                        (end of file: exit)
 #pragma once
@@ -27,10 +28,11 @@ namespace libtask::wire {
 
 inline constexpr std::uint32_t kMagic = 0x5050544b;  // "PPTK"
 // Raised by any change that an older reader would misread.
-inline constexpr std::uint16_t kProtocolVersion = 2;
-// A sub-worker serves task processes of this version, too: it sends them no `runs`.
+inline constexpr std::uint16_t kProtocolVersion = 3;
+// A sub-worker serves task processes of these versions, too: it sends them no `runs`, and no tails.
 inline constexpr std::uint16_t kOldestProtocolVersion = 1;
 inline constexpr std::uint16_t kFirstVersionWithSets = 2;
+inline constexpr std::uint16_t kFirstVersionWithTails = 3;
 constexpr bool is_served(int protocol_version) {
   return protocol_version >= kOldestProtocolVersion && protocol_version <= kProtocolVersion;
 }
@@ -59,6 +61,9 @@ struct Run {
   std::string lock{};              // empty = none
   std::string args{};              // JSON text
   std::int64_t time_limit_ms = 0;  // 0 = none
+  // Beside the arguments: JSON text of an object; empty = nothing. Only from version 3 on. In the tail, so that a job without it
+  // costs nothing.
+  std::string meta{};
 };
 // A set: jobs that run one after the other, of which the ledger says how far they are. Its result is that of
 // the job at which it ends. Only from version 2 on, and only to a process that has a ledger.
@@ -75,6 +80,12 @@ struct Progress {
   std::int64_t job_id = 0;
   std::uint64_t done = 0;
   std::uint64_t total = 0;  // 0 = unknown
+  std::string note{};       // in the tail
+};
+// What the job has given back: comes before its result frame, and counts if that says that it has succeeded.
+struct Value {
+  std::int64_t job_id = 0;
+  std::string json{};
 };
 struct DeferredJob {
   std::string task{};
@@ -84,6 +95,7 @@ struct DeferredJob {
   std::optional<std::string> lock{};
   std::optional<std::string> queueing_lock{};
   std::int64_t delay_us = 0;  // scheduled so long after now
+  std::string meta{};         // in the tail; JSON text of an object; empty = that of the job which defers it
 };
 enum class ResultStatus : std::uint8_t { succeeded, exception, bad_arguments, unknown_task, aborted };
 struct Result {
@@ -113,7 +125,7 @@ struct Stack {
 };
 inline constexpr std::size_t kMaxStackFrames = 64;
 
-using Frame = std::variant<Hello, Welcome, Refuse, Run, Abort, Progress, Result, Stack, Runs>;
+using Frame = std::variant<Hello, Welcome, Refuse, Run, Abort, Progress, Result, Stack, Runs, Value>;
 
 // A peer does not speak this protocol. what() says in what that shows.
 class ProtocolError : public std::runtime_error {

@@ -123,12 +123,20 @@ StopReason to_stop_reason(libtask::wire::Abort::Reason reason) {
   return StopReason::shutdown;
 }
 
-std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::DeferredJob>& deferred) {
+// Followers get the meta of the job that deferred them, unless they have their own.
+std::optional<std::string> meta_of(const libtask::wire::DeferredJob& deferred, const sql::Job& by) {
+  if (deferred.meta.empty()) return by.meta;
+  return deferred.meta == "{}" ? std::nullopt : std::optional(deferred.meta);
+}
+
+std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::DeferredJob>& deferred,
+                                           const sql::Job& by) {
   std::vector<sql::DeferRequest> requests;
   for (const auto& job : deferred) {
     sql::DeferRequest request;
     request.task = job.task;
     request.args = job.args;
+    request.meta = meta_of(job, by);
     request.queue = job.queue;
     request.priority = job.priority;
     request.lock = job.lock;
@@ -139,7 +147,7 @@ std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::Defe
   return requests;
 }
 
-// What is impossible in that which the task asked for, a job to be deferred or a changed retry. Empty when
+// What is impossible in that which the task asked for: a job to be deferred, a result to be kept, a changed retry. Empty when
 // nothing.
 std::string fault_of_wishes(const sql::Outcome& outcome, const std::string& task) {
   if (outcome.action == sql::Action::retry) {
@@ -151,7 +159,7 @@ std::string fault_of_wishes(const sql::Outcome& outcome, const std::string& task
   }
   for (const sql::DeferRequest& request : outcome.defers)
     if (std::string fault = sql::fault_of(request); !fault.empty()) return fault;
-  return "";
+  return outcome.result ? sql::fault_of_result(*outcome.result) : "";
 }
 
 // It would spoil the whole statement in which it is stored, so it costs this job.
@@ -161,6 +169,7 @@ void refuse_wishes(sql::Outcome& outcome, const std::string& fault) {
   outcome.message +=
       (outcome.message.empty() ? "it asked for the impossible: " : "; it asked for the impossible: ") + fault;
   outcome.defers.clear();
+  outcome.result.reset();
 }
 
 double to_mib(std::int64_t bytes) {
@@ -170,6 +179,7 @@ double to_mib(std::int64_t bytes) {
 // One overload for each way a run can end; each completes `outcome`.
 struct Decision {
   sql::Outcome& outcome;
+  const sql::Job& job;
   const std::optional<StopReason>& stop;
   const TaskDescription& task;
 
@@ -179,7 +189,7 @@ struct Decision {
     if (result.status == ResultStatus::aborted) return gave_up(result);
     outcome.cause = to_cause(result.status);
     if (outcome.cause == sql::Cause::exception) outcome.exception_type = result.exception_type;
-    if (outcome.cause == sql::Cause::succeeded) outcome.defers = to_requests(result.defers);
+    if (outcome.cause == sql::Cause::succeeded) outcome.defers = to_requests(result.defers, job);
     take(outcome, libtask::wire::judge(result, task.retry, outcome.attempt - 1));
   }
 
@@ -244,7 +254,9 @@ sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskD
   outcome.cpu_time = execution.cpu_time;
   outcome.max_rss_bytes = execution.max_rss_bytes;
   outcome.stderr_tail = execution.stderr_tail;
-  std::visit(Decision{outcome, execution.stop, task}, execution.end);
+  outcome.progress = execution.progress;
+  std::visit(Decision{outcome, job, execution.stop, task}, execution.end);
+  if (outcome.action == sql::Action::succeed) outcome.result = execution.value;
   if (const std::string fault = fault_of_wishes(outcome, job.task); !fault.empty())
     refuse_wishes(outcome, fault);
   keep_what_is_wanted(outcome, group);

@@ -63,7 +63,7 @@ struct RunHooks {
     bool now = false;
   };
   std::function<std::optional<Stop>(std::chrono::nanoseconds elapsed)> on_tick;
-  std::function<void(std::uint64_t done, std::uint64_t total)> on_progress;
+  std::function<void(const sql::Progress&)> on_progress;
   // One call of on_tick comes at this time, or right after it, whenever the others come.
   std::chrono::steady_clock::time_point tick_at = std::chrono::steady_clock::time_point::max();
 };
@@ -109,7 +109,7 @@ class TaskProcess {
   // greeted, alive().
   Execution run(const sql::Job& job, std::chrono::milliseconds time_limit, const RunHooks& hooks);
   // May it be given sets? REQUIRES: greeted.
-  bool serves_sets() const { return serves_sets_; }
+  bool serves_sets() const { return protocol_version_ >= libtask::wire::kFirstVersionWithSets; }
   // Runs the jobs of a set, one after the other, until one is not plain or has to be by itself (at most until
   // the last). Returns how that one ended. REQUIRES: as run(); serves_sets(); 1 to kLedgerEntries jobs.
   Execution run_set(const std::vector<SetMember>& jobs, const SetHooks& hooks);
@@ -162,6 +162,7 @@ class TaskProcess {
   void look_at_oom();
   void begin_output();
   std::uint32_t next_set() const;
+  libtask::wire::Run to_frame(const sql::Job& job, std::chrono::milliseconds time_limit) const;
   sys::ExitReport kill_all();
 
   const config::Group& group_;
@@ -175,7 +176,7 @@ class TaskProcess {
   std::optional<sys::StandardDescriptors> standard_descriptors_;
   Damage damage_;
   const board::Ledger& ledger_;
-  bool serves_sets_ = false;
+  int protocol_version_ = 0;  // that it speaks, once greeted
   Run* running_ = nullptr;
   Clock::time_point started_;
   int jobs_served_ = 0;

@@ -81,7 +81,7 @@ bool TaskProcess::Run::attend() {
 }
 
 void TaskProcess::Run::start() {
-  owner_.send(to_frame(job_, time_limit_));
+  owner_.send(owner_.to_frame(job_, time_limit_));
   sys::crash_point("sub_worker.job_sent");
 }
 
@@ -127,20 +127,31 @@ void TaskProcess::Run::wait() {
   if (fds[3].revents != 0) process_ended_ = true;
 }
 
-void TaskProcess::Run::take(const Frame& frame) {
-  if (const auto* progress = std::get_if<wire::Progress>(&frame)) {
-    if (progress->job_id == job_.id && hooks_.on_progress)
-      hooks_.on_progress(progress->done, progress->total);
+void TaskProcess::Run::take(Frame& frame) {
+  if (auto* progress = std::get_if<wire::Progress>(&frame)) {
+    if (progress->job_id != job_.id) return;
+    progress->note.resize(std::min(progress->note.size(), sql::kMaxNoteBytes));
+    progress_ = sql::Progress{progress->done, progress->total, std::move(progress->note)};
+    if (hooks_.on_progress) hooks_.on_progress(*progress_);
     return;
   }
   if (const auto* stack = std::get_if<wire::Stack>(&frame))
     return look_.answered(*stack, Clock::now() - started_);
-  const auto* result = std::get_if<wire::Result>(&frame);
+  if (auto* value = std::get_if<wire::Value>(&frame)) {
+    expect_own(value->job_id, "value");
+    value_ = std::move(value->json);
+    return sys::crash_point("sub_worker.value_received");
+  }
+  auto* result = std::get_if<wire::Result>(&frame);
   if (!result) throw wire::ProtocolError("a frame that only a sub-worker sends");
-  if (result->job_id != job_.id)
-    throw wire::ProtocolError(fmt::format("a result for job {} while job {} runs", result->job_id, job_.id));
-  end_ = Returned{*result};
+  expect_own(result->job_id, "result");
+  end_ = Returned{std::move(*result)};
   sys::crash_point("sub_worker.result_received");
+}
+
+void TaskProcess::Run::expect_own(std::int64_t job_id, const char* what) const {
+  if (job_id != job_.id)
+    throw wire::ProtocolError(fmt::format("a {} for job {} while job {} runs", what, job_id, job_.id));
 }
 
 // Asks the sub-worker whether the run is to be stopped, keeps the time limit, and carries out the stop.
@@ -230,11 +241,13 @@ Execution TaskProcess::Run::report() {
   }
   execution.stderr_tail = owner_.pipes_.output().stderr_tail();
   owner_.pipes_.output().start(owner_.group_.max_output);  // for what is said until the next job
+  execution.value = std::move(value_);
+  execution.progress = std::move(progress_);
   execution.end = std::move(*end_);
   return execution;
 }
 
-wire::Run to_frame(const sql::Job& job, std::chrono::milliseconds time_limit) {
+wire::Run TaskProcess::to_frame(const sql::Job& job, std::chrono::milliseconds time_limit) const {
   wire::Run run;
   run.job_id = job.id;
   run.attempt = sql::next_attempt(job.attempts);
@@ -244,6 +257,7 @@ wire::Run to_frame(const sql::Job& job, std::chrono::milliseconds time_limit) {
   run.lock = job.lock.value_or("");
   run.args = job.args;
   run.time_limit_ms = time_limit.count();
+  if (protocol_version_ >= wire::kFirstVersionWithTails) run.meta = job.meta.value_or("");
   return run;
 }
 

@@ -31,7 +31,7 @@ class JobRun {
 
   // The task process is about to get the job.
   void begins(std::chrono::milliseconds time_limit);
-  void progresses(std::uint64_t done, std::uint64_t total);
+  void progresses(const sql::Progress& progress);
 
   // Each is the last call. It has ended so, or was given back without having begun.
   void ends(sql::Outcome outcome);

@@ -41,6 +41,7 @@
 #include "subworker/worker/lease.h"
 #include "subworker/worker/passed_over.h"
 #include "subworker/worker/pooled_connection.h"
+#include "subworker/worker/progress_record.h"
 #include "subworker/worker/unrecorded.h"
 #include "subworker/worker/visit_plan.h"
 #include "sys/backoff.h"
@@ -72,6 +73,9 @@ class Session {
   std::optional<std::vector<sql::Recorded>> record_beside_run(const std::vector<SentOutcome>& outcomes,
                                                               const std::vector<sql::JobId>& running);
 
+  // While it runs: how far a job is, in one try. False when the database could not be asked.
+  bool store_progress(const ToldProgress& told);
+
   // Gives connection and permit away, to a sub-worker that waits for one; the next visit() takes them again.
   void give_up_connection() { connection_.give_up(); }
   // The same, if a sub-worker waits for one or there are fewer permits by now: it is not needed for a while.
@@ -98,6 +102,7 @@ class Session {
   void pass_over(const sql::RefusedJob& refused);
   std::optional<std::vector<sql::Recorded>> record_aside(const std::vector<SentOutcome>& outcomes,
                                                          const std::vector<sql::JobId>& running);
+  void failed_beside_run(const sql::DatabaseError& error, bool releases, bool pending);
   sys::Tried failed(const sql::DatabaseError& error, VisitPlan& plan, int asked_for);
   sql::FetchRequest fetch_request(int max_jobs);
   sql::JobManager connect() const;

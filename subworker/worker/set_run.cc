@@ -116,6 +116,17 @@ void SetRun::record_beside_run(std::optional<sql::JobId> but_not) {
   owed().empty() ? pause_.succeeded() : pause_.failed(Clock::now(), sys::chance());
 }
 
+// What is told while we wait for the answer, and whether the job has ended by then, attend() sees to.
+void SetRun::record_progress() {
+  std::optional<ToldProgress> told = progress_.take_due(Clock::now());
+  if (!told) return;
+  records_ = true;
+  const bool is_stored = parts_.session.store_progress(*told);
+  records_ = false;
+  if (is_stored) return progress_.stored(Clock::now());
+  progress_.failed(std::move(*told), Clock::now(), sys::chance());
+}
+
 // --- several at once ---
 
 // A job that will outlast the horizon runs by itself, since those behind it could only wait.
@@ -128,7 +139,8 @@ std::vector<HeldJob*> SetRun::to_hand_over() const {
   TaskFinder tasks(parts_.tasks.process());
   for (HeldJob* held : parts_.held.unbegun()) {
     const sql::Job& job = held->job;
-    bytes += job.task.size() + job.queue.size() + job.args.size() + (job.lock ? job.lock->size() : 0);
+    bytes += job.task.size() + job.queue.size() + job.args.size() + (job.lock ? job.lock->size() : 0) +
+             (job.meta ? job.meta->size() : 0);
     if (set.size() == most || bytes > kMostBytes || size_.outlasts_horizon(job.task) ||
         tasks.find(job.task) == nullptr)
       break;
@@ -252,13 +264,18 @@ std::chrono::milliseconds SetRun::time_limit_of(const TaskDescription& task) con
 RunHooks SetRun::begin(JobRun& run, const TaskDescription& task) {
   RunHooks hooks;
   hooks.on_tick = [this](std::chrono::nanoseconds) { return on_run_tick(); };
-  hooks.on_progress = [&run](std::uint64_t done, std::uint64_t total) { run.progresses(done, total); };
+  hooks.on_progress = [this, &run](const sql::Progress& progress) {
+    run.progresses(progress);
+    progress_.is_told(progress);
+  };
   hooks.tick_at = horizon_;
   run.begins(time_limit_of(task));
+  progress_.begins(run.job(), Clock::now());
   return hooks;
 }
 
 void SetRun::end(JobRun& run, const Execution& execution, const TaskDescription& task) {
+  progress_.ends();
   if (execution.stop == StopReason::taken) return run.is_taken_away(taken_away(run.job(), execution));
   run.ends(decide(run.job(), execution, task, parts_.group));
 }
@@ -270,6 +287,7 @@ std::optional<RunHooks::Stop> SetRun::on_run_tick() {
   parts_.reporter.weigh_task(parts_.tasks.process().jobs_served(), false);
   if (!records_) {
     if (!may_keep_unbegun() && pause_.over(Clock::now())) record_beside_run(std::nullopt);
+    record_progress();
     // Lend the connection only if nothing is left to be recorded: at the horizon the sub-worker needs it to
     // give jobs back.
     if (parts_.held.unbegun().empty() && owed().empty() && parts_.held.claimed_running().empty())

@@ -96,6 +96,7 @@ TEST_F(Roles, ASupervisorOfAnotherRoleDoesNotStartAndSaysWhatToType) {
     EXPECT_THAT(family.log(), HasSubstr("it lacks DELETE on postpone_claims, INSERT on postpone_claims"));
   }
   grant("SELECT, INSERT, DELETE ON postpone_claims");
+  grant("SELECT, INSERT, UPDATE ON postpone_results");
   {
     Family family(as("none"), group("m", kMisbehave, 1));
     family.wait_until_ready(1);

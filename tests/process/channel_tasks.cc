@@ -40,6 +40,11 @@ void count_to(libtask::Context& job, int last) {
     job.progress(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(last));
 }
 
+void give(libtask::Context& job) {
+  job.progress(1, 2, "half");
+  job.result({{"meta", nlohmann::json::parse(job.meta())}});
+}
+
 // Wherever a signal comes, it comes at a bad time: in malloc, in the unwinder, in the middle of a frame.
 void toss(libtask::Context& job, int times) {
   for (int i = 1; i <= times; ++i) {
@@ -149,6 +154,8 @@ int main(int argc, char** argv) {
   app.task("channel.pending", leave_pending, {"number", "by_alarm"});
   app.task("channel.show", show_the_process);
   app.task("channel.count", count_to, {"last"});
+  app.task("channel.give", give);
+  app.task("channel.give_alone", [](libtask::Context& job) { job.result(3); });
   app.task("channel.toss", toss, {"times"});
   app.task("channel.nothing", [] {});
   app.task("channel.say", say_on_stderr, {"text"});

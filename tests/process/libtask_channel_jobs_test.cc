@@ -164,6 +164,18 @@ TEST_P(Channel, ProgressComesBeforeTheResult) {
   EXPECT_EQ(first.total, 1000U);
 }
 
+TEST(ChannelInCpp, AValueComesBeforeTheResult) {
+  Served served(POSTPONE_CHANNEL_TASKS);
+  served.welcome();
+  served.send_frame(
+      wire::Run{.job_id = 5, .task = "channel.give", .args = "{}", .meta = R"({"tenant": "ann"})"});
+  EXPECT_EQ(served.receive_a<wire::Progress>().note, "half");
+  const auto value = served.receive_a<wire::Value>();
+  EXPECT_EQ(value.job_id, 5);
+  EXPECT_EQ(value.json, R"({"meta":{"tenant":"ann"}})");
+  EXPECT_EQ(served.receive_a<wire::Result>().status, wire::ResultStatus::succeeded);
+}
+
 TEST(ChannelOfAnExample, WalkOverATreeDefersAJobForEachFile) {
   namespace fs = std::filesystem;
   const fs::path root = fs::path(::testing::TempDir()) / ("walk-" + std::to_string(getpid()));

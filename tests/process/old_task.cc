@@ -31,7 +31,10 @@ int main() {
   for (ssize_t n = 0; (n = read(wire::kChannelFd, bytes.data(), bytes.size())) > 0;) {
     decoder.append({bytes.data(), static_cast<std::size_t>(n)});
     while (const auto frame = decoder.next()) {
-      if (const auto* run = std::get_if<wire::Run>(&*frame)) say(wire::Result{.job_id = run->job_id});
+      if (const auto* run = std::get_if<wire::Run>(&*frame)) {
+        if (!run->meta.empty()) return 1;  // more bytes than it can read
+        say(wire::Result{.job_id = run->job_id});
+      }
       if (std::holds_alternative<wire::Runs>(*frame)) return 1;  // a frame of an unknown type
     }
   }

@@ -63,6 +63,16 @@ void until(const std::string& file) {
   while (!std::filesystem::exists(file)) std::this_thread::sleep_for(2ms);
 }
 
+// Half way it waits for the file, then gives back which attempt it was and with which meta, and defers two jobs.
+void give(libtask::Context& job, const std::string& file) {
+  job.progress(1, 2, "half way");
+  until(file);
+  job.progress(2, 2, "done");
+  job.result({{"attempt", job.attempt()}, {"meta", nlohmann::json::parse(job.meta())}});
+  job.defer("test.hopeless", {}, {.queue = "followers"});
+  job.defer("test.hopeless", {}, {.queue = "followers", .meta = libtask::Args{{"tenant", "bob"}}});
+}
+
 // A line as misbehave.journal writes it: what, job, attempt, process, when.
 void tell(const libtask::Context& job, const std::string& file, const std::string& what) {
   const std::chrono::nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
@@ -249,6 +259,8 @@ int main(int argc, char** argv) {
   app.task("test.surroundings", surroundings, {"file"});
   app.task("test.append", append, {"file", "text"});
   app.task("test.until", until, {"file"});
+  app.task("test.give", give, {"file"});
+  app.task("test.give_too_much", [](libtask::Context& job) { job.result(std::string(1024UL * 1024, 'x')); });
   app.task("test.murmur", murmur, {"file"});
   app.task("test.beat", beat, {"file", "ms"});
   app.task("test.daemon", beat_and_leave_a_daemon, {"file", "ms"});

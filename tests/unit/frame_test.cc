@@ -208,7 +208,56 @@ TEST(Frames, BytesAreThoseOfTheSpecification) {
   EXPECT_EQ(encode(Refuse{.reason = "no"}), bytes({7, 0, 0, 0, 3, 2, 0, 0, 0, 'n', 'o'}));
   EXPECT_EQ(encode(Abort{.job_id = 258, .reason = Abort::Reason::time_limit}),
             bytes({10, 0, 0, 0, 5, 2, 1, 0, 0, 0, 0, 0, 0, 1}));
-  EXPECT_EQ(encode(Hello{}).substr(0, 11), bytes({15, 0, 0, 0, 1, 'K', 'T', 'P', 'P', 2, 0}));
+  EXPECT_EQ(encode(Hello{}).substr(0, 11), bytes({15, 0, 0, 0, 1, 'K', 'T', 'P', 'P', 3, 0}));
+}
+
+// What a job does not have costs it nothing, and an executable of an older version never sees it.
+TEST(Frames, WhatIsNotGivenIsNotInTheBody) {
+  const wire::Run plain{.job_id = 7, .task = "t", .queue = "q", .args = "{}"};
+  wire::Run with_meta = plain;
+  with_meta.meta = R"({"tenant": "ann"})";
+  const std::string text = encode(plain);
+  EXPECT_EQ(encode(with_meta).size(), text.size() + 1 + 4 + with_meta.meta.size());
+  EXPECT_EQ(std::get<wire::Run>(decode_one(text)).meta, "");
+  EXPECT_EQ(std::get<wire::Run>(decode_one(encode(with_meta))).meta, with_meta.meta);
+  EXPECT_EQ(encode(Progress{}).size(), 4U + 1 + 3 * 8);
+}
+
+TEST(Frames, EachJobOfASetHasItsOwnMeta) {
+  Runs runs{.set = 1, .runs = {{.job_id = 1}, {.job_id = 2, .meta = R"({"a": 1})"}, {.job_id = 3}}};
+  const auto read = std::get<Runs>(decode_one(encode(runs)));
+  ASSERT_EQ(read.runs.size(), 3U);
+  EXPECT_EQ(read.runs[0].meta, "");
+  EXPECT_EQ(read.runs[1].meta, R"({"a": 1})");
+  EXPECT_EQ(read.runs[2].meta, "");
+}
+
+TEST(Frames, ADeferredJobHasItsOwnMetaOrNone) {
+  Result result = full_result();
+  result.defers[1].meta = "{}";
+  const auto read = std::get<Result>(decode_one(encode(result)));
+  EXPECT_EQ(read.defers[0].meta, "");
+  EXPECT_EQ(read.defers[1].meta, "{}");
+}
+
+TEST(Frames, ANoteAndAValueComeBack) {
+  const auto progress =
+      std::get<Progress>(decode_one(encode(Progress{.job_id = 7, .done = 1, .note = "hashing"})));
+  EXPECT_EQ(progress.note, "hashing");
+  const auto value = std::get<Value>(decode_one(encode(Value{.job_id = 7, .json = "[1, 2]"})));
+  EXPECT_EQ(value.job_id, 7);
+  EXPECT_EQ(value.json, "[1, 2]");
+  EXPECT_EQ(encode(value)[4], 10);
+}
+
+TEST(Frames, WhatALaterVersionAddsIsPassedOver) {
+  const std::string progress = std::string(24, '\0') + bytes({77, 2, 0, 0, 0, 'x', 'y', 2, 1, 0, 0, 0, 'n'});
+  decoding(6, progress)();
+  const std::string cut = std::string(24, '\0') + bytes({2, 9, 0, 0, 0, 'n'});
+  EXPECT_THAT(decoding(6, cut), ThrowsMessage<ProtocolError>(HasSubstr("is too short")));
+  const std::string meta_of_nobody = encode(Result{}).substr(5) + bytes({1, 2, 0, 0, 0, '{', '}'});
+  EXPECT_THAT(decoding(7, meta_of_nobody),
+              ThrowsMessage<ProtocolError>(HasSubstr("meta for more jobs than it has")));
 }
 
 TEST(Frames, StreamMayBeCutAnywhere) {
@@ -239,7 +288,7 @@ TEST(Frames, ImpossibleLengthsAreRefusedBeforeTheBodyComes) {
 
 TEST(Frames, UnknownTypesAreRefused) {
   EXPECT_THAT(decoding(0, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 0")));
-  EXPECT_THAT(decoding(10, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 10")));
+  EXPECT_THAT(decoding(77, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 77")));
   EXPECT_THAT(decoding(255, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 255")));
 }
 

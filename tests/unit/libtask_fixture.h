@@ -18,9 +18,11 @@ class FakeGiver : public JobGiver {
  public:
   std::optional<AbortReason> stop_wish(std::int64_t) override { return wish; }
   void tell_progress(const wire::Progress& progress) override { told.push_back(progress); }
+  void tell_value(const wire::Value& value) override { values.push_back(value); }
 
   std::optional<AbortReason> wish;
   std::vector<wire::Progress> told;
+  std::vector<wire::Value> values;
 };
 
 class OneTask {

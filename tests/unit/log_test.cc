@@ -125,6 +125,16 @@ TEST(TextLog, TellsOfTheJobWhileThereIsOne) {
   EXPECT_THAT(lines, HasSubstr("] task process stderr: a daemon\n"));
 }
 
+TEST(TextLog, TellsTheTraceOfTheJobThatHasOne) {
+  const std::string lines = logged(sub_worker(), text(), [] {
+    const LogContext context(17, "dishes.wash", 2, "00-4bf9\n-01");
+    sys::log.info("half way");
+    log_output("stdout", "a plate");
+  });
+  EXPECT_THAT(lines, HasSubstr("] job 17 dishes.wash traceparent=00-4bf9\\n-01: half way\n"));
+  EXPECT_THAT(lines, HasSubstr("] job 17 dishes.wash traceparent=00-4bf9\\n-01 stdout: a plate\n"));
+}
+
 TEST(TextLog, AListIsALineForEachElement) {
   const std::string lines = logged(sub_worker(), text(), [] {
     const LogFields fields({{"elapsed_s", 3.5}, {"stack", std::vector<std::string>{"wash()", "main"}}});
@@ -189,6 +199,17 @@ TEST(JsonLog, TheJobHasFieldsOfItsOwn) {
   EXPECT_EQ(object.at("stream"), "stdout");
   EXPECT_EQ(object.at("component"), "task");
   EXPECT_EQ(object.at("message"), "a plate");
+}
+
+TEST(JsonLog, TheTraceOfAJobIsAField) {
+  const auto line_of = [](const std::string& traceparent) {
+    return nlohmann::json::parse(logged(sub_worker(), json(), [&] {
+      const LogContext context(17, "dishes.wash", 2, traceparent);
+      sys::log.info("half way");
+    }));
+  };
+  EXPECT_EQ(line_of("00-4bf9-01").at("traceparent"), "00-4bf9-01");
+  EXPECT_FALSE(line_of("").contains("traceparent"));
 }
 
 TEST(JsonLog, FieldsKeepTheirTypes) {

@@ -329,6 +329,44 @@ TEST(Outcome, SuccessCarriesTheDeferredJobs) {
   EXPECT_EQ(outcome.defers[1].scheduled_in, std::nullopt);
 }
 
+TEST(Outcome, AResultIsKeptWithSuccessOnlyAndProgressAlways) {
+  Execution execution = ended(returned(ResultStatus::succeeded));
+  execution.value = "3";
+  execution.progress = sql::Progress{1, 2, "half"};
+  EXPECT_EQ(decide_first(execution).result, "3");
+  EXPECT_EQ(decide_first(execution).progress, execution.progress);
+  execution.end = threw();
+  EXPECT_EQ(decide_first(execution).result, std::nullopt);
+  EXPECT_EQ(decide_first(execution).progress, execution.progress);
+}
+
+// A task executable of another language may send anything.
+TEST(Outcome, AResultThatCannotBeStoredFailsTheJob) {
+  Execution execution = ended(returned(ResultStatus::succeeded));
+  execution.value = "no JSON";
+  const sql::Outcome outcome = decide_first(execution);
+  EXPECT_EQ(outcome.action, Action::fail);
+  EXPECT_EQ(outcome.cause, Cause::exception);
+  EXPECT_EQ(outcome.message, "it asked for the impossible: its result is no JSON: mistake at byte 2");
+  EXPECT_NO_THROW(sql::to_json(outcome));
+}
+
+TEST(Outcome, FollowersGetTheMetaOfTheirJobUnlessTheyHaveTheirOwn) {
+  Returned end = deferring(mail());
+  for (const char* own : {R"({"tenant": "bob"})", "{}"}) {
+    auto job = mail();
+    job.meta = own;
+    end.result.defers.push_back(job);
+  }
+  sql::Job job = job_after(0);
+  job.meta = R"({"tenant": "ann"})";
+  const auto outcome = decide(job, ended(end), task_with({}), {});
+  ASSERT_EQ(outcome.defers.size(), 3U);
+  EXPECT_EQ(outcome.defers[0].meta, job.meta);
+  EXPECT_EQ(outcome.defers[1].meta, R"({"tenant": "bob"})");
+  EXPECT_EQ(outcome.defers[2].meta, std::nullopt);
+}
+
 TEST(Outcome, FailureDefersNothing) {
   Returned end = threw();
   end.result.defers.push_back(mail());

@@ -82,6 +82,7 @@ struct DeferOptions {
   std::optional<std::string> lock{};           // "" = none, even if the task has one
   std::optional<std::string> queueing_lock{};  // likewise
   std::chrono::microseconds delay{0};          // the deferred job starts so long after this job's success
+  std::optional<Args> meta{};                  // else it gets that of this job; {} = none
 };
 
 namespace detail {
@@ -105,6 +106,9 @@ class Context {
   int priority() const;
   const std::string& lock() const;  // empty = none
   const std::string& args() const;  // JSON text of an object
+  // What came beside the arguments, for programs on the way rather than for the handler: who asked, a `traceparent`. JSON text
+  // of an object, "{}" when nothing did. Jobs that this job defers get it, too.
+  const std::string& meta() const;
 
   // True once the job should stop: it was aborted, its time is up, or the process has to end. Never blocks,
   // and costs about as much as a system call. After the first true,
@@ -117,13 +121,19 @@ class Context {
   // The time until the time limit, negative when that has passed; nothing when there is none.
   std::optional<std::chrono::milliseconds> time_left() const;
 
-  // How far the job is, in units of your own; total 0 = unknown. Call it as often as you like: libtask sends
-  // at most ten a second.
-  void progress(std::uint64_t done, std::uint64_t total = 0);
+  // How far the job is, in units of your own; total 0 = unknown. Of the note, which says what it is about, the first 256 bytes
+  // are kept. Call it as often as you like: libtask sends at most ten a second, and the database gets one a second at most, and
+  // the last one when the job ends.
+  void progress(std::uint64_t done, std::uint64_t total = 0, std::string_view note = {});
+
+  // What the job has come to: any JSON value, kept with the job as long as that is kept. It is stored in the transaction that
+  // records this job's success, and not at all when the handler throws; the last call counts. Throws std::length_error when its
+  // text has more than 1 MiB, std::invalid_argument when a ToJson of your own has written no JSON.
+  void result(const Value& value);
 
   // Creates a job in the transaction that records this job's success: both happen or neither does, and
   // neither when the handler throws. Throws std::invalid_argument for an empty name or a negative delay,
-  // std::length_error when all that this job defers is more than 15 MiB.
+  // std::length_error when all that this job defers is more than 15 MiB, or a meta more than 8 KiB.
   void defer(std::string_view task, const Args& args = {}, const DeferOptions& options = {});
 
  private:

@@ -90,6 +90,7 @@ struct Options {
   std::optional<std::string> queue{};
   std::optional<int> priority{};
   std::optional<std::string> lock{};  // "" = none
+  Args meta{};                        // what comes beside the arguments
   // What the process writes to stdout and stderr while the handler runs becomes Outcome::log, and then is
   // written where it was meant to go. A crash loses it: false leaves it alone.
   bool capture_output = true;
@@ -127,11 +128,14 @@ struct Deferred {
   std::optional<std::string> lock{};
   std::optional<std::string> queueing_lock{};
   std::chrono::microseconds delay{0};
+  std::optional<std::string>
+      meta{};  // JSON text of an object, "{}" = none; nothing = that of the job that defers it
 };
 
 struct Progress {
   std::uint64_t done = 0;
   std::uint64_t total = 0;  // 0 = unknown
+  std::string note{};
 };
 
 struct LogLine {
@@ -146,8 +150,9 @@ struct Outcome {
   std::optional<Exception> exception{};  // with Cause::exception
   std::optional<NextAttempt> retry{};    // with Status::todo
   std::vector<Deferred> defers{};
-  std::optional<Progress> progress{};  // the last that the handler reported
-  std::vector<LogLine> log{};          // stdout first: which line came before one of stderr is not known
+  std::optional<std::string> result{};  // JSON text: what a handler that succeeded has given back
+  std::optional<Progress> progress{};   // the last that the handler reported
+  std::vector<LogLine> log{};           // stdout first: which line came before one of stderr is not known
 };
 
 std::string_view to_string(Status status);
@@ -184,7 +189,8 @@ using JobId = std::int64_t;
 struct Job {
   JobId id = 0;
   std::string task;
-  std::string args;  // JSON text
+  std::string args;         // JSON text
+  std::string meta = "{}";  // likewise
   std::string queue;
   int priority = 0;
   std::optional<std::string> lock{};

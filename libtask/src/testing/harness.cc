@@ -52,6 +52,7 @@ JobId Harness::Impl::create(const detail::wire::DeferredJob& job) {
   jobs.push_back({.id = static_cast<JobId>(jobs.size()) + 1,
                   .task = job.task,
                   .args = job.args,
+                  .meta = job.meta.empty() ? "{}" : job.meta,
                   .queue = job.queue,
                   .priority = job.priority,
                   .lock = job.lock,
@@ -96,7 +97,8 @@ void Harness::Impl::run(Job& job) {
       .priority = job.priority,
       .lock = job.lock.value_or(""),
       .args = job.args,
-      .time_limit_ms = detail::run_of(registry, Call(job.task), options).time_limit_ms};
+      .time_limit_ms = detail::run_of(registry, Call(job.task), options).time_limit_ms,
+      .meta = job.meta};
   runs.push_back(job.id);
   job.status = Status::doing;
   settle(job, detail::run_here(run, registry, options));
@@ -107,6 +109,7 @@ void Harness::Impl::settle(Job& job, Outcome outcome) {
   if (outcome.status == Status::todo) send_back(job, outcome);
   job.status = outcome.status;
   const std::vector<Deferred> defers = outcome.defers;
+  const std::string meta = job.meta;
   job.outcomes.push_back(std::move(outcome));
   for (const Deferred& deferred : defers) {
     // The job that waits stands for this one.
@@ -117,7 +120,8 @@ void Harness::Impl::settle(Job& job, Outcome outcome) {
             .priority = deferred.priority,
             .lock = deferred.lock,
             .queueing_lock = deferred.queueing_lock,
-            .delay_us = deferred.delay.count()});
+            .delay_us = deferred.delay.count(),
+            .meta = deferred.meta.value_or(meta)});
   }
 }
 

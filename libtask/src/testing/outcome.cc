@@ -105,7 +105,8 @@ std::vector<Deferred> deferred_by(const wire::Result& result) {
                     .priority = job.priority,
                     .lock = job.lock,
                     .queueing_lock = job.queueing_lock,
-                    .delay = std::chrono::microseconds(job.delay_us)});
+                    .delay = std::chrono::microseconds(job.delay_us),
+                    .meta = job.meta.empty() ? std::nullopt : std::optional(job.meta)});
   }
   return jobs;
 }
@@ -123,7 +124,8 @@ wire::Run run_of(const Registry& registry, const Call& call, const Options& opti
           .priority = options.priority.value_or(usual.priority),
           .lock = options.lock.value_or(usual.lock.value_or("")),
           .args = call.args.text(),
-          .time_limit_ms = usual.time_limit.value_or(std::chrono::milliseconds(0)).count()};
+          .time_limit_ms = usual.time_limit.value_or(std::chrono::milliseconds(0)).count(),
+          .meta = options.meta.text()};
 }
 
 Outcome outcome_of(const wire::Run& run, const wire::Result& result, const Registry& registry,

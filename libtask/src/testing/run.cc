@@ -22,14 +22,16 @@ class TestGiver : public libtask::detail::JobGiver {
     return is_due ? std::optional(options_.abort_reason) : std::nullopt;
   }
   void tell_progress(const wire::Progress& progress) override {
-    last_progress = {.done = progress.done, .total = progress.total};
+    last_progress = {.done = progress.done, .total = progress.total, .note = progress.note};
   }
+  void tell_value(const wire::Value& value) override { result = value.json; }
   SteadyTime now() override {
     return options_.clock != nullptr ? SteadyTime(options_.clock->now().time_since_epoch())
                                      : std::chrono::steady_clock::now();
   }
 
   std::optional<Progress> last_progress;
+  std::optional<std::string> result;
 
  private:
   const Options& options_;
@@ -57,6 +59,7 @@ Outcome run_here(const wire::Run& run, const Registry& registry, const Options& 
   const wire::Result result = libtask::detail::execute(run, registry, giver);
   Outcome outcome = outcome_of(run, result, registry, now_of(options));
   outcome.progress = giver.last_progress;
+  outcome.result = giver.result;
   if (!output) return outcome;
   output->end();
   append_lines(outcome.log, "stdout", output->out());
