@@ -20,12 +20,18 @@ enum class FrameType : std::uint8_t {
   result = 7,
   stack = 8,
   runs = 9,
+  log = 10,
 };
 
 constexpr std::size_t kLengthBytes = 4;
+constexpr std::uint16_t kVersion3 = 3;  // "from version 3 on" in frame.h
 
 class Writer {
  public:
+  explicit Writer(std::uint16_t version = kProtocolVersion) : version_(version) {}
+  // Does the reader know what came with this version?
+  bool reaches(std::uint16_t version) const { return version_ >= version; }
+
   template <std::integral T>
   void integer(T value) {
     auto bits = static_cast<std::make_unsigned_t<T>>(value);
@@ -44,16 +50,25 @@ class Writer {
     flag(value.has_value());
     if (value) text(*value);
   }
+  template <std::integral T>
+  void optional_integer(const std::optional<T>& value) {
+    flag(value.has_value());
+    if (value) integer(*value);
+  }
 
   const std::string& bytes() const { return bytes_; }
 
  private:
+  std::uint16_t version_;
   std::string bytes_;
 };
 
 class Reader {
  public:
-  Reader(std::string_view frame_name, std::string_view body) : frame_name_(frame_name), rest_(body) {}
+  Reader(std::string_view frame_name, std::string_view body, std::uint16_t version = kProtocolVersion)
+      : frame_name_(frame_name), rest_(body), version_(version) {}
+  // Does the writer know what came with this version?
+  bool reaches(std::uint16_t version) const { return version_ >= version; }
 
   template <std::integral T>
   T integer() {
@@ -73,6 +88,11 @@ class Reader {
   std::optional<std::string> optional_text() {
     if (!flag()) return std::nullopt;
     return text();
+  }
+  template <std::integral T>
+  std::optional<T> optional_integer() {
+    if (!flag()) return std::nullopt;
+    return integer<T>();
   }
   // A byte from 0 to `highest`.
   std::uint8_t one_of(std::uint8_t highest, std::string_view what) {
@@ -97,6 +117,7 @@ class Reader {
 
   std::string_view frame_name_;
   std::string_view rest_;
+  std::uint16_t version_;
 };
 
 FrameType type_of(const Frame& frame) {
@@ -142,6 +163,8 @@ void write(Writer& out, const Run& run) {
   out.text(run.lock);
   out.text(run.args);
   out.integer(run.time_limit_ms);
+  if (!out.reaches(kVersion3)) return;
+  out.optional_integer(run.scheduled_at_us);
 }
 
 Run read_run(Reader& in) {
@@ -154,6 +177,7 @@ Run read_run(Reader& in) {
   run.lock = in.text();
   run.args = in.text();
   run.time_limit_ms = in.integer<std::int64_t>();
+  if (in.reaches(kVersion3)) run.scheduled_at_us = in.optional_integer<std::int64_t>();
   return run;
 }
 
@@ -236,8 +260,13 @@ void write(Writer& out, const Result& result) {
   out.flag(result.abort_reason.has_value());
   if (result.abort_reason) out.integer(static_cast<std::uint8_t>(*result.abort_reason));
   out.flag(result.retryable);
-  out.flag(result.retry_in_us.has_value());
-  if (result.retry_in_us) out.integer(*result.retry_in_us);
+  out.optional_integer(result.retry_in_us);
+  if (out.reaches(kVersion3)) {
+    out.flag(result.retry_counts);
+    out.optional_integer(result.retry_priority);
+    out.optional_text(result.retry_queue);
+    out.optional_text(result.retry_lock);
+  }
   out.integer(result.cpu_us);
   out.integer(result.max_rss_bytes);
   out.integer(static_cast<std::uint32_t>(result.defers.size()));
@@ -253,7 +282,13 @@ Result read_result(Reader& in) {
   result.message = in.text();
   if (in.flag()) result.abort_reason = read_abort_reason(in);
   result.retryable = in.flag();
-  if (in.flag()) result.retry_in_us = in.integer<std::int64_t>();
+  result.retry_in_us = in.optional_integer<std::int64_t>();
+  if (in.reaches(kVersion3)) {
+    result.retry_counts = in.flag();
+    result.retry_priority = in.optional_integer<std::int32_t>();
+    result.retry_queue = in.optional_text();
+    result.retry_lock = in.optional_text();
+  }
   result.cpu_us = in.integer<std::uint64_t>();
   result.max_rss_bytes = in.integer<std::uint64_t>();
   // Not reserved: the count is the peer's word, and only as many jobs as there are bytes for are ever made.
@@ -279,36 +314,52 @@ Stack read_stack(Reader& in) {
   return stack;
 }
 
-template <class Read>
-Frame read_all(std::string_view name, std::string_view body, Read read) {
-  Reader in(name, body);
-  Frame frame = read(in);
-  in.expect_end();
-  return frame;
+void write(Writer& out, const Log& log) {
+  out.integer(log.job_id);
+  out.integer(static_cast<std::uint8_t>(log.level));
+  out.text(log.text);
+  out.text(log.fields);
 }
 
-Frame decode(std::uint8_t type, std::string_view body) {
+Log read_log(Reader& in) {
+  Log log;
+  log.job_id = in.integer<std::int64_t>();
+  log.level = static_cast<Log::Level>(in.one_of(static_cast<std::uint8_t>(Log::Level::error), "level"));
+  log.text = in.text();
+  log.fields = in.text();
+  return log;
+}
+
+Frame decode(std::uint8_t type, std::string_view body, std::uint16_t version) {
+  const auto read_all = [&](std::string_view name, auto read) {
+    Reader in(name, body, version);
+    Frame frame = read(in);
+    in.expect_end();
+    return frame;
+  };
   switch (static_cast<FrameType>(type)) {
     case FrameType::hello: {
       Reader in("hello", body);
       return read_hello(in);
     }
     case FrameType::welcome:
-      return read_all("welcome", body, [](Reader&) { return Welcome{}; });
+      return read_all("welcome", [](Reader&) { return Welcome{}; });
     case FrameType::refuse:
-      return read_all("refuse", body, read_refuse);
+      return read_all("refuse", read_refuse);
     case FrameType::run:
-      return read_all("run", body, read_run);
+      return read_all("run", read_run);
     case FrameType::abort:
-      return read_all("abort", body, read_abort);
+      return read_all("abort", read_abort);
     case FrameType::progress:
-      return read_all("progress", body, read_progress);
+      return read_all("progress", read_progress);
     case FrameType::result:
-      return read_all("result", body, read_result);
+      return read_all("result", read_result);
     case FrameType::stack:
-      return read_all("stack", body, read_stack);
+      return read_all("stack", read_stack);
     case FrameType::runs:
-      return read_all("runs", body, read_runs);
+      return read_all("runs", read_runs);
+    case FrameType::log:
+      return read_all("log", read_log);
   }
   throw ProtocolError("a frame has the unknown type " + std::to_string(type));
 }
@@ -325,8 +376,8 @@ std::uint32_t read_length(std::string_view bytes) {
 
 }  // namespace
 
-std::string encode(const Frame& frame) {
-  Writer body;
+std::string encode(const Frame& frame, std::uint16_t version) {
+  Writer body(version);
   body.integer(static_cast<std::uint8_t>(type_of(frame)));
   std::visit([&body](const auto& fields) { write(body, fields); }, frame);
   if (body.bytes().size() > kMaxFrameBytes)
@@ -361,7 +412,7 @@ std::optional<Frame> Decoder::next() {
   const std::uint32_t length = read_length(rest);
   if (rest.size() - kLengthBytes < length) return std::nullopt;
   const auto type = static_cast<std::uint8_t>(rest[kLengthBytes]);
-  Frame frame = decode(type, rest.substr(kLengthBytes + 1, length - 1));
+  Frame frame = decode(type, rest.substr(kLengthBytes + 1, length - 1), version_);
   offset_ += kLengthBytes + length;
   // Emptied when all is consumed, which a stream of single frames reaches after each of them; else the
   // consumed part goes once it is the larger one, so that every byte is moved at most once.
