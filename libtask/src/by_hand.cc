@@ -1,5 +1,6 @@
 #include "by_hand.h"
 
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -7,6 +8,7 @@
 
 #include "execute.h"
 #include "json_text.h"
+#include "process_life.h"
 #include "termination.h"
 
 namespace libtask::detail {
@@ -36,6 +38,13 @@ class Terminal : public JobGiver {
     if (progress.total > 0) std::cerr << " of " << progress.total;
     std::cerr << '\n';
   }
+  int stop_descriptor() const override { return -1; }
+  void log(const wire::Log& line) override {
+    static constexpr std::array kLevels = {"debug", "info", "warning", "error"};
+    std::cerr << kLevels.at(static_cast<std::size_t>(line.level)) << ": " << line.text;
+    if (line.fields != "{}") std::cerr << ' ' << line.fields;
+    std::cerr << '\n';
+  }
 };
 
 void print_deferred(const wire::DeferredJob& job) {
@@ -51,7 +60,11 @@ void print_failure(const TaskEntry& task, const wire::Result& result) {
   std::cerr << "failed: " << result.exception_type << (result.message.empty() ? "" : ": ") << result.message
             << '\n';
   if (result.retry_in_us) {
-    std::cerr << "would be retried in " << static_cast<double>(*result.retry_in_us) / 1e6 << " s\n";
+    std::cerr << "would be retried in " << static_cast<double>(*result.retry_in_us) / 1e6 << " s";
+    if (result.retry_queue) std::cerr << ", in queue " << *result.retry_queue;
+    if (result.retry_priority) std::cerr << ", with priority " << *result.retry_priority;
+    if (result.retry_lock) std::cerr << ", with lock " << *result.retry_lock;
+    std::cerr << (result.retry_counts ? "\n" : ", whatever its max_attempts\n");
   } else if (task.retry) {
     std::cerr << (result.retryable ? "would be retried\n"
                                    : "would not be retried: not one of the exceptions to retry on\n");
@@ -102,10 +115,12 @@ int run_job(const Registry& registry, std::string_view program, const std::strin
                       .args = args,
                       .time_limit_ms = limit.count()};
   catch_termination_by_hand();
+  if (!set_up(registry)) return kFailed;
   Terminal terminal;
   const auto begin = std::chrono::steady_clock::now();
   const wire::Result result = execute(run, registry, terminal);
-  const int status = report(*task, result, std::chrono::steady_clock::now() - begin);
+  int status = report(*task, result, std::chrono::steady_clock::now() - begin);
+  if (!tear_down(registry) && status == kDone) status = kFailed;
   if (std::cout.flush() && std::fflush(stdout) == 0) return status;
   std::cerr << program << ": what the job wrote to standard output could not be written\n";
   return status == kDone ? kFailed : status;

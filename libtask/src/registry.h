@@ -2,7 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,8 +14,15 @@
 
 namespace libtask::detail {
 
+// A namespace, or the App.
+struct Scope {
+  std::string prefix{};          // of the names of its tasks, with the dot at its end
+  const Scope* outer = nullptr;  // the one that it is within; null for the App
+  std::vector<Middleware> around{};
+};
+
 struct TaskEntry {
-  std::string name;
+  std::string name;  // the whole of it
   Handler handler;
   std::vector<std::string> parameters{};  // the names; none for the long form
   std::string queue = "default";
@@ -22,6 +31,12 @@ struct TaskEntry {
   std::optional<std::string> queueing_lock{};
   std::optional<std::chrono::milliseconds> time_limit{};
   std::optional<RetryOptions> retry{};
+  std::vector<std::string> aliases{};
+  std::optional<std::int64_t> memory_limit{};  // bytes
+  bool fresh_process = false;
+  const Scope* scope = nullptr;  // null = none is around it
+
+  bool is_called(std::string_view task) const;
 };
 
 struct PeriodicEntry {
@@ -31,9 +46,13 @@ struct PeriodicEntry {
 };
 
 struct Registry {
-  std::deque<TaskEntry> tasks;  // a deque, because Task handles point into it
+  std::deque<Scope> scopes = std::deque<Scope>(1);  // the App is the first; a deque, as that of the tasks
+  std::deque<TaskEntry> tasks;                      // a deque, because Task handles point into it
   std::vector<PeriodicEntry> periodic;
+  std::vector<std::function<void()>> set_up;
+  std::vector<std::function<void()>> tear_down;
 
+  // By its name, or by an alias.
   const TaskEntry* find(std::string_view task) const;
 
   // What there is instead of a task that is not there, as nearest_tasks() says it.

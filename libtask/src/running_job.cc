@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
-#include "termination.h"
+#include "thrown.h"
 
 namespace libtask {
 namespace detail {
@@ -25,8 +26,6 @@ std::optional<std::string> lock_of(const std::optional<std::string>& asked,
   return lock;
 }
 
-constexpr std::chrono::duration<std::int64_t, std::milli> kLongestLimit = std::chrono::hours(24 * 365);
-
 std::size_t bytes_of(const wire::DeferredJob& job) {
   constexpr std::size_t kFixed = 64;  // lengths, numbers, flags
   return kFixed + job.task.size() + job.args.size() + job.queue.size() + job.lock.value_or("").size() +
@@ -36,28 +35,13 @@ std::size_t bytes_of(const wire::DeferredJob& job) {
 }  // namespace
 
 RunningJob::RunningJob(const wire::Run& run, const Registry& registry, JobGiver& giver)
-    : run_(run), registry_(registry), giver_(giver) {
-  // Cut to what the clock can hold: a "no limit" may be written as the largest number there is.
-  if (run.time_limit_ms > 0)
-    deadline_ = Clock::now() + std::chrono::milliseconds(std::min(run.time_limit_ms, kLongestLimit.count()));
-}
+    : run_(run), registry_(registry), giver_(giver), abort_signs_(giver, run.job_id, run.time_limit_ms) {}
 
-// The giver comes first: it knows the reason, and a signal may be only what it sent along.
-std::optional<AbortReason> RunningJob::look_for_abort_reason() {
-  if (const auto wish = giver_.stop_wish(run_.job_id)) return wish;
-  if (deadline_ && Clock::now() >= *deadline_) return AbortReason::time_limit;
-  return termination_wish();
-}
-
+// Progress is one thread's; any thread may ask this.
 bool RunningJob::should_abort() {
-  if (untold_ && Clock::now() >= next_progress_) tell_untold_progress();
-  if (!abort_reason_) abort_reason_ = look_for_abort_reason();
-  return abort_reason_.has_value();
-}
-
-std::optional<std::chrono::milliseconds> RunningJob::time_left() const {
-  if (!deadline_) return std::nullopt;
-  return std::chrono::duration_cast<std::chrono::milliseconds>(*deadline_ - Clock::now());
+  if (std::this_thread::get_id() == thread_ && untold_ && Clock::now() >= next_progress_)
+    tell_untold_progress();
+  return abort_signs_.look();
 }
 
 void RunningJob::progress(std::uint64_t done, std::uint64_t total) {
@@ -70,6 +54,14 @@ void RunningJob::tell_untold_progress() {
   giver_.tell_progress(*untold_);
   untold_.reset();
   next_progress_ = Clock::now() + kProgressInterval;
+}
+
+// The wire's levels are in the same order.
+void RunningJob::log(LogLevel level, std::string_view text, const Args& fields) {
+  giver_.log({.job_id = run_.job_id,
+              .level = static_cast<wire::Log::Level>(level),
+              .text = shortened(std::string(text)),
+              .fields = fields.text()});
 }
 
 void RunningJob::defer(std::string_view task, const Args& args, const DeferOptions& options) {
@@ -118,17 +110,47 @@ const std::string& Context::lock() const {
 const std::string& Context::args() const {
   return job_.run().args;
 }
+std::optional<std::chrono::system_clock::time_point> Context::scheduled_at() const {
+  using std::chrono::system_clock;
+  if (!job_.run().scheduled_at_us) return std::nullopt;
+  // Beyond the clock's range lies what nobody waits for.
+  const std::chrono::microseconds since_1970(*job_.run().scheduled_at_us);
+  constexpr auto kFirst = std::chrono::ceil<std::chrono::microseconds>(system_clock::duration::min());
+  constexpr auto kLast = std::chrono::floor<std::chrono::microseconds>(system_clock::duration::max());
+  return system_clock::time_point(std::clamp(since_1970, kFirst, kLast));
+}
 bool Context::should_abort() {
   return job_.should_abort();
 }
 std::optional<AbortReason> Context::abort_reason() const {
-  return job_.abort_reason();
+  return job_.abort_signs().reason();
+}
+std::stop_token Context::stop_token() {
+  return job_.abort_signs().token();
+}
+void Context::on_abort(std::function<void(AbortReason)> callback) {
+  job_.abort_signs().call(std::move(callback));
+}
+std::optional<std::chrono::steady_clock::time_point> Context::deadline() const {
+  return job_.abort_signs().deadline();
 }
 std::optional<std::chrono::milliseconds> Context::time_left() const {
-  return job_.time_left();
+  const auto deadline = job_.abort_signs().deadline();
+  if (!deadline) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - std::chrono::steady_clock::now());
 }
 void Context::progress(std::uint64_t done, std::uint64_t total) {
   job_.progress(done, total);
+}
+void Context::log(LogLevel level, std::string_view text, const Args& fields) {
+  job_.log(level, text, fields);
+}
+void Context::retry_in(std::chrono::duration<double> wait, std::string reason, RetryChanges changes) {
+  throw Retry{wait, std::move(reason), std::move(changes)};
+}
+void Context::retry_at(std::chrono::system_clock::time_point when, std::string reason, RetryChanges changes) {
+  const std::chrono::duration<double> wait = when - std::chrono::system_clock::now();
+  throw Retry{wait, std::move(reason), std::move(changes)};
 }
 void Context::defer(std::string_view task, const Args& args, const DeferOptions& options) {
   job_.defer(task, args, options);

@@ -1,0 +1,24 @@
+// Where a job came from and what it tells goes: the sub-worker behind the channel, or a person at a terminal.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "libtask/options.h"
+#include "libtask/wire/frame.h"
+
+namespace libtask::detail {
+
+class JobGiver {
+ public:
+  virtual ~JobGiver() = default;
+  // Whether the giver has asked for this job to stop. Never blocks. By one thread at a time.
+  virtual std::optional<AbortReason> stop_wish(std::int64_t job_id) = 0;
+  // A descriptor that is readable when stop_wish() may have something new; -1 = there is none.
+  virtual int stop_descriptor() const = 0;
+  // Never blocks; progress that cannot be sent at once is dropped.
+  virtual void tell_progress(const wire::Progress& progress) = 0;
+  virtual void log(const wire::Log& line) = 0;
+};
+
+}  // namespace libtask::detail
