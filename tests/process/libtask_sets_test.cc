@@ -79,6 +79,7 @@ TEST_F(LedgerOfASet, AJobThatIsNotPlainEndsIt) {
   EXPECT_EQ(served_.output_so_far(), "from C++ and from C");
   expect_that_it_ends("channel.defer");
   expect_that_it_ends("channel.count", R"({"last": 1})");
+  expect_that_it_ends("channel.log");
   expect_that_it_ends("channel.terminate");
   expect_that_it_ends("channel.shell", R"({"command": "true"})");
   expect_that_it_ends("channel.unseen");

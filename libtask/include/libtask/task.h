@@ -225,7 +225,7 @@ class Task {
   // group's time_limit holds.
   Task time_limit(std::chrono::milliseconds limit);
   // A task process that is larger than this (resident memory, with all that it has started) while a job of this
-  // task runs is killed; without it the group's memory_limit holds.
+  // task runs is killed. The smaller of this and the group's memory_limit holds.
   Task memory_limit(std::int64_t bytes);
   // Each job of this task has a task process of its own, fresh before it and replaced after it: for tasks that
   // leave a mess behind. Costs the start of a process for each job.
