@@ -2,7 +2,6 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <string_view>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "libtask/wire/names.h"
+#include "subworker/task/retrying.h"
 
 namespace postpone::subworker {
 namespace {
@@ -17,8 +17,6 @@ namespace {
 using libtask::wire::ResultStatus;
 using libtask::wire::RetryStrategy;
 using libtask::wire::TaskDescription;
-
-constexpr sql::Seconds kLongestWait = std::chrono::hours(24 * 365);
 
 sql::Outcome begin(const sql::Job& job) {
   sql::Outcome outcome;
@@ -45,44 +43,21 @@ void retry_in(sql::Outcome& outcome, sql::Seconds wait, const std::optional<Retr
   outcome.new_lock = strategy->lock;
 }
 
-// A failure that the task's retry strategy may turn into a further attempt.
-void fail_or_retry(sql::Outcome& outcome, const TaskDescription& task, bool strategy_applies) {
-  outcome.action = sql::Action::fail;
-  if (!task.retry || !strategy_applies) return;
-  if (auto wait = retry_wait(*task.retry, outcome.attempt - 1)) retry_in(outcome, *wait, task.retry);
-}
-
 // A job that stopped because of this sub-worker and not of its own fault: it waits again whatever its
-// strategy says.
+// strategy says, and the attempt does not count.
 void interrupted(sql::Outcome& outcome, const char* why) {
   outcome.cause = sql::Cause::aborted;
   outcome.message = std::string("interrupted: ") + why;
   outcome.action = sql::Action::retry;
+  outcome.counts = false;
 }
 
-// A job that was asked to stop, and did (or was killed, which `how` says).
-void stopped(sql::Outcome& outcome, StopReason reason, const TaskDescription& task, const std::string& how) {
-  switch (reason) {
-    case StopReason::requested:
-      outcome.cause = sql::Cause::aborted;
-      outcome.message = "aborted on request" + how;
-      outcome.action = sql::Action::abort;
-      return;
-    case StopReason::time_limit:
-      outcome.cause = sql::Cause::timed_out;
-      outcome.message = "time limit exceeded" + how;
-      fail_or_retry(outcome, task, task.retry && task.retry->on_crash);
-      return;
-    case StopReason::shutdown:
-      interrupted(outcome, "its sub-worker was shut down");
-      return;
-    case StopReason::fenced:
-      interrupted(outcome, "its sub-worker could not keep its lease");
-      return;
-    case StopReason::taken:  // has no outcome, see taken_away()
-      interrupted(outcome, "the job is no longer its sub-worker's");
-      return;
-  }
+// A job that the program does not fit: a newer program may be on its way. The attempt does not count.
+void misfit(sql::Outcome& outcome, const sql::Job& job, bool waits, double chance) {
+  const auto wait = waits ? misfit_wait(job.budget.misfits, chance) : std::nullopt;
+  if (!wait) return;
+  retry_in(outcome, *wait, std::nullopt);
+  outcome.counts = false;
 }
 
 StopReason to_stop_reason(libtask::wire::Abort::Reason reason) {
@@ -145,8 +120,11 @@ double to_mib(std::int64_t bytes) {
 // One overload for each way a run can end; each completes `outcome`.
 struct Decision {
   sql::Outcome& outcome;
+  const sql::Job& job;
   const std::optional<StopReason>& stop;
   const TaskDescription& task;
+  const config::Group& group;
+  double chance;
 
   void operator()(const Returned& returned) const {
     const auto& result = returned.result;
@@ -159,12 +137,13 @@ struct Decision {
         return;
       case ResultStatus::exception:
         return threw(result);
-      case ResultStatus::bad_arguments:  // they will be as bad next time: no retry
+      case ResultStatus::
+          bad_arguments:  // to the same program they are as bad next time: not as the task says
         outcome.cause = sql::Cause::bad_arguments;
-        return;
+        return misfit(outcome, job, group.bad_arguments == config::BadArguments::retry, chance);
       case ResultStatus::unknown_task:
         outcome.cause = sql::Cause::unknown_task;
-        return;
+        return misfit(outcome, job, group.unknown_task != config::UnknownTask::fail, chance);
       case ResultStatus::aborted:
         return gave_up(result);
     }
@@ -173,8 +152,8 @@ struct Decision {
   // Asked by us, by a SIGTERM from elsewhere (a service manager that stops the whole family at once), or by
   // itself.
   void gave_up(const libtask::wire::Result& result) const {
-    if (stop) return stopped(outcome, *stop, task, "");
-    if (result.abort_reason) return stopped(outcome, to_stop_reason(*result.abort_reason), task, "");
+    if (stop) return stopped(*stop, "");
+    if (result.abort_reason) return stopped(to_stop_reason(*result.abort_reason), "");
     outcome.cause = sql::Cause::aborted;
     outcome.action = sql::Action::abort;
   }
@@ -182,15 +161,57 @@ struct Decision {
   void threw(const libtask::wire::Result& result) const {
     outcome.cause = sql::Cause::exception;
     outcome.exception_type = result.exception_type;
-    if (result.retry_in_us)
-      return retry_in(outcome, std::chrono::microseconds(*result.retry_in_us), task.retry);
-    fail_or_retry(outcome, task, result.retryable);
+    if (result.retry_in_us) return asked_for_retry(result);
+    fail_or_retry(result.retryable);
+  }
+
+  void asked_for_retry(const libtask::wire::Result& result) const {
+    if (result.retry_counts && !has_attempts_left(job, task.retry)) {
+      outcome.message += "; no attempt is left";
+      return;
+    }
+    retry_in(outcome, std::chrono::microseconds(*result.retry_in_us), task.retry);
+    outcome.counts = result.retry_counts;
+    if (result.retry_priority) outcome.new_priority = result.retry_priority;
+    if (result.retry_queue) outcome.new_queue = result.retry_queue;
+    if (result.retry_lock) outcome.new_lock = result.retry_lock;
+  }
+
+  // A failure that the task's retry strategy, or what a person has granted, may turn into a further attempt.
+  void fail_or_retry(bool may_be_retried) const {
+    outcome.action = sql::Action::fail;
+    if (!may_be_retried || !has_attempts_left(job, task.retry)) return;
+    if (task.retry)
+      retry_in(outcome, retry_wait(*task.retry, counted_attempts(job), chance), task.retry);
+    else if (job.budget.allowed)
+      retry_in(outcome, sql::Seconds(0), std::nullopt);
+  }
+
+  // A job that was asked to stop, and did (or was killed, which `how` says).
+  void stopped(StopReason reason, const std::string& how) const {
+    switch (reason) {
+      case StopReason::requested:
+        outcome.cause = sql::Cause::aborted;
+        outcome.message = "aborted on request" + how;
+        outcome.action = sql::Action::abort;
+        return;
+      case StopReason::time_limit:
+        outcome.cause = sql::Cause::timed_out;
+        outcome.message = "time limit exceeded" + how;
+        return crashed();
+      case StopReason::shutdown:
+        return interrupted(outcome, "its sub-worker was shut down");
+      case StopReason::fenced:
+        return interrupted(outcome, "its sub-worker could not keep its lease");
+      case StopReason::taken:  // has no outcome, see taken_away()
+        return interrupted(outcome, "the job is no longer its sub-worker's");
+    }
   }
 
   void operator()(const Died& died) const {
     (died.report.signalled ? outcome.signal : outcome.exit_status) = died.report.code;
     const std::string how = sys::to_string(died.report);
-    if (stop) return stopped(outcome, *stop, task, "; the task process ended with " + how);
+    if (stop) return stopped(*stop, "; the task process ended with " + how);
     outcome.cause = died.report.signalled ? sql::Cause::signalled : sql::Cause::exited;
     outcome.message = "the task process ended without a result: " + how;
     if (died.report.signalled && died.report.code == SIGKILL) blame(died.oom);
@@ -227,27 +248,19 @@ struct Decision {
     crashed();
   }
 
-  void crashed() const { fail_or_retry(outcome, task, task.retry && task.retry->on_crash); }
+  void crashed() const { fail_or_retry(!task.retry || task.retry->on_crash); }
 };
 
 }  // namespace
 
-std::optional<sql::Seconds> retry_wait(const RetryStrategy& strategy, int attempts) {
-  if (strategy.max_attempts && attempts >= *strategy.max_attempts) return std::nullopt;
-  sql::Seconds wait = strategy.wait + strategy.linear_wait * attempts;
-  if (strategy.exponential_wait.count() > 0)
-    wait += sql::Seconds(std::pow(strategy.exponential_wait.count(), static_cast<double>(attempts) + 1));
-  return std::clamp(wait, sql::Seconds(0), kLongestWait);
-}
-
 sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskDescription& task,
-                    const config::Group& group) {
+                    const config::Group& group, double chance) {
   sql::Outcome outcome = begin(job);
   outcome.run_time = execution.run_time;
   outcome.cpu_time = execution.cpu_time;
   outcome.max_rss_bytes = execution.max_rss_bytes;
   outcome.stderr_tail = execution.stderr_tail;
-  std::visit(Decision{outcome, execution.stop, task}, execution.end);
+  std::visit(Decision{outcome, job, execution.stop, task, group, chance}, execution.end);
   if (const std::string fault = fault_of_wishes(outcome, job.task); !fault.empty())
     refuse_wishes(outcome, fault);
   keep_what_is_wanted(outcome, group);
@@ -290,13 +303,14 @@ sql::Outcome given_back(const sql::Job& job) {
 }
 
 sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
-                          const config::Group& group) {
+                          const config::Group& group, double chance) {
   std::vector<std::string_view> names;
   for (const TaskDescription& task : description.tasks) names.push_back(task.name);
   sql::Outcome outcome = begin(job);
   outcome.cause = sql::Cause::unknown_task;
   outcome.message = fmt::format("{} has no task \"{}\"; {}", group.executable, job.task,
                                 libtask::wire::nearest_tasks(job.task, names));
+  misfit(outcome, job, group.unknown_task == config::UnknownTask::retry, chance);
   keep_what_is_wanted(outcome, group);
   return outcome;
 }

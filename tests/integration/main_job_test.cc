@@ -76,7 +76,8 @@ TEST_F(MainJob, EachWayToMisbehaveCostsOneJobAndItsReasonIsKept) {
               {"misbehave.unheard_of", "{}", "unknown_task", "of its 16 tasks these are the nearest"}};
   Family family(database_.url(),
                 kNoPolling + group("m", kMisbehave, 2,
-                                   "time_limit = \"5s\"\nabort_grace = \"100ms\"\nmax_output = \"1MiB\""));
+                                   "time_limit = \"5s\"\nabort_grace = \"100ms\"\nmax_output = \"1MiB\"\n"
+                                   "unknown_task = \"fail\"\nbad_arguments = \"fail\""));
   family.wait_until_ready(2);
   for (const auto& way : ways) {
     const auto id = defer(way.task, "m", way.args);

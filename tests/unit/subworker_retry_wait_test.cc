@@ -1,4 +1,4 @@
-#include "subworker/task/outcome.h"
+#include "subworker/task/retrying.h"
 
 #include <gmock/gmock.h>
 
@@ -62,11 +62,62 @@ TEST(RetryWait, NoWaitIsNegative) {
 
 TEST(RetryWait, JobRunsOnceMoreThanMaxAttempts) {
   const RetryStrategy strategy{.max_attempts = 2, .wait = 1s};
-  EXPECT_EQ(retry_wait(strategy, 0), 1s);
-  EXPECT_EQ(retry_wait(strategy, 1), 1s);
-  EXPECT_EQ(retry_wait(strategy, 2), std::nullopt);
-  EXPECT_EQ(retry_wait(strategy, 3), std::nullopt);
-  EXPECT_EQ(retry_wait({.max_attempts = 0}, 0), std::nullopt);
+  const auto may = [&](int attempts) { return has_attempts_left({.attempts = attempts}, strategy); };
+  EXPECT_TRUE(may(0));
+  EXPECT_TRUE(may(1));
+  EXPECT_FALSE(may(2));
+  EXPECT_FALSE(may(3));
+  EXPECT_FALSE(has_attempts_left({}, RetryStrategy{.max_attempts = 0}));
+  EXPECT_TRUE(has_attempts_left({.attempts = 1'000'000}, RetryStrategy{}));
+  EXPECT_TRUE(has_attempts_left({.attempts = 1'000'000}, std::nullopt));
+}
+
+TEST(RetryWait, NoWaitIsLongerThanItsBound) {
+  const RetryStrategy strategy{.exponential_wait = 2s, .max_wait = 60s};
+  EXPECT_EQ(retry_wait(strategy, 2), 8s);
+  EXPECT_EQ(retry_wait(strategy, 9), 60s);
+  EXPECT_EQ(retry_wait(strategy, 100'000), 60s);
+}
+
+TEST(RetryWait, JitterMakesAWaitShorterOrLongerByChance) {
+  const RetryStrategy strategy{.wait = 100s, .max_wait = 100s, .jitter = 0.2};
+  EXPECT_EQ(retry_wait(strategy, 0, 0), 80s);
+  EXPECT_EQ(retry_wait(strategy, 0, 0.5), 100s);
+  EXPECT_NEAR(retry_wait(strategy, 0, 0.999999).count(), 120, 0.001);
+  EXPECT_EQ(retry_wait({.wait = 100s, .jitter = 1}, 0, 0), 0s);
+  EXPECT_EQ(retry_wait({.wait = kYear, .jitter = 1}, 0, 0.999), kYear);
+}
+
+// --- what is left ------------------------------------------------------------------------------------------
+
+TEST(RetryBudget, UncountedAttemptsTakeNothing) {
+  const RetryStrategy strategy{.max_attempts = 2};
+  const sql::Job job{.attempts = 7, .budget = {.uncounted = 6}};
+  EXPECT_EQ(counted_attempts(job), 1);
+  EXPECT_TRUE(has_attempts_left(job, strategy));
+  EXPECT_FALSE(has_attempts_left({.attempts = 8, .budget = {.uncounted = 6}}, strategy));
+  EXPECT_EQ(counted_attempts({.attempts = 1, .budget = {.uncounted = 3}}), 0)
+      << "a person has set attempts back";
+}
+
+TEST(RetryBudget, WhatAPersonHasGrantedCountsInThePlaceOfTheTasksLimit) {
+  for (const auto& strategy :
+       {std::optional<RetryStrategy>(), std::optional(RetryStrategy{.max_attempts = 50}),
+        std::optional(RetryStrategy{.max_attempts = 0})}) {
+    EXPECT_TRUE(has_attempts_left({.attempts = 10, .budget = {.uncounted = 10, .allowed = 2}}, strategy));
+    EXPECT_FALSE(has_attempts_left({.attempts = 11, .budget = {.uncounted = 10, .allowed = 2}}, strategy));
+    EXPECT_FALSE(has_attempts_left({.attempts = 10, .budget = {.uncounted = 10, .allowed = 1}}, strategy));
+  }
+}
+
+TEST(Misfits, WaitLongerEachTimeAndEndAfterSomeMinutes) {
+  EXPECT_EQ(misfit_wait(0, 0.5), 10s);
+  EXPECT_EQ(misfit_wait(1, 0.5), 20s);
+  EXPECT_EQ(misfit_wait(0, 0), 7.5s);
+  EXPECT_EQ(misfit_wait(sql::kMostMisfits, 0.5), std::nullopt);
+  Seconds all(0);
+  for (int misfits = 0; const auto wait = misfit_wait(misfits, 0.5); ++misfits) all += *wait;
+  EXPECT_EQ(all, 310s);
 }
 
 }  // namespace
