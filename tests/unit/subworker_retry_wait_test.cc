@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,15 @@ namespace {
 using namespace std::chrono_literals;
 using libtask::wire::RetryStrategy;
 using sql::Seconds;
+
+// A job after so many attempts.
+sql::Job tried(int attempts, int uncounted = 0, std::optional<int> allowed = {}) {
+  sql::Job job;
+  job.attempts = attempts;
+  job.budget.uncounted = uncounted;
+  job.budget.allowed = allowed;
+  return job;
+}
 
 constexpr Seconds kYear = std::chrono::hours(24 * 365);
 
@@ -62,14 +72,14 @@ TEST(RetryWait, NoWaitIsNegative) {
 
 TEST(RetryWait, JobRunsOnceMoreThanMaxAttempts) {
   const RetryStrategy strategy{.max_attempts = 2, .wait = 1s};
-  const auto may = [&](int attempts) { return has_attempts_left({.attempts = attempts}, strategy); };
+  const auto may = [&](int attempts) { return has_attempts_left(tried(attempts), strategy); };
   EXPECT_TRUE(may(0));
   EXPECT_TRUE(may(1));
   EXPECT_FALSE(may(2));
   EXPECT_FALSE(may(3));
-  EXPECT_FALSE(has_attempts_left({}, RetryStrategy{.max_attempts = 0}));
-  EXPECT_TRUE(has_attempts_left({.attempts = 1'000'000}, RetryStrategy{}));
-  EXPECT_TRUE(has_attempts_left({.attempts = 1'000'000}, std::nullopt));
+  EXPECT_FALSE(has_attempts_left(tried(0), RetryStrategy{.max_attempts = 0}));
+  EXPECT_TRUE(has_attempts_left(tried(1'000'000), RetryStrategy{}));
+  EXPECT_TRUE(has_attempts_left(tried(1'000'000), std::nullopt));
 }
 
 TEST(RetryWait, NoWaitIsLongerThanItsBound) {
@@ -92,21 +102,20 @@ TEST(RetryWait, JitterMakesAWaitShorterOrLongerByChance) {
 
 TEST(RetryBudget, UncountedAttemptsTakeNothing) {
   const RetryStrategy strategy{.max_attempts = 2};
-  const sql::Job job{.attempts = 7, .budget = {.uncounted = 6}};
+  const sql::Job job = tried(7, 6);
   EXPECT_EQ(counted_attempts(job), 1);
   EXPECT_TRUE(has_attempts_left(job, strategy));
-  EXPECT_FALSE(has_attempts_left({.attempts = 8, .budget = {.uncounted = 6}}, strategy));
-  EXPECT_EQ(counted_attempts({.attempts = 1, .budget = {.uncounted = 3}}), 0)
-      << "a person has set attempts back";
+  EXPECT_FALSE(has_attempts_left(tried(8, 6), strategy));
+  EXPECT_EQ(counted_attempts(tried(1, 3)), 0) << "a person has set attempts back";
 }
 
 TEST(RetryBudget, WhatAPersonHasGrantedCountsInThePlaceOfTheTasksLimit) {
   for (const auto& strategy :
        {std::optional<RetryStrategy>(), std::optional(RetryStrategy{.max_attempts = 50}),
         std::optional(RetryStrategy{.max_attempts = 0})}) {
-    EXPECT_TRUE(has_attempts_left({.attempts = 10, .budget = {.uncounted = 10, .allowed = 2}}, strategy));
-    EXPECT_FALSE(has_attempts_left({.attempts = 11, .budget = {.uncounted = 10, .allowed = 2}}, strategy));
-    EXPECT_FALSE(has_attempts_left({.attempts = 10, .budget = {.uncounted = 10, .allowed = 1}}, strategy));
+    EXPECT_TRUE(has_attempts_left(tried(10, 10, 2), strategy));
+    EXPECT_FALSE(has_attempts_left(tried(11, 10, 2), strategy));
+    EXPECT_FALSE(has_attempts_left(tried(10, 10, 1), strategy));
   }
 }
 
