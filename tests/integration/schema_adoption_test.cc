@@ -51,9 +51,13 @@ TEST_F(Adoption, IsOfferedThenDone) {
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 
+// Columns of ours come behind Procrastinate's.
 TEST_F(Adoption, KeepsEveryRow) {
   const std::string all =
-      "SELECT j::text FROM procrastinate_jobs j UNION ALL SELECT e::text FROM procrastinate_events e UNION "
+      "SELECT (id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, "
+      "attempts, "
+      "abort_requested, worker_id)::text FROM procrastinate_jobs j UNION ALL SELECT e::text FROM "
+      "procrastinate_events e UNION "
       "ALL"
       " SELECT p::text FROM procrastinate_periodic_defers p UNION ALL SELECT w::text FROM "
       "procrastinate_workers w";
