@@ -207,6 +207,7 @@ void add_retry(json& object, const Outcome& outcome) {
     throw std::invalid_argument("the lock for a retry is longer than 2000 bytes");
   }
   object["retry_in"] = wait_of(outcome.retry_in);
+  if (!outcome.counts) object["uncounted"] = true;
   if (outcome.new_priority) object["new_priority"] = *outcome.new_priority;
   if (outcome.new_queue) object["new_queue"] = storable(*outcome.new_queue);
   if (outcome.new_lock) object["new_lock"] = storable(*outcome.new_lock);

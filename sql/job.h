@@ -82,6 +82,15 @@ enum class Cause {
 std::string_view to_string(Cause cause);
 std::optional<Cause> parse_cause(std::string_view label);
 
+// What a job that was tried before may still spend (sql/functions/retry_and_cancel.sql).
+struct RetryBudget {
+  int uncounted = 0;           // so many of its attempts do not count against its task's max_attempts
+  std::optional<int> allowed;  // so many counted attempts in all, whatever the task says
+  int misfits = 0;  // so many attempts in a row, the last one included and kMostMisfits at most, have
+                    // ended with unknown_task or bad_arguments
+};
+inline constexpr int kMostMisfits = 5;
+
 // A row of procrastinate_jobs.
 struct Job {
   JobId id = 0;
@@ -101,6 +110,7 @@ struct Job {
   bool is_claimed = false;
   // Of a fetched job, if FetchRequest::ask_waited: for how long it could have been run, but for its lock.
   std::optional<Seconds> waited = std::nullopt;
+  RetryBudget budget = {};  // of a fetched job
 };
 
 // The `traceparent` of such an object (W3C Trace Context), for the log: empty when there is none, when it is no text, or one of
@@ -162,6 +172,7 @@ struct Outcome {
   std::optional<int> new_priority;
   std::optional<std::string> new_queue;
   std::optional<std::string> new_lock;
+  bool counts = true;  // against max_attempts, this attempt
 
   // What the attempts table keeps. Not with Action::release, which leaves no trace.
   Cause cause = Cause::succeeded;

@@ -98,13 +98,24 @@ Parameter null_or(const std::vector<T>& values) {
   return to_parameter(values);
 }
 
+// Of jobs that were tried before. A strict function costs nothing where its argument is null.
+constexpr const char* kBudget =
+    " left join lateral postpone_retry_budget(case when f.attempts > 0 then f.id end) b on true";
+constexpr const char* kBudgetColumns = ", b.uncounted, b.allowed, b.misfits";
+RetryBudget budget_of(const Row& row, int column) {
+  if (row.is_null(column)) return {};
+  return {.uncounted = row.get<int>(column),
+          .allowed = row.get<std::optional<int>>(column + 1),
+          .misfits = row.get<int>(column + 2)};
+}
+
 Statement fetch_statement(const FetchRequest& request) {
   static const std::string kColumns =
-      "select " + job_columns("f") + ", f.more, f.is_claimed, f.waiting, f.from_top, f.meta";
+      "select " + job_columns("f") + ", f.more, f.is_claimed, f.waiting, f.from_top, f.meta" + kBudgetColumns;
   const std::string from =
       " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int, $4::bigint[], $5::text[]" +
       std::string(request.omit_events ? ", true" : ", false") + (request.may_claim ? ", true" : ", false") +
-      ", $6::text[], $7::int, $8::int, $9::bigint) f";
+      ", $6::text[], $7::int, $8::int, $9::bigint) f" + kBudget;
   std::optional<std::int64_t> start_priority, start_id;
   if (request.start) {
     start_priority = request.start->priority;
@@ -134,7 +145,8 @@ Fetched fetched_of(const Result& result, WorkerId worker_id, bool tells_waited) 
     fetched.waiting = row.get<std::optional<int>>(kJobColumns + 2);
     fetched.from_top = row.get<bool>(kJobColumns + 3);
     job.meta = meta_of(row, kJobColumns + 4);
-    if (tells_waited && !row.is_null(kJobColumns + 5)) job.waited = Seconds(row.get<double>(kJobColumns + 5));
+    job.budget = budget_of(row, kJobColumns + 5);
+    if (tells_waited && !row.is_null(kJobColumns + 8)) job.waited = Seconds(row.get<double>(kJobColumns + 8));
     fetched.jobs.push_back(std::move(job));
     fetched.more = row.get<bool>(kJobColumns);
   }
@@ -233,10 +245,11 @@ void JobManager::rehearse_rescue() {
 }
 
 FetchedAround JobManager::fetch_around(const FetchRequest& fetch) {
-  static const std::string kSql =
-      "select " + job_columns("f") +
-      ", f.more, f.refused_because, f.meta from postpone_fetch_around($1::varchar[], "
-      "$2::bigint, $3::bigint[], $4::text[]) f";
+  static const std::string kSql = "select " + job_columns("f") + ", f.more, f.refused_because, f.meta" +
+                                  kBudgetColumns +
+                                  " from postpone_fetch_around($1::varchar[], $2::bigint, $3::bigint[], "
+                                  "$4::text[]) f" +
+                                  kBudget;
   const Result result =
       impl_->connection.query(kSql, {to_parameter(fetch.queues), to_parameter(fetch.worker_id),
                                      to_parameter(fetch.passed_over), null_or(fetch.passed_over_tasks)});
@@ -248,6 +261,7 @@ FetchedAround JobManager::fetch_around(const FetchRequest& fetch) {
     }
     around.fetched.jobs.push_back(leased_job_of(row, fetch.worker_id));
     around.fetched.jobs.back().meta = meta_of(row, kJobColumns + 2);
+    around.fetched.jobs.back().budget = budget_of(row, kJobColumns + 3);
     around.fetched.more = row.get<bool>(kJobColumns);
   }
   return around;

@@ -100,7 +100,7 @@ BEGIN
             -- that it cannot fetch (postpone_start_jobs asks for INSERT on procrastinate_workers). Neither a job's task and
             -- arguments nor its number are its to change.
             ('postpone_operator', 'UPDATE (queue_name, priority, lock, status, scheduled_at, attempts, abort_requested, '
-                                  'worker_id), DELETE', 'procrastinate_jobs'),
+                                  'worker_id, uncounted_attempts, attempts_allowed), DELETE', 'procrastinate_jobs'),
             ('postpone_operator', 'INSERT', 'procrastinate_events'),
             ('postpone_operator', 'UPDATE (last_heartbeat), DELETE', 'procrastinate_workers'),
             ('postpone_operator', attempts, 'postpone_attempts'),

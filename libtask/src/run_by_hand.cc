@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -15,6 +16,7 @@
 #include <system_error>
 
 #include "execute.h"
+#include "process_life.h"
 #include "termination.h"
 #include "testing/outcome.h"
 
@@ -110,7 +112,11 @@ std::string why_no_retry(const RetryOptions& retry, const wire::Result& result) 
 
 void print_retry(const Outcome& outcome, const TaskEntry& task, const wire::Result& result) {
   if (outcome.retry) {
-    std::cerr << "would be retried in " << seconds(outcome.retry->in) << " s\n";
+    std::cerr << "would be retried in " << seconds(outcome.retry->in) << " s";
+    if (result.retry_queue) std::cerr << ", in queue " << *result.retry_queue;
+    if (result.retry_priority) std::cerr << ", with priority " << *result.retry_priority;
+    if (result.retry_lock) std::cerr << ", with lock " << *result.retry_lock;
+    std::cerr << (result.retry_in_us && !result.retry_counts ? ", whatever its max_attempts\n" : "\n");
   } else if (outcome.cause == testing::Cause::exception && task.retry) {
     std::cerr << "would not be retried: " << why_no_retry(*task.retry, result) << '\n';
   }
@@ -175,7 +181,19 @@ Value retry_value(const std::optional<testing::NextAttempt>& retry) {
   return {{"in_s", seconds(retry->in)},
           {"priority", retry->priority},
           {"queue", retry->queue},
-          {"lock", retry->lock}};
+          {"lock", retry->lock},
+          {"counts", retry->counts}};
+}
+
+constexpr std::array kLevels = {"debug", "info", "warning", "error"};
+
+Value logs_value(const std::vector<testing::Logged>& logs) {
+  std::vector<Value> lines;
+  for (const testing::Logged& line : logs)
+    lines.push_back({{"level", kLevels.at(static_cast<std::size_t>(line.level))},
+                     {"text", text_value(line.text)},
+                     {"fields", JsonText{line.fields}}});
+  return lines;
 }
 
 Value progress_value(const std::optional<testing::Progress>& progress) {
@@ -194,6 +212,7 @@ std::string json_of(const Outcome& outcome, const wire::Run& run, std::chrono::d
               {"defers", defers_value(outcome.defers)},
               {"result", json_value(outcome.result)},
               {"progress", progress_value(outcome.progress)},
+              {"logs", logs_value(outcome.logs)},
               {"run_time_s", run_time.count()}}
              .text() +
          "\n";
@@ -220,6 +239,18 @@ class Terminal : public JobGiver {
     if (!progress.note.empty()) std::cerr << ": " << progress.note;
     std::cerr << '\n';
   }
+  int stop_descriptor() const override { return -1; }
+  std::optional<std::chrono::milliseconds> look_interval() const override {
+    return abort_after_ ? std::optional(std::chrono::milliseconds(10)) : std::nullopt;
+  }
+  // Its levels are in the same order.
+  void log(const wire::Log& line) override {
+    logs.push_back({.level = static_cast<LogLevel>(line.level), .text = line.text, .fields = line.fields});
+    if (!tells_) return;
+    std::cerr << kLevels.at(static_cast<std::size_t>(line.level)) << ": " << line.text;
+    if (line.fields != "{}") std::cerr << ' ' << line.fields;
+    std::cerr << '\n';
+  }
   void tell_value(const wire::Value& value) override {
     result = value.json;
     if (tells_) std::cerr << "result: " << value.json << '\n';
@@ -227,6 +258,7 @@ class Terminal : public JobGiver {
 
   std::optional<testing::Progress> last_progress;
   std::optional<std::string> result;
+  std::vector<testing::Logged> logs;
 
  private:
   const std::optional<std::chrono::microseconds> abort_after_;
@@ -284,6 +316,7 @@ int run_and_report(const Registry& registry, const TaskEntry& task, const wire::
   std::optional<StandardOutput> output;
   if (wishes.as_json) output.emplace();
   catch_termination_by_hand();
+  if (!set_up(registry)) return kNoSuccess;
   Terminal terminal(wishes.options.abort_after, !wishes.as_json);
   const auto begin = std::chrono::steady_clock::now();
   const wire::Result result = execute(job, registry, terminal);
@@ -292,13 +325,19 @@ int run_and_report(const Registry& registry, const TaskEntry& task, const wire::
       job, result, registry, std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()));
   outcome.progress = terminal.last_progress;
   outcome.result = terminal.result;
+  outcome.logs = terminal.logs;
+  // Before standard output is put back, which has the JSON and nothing else.
+  const bool is_torn_down = tear_down(registry);
+  std::cout.flush();
+  std::fflush(stdout);
   if (output) {
     output->put_back();
     std::cout << json_of(outcome, job, run_time);
   } else {
     print_outcome(outcome, task, result, run_time);
   }
-  return exit_status_of(outcome);
+  const int status = exit_status_of(outcome);
+  return !is_torn_down && status == kSucceeded ? kNoSuccess : status;
 }
 
 }  // namespace

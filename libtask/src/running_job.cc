@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "json_text.h"
-#include "termination.h"
 #include "thrown.h"
 
 namespace libtask {
@@ -26,8 +26,6 @@ std::optional<std::string> lock_of(const std::optional<std::string>& asked,
   if (lock && lock->empty()) lock.reset();
   return lock;
 }
-
-constexpr std::chrono::duration<std::int64_t, std::milli> kLongestLimit = std::chrono::hours(24 * 365);
 
 std::size_t bytes_of(const wire::DeferredJob& job) {
   constexpr std::size_t kFixed = 64;  // lengths, numbers, flags
@@ -71,28 +69,13 @@ wire::DeferredJob deferred_job(const Registry& registry, std::string_view task, 
 }
 
 RunningJob::RunningJob(const wire::Run& run, const Registry& registry, JobGiver& giver)
-    : run_(run), registry_(registry), giver_(giver) {
-  // Cut to what the clock can hold: a "no limit" may be written as the largest number there is.
-  if (run.time_limit_ms > 0)
-    deadline_ = giver_.now() + std::chrono::milliseconds(std::min(run.time_limit_ms, kLongestLimit.count()));
-}
+    : run_(run), registry_(registry), giver_(giver), abort_signs_(giver, run.job_id, run.time_limit_ms) {}
 
-// The giver comes first: it knows the reason, and a signal may be only what it sent along.
-std::optional<AbortReason> RunningJob::look_for_abort_reason() {
-  if (const auto wish = giver_.stop_wish(run_.job_id)) return wish;
-  if (deadline_ && giver_.now() >= *deadline_) return AbortReason::time_limit;
-  return termination_wish();
-}
-
+// Progress is one thread's; any thread may ask this.
 bool RunningJob::should_abort() {
-  if (untold_ && giver_.now() >= next_progress_) tell_untold_progress();
-  if (!abort_reason_) abort_reason_ = look_for_abort_reason();
-  return abort_reason_.has_value();
-}
-
-std::optional<std::chrono::milliseconds> RunningJob::time_left() const {
-  if (!deadline_) return std::nullopt;
-  return std::chrono::duration_cast<std::chrono::milliseconds>(*deadline_ - giver_.now());
+  if (std::this_thread::get_id() == thread_ && untold_ && giver_.now() >= next_progress_)
+    tell_untold_progress();
+  return abort_signs_.look();
 }
 
 const std::string& RunningJob::meta() const {
@@ -129,6 +112,14 @@ void RunningJob::result(const Value& value) {
 
 void RunningJob::tell_result() {
   if (result_) giver_.tell_value({run_.job_id, *result_});
+}
+
+// The wire's levels are in the same order.
+void RunningJob::log(LogLevel level, std::string_view text, const Args& fields) {
+  giver_.log({.job_id = run_.job_id,
+              .level = static_cast<wire::Log::Level>(level),
+              .text = shortened(std::string(text)),
+              .fields = fields.text()});
 }
 
 void RunningJob::defer(std::string_view task, const Args& args, const DeferOptions& options) {
@@ -169,20 +160,50 @@ const std::string& Context::args() const {
 const std::string& Context::meta() const {
   return job_.meta();
 }
+std::optional<std::chrono::system_clock::time_point> Context::scheduled_at() const {
+  using std::chrono::system_clock;
+  if (!job_.run().scheduled_at_us) return std::nullopt;
+  // Beyond the clock's range lies what nobody waits for.
+  const std::chrono::microseconds since_1970(*job_.run().scheduled_at_us);
+  constexpr auto kFirst = std::chrono::ceil<std::chrono::microseconds>(system_clock::duration::min());
+  constexpr auto kLast = std::chrono::floor<std::chrono::microseconds>(system_clock::duration::max());
+  return system_clock::time_point(std::clamp(since_1970, kFirst, kLast));
+}
 bool Context::should_abort() {
   return job_.should_abort();
 }
 std::optional<AbortReason> Context::abort_reason() const {
-  return job_.abort_reason();
+  return job_.abort_signs().reason();
+}
+std::stop_token Context::stop_token() {
+  return job_.abort_signs().token();
+}
+void Context::on_abort(std::function<void(AbortReason)> callback) {
+  job_.abort_signs().call(std::move(callback));
+}
+std::optional<std::chrono::steady_clock::time_point> Context::deadline() const {
+  return job_.abort_signs().deadline();
 }
 std::optional<std::chrono::milliseconds> Context::time_left() const {
-  return job_.time_left();
+  const auto deadline = job_.abort_signs().deadline();
+  if (!deadline) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - job_.now());
 }
 void Context::progress(std::uint64_t done, std::uint64_t total, std::string_view note) {
   job_.progress(done, total, note);
 }
 void Context::result(const Value& value) {
   job_.result(value);
+}
+void Context::log(LogLevel level, std::string_view text, const Args& fields) {
+  job_.log(level, text, fields);
+}
+void Context::retry_in(std::chrono::duration<double> wait, std::string reason, RetryChanges changes) {
+  throw Retry{wait, std::move(reason), std::move(changes)};
+}
+void Context::retry_at(std::chrono::system_clock::time_point when, std::string reason, RetryChanges changes) {
+  const std::chrono::duration<double> wait = when - job_.system_now();
+  throw Retry{wait, std::move(reason), std::move(changes)};
 }
 void Context::defer(std::string_view task, const Args& args, const DeferOptions& options) {
   job_.defer(task, args, options);

@@ -66,7 +66,7 @@ BEGIN
             job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean, retry_in double precision,
             new_priority integer, new_queue varchar, new_lock text, cause {schema}.postpone_cause, exception_type text,
             message text, signal integer, exit_status integer, stderr_tail text, run_time double precision,
-            cpu_time double precision, max_rss bigint, superseded_by bigint, omit_events boolean, omit_attempt boolean))
+            cpu_time double precision, max_rss bigint, superseded_by bigint, omit_events boolean, omit_attempt boolean, uncounted boolean))
             WITH ORDINALITY
     ), decided AS (
         UPDATE {schema}.procrastinate_jobs AS job
@@ -78,6 +78,8 @@ BEGIN
             END::{schema}.procrastinate_job_status),
             attempts = CASE outcome.action WHEN 'release' THEN job.attempts
                                            ELSE {schema}.postpone_next_attempt(job.attempts) END,
+            uncounted_attempts = CASE WHEN outcome.uncounted AND outcome.action = 'retry'
+                THEN {schema}.postpone_next_attempt(job.uncounted_attempts) ELSE job.uncounted_attempts END,
             scheduled_at = CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested
                 THEN now() + {schema}.postpone_seconds(coalesce(outcome.retry_in, 0)) ELSE job.scheduled_at END,
             priority = coalesce(

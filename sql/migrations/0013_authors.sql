@@ -102,3 +102,13 @@ DROP FUNCTION IF EXISTS postpone_fetch_around(varchar[], bigint, bigint[], text[
 DROP FUNCTION IF EXISTS postpone_fetch_jobs(
     varchar[], bigint, integer, bigint[], text[], boolean, boolean, text[], integer, integer, bigint);
 DROP FUNCTION IF EXISTS postpone_register_worker(text, text, text, integer);
+
+-- Retry budgets (functions/retry_and_cancel.sql): attempts that do not count against max_attempts, and how many a person
+-- has granted. Constant defaults: no row is written.
+ALTER TABLE procrastinate_jobs
+    ADD COLUMN IF NOT EXISTS uncounted_attempts integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS attempts_allowed integer;
+-- They have one parameter more, with a default.
+DROP FUNCTION IF EXISTS postpone_retry_job(bigint, timestamptz, integer, text, text);
+DROP FUNCTION IF EXISTS postpone_requeue_job(
+    bigint, procrastinate_job_status[], timestamptz, integer, varchar, text);

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "subworker/task/job_log.h"
 #include "subworker/task/polling.h"
 #include "sys/crash_point.h"
 
@@ -135,6 +136,11 @@ void TaskProcess::Run::take(Frame& frame) {
     if (hooks_.on_progress) hooks_.on_progress(*progress_);
     return;
   }
+  if (const auto* line = std::get_if<wire::Log>(&frame)) {
+    if (line->job_id == job_.id && owner_.pipes_.output().count_line(line->text.size() + line->fields.size()))
+      log_for_job(*line);
+    return;
+  }
   if (const auto* stack = std::get_if<wire::Stack>(&frame))
     return look_.answered(*stack, Clock::now() - started_);
   if (auto* value = std::get_if<wire::Value>(&frame)) {
@@ -202,7 +208,7 @@ void TaskProcess::Run::died() {
 // Everything that the task has started is a descendant of ours.
 void TaskProcess::Run::weigh() {
   next_weighing_ = Clock::now() + kPollTick;
-  const auto limit = owner_.group_.memory_limit;
+  const auto limit = memory_limit();
   if (limit == 0) return;
   const auto bytes = sys::resident_bytes_of_descendants(::getpid());
   // Twice in a row: between its fork and its exec a child seems to weigh as much as its parent.
@@ -212,6 +218,12 @@ void TaskProcess::Run::weigh() {
   cpu_of_dead_ = report.cpu_time;
   rss_of_dead_ = std::max(report.max_rss_bytes, bytes);
   end_ = Outgrown{bytes, limit};
+}
+
+std::int64_t TaskProcess::Run::memory_limit() const {
+  const auto of_group = owner_.group_.memory_limit;
+  if (hooks_.memory_limit == 0 || of_group == 0) return std::max(hooks_.memory_limit, of_group);
+  return std::min(hooks_.memory_limit, of_group);
 }
 
 void TaskProcess::Run::flooded() {
@@ -257,7 +269,10 @@ wire::Run TaskProcess::to_frame(const sql::Job& job, std::chrono::milliseconds t
   run.lock = job.lock.value_or("");
   run.args = job.args;
   run.time_limit_ms = time_limit.count();
-  if (protocol_version_ >= wire::kFirstVersionWithTails) run.meta = job.meta.value_or("");
+  run.meta = job.meta.value_or("");
+  // It is past, or the job would not have been fetched; so the number fits.
+  if (job.scheduled_at && job.scheduled_at->is_finite())
+    run.scheduled_at_us = job.scheduled_at->seconds() * 1'000'000 + job.scheduled_at->microseconds();
   return run;
 }
 

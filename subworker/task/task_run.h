@@ -35,6 +35,7 @@ class TaskProcess::Run {
   void ask_to_stop(StopReason reason);
   void died();
   void weigh();
+  std::int64_t memory_limit() const;
   void flooded();
   Execution report();
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "subworker/task/ending.h"
+#include "subworker/task/outcome.h"
 #include "sys/logger.h"
 
 namespace postpone::subworker {
@@ -34,6 +35,10 @@ void JobRun::ends(sql::Outcome outcome) {
 void JobRun::is_taken_away(const sql::Outcome& told) {
   announce_end(told);
   all_.let_go(held_);
+}
+
+void JobRun::is_left() {
+  all_.ends(held_, given_back(held_.job));
 }
 
 void JobRun::announce_end(const sql::Outcome& outcome) {

@@ -252,6 +252,11 @@ void Session::pass_over(const sql::RefusedJob& refused) {
         job.id, job.task, refused.reason);
 }
 
+void Session::leave_alone(const sql::Job& job, const std::string& why) {
+  if (!passed_over_.leave(job.task)) return;
+  sys::log_of(sys::Component::job).info("{}; jobs of this task are left to other workers", why);
+}
+
 // Settles a doubtful lease and the outcomes that belong to it. Safe to be repeated at every point: a rescue
 // that was done before finds no row, and outcomes that were recorded before are recognised.
 void Session::settle(VisitPlan& plan) {

@@ -87,6 +87,12 @@ class Session {
   // database, the next visit finds out, too.
   void rehearse();
 
+  // The executable does not have the task of this job: from now on no job of the task is fetched. `why` stands in
+  // the log, once.
+  void leave_alone(const sql::Job& job, const std::string& why);
+  // But for those that a fresh task process has.
+  void forget_left(const std::function<bool(const std::string& task)>& has) { passed_over_.forget_left(has); }
+
   // When the taking of the present lease, or its last renewal by ourselves, was begun (board::boot_ns()).
   std::int64_t leased_since_ns() const { return lease_.since_ns(); }
 

@@ -61,7 +61,7 @@ void SetRun::run(int jobs) {
 
 void SetRun::run_next(HeldJob& next) {
   const auto since = Clock::now();
-  if (parts_.held.unbegun().size() > 1 && may_start()) {
+  if (parts_.held.unbegun().size() > 1 && may_start(next.job)) {
     // A new task process may have taken longer to start than the horizon is away.
     const auto set = may_keep_unbegun() ? to_hand_over() : std::vector<HeldJob*>();
     if (set.size() > 1) return run_several(set);
@@ -139,10 +139,11 @@ std::vector<HeldJob*> SetRun::to_hand_over() const {
   TaskFinder tasks(parts_.tasks.process());
   for (HeldJob* held : parts_.held.unbegun()) {
     const sql::Job& job = held->job;
+    const TaskDescription* task = tasks.find(job.task);
     bytes += job.task.size() + job.queue.size() + job.args.size() + (job.lock ? job.lock->size() : 0) +
              (job.meta ? job.meta->size() : 0);
-    if (set.size() == most || bytes > kMostBytes || size_.outlasts_horizon(job.task) ||
-        tasks.find(job.task) == nullptr)
+    if (set.size() == most || bytes > kMostBytes || size_.outlasts_horizon(job.task) || task == nullptr ||
+        task->fresh_process)
       break;
     set.push_back(held);
   }
@@ -213,7 +214,7 @@ void SetRun::run_job(HeldJob& held) {
   if (parts_.tasks.process().alive()) parts_.tasks.process().pass_on_output();
   {
     JobRun run(held, parts_.held, parts_.slot, parts_.reporter);
-    if (!may_start()) return run.ends(given_back(held.job));
+    if (!may_start(held.job)) return run.ends(given_back(held.job));
     execute(run);
   }
   see_to_survivors(id);
@@ -231,12 +232,19 @@ void SetRun::see_to_survivors(sql::JobId last) {
 //
 // The fence is asked, set and asked again: a sub-worker that is stopped in between is killed by the timer, or
 // finds the fence up.
-bool SetRun::may_start() {
-  if (!parts_.tasks.process().is_sound()) hooks_.replace_task();
+bool SetRun::may_start(const sql::Job& next) {
+  if (!parts_.tasks.process().is_sound() || wants_fresh_process(next)) hooks_.replace_task();
   const auto leased_since = parts_.session.leased_since_ns();
   if (parts_.fence.is_up(leased_since)) return false;
   parts_.fence.guard(leased_since);
   return !parts_.fence.is_up(leased_since);
+}
+
+// And has the present one served another job?
+bool SetRun::wants_fresh_process(const sql::Job& job) {
+  const TaskProcess& process = parts_.tasks.process();
+  const TaskDescription* task = process.description().find(job.task);
+  return task != nullptr && task->fresh_process && process.jobs_served() > 0;
 }
 
 void SetRun::execute(JobRun& run) {
@@ -246,10 +254,18 @@ void SetRun::execute(JobRun& run) {
   const auto* task = process.description().find(job.task);
   if (!task) {
     if (const auto builtin = builtin_task(job.task)) return execute_builtin(run, *builtin);
-    return run.ends(unknown_task(job, process.description(), group));
+    return refuse(run, unknown_task(job, process.description(), group, sys::chance()));
   }
   const RunHooks hooks = begin(run, *task);
   end(run, process.run(job, time_limit_of(*task), hooks), *task);
+  if (task->fresh_process) process.retire();
+}
+
+// The executable does not have its task.
+void SetRun::refuse(JobRun& run, sql::Outcome outcome) {
+  if (parts_.group.unknown_task != config::UnknownTask::leave) return run.ends(std::move(outcome));
+  parts_.session.leave_alone(run.job(), outcome.message);
+  run.is_left();
 }
 
 void SetRun::execute_builtin(JobRun& run, const TaskDescription& task) {
@@ -269,6 +285,7 @@ RunHooks SetRun::begin(JobRun& run, const TaskDescription& task) {
     progress_.is_told(progress);
   };
   hooks.tick_at = horizon_;
+  hooks.memory_limit = task.memory_limit;
   run.begins(time_limit_of(task));
   progress_.begins(run.job(), Clock::now());
   return hooks;
@@ -277,7 +294,7 @@ RunHooks SetRun::begin(JobRun& run, const TaskDescription& task) {
 void SetRun::end(JobRun& run, const Execution& execution, const TaskDescription& task) {
   progress_.ends();
   if (execution.stop == StopReason::taken) return run.is_taken_away(taken_away(run.job(), execution));
-  run.ends(decide(run.job(), execution, task, parts_.group));
+  run.ends(decide(run.job(), execution, task, parts_.group, sys::chance()));
 }
 
 // While outcomes are recorded beside the run this is called from that very wait, so it must not use the

@@ -81,9 +81,11 @@ class SetRun {
   bool goes_on();
   void run_job(HeldJob& held);
   void see_to_survivors(sql::JobId last);
-  bool may_start();
+  bool may_start(const sql::Job& next);
+  bool wants_fresh_process(const sql::Job& job);
   void execute(JobRun& run);
   void execute_builtin(JobRun& run, const libtask::wire::TaskDescription& task);
+  void refuse(JobRun& run, sql::Outcome outcome);
   RunHooks begin(JobRun& run, const libtask::wire::TaskDescription& task);
   void end(JobRun& run, const Execution& execution, const libtask::wire::TaskDescription& task);
   std::chrono::milliseconds time_limit_of(const libtask::wire::TaskDescription& task) const;

@@ -174,6 +174,9 @@ int main(int argc, char** argv) {
   app.task("channel.stdout", replace_stdout, {"file"});
   app.task("channel.defer", defer_one);
   app.task("channel.grow", grow, {"mib"});
+  app.task("channel.log", [](libtask::Context& job) {
+    for (int i = 0; i < 3; ++i) job.log(libtask::LogLevel::error, "line", {{"number", i}});
+  });
   app.task("channel.close", [] { close(STDIN_FILENO); });
   return app.run(argc, argv);
 }

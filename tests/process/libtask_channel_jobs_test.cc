@@ -75,6 +75,20 @@ TEST_P(Channel, FailuresCostTheJobNotTheProcess) {
   EXPECT_EQ(served.run("misbehave.noop").status, ResultStatus::succeeded);
 }
 
+TEST(ChannelInCpp, EachLineThatIsLoggedComesBeforeTheResult) {
+  Served served(POSTPONE_CHANNEL_TASKS);
+  served.welcome();
+  served.start("channel.log");
+  for (int i = 0; i < 3; ++i) {
+    const auto line = served.receive_a<wire::Log>();
+    EXPECT_EQ(line.job_id, served.last_job);
+    EXPECT_EQ(line.level, wire::Log::Level::error);
+    EXPECT_EQ(line.text, "line");
+    EXPECT_EQ(line.fields, "{\"number\":" + std::to_string(i) + "}");
+  }
+  EXPECT_EQ(served.receive_a<wire::Result>().status, ResultStatus::succeeded);
+}
+
 TEST_P(Channel, UsageOfEachJobIsItsOwn) {
   Served served(misbehave());
   served.welcome();

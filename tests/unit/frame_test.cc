@@ -48,6 +48,10 @@ Result full_result() {
       .message = std::string("with a \0 in it", 14),
       .retryable = false,
       .retry_in_us = 1'500'000,
+      .retry_counts = false,
+      .retry_priority = -7,
+      .retry_queue = "slow",
+      .retry_lock = "sink",
       .cpu_us = 12,
       .max_rss_bytes = 1ULL << 40U,
       .defers = {{.task = "mail.send",
@@ -140,7 +144,8 @@ TEST(Frames, RunComesBack) {
                                                       .priority = std::numeric_limits<std::int32_t>::min(),
                                                       .lock = "sink",
                                                       .args = R"({"times":2})",
-                                                      .time_limit_ms = 30'000})));
+                                                      .time_limit_ms = 30'000,
+                                                      .scheduled_at_us = -1})));
   EXPECT_EQ(run.job_id, -1);
   EXPECT_EQ(run.attempt, 3);
   EXPECT_EQ(run.task, "dishes.wash");
@@ -149,6 +154,37 @@ TEST(Frames, RunComesBack) {
   EXPECT_EQ(run.lock, "sink");
   EXPECT_EQ(run.args, R"({"times":2})");
   EXPECT_EQ(run.time_limit_ms, 30'000);
+  EXPECT_EQ(run.scheduled_at_us, -1);
+}
+
+TEST(Frames, LogComesBack) {
+  const auto log = std::get<Log>(decode_one(
+      encode(Log{.job_id = 7, .level = Log::Level::error, .text = "no towel", .fields = R"({"left":0})"})));
+  EXPECT_EQ(log.job_id, 7);
+  EXPECT_EQ(log.level, Log::Level::error);
+  EXPECT_EQ(log.text, "no towel");
+  EXPECT_EQ(log.fields, R"({"left":0})");
+}
+
+// A peer of version 1 or 2 neither gets nor sends what came with version 3.
+TEST(Frames, AnOlderPeerIsSpokenToInItsVersion) {
+  for (const std::uint16_t version : {1, 2}) {
+    Decoder decoder;
+    decoder.set_version(version);
+    decoder.append(encode(wire::Run{.args = "{}", .time_limit_ms = 5, .scheduled_at_us = 1}, version));
+    decoder.append(encode(full_result(), version));
+    const auto run = decoder.next();
+    ASSERT_TRUE(run);
+    EXPECT_EQ(std::get<wire::Run>(*run).time_limit_ms, 5);
+    EXPECT_EQ(std::get<wire::Run>(*run).scheduled_at_us, std::nullopt);
+    const auto result = decoder.next();
+    ASSERT_TRUE(result);
+    EXPECT_EQ(std::get<Result>(*result).retry_in_us, 1'500'000);
+    EXPECT_EQ(std::get<Result>(*result).retry_queue, std::nullopt);
+    EXPECT_EQ(std::get<Result>(*result).defers.size(), 2U);
+    EXPECT_EQ(decoder.pending(), 0U);
+    EXPECT_EQ(encode(wire::Run{}, version).size() + 1, encode(wire::Run{}).size());
+  }
 }
 
 TEST(Frames, AbortAndProgressComeBack) {
@@ -191,6 +227,10 @@ TEST(Frames, ResultComesBackWithWhatItDefers) {
   EXPECT_EQ(result.abort_reason, sent.abort_reason);
   EXPECT_EQ(result.retryable, sent.retryable);
   EXPECT_EQ(result.retry_in_us, sent.retry_in_us);
+  EXPECT_EQ(result.retry_counts, sent.retry_counts);
+  EXPECT_EQ(result.retry_priority, sent.retry_priority);
+  EXPECT_EQ(result.retry_queue, sent.retry_queue);
+  EXPECT_EQ(result.retry_lock, sent.retry_lock);
   EXPECT_EQ(result.cpu_us, sent.cpu_us);
   EXPECT_EQ(result.max_rss_bytes, sent.max_rss_bytes);
   ASSERT_EQ(result.defers.size(), 2U);

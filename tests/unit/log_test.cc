@@ -143,6 +143,14 @@ TEST(TextLog, AListIsALineForEachElement) {
   EXPECT_THAT(lines, MatchesRegex(".*\\] is slow\n.*\\]     wash\\(\\)\n.*\\]     main\n"));
 }
 
+TEST(TextLog, JsonStandsAtTheEndOfTheMessage) {
+  const std::string lines = logged(sub_worker(), text(), [] {
+    const LogFields fields({{"fields", LogJson{"{\"ms\": 3,\n \"who\": \"\u202e\"}"}}});
+    log_of(Component::task).warn("is slow");
+  });
+  EXPECT_THAT(lines, HasSubstr("] is slow {\"ms\":3,\"who\":\"\\u202E\"}\n"));
+}
+
 TEST(JournalLog, HasPrioritiesAndNoTime) {
   testing::internal::CaptureStderr();
   const JournalStream stream;
@@ -224,6 +232,22 @@ TEST(JsonLog, FieldsKeepTheirTypes) {
   EXPECT_EQ(object.at("rss_bytes"), 4096);
   EXPECT_EQ(object.at("state"), "D");
   EXPECT_EQ(object.at("stack"), (nlohmann::json{"a", "b"}));
+}
+
+TEST(JsonLog, JsonIsPartOfTheLineUnlessItIsNone) {
+  const auto shown = [](const std::string& text) {
+    return nlohmann::json::parse(logged(supervisor(), json(),
+                                        [&] {
+                                          const LogFields fields({{"fields", LogJson{text}}});
+                                          sys::log.info("x");
+                                        }))
+        .at("fields");
+  };
+  EXPECT_EQ(shown("{\"a\": [1, null]}"), (nlohmann::json{{"a", {1, nullptr}}}));
+  EXPECT_EQ(shown("{\"a\": 1}, \"level\": 2"), "{\"a\": 1}, \"level\": 2")
+      << "what would break out is a string";
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  EXPECT_EQ(shown(deep), deep);
 }
 
 TEST(JsonLog, AnyMessageStaysOneValidObject) {

@@ -93,6 +93,9 @@ TEST(OutcomeTexts, ARetryCarriesItsChanges) {
   outcome.new_queue = "slow";
   outcome.new_lock = "plate";
   const json object = parsed(outcome);
+  EXPECT_FALSE(object.contains("uncounted"));
+  outcome.counts = false;
+  EXPECT_EQ(parsed(outcome)["uncounted"], true);
   EXPECT_EQ(object["retry_in"], 2.5);
   EXPECT_EQ(object["new_priority"], -3);
   EXPECT_EQ(object["new_queue"], "slow");

@@ -78,7 +78,9 @@ struct Call {
 
 struct Options {
   std::int64_t id = 1;
-  int attempt = 1;  // 1 = the first
+  int attempt = 1;    // 1 = the first
+  int uncounted = 0;  // so many attempts before this one do not count against max_attempts
+  std::optional<TimePoint> scheduled_at{};
   // should_abort() is true when so much time has passed, or from its so-many-th call on (1 = the first one).
   std::optional<std::chrono::microseconds> abort_after{};
   std::optional<int> abort_at_look{};
@@ -117,6 +119,7 @@ struct NextAttempt {
   std::optional<int> priority{};
   std::optional<std::string> queue{};
   std::optional<std::string> lock{};
+  bool counts = true;  // the attempt that has ended counts against max_attempts
 };
 
 // A job that the handler deferred. Only a success creates it.
@@ -138,6 +141,13 @@ struct Progress {
   std::string note{};
 };
 
+// What the handler has said by Context::log().
+struct Logged {
+  LogLevel level = LogLevel::info;
+  std::string text;
+  std::string fields = "{}";  // JSON text of an object
+};
+
 struct LogLine {
   std::string stream;  // "stdout" or "stderr"
   std::string text;
@@ -152,7 +162,8 @@ struct Outcome {
   std::vector<Deferred> defers{};
   std::optional<std::string> result{};  // JSON text: what a handler that succeeded has given back
   std::optional<Progress> progress{};   // the last that the handler reported
-  std::vector<LogLine> log{};           // stdout first: which line came before one of stderr is not known
+  std::vector<Logged> logs{};
+  std::vector<LogLine> log{};  // stdout first: which line came before one of stderr is not known
 };
 
 std::string_view to_string(Status status);
@@ -165,8 +176,9 @@ std::ostream& operator<<(std::ostream& stream, const Outcome& outcome);
 // ----------------------------------------------------------------------------------------------------
 
 // Runs the handler of a task of `app` once, here and now. All that a handler does wrong is in the outcome.
-// Throws std::logic_error when App::run() would refuse the program for its registration, std::system_error
-// when its output cannot be captured.
+// What the App sets up and tears down for a task process is set up before it and torn down after it. Throws
+// std::logic_error when App::run() would refuse the program for its registration, std::runtime_error when the
+// set-up fails (a line on stderr says why), std::system_error when its output cannot be captured.
 Outcome run(const App& app, const Call& call, const Options& options = {});
 
 inline Outcome run(const App& app, std::string_view task, const Args& args = {},
@@ -198,6 +210,7 @@ struct Job {
   std::optional<TimePoint> scheduled_at{};
   Status status = Status::todo;
   int attempts = 0;                 // how many runs have ended
+  int uncounted = 0;                // so many of them do not count against max_attempts
   std::vector<Outcome> outcomes{};  // of each of them
 };
 
