@@ -83,6 +83,7 @@ struct Progress {
   std::uint64_t done = 0;
   std::uint64_t total = 0;
   std::int64_t at_ns = 0;
+  Text<136> note{};  // empty = none
 };
 
 struct TaskFacts {

@@ -148,6 +148,15 @@ enum class DeleteJobs { never, successful, always };
 enum class KeepEvents { full, none };
 enum class KeepAttempts { full, failures };
 
+// What becomes of a job that is fetched, and whose task the executable does not have.
+enum class UnknownTask {
+  fail,   // it has failed
+  retry,  // it waits again, a few times over some minutes, and has failed then
+  leave,  // it waits as before, for a worker that has the task
+};
+// Of a job whose handler cannot use its arguments.
+enum class BadArguments { fail, retry };
+
 // [[group]]: sub-workers that serve the same queues with the same task executable
 struct Group {
   std::string name;  // required, unique; letters, digits, '-', '_' and '.', at most 63 of them
@@ -166,6 +175,8 @@ struct Group {
   DeleteJobs delete_jobs = DeleteJobs::never;
   KeepEvents events = KeepEvents::full;        // of jobs that start and end here
   KeepAttempts attempts = KeepAttempts::full;  // failures: no row for an attempt that succeeded
+  UnknownTask unknown_task = UnknownTask::retry;
+  BadArguments bad_arguments = BadArguments::retry;
   bool fresh_process_per_job = false;
   int max_jobs = 0;  // a task process is replaced after so many jobs (0 = never), less up to max_jobs_jitter
   int max_jobs_jitter = 0;

@@ -69,7 +69,10 @@ constexpr const char* kRetryBatch =
     "postpone_next_attempt(j.attempts) else j.attempts end,"
     "  scheduled_at = coalesce(now() + $2::double precision * interval '1 second', $3::timestamptz),"
     "  priority = coalesce($4::int, j.priority), queue_name = coalesce($5::text, j.queue_name),"
-    "  lock = coalesce($6::text, j.lock), abort_requested = false"
+    "  lock = coalesce($6::text, j.lock), abort_requested = false,"
+    "  uncounted_attempts = case when j.status = 'failed' then postpone_next_attempt(j.attempts) else "
+    "j.attempts"
+    "   end, attempts_allowed = $7::int"
     " from chosen where j.id = chosen.id and j.status in ('failed', 'cancelled', 'aborted') returning j.id";
 
 // For a dry run: the queueing locks of the jobs that could wait again, and the waiting job that has each now.
@@ -180,9 +183,10 @@ Result BulkChanges::Impl::call_retry(JobId id, const RetryOptions& options, bool
       {{"select disposition, by_job_id, status from postpone_requeue_job($1::bigint,"
         "  $2::text::procrastinate_job_status[],"
         "  coalesce(now() + $3::double precision * interval '1 second', $4::timestamptz),"
-        "  $5::int, $6::text, $7::text)",
+        "  $5::int, $6::text, $7::text, $8::int)",
         {to_parameter(id), even_running ? "{doing,failed,cancelled,aborted}" : "{failed,cancelled,aborted}",
-         in, to_parameter(options.at), to_parameter(options.priority), options.queue, options.lock}}});
+         in, to_parameter(options.at), to_parameter(options.priority), options.queue, options.lock,
+         to_parameter(options.attempts)}}});
   return std::move(results.front());
 }
 
@@ -255,7 +259,7 @@ std::vector<JobChange> BulkChanges::Impl::retry(const Ids& ids, const RetryOptio
   try {
     done = ids_in(change({{kRetryBatch,
                            {to_parameter(ids), in, to_parameter(options.at), to_parameter(options.priority),
-                            options.queue, options.lock}}})
+                            options.queue, options.lock, to_parameter(options.attempts)}}})
                       .front());
   } catch (const AlreadyEnqueued&) {
     // A job with one of the queueing locks has come in between: each is asked by itself.

@@ -43,6 +43,8 @@ struct RetryOptions {
   std::optional<int> priority = std::nullopt;
   std::optional<std::string> queue = std::nullopt;
   std::optional<std::string> lock = std::nullopt;
+  // So many attempts more, whatever the task's max_attempts says; nothing = as many as a new job of the task.
+  std::optional<int> attempts = std::nullopt;
 };
 
 class BulkChanges {

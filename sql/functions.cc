@@ -52,6 +52,7 @@ std::string facts_of(const std::string& clauses) {
   for (std::sregex_iterator setting(clauses.begin(), clauses.end(), kSetting), end; setting != end; ++setting)
     facts += ' ' + setting->str(1) + '=' + setting->str(2);
   if (clauses.find("SECURITY DEFINER") != std::string::npos) facts += " security definer";
+  if (clauses.find("STRICT") != std::string::npos) facts += " strict";
   return facts;
 }
 

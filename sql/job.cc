@@ -107,17 +107,42 @@ std::string without_magnitudes(std::string text) {
   return result;
 }
 
-// What keeps a text from being a JSON object; empty when it is one.
-std::string fault_of_object(const std::string& text, const std::string& what) {
-  const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string::npos || text[begin] != '{') return what + " not a JSON object";
+// The byte at which a text stops being JSON; nothing when it is a JSON value.
+std::optional<std::size_t> mistake_in_json(const std::string& text) {
   const auto keep_nothing = [](int, json::parse_event_t, const json&) { return false; };
   try {
     const json nothing = json::parse(without_magnitudes(text), keep_nothing);
   } catch (const json::parse_error& error) {
-    return what + " not a JSON object: mistake at byte " + std::to_string(error.byte);
+    return error.byte;
   }
+  return std::nullopt;
+}
+
+// What keeps a text, called so, from being a JSON object; empty when it is one.
+std::string fault_of_object(const std::string& text, const std::string& name) {
+  const std::size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string::npos || text[begin] != '{') return name + " not a JSON object";
+  if (const auto byte = mistake_in_json(text))
+    return name + " not a JSON object: mistake at byte " + std::to_string(*byte);
   return "";
+}
+
+// A JSON object as long as the database has it: a space behind each comma and colon, and no others.
+std::size_t bytes_of_stored(const std::string& text) {
+  std::size_t bytes = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string && c == '\\') {
+      bytes += 2;
+      ++i;
+      continue;
+    }
+    if (c == '"') in_string = !in_string;
+    if (in_string || (c != ' ' && c != '\t' && c != '\r' && c != '\n')) ++bytes;
+    if (!in_string && (c == ',' || c == ':')) ++bytes;
+  }
+  return bytes;
 }
 
 Seconds delay_of(const DeferRequest& request) {
@@ -138,7 +163,37 @@ std::string to_json(const DeferRequest& request) {
   if (request.queueing_lock) object["queueing_lock"] = storable(*request.queueing_lock);
   std::string text = object.dump();
   text.pop_back();
-  return text + ",\"args\":" + without_escaped_nul(storable(request.args)) + "}";
+  text += ",\"args\":" + without_escaped_nul(storable(request.args));
+  if (request.meta) text += ",\"meta\":" + without_escaped_nul(storable(*request.meta));
+  return text + "}";
+}
+
+// What the database counts with.
+std::int64_t cut_to_signed(std::uint64_t count) {
+  return static_cast<std::int64_t>(std::min<std::uint64_t>(count, std::numeric_limits<std::int64_t>::max()));
+}
+
+json to_object(const Progress& progress) {
+  json object = {{"done", cut_to_signed(progress.done)}, {"total", cut_to_signed(progress.total)}};
+  if (!progress.note.empty()) object["note"] = storable(progress.note);
+  return object;
+}
+
+// The result goes in as it is, as args do.
+void append_result(std::string& text, const std::string& result) {
+  if (const std::string fault = fault_of_result(result); !fault.empty()) throw std::invalid_argument(fault);
+  text.pop_back();
+  text += ",\"result\":" + without_escaped_nul(storable(result)) + "}";
+}
+
+void append_defers(std::string& text, const std::vector<DeferRequest>& defers) {
+  text.pop_back();
+  text += ",\"defers\":[";
+  for (const DeferRequest& request : defers) {
+    if (text.back() != '[') text += ',';
+    text += to_json(request);
+  }
+  text += "]}";
 }
 
 void add_retry(json& object, const Outcome& outcome) {
@@ -152,6 +207,7 @@ void add_retry(json& object, const Outcome& outcome) {
     throw std::invalid_argument("the lock for a retry is longer than 2000 bytes");
   }
   object["retry_in"] = wait_of(outcome.retry_in);
+  if (!outcome.counts) object["uncounted"] = true;
   if (outcome.new_priority) object["new_priority"] = *outcome.new_priority;
   if (outcome.new_queue) object["new_queue"] = storable(*outcome.new_queue);
   if (outcome.new_lock) object["new_lock"] = storable(*outcome.new_lock);
@@ -214,16 +270,40 @@ std::string fault_of(const DeferRequest& request) {
   if (const std::string fault = fault_of_object(storable(request.args), "the arguments are"); !fault.empty())
     return job + fault;
   if (!request.meta) return "";
-  const std::string fault = fault_of_object(storable(*request.meta), "the meta is");
-  return fault.empty() ? "" : job + fault;
+  if (const std::string fault = fault_of_object(storable(*request.meta), "the meta is"); !fault.empty())
+    return job + fault;
+  const std::size_t bytes = bytes_of_stored(*request.meta);
+  if (bytes <= kMaxMetaBytes) return "";
+  return job + "the meta has " + std::to_string(bytes) + " bytes: it may have " +
+         std::to_string(kMaxMetaBytes) + " at most";
+}
+
+std::string fault_of_result(const std::string& result) {
+  if (result.size() > kMaxResultBytes)
+    return "its result has " + std::to_string(result.size()) +
+           " bytes, more than the 1 MiB that a result may have: store it elsewhere, and give back where";
+  if (const auto byte = mistake_in_json(storable(result)))
+    return "its result is no JSON: mistake at byte " + std::to_string(*byte);
+  return "";
+}
+
+std::string traceparent_in(const std::optional<std::string>& meta) {
+  constexpr std::size_t kMost = 128;  // 55 by the present version of that standard; later ones may be longer
+  constexpr std::string_view kKey = "traceparent";
+  if (!meta || meta->find(kKey) == std::string::npos) return "";
+  const json object = json::parse(*meta, nullptr, false);
+  const auto found = object.is_object() ? object.find(kKey) : object.end();
+  if (found == object.end() || !found->is_string()) return "";
+  const auto& text = found->get_ref<const std::string&>();
+  return text.size() <= kMost ? text : "";
 }
 
 std::optional<Success> as_success(const Outcome& outcome) {
   const bool is_success = outcome.action == Action::succeed && outcome.cause == Cause::succeeded &&
-                          outcome.defers.empty() && outcome.exception_type.empty() &&
-                          outcome.message.empty() && outcome.stderr_tail.empty() && !outcome.signal &&
-                          !outcome.exit_status && std::isfinite(outcome.run_time.count()) &&
-                          std::isfinite(outcome.cpu_time.count());
+                          outcome.defers.empty() && !outcome.result && !outcome.progress &&
+                          outcome.exception_type.empty() && outcome.message.empty() &&
+                          outcome.stderr_tail.empty() && !outcome.signal && !outcome.exit_status &&
+                          std::isfinite(outcome.run_time.count()) && std::isfinite(outcome.cpu_time.count());
   if (!is_success) return std::nullopt;
   return Success{.job_id = outcome.job_id,
                  .attempt = outcome.attempt,
@@ -280,16 +360,13 @@ std::string to_json(const Outcome& outcome) {
   if (outcome.omit_attempt) object["omit_attempt"] = true;
   if (outcome.action == Action::retry) add_retry(object, outcome);
   if (outcome.action != Action::release) add_attempt(object, outcome);
+  if (outcome.action != Action::release && outcome.progress)
+    object["progress"] = to_object(*outcome.progress);
   std::string text = object.dump();
-  if (outcome.action != Action::succeed || outcome.defers.empty()) return text;
-
-  text.pop_back();
-  text += ",\"defers\":[";
-  for (const DeferRequest& request : outcome.defers) {
-    if (text.back() != '[') text += ',';
-    text += to_json(request);
-  }
-  return text + "]}";
+  if (outcome.action != Action::succeed) return text;
+  if (outcome.result) append_result(text, *outcome.result);
+  if (!outcome.defers.empty()) append_defers(text, outcome.defers);
+  return text;
 }
 
 std::string storable(std::string_view text) {

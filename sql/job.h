@@ -82,6 +82,15 @@ enum class Cause {
 std::string_view to_string(Cause cause);
 std::optional<Cause> parse_cause(std::string_view label);
 
+// What a job that was tried before may still spend (sql/functions/retry_and_cancel.sql).
+struct RetryBudget {
+  int uncounted = 0;           // so many of its attempts do not count against its task's max_attempts
+  std::optional<int> allowed;  // so many counted attempts in all, whatever the task says
+  int misfits = 0;  // so many attempts in a row, the last one included and kMostMisfits at most, have
+                    // ended with unknown_task or bad_arguments
+};
+inline constexpr int kMostMisfits = 5;
+
 // A row of procrastinate_jobs.
 struct Job {
   JobId id = 0;
@@ -90,7 +99,8 @@ struct Job {
   int priority = 0;
   std::optional<std::string> lock;
   std::optional<std::string> queueing_lock;
-  std::string args;  // JSON text, an object
+  std::string args;                 // JSON text, an object
+  std::optional<std::string> meta;  // beside the arguments; JSON text, an object
   JobStatus status = JobStatus::todo;
   std::optional<DatabaseTime> scheduled_at;
   int attempts = 0;  // how many attempts came before
@@ -100,10 +110,18 @@ struct Job {
   bool is_claimed = false;
   // Of a fetched job, if FetchRequest::ask_waited: for how long it could have been run, but for its lock.
   std::optional<Seconds> waited = std::nullopt;
+  RetryBudget budget = {};  // of a fetched job
 };
+
+// The `traceparent` of such an object (W3C Trace Context), for the log: empty when there is none, when it is no text, or one of
+// more than 128 bytes. Pure.
+std::string traceparent_in(const std::optional<std::string>& meta);
 
 inline constexpr std::size_t kMaxNameCharacters = 128;  // of a task, a queue, a periodic id: varchar(128)
 inline constexpr std::size_t kMaxLockBytes = 2000;      // of both locks: an index entry holds 2704 bytes
+inline constexpr std::size_t kMaxResultBytes = 1024UL * 1024;
+inline constexpr std::size_t kMaxMetaBytes = 8192;  // as in postpone_check_meta (sql/functions/defer.sql)
+inline constexpr std::size_t kMaxNoteBytes = 256;
 
 // What becomes of a new job while another one waits under its queueing lock (sql/functions/enqueued.sql).
 enum class OnConflict { refuse, keep, replace };
@@ -118,14 +136,23 @@ struct DeferRequest {
   std::optional<std::string> lock;
   std::optional<std::string> queueing_lock;
   std::string args = "{}";                 // JSON text, an object
+  std::optional<std::string> meta;         // beside the arguments; JSON text, an object
   std::optional<SystemTime> scheduled_at;  // at that time, or
   std::optional<Seconds> scheduled_in;     // so long after now, by the database's clock
   OnConflict on_conflict = OnConflict::refuse;
-  std::optional<std::string> meta;  // JSON text, an object
 };
 
 // The number of the attempt that comes after so many. It stays at the greatest that the database holds.
 int next_attempt(int attempts);
+
+// How far a job is, in units of its own.
+struct Progress {
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;  // 0 = not known
+  std::string note;         // what it is about; of more than kMaxNoteBytes the beginning is kept
+
+  friend bool operator==(const Progress&, const Progress&) = default;
+};
 
 // What is to become of a job that was run (or held). One JSON text that travels as it is: to the board, and
 // into postpone_finish_jobs() and postpone_rescue_worker(). Fields: docs/sql.md.
@@ -145,6 +172,7 @@ struct Outcome {
   std::optional<int> new_priority;
   std::optional<std::string> new_queue;
   std::optional<std::string> new_lock;
+  bool counts = true;  // against max_attempts, this attempt
 
   // What the attempts table keeps. Not with Action::release, which leaves no trace.
   Cause cause = Cause::succeeded;
@@ -160,6 +188,9 @@ struct Outcome {
   // Jobs that the handler deferred: created in the same transaction as its success; nothing is created
   // otherwise.
   std::vector<DeferRequest> defers;
+  // What the handler gave back, JSON text: kept with its success, and not otherwise.
+  std::optional<std::string> result;
+  std::optional<Progress> progress;  // as it last was; not with Action::release
 };
 
 // An outcome of which there is nothing to say but numbers, as nearly all are.
@@ -180,10 +211,13 @@ std::optional<Success> as_success(const Outcome& outcome);
 // meant, an empty name: no configuration can serve the queue "". Empty when nothing. One such job spoils the
 // whole statement it stands in, so check what comes from a handler as soon as it comes. Pure.
 std::string fault_of(const DeferRequest& request);
+// The same of a result: no JSON text, or more than kMaxResultBytes.
+std::string fault_of_result(const std::string& result);
 
 // The JSON object. Text that is not valid UTF-8, or that holds a NUL (in args: \u0000), gets U+FFFD in its
 // place: PostgreSQL stores neither. Waits are limited to a hundred years. REQUIRES: fault_of() is empty for
-// each of `defers`, and new_queue and new_lock keep to the same; throws std::invalid_argument otherwise.
+// each of `defers`, fault_of_result() for `result`, and new_queue and new_lock keep to the same; throws std::invalid_argument
+// otherwise.
 std::string to_json(const Outcome& outcome);
 std::string to_json(const Success& success);
 
@@ -223,6 +257,13 @@ struct Attempt {
   std::optional<WorkerId> worker_id;
   std::string worker_name;  // "supervisor/slot" as registered; stays when the lease is gone
   DatabaseTime ended_at;
+};
+
+// What the last attempt of a job has given: one row of postpone_results.
+struct GivenResult {
+  std::optional<std::string> result;  // JSON text; of a job that has succeeded
+  std::optional<Progress> progress;
+  DatabaseTime at;
 };
 
 // One row of procrastinate_events, whose columns other programs may leave empty.

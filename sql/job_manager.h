@@ -93,6 +93,7 @@ struct WorkerDescription {
   std::string host;
   std::string name;  // "kitchen/3"
   int pid = 0;
+  std::vector<std::string> queues = {};  // that it serves; empty = all
 };
 
 // A job that runs, as its runner knows it.
@@ -265,6 +266,8 @@ class JobManager {
   std::optional<Recorded> finish_by_hand(JobId id, JobStatus status, Seconds silent_for, bool force);
   std::vector<Event> events(JobId id);
   std::vector<Attempt> attempts(JobId id);
+  // What its last attempt has given; nothing when that is neither a result nor progress.
+  std::optional<GivenResult> given_result(const Job& job);
 
   // --- workers ---
 
@@ -277,6 +280,9 @@ class JobManager {
   // finish(), while the worker runs other jobs: of those, the ones that are claimed go to `doing`.
   std::vector<Recorded> finish_and_settle(WorkerId worker_id, const Ended& ended,
                                           const std::vector<JobId>& running);
+  // How far a job is that the worker runs, in this attempt. False, and nothing is stored, when it is not the worker's any more,
+  // or when another session is changing it.
+  bool store_progress(WorkerId worker_id, JobId job_id, int attempt, const Progress& progress);
   // Fetches one job, and passes over those that the database refuses to start. For the case that
   // finish_and_fetch() failed although it had nothing to finish: each job that this tries costs a
   // subtransaction. REQUIRES: max_jobs is 1.

@@ -30,6 +30,8 @@ struct JobManager::Impl {
 std::string job_columns(const std::string& alias);
 inline constexpr int kJobColumns = 9;
 Job job_of(const Row& row);
+// Which column that is depends on the rest of the query.
+std::optional<std::string> meta_of(const Row& row, int column);
 
 [[noreturn]] void throw_unknown_label(std::string_view label);
 // The label in this column as a value of ours. Throws DatabaseError (bug) for one that this program does not

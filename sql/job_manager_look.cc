@@ -10,7 +10,7 @@ namespace {
 
 // The status, abort_requested and worker_id are not among the columns of a fetch, which decides them.
 std::string all_job_columns() {
-  return job_columns("j") + ", j.status, j.abort_requested, j.worker_id";
+  return job_columns("j") + ", j.status, j.abort_requested, j.worker_id, j.meta";
 }
 
 Job full_job_of(const Row& row) {
@@ -18,6 +18,7 @@ Job full_job_of(const Row& row) {
   job.status = status_of(row, kJobColumns);
   job.abort_requested = row.get<bool>(kJobColumns + 1);
   job.worker_id = row.get<std::optional<WorkerId>>(kJobColumns + 2);
+  job.meta = meta_of(row, kJobColumns + 3);
   return job;
 }
 
@@ -86,6 +87,28 @@ std::vector<Attempt> JobManager::attempts(JobId id) {
           " from postpone_attempts a where a.job_id = $1::bigint order by a.attempt",
       {to_parameter(id)});
   return each(result, attempt_of);
+}
+
+// As postpone_jobs shows it (sql/functions/jobs_view.sql): what an earlier attempt has given is not the job's any more.
+std::optional<GivenResult> JobManager::given_result(const Job& job) {
+  const Result result = impl_->connection.query(
+      "select case when g.attempt = $2::int and $3::bool then g.result end, g.progress_done, "
+      "g.progress_total,"
+      " coalesce(g.progress_note, ''), " +
+          microseconds_of("g.updated_at") +
+          " from postpone_results g where g.job_id = $1::bigint and g.attempt >= $2::int"
+          " and (not $4::bool or g.attempt > $2::int)",
+      {to_parameter(job.id), to_parameter(job.attempts), to_parameter(job.status == JobStatus::succeeded),
+       to_parameter(job.status == JobStatus::doing)});
+  if (result.empty()) return std::nullopt;
+  const Row row = result.only();
+  GivenResult given{row.get<std::optional<std::string>>(0), std::nullopt, row.get<DatabaseTime>(4)};
+  if (!row.is_null(1))
+    given.progress = Progress{static_cast<std::uint64_t>(row.get<std::int64_t>(1)),
+                              static_cast<std::uint64_t>(row.get<std::optional<std::int64_t>>(2).value_or(0)),
+                              row.get<std::string>(3)};
+  if (!given.result && !given.progress) return std::nullopt;
+  return given;
 }
 
 std::vector<LastAttempt> JobManager::last_attempts(const std::vector<JobId>& ids) {

@@ -38,6 +38,13 @@ Job job_of(const Row& row) {
   return job;
 }
 
+// An object that says nothing is none, and so is what is no object: the column admits any JSON, and what is only passed on must not
+// keep its job from running.
+std::optional<std::string> meta_of(const Row& row, int column) {
+  auto meta = row.get<std::optional<std::string>>(column);
+  return meta && meta->starts_with('{') && meta != "{}" ? std::move(meta) : std::nullopt;
+}
+
 void throw_unknown_label(std::string_view label) {
   throw DatabaseError(Remedy::bug, "the database sent the label \"" + std::string(label) +
                                        "\", which this program does not know");

@@ -1,6 +1,7 @@
 // Running jobs: leases, fetches, outcomes, and what wakes those who run them.
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "sql/job_manager_impl.h"
@@ -97,13 +98,24 @@ Parameter null_or(const std::vector<T>& values) {
   return to_parameter(values);
 }
 
+// Of jobs that were tried before. A strict function costs nothing where its argument is null.
+constexpr const char* kBudget =
+    " left join lateral postpone_retry_budget(case when f.attempts > 0 then f.id end) b on true";
+constexpr const char* kBudgetColumns = ", b.uncounted, b.allowed, b.misfits";
+RetryBudget budget_of(const Row& row, int column) {
+  if (row.is_null(column)) return {};
+  return {.uncounted = row.get<int>(column),
+          .allowed = row.get<std::optional<int>>(column + 1),
+          .misfits = row.get<int>(column + 2)};
+}
+
 Statement fetch_statement(const FetchRequest& request) {
   static const std::string kColumns =
-      "select " + job_columns("f") + ", f.more, f.is_claimed, f.waiting, f.from_top";
+      "select " + job_columns("f") + ", f.more, f.is_claimed, f.waiting, f.from_top, f.meta" + kBudgetColumns;
   const std::string from =
       " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int, $4::bigint[], $5::text[]" +
       std::string(request.omit_events ? ", true" : ", false") + (request.may_claim ? ", true" : ", false") +
-      ", $6::text[], $7::int, $8::int, $9::bigint) f";
+      ", $6::text[], $7::int, $8::int, $9::bigint) f" + kBudget;
   std::optional<std::int64_t> start_priority, start_id;
   if (request.start) {
     start_priority = request.start->priority;
@@ -132,7 +144,9 @@ Fetched fetched_of(const Result& result, WorkerId worker_id, bool tells_waited) 
     if (job.is_claimed) job.status = JobStatus::todo;
     fetched.waiting = row.get<std::optional<int>>(kJobColumns + 2);
     fetched.from_top = row.get<bool>(kJobColumns + 3);
-    if (tells_waited && !row.is_null(kJobColumns + 4)) job.waited = Seconds(row.get<double>(kJobColumns + 4));
+    job.meta = meta_of(row, kJobColumns + 4);
+    job.budget = budget_of(row, kJobColumns + 5);
+    if (tells_waited && !row.is_null(kJobColumns + 8)) job.waited = Seconds(row.get<double>(kJobColumns + 8));
     fetched.jobs.push_back(std::move(job));
     fetched.more = row.get<bool>(kJobColumns);
   }
@@ -143,8 +157,9 @@ Fetched fetched_of(const Result& result, WorkerId worker_id, bool tells_waited) 
 
 WorkerId JobManager::register_worker(const WorkerDescription& description) {
   const Result result = impl_->connection.query(
-      "select postpone_register_worker($1::text, $2::text, $3::text, $4::int)",
-      {description.supervisor, description.host, description.name, to_parameter(description.pid)});
+      "select postpone_register_worker($1::text, $2::text, $3::text, $4::int, $5::text[])",
+      {description.supervisor, description.host, description.name, to_parameter(description.pid),
+       to_parameter(description.queues)});
   return result.only().get<WorkerId>(0);
 }
 
@@ -197,6 +212,18 @@ std::vector<Recorded> JobManager::finish_and_settle(WorkerId worker_id, const En
   return recorded_of(ended, impl_->connection.pipeline(statements), first);
 }
 
+bool JobManager::store_progress(WorkerId worker_id, JobId job_id, int attempt, const Progress& progress) {
+  const auto count = [](std::uint64_t number) {
+    return to_parameter(
+        static_cast<std::int64_t>(std::min<std::uint64_t>(number, std::numeric_limits<std::int64_t>::max())));
+  };
+  const Result result = impl_->connection.query(
+      "select postpone_store_progress($1::bigint, $2::bigint, $3::int, $4::bigint, $5::bigint, $6::text)",
+      {to_parameter(worker_id), to_parameter(job_id), to_parameter(attempt), count(progress.done),
+       count(progress.total), storable(progress.note)});
+  return result.only().get<bool>(0);
+}
+
 void JobManager::rehearse_run() {
   if (!impl_->connection.is_direct()) return;
   impl_->connection.pipeline(
@@ -218,9 +245,11 @@ void JobManager::rehearse_rescue() {
 }
 
 FetchedAround JobManager::fetch_around(const FetchRequest& fetch) {
-  static const std::string kSql = "select " + job_columns("f") +
-                                  ", f.more, f.refused_because from postpone_fetch_around($1::varchar[], "
-                                  "$2::bigint, $3::bigint[], $4::text[]) f";
+  static const std::string kSql = "select " + job_columns("f") + ", f.more, f.refused_because, f.meta" +
+                                  kBudgetColumns +
+                                  " from postpone_fetch_around($1::varchar[], $2::bigint, $3::bigint[], "
+                                  "$4::text[]) f" +
+                                  kBudget;
   const Result result =
       impl_->connection.query(kSql, {to_parameter(fetch.queues), to_parameter(fetch.worker_id),
                                      to_parameter(fetch.passed_over), null_or(fetch.passed_over_tasks)});
@@ -231,6 +260,8 @@ FetchedAround JobManager::fetch_around(const FetchRequest& fetch) {
       continue;
     }
     around.fetched.jobs.push_back(leased_job_of(row, fetch.worker_id));
+    around.fetched.jobs.back().meta = meta_of(row, kJobColumns + 2);
+    around.fetched.jobs.back().budget = budget_of(row, kJobColumns + 3);
     around.fetched.more = row.get<bool>(kJobColumns);
   }
   return around;

@@ -44,6 +44,13 @@ FROM (
     FROM pg_proc
     WHERE pronamespace = quote_ident($1)::regnamespace AND proname ~ '^(procrastinate|postpone)_'
     UNION ALL
+    SELECT 'view ' || relname || ' (' || string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
+           || ')'
+    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+    WHERE relnamespace = quote_ident($1)::regnamespace AND relkind = 'v' AND relname ~ '^postpone_'
+      AND attnum > 0 AND NOT attisdropped
+    GROUP BY relname
+    UNION ALL
     SELECT 'label ' || typname || '.' || enumlabel
     FROM pg_type JOIN pg_enum ON enumtypid = pg_type.oid
     WHERE typnamespace = quote_ident($1)::regnamespace AND typname ~ '^(procrastinate|postpone)_'

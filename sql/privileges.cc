@@ -27,7 +27,8 @@ WITH place AS (
            ('postpone_claims', 'SELECT'), ('postpone_claims', 'INSERT'), ('postpone_claims', 'DELETE'),
            ('postpone_noted_locks', 'SELECT'), ('postpone_noted_locks', 'UPDATE'), ('postpone_noted_locks', 'DELETE'),
            ('postpone_schedules', 'SELECT'), ('postpone_schedules', 'INSERT'), ('postpone_schedules', 'UPDATE'),
-           ('postpone_schedules', 'DELETE')
+           ('postpone_schedules', 'DELETE'),
+           ('postpone_results', 'SELECT'), ('postpone_results', 'INSERT'), ('postpone_results', 'UPDATE')
 ), lacking (rank, what) AS (
     SELECT 0, 'USAGE on schema ' || here::regnamespace::text
     FROM place

@@ -21,7 +21,7 @@ BEGIN
     FOR object IN
         SELECT format('TABLE %I', relname)
         FROM pg_class
-        WHERE relnamespace = here AND me <> keeper AND relowner = me AND relkind = 'r'
+        WHERE relnamespace = here AND me <> keeper AND relowner = me AND relkind IN ('r', 'v')
           AND relname ~ '^(procrastinate|postpone)_'
         UNION ALL
         SELECT 'FUNCTION ' || oid::regprocedure
@@ -54,7 +54,9 @@ BEGIN
             SELECT CASE acl.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(acl.grantee) END) AS role (name)
         JOIN pg_class AS part ON part.oid IN (
             'postpone_attempts'::regclass, 'postpone_workers'::regclass, 'postpone_claims'::regclass, 'postpone_noted_locks'::regclass,
-            'postpone_schedules'::regclass)
+            'postpone_schedules'::regclass, 'postpone_results'::regclass)
+            -- Reading: what is written through a view is not what it shows.
+            OR part.oid = 'postpone_jobs'::regclass AND acl.privilege_type = 'SELECT'
         WHERE jobs.oid = 'procrastinate_jobs'::regclass AND pg_has_role(part.relowner, 'USAGE')
           AND role.name NOT IN ('postpone_worker', 'postpone_client', 'postpone_monitor', 'postpone_operator')
           AND NOT has_table_privilege(role.name, part.oid, acl.privilege_type)

@@ -95,11 +95,13 @@ BEGIN
             ('postpone_worker', 'INSERT, DELETE', 'postpone_claims'),
             ('postpone_worker', 'UPDATE, DELETE', 'postpone_noted_locks'),
             ('postpone_worker', 'INSERT, UPDATE, DELETE', 'postpone_schedules'),
+            ('postpone_worker', 'INSERT, UPDATE (attempt, result, progress_done, progress_total, progress_note, updated_at)',
+             'postpone_results'),
             -- The operator. All that may become of a job but its creation; it ends leases of the dead, and gets none, so
             -- that it cannot fetch (postpone_start_jobs asks for INSERT on procrastinate_workers). Neither a job's task and
             -- arguments nor its number are its to change.
             ('postpone_operator', 'UPDATE (queue_name, priority, lock, status, scheduled_at, attempts, abort_requested, '
-                                  'worker_id, parked), DELETE', 'procrastinate_jobs'),
+                                  'worker_id, parked, uncounted_attempts, attempts_allowed), DELETE', 'procrastinate_jobs'),
             ('postpone_operator', 'INSERT', 'procrastinate_events'),
             ('postpone_operator', 'UPDATE (last_heartbeat), DELETE', 'procrastinate_workers'),
             ('postpone_operator', attempts, 'postpone_attempts'),

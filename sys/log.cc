@@ -315,8 +315,8 @@ const Logger& log_of(Component component) {
   return kLoggers.at(index_of(component));
 }
 
-LogContext::LogContext(std::int64_t job_id, std::string task, int attempt) {
-  the_log().state.job = LoggedJob{job_id, std::move(task), attempt};
+LogContext::LogContext(std::int64_t job_id, std::string task, int attempt, std::string traceparent) {
+  the_log().state.job = LoggedJob{job_id, std::move(task), attempt, std::move(traceparent)};
 }
 
 LogContext::~LogContext() {

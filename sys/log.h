@@ -73,12 +73,13 @@ struct LoggedJob {
   std::int64_t id = 0;
   std::string task;
   int attempt = 0;
+  std::string traceparent = {};  // by which people find it in their traces; empty = none
 };
 
 // While it lives every line names this job. One at a time.
 class LogContext {
  public:
-  LogContext(std::int64_t job_id, std::string task, int attempt);
+  LogContext(std::int64_t job_id, std::string task, int attempt, std::string traceparent = {});
   ~LogContext();
   LogContext(const LogContext&) = delete;
   LogContext& operator=(const LogContext&) = delete;
@@ -100,11 +101,16 @@ class OutsideLogContext {
 // task, level info.
 void log_output(std::string_view stream, std::string_view line);
 
+// Any JSON value, as text. Text that is none, or is nested deeper than 32 levels, is taken for a string.
+struct LogJson {
+  std::string text;
+};
+
 // What machines get as fields of their own. People read it in the message; each element of a list is a line
-// after it.
+// after it, and JSON stands at the message's end.
 struct LogField {
   std::string name;
-  std::variant<std::int64_t, double, std::string, std::vector<std::string>> value;
+  std::variant<std::int64_t, double, std::string, std::vector<std::string>, LogJson> value;
 };
 
 // While it lives every line has these fields. One at a time.

@@ -66,6 +66,21 @@ std::string for_json(const std::vector<std::string>& texts) {
   return nlohmann::json(texts).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+// It goes on as it is understood here, and nothing of it is taken on trust: a line stays one line.
+std::string for_json(const LogJson& json) {
+  constexpr int kDeepest = 32;
+  bool too_deep = false;
+  const auto value = nlohmann::json::parse(
+      json.text,
+      [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+        too_deep |= depth > kDeepest;
+        return depth <= kDeepest;
+      },
+      false);
+  if (too_deep || value.is_discarded()) return for_json(std::string_view(json.text));
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 int priority_of(spdlog::level::level_enum level) {
   switch (level) {
     case spdlog::level::critical:
@@ -87,10 +102,12 @@ std::string name_of(const LogIdentity& identity) {
   return fmt::format("{} {}/{}", identity.role, identity.group, *identity.slot);
 }
 
-// "job 17 dishes.wash stdout: " or less.
+// "job 17 dishes.wash traceparent=00-4bf9…-01 stdout: " or less.
 std::string beginning_of(const LogState& state) {
   std::string words;
   if (state.job) words = fmt::format("job {} {}", state.job->id, for_text(state.job->task));
+  if (state.job && !state.job->traceparent.empty())
+    words += " traceparent=" + for_text(state.job->traceparent);
   if (!state.stream.empty()) {
     if (words.empty()) words = "task process";
     words.append(" ").append(state.stream);
@@ -107,7 +124,10 @@ class TextFormatter : public spdlog::formatter {
 
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& line) override {
     const std::string_view payload(message.payload.data(), message.payload.size());
-    one_line(message, beginning_of(state_) + for_text(payload), line);
+    std::string ending;
+    for (const LogField& field : state_.fields)
+      if (const auto* json = std::get_if<LogJson>(&field.value)) ending += " " + for_json(*json);
+    one_line(message, beginning_of(state_) + for_text(payload) + for_text(ending), line);
     for (const LogField& field : state_.fields) {
       const auto* texts = std::get_if<std::vector<std::string>>(&field.value);
       if (texts == nullptr) continue;
@@ -193,6 +213,7 @@ class JsonFormatter : public spdlog::formatter {
     field(line, "job", for_json(state_.job->id));
     field(line, "task", for_json(state_.job->task));
     field(line, "attempt", for_json(static_cast<std::int64_t>(state_.job->attempt)));
+    if (!state_.job->traceparent.empty()) field(line, "traceparent", for_json(state_.job->traceparent));
   }
 
   const bool priorities_;

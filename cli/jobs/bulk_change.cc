@@ -99,13 +99,14 @@ void print_json(const std::vector<Change>& changes, bool dry_run) {
 }
 
 // "9998 jobs cancelled, 2 jobs asked to stop (database kitchen on host db1, port 5432)"
-std::string total_line(const Totals& totals, const BulkOptions& options, const std::string& usual,
+std::string total_line(const Totals& totals, const BulkOptions& options, const BulkWork& work,
                        const std::string& database) {
   std::string text;
   const std::string would = options.dry_run ? " would be " : " ";
   for (const auto& [result, count] : totals.done)
-    text += (text.empty() ? "" : ", ") + jobs_of(count) + would + in_words(result);
-  if (text.empty()) text = jobs_of(0) + would + usual;
+    text += (text.empty() ? "" : ", ") + jobs_of(count) + would + in_words(result) +
+            (result == work.result ? work.addition : "");
+  if (text.empty()) text = jobs_of(0) + would + work.result;
   std::size_t left = 0;
   for (const auto& [result, count] : totals.not_done) left += count;
   if (left > 0) text += ", " + std::to_string(left) + " not";
@@ -129,11 +130,12 @@ void print_problems(const std::vector<Change>& changes) {
               << "); --json lists all of them\n";
 }
 
-void print_done(const std::vector<Change>& changes, bool dry_run) {
+void print_done(const std::vector<Change>& changes, const BulkWork& work, bool dry_run) {
   for (const Change& change : changes) {
     if (change.problem.empty())
       std::cout << "job " << change.id << (dry_run ? " would be " : " ")
-                << (dry_run ? in_words(change.result) : change.result) << '\n';
+                << (dry_run ? in_words(change.result) : change.result)
+                << (change.result == work.result ? work.addition : "") << '\n';
   }
 }
 
@@ -157,11 +159,10 @@ ExitCode change_jobs(const Invocation& invocation, const BulkOptions& options, c
   if (options.as_json) {
     print_json(report.changes, options.dry_run);
   } else {
-    if (as_lines) print_done(report.changes, options.dry_run);
+    if (as_lines) print_done(report.changes, work, options.dry_run);
     print_problems(report.changes);
     if (ids.empty()) std::cout << "no such jobs\n";
-    if (!as_lines && !ids.empty())
-      std::cout << total_line(Totals(report.changes), options, work.result, database);
+    if (!as_lines && !ids.empty()) std::cout << total_line(Totals(report.changes), options, work, database);
   }
   return end_of(report);
 }

@@ -27,6 +27,7 @@ struct BulkWork {
   std::string result;                    // "cancelled": the result when all goes well
   std::vector<sql::JobStatus> statuses;  // which jobs a filter means that names no status
   std::function<std::vector<Change>(sql::BulkChanges& jobs, const std::vector<sql::JobId>& ids)> batch;
+  std::string addition = {};  // ", and how": what people are told of that result besides
 };
 // Changes the jobs, batch by batch, and prints one of three reports: a line for each job, if the line names
 // them by id and they are not too many; the totals and the first problems; or everything as JSON. Asks on a

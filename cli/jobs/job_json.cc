@@ -41,9 +41,20 @@ Json to_json(const sql::Job& job) {
           {"lock", or_null(job.lock)},
           {"queueing_lock", or_null(job.queueing_lock)},
           {"args", verbatim(job.args)},
+          {"meta", job.meta ? verbatim(*job.meta) : Json(nullptr)},
           {"scheduled_at", or_null(job.scheduled_at)},
           {"abort_requested", job.abort_requested},
           {"worker_id", or_null(job.worker_id)}};
+}
+
+Json to_json(const sql::Progress& progress) {
+  return {{"done", progress.done}, {"total", progress.total}, {"note", or_null(progress.note)}};
+}
+
+Json to_json(const sql::GivenResult& given) {
+  return {{"result", given.result ? verbatim(*given.result) : Json(nullptr)},
+          {"progress", given.progress ? to_json(*given.progress) : Json(nullptr)},
+          {"at", to_iso(given.at)}};
 }
 
 Json to_json(const sql::Event& event) {

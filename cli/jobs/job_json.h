@@ -14,6 +14,8 @@ namespace postpone::cli {
 using Json = nlohmann::ordered_json;
 
 Json to_json(const sql::Job& job);
+Json to_json(const sql::Progress& progress);
+Json to_json(const sql::GivenResult& given);
 Json to_json(const sql::Event& event);
 Json to_json(const sql::Attempt& attempt);
 Json to_json(const sql::Lease& lease);

@@ -1,5 +1,7 @@
 // postpone jobs retry
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "cli/jobs/bulk_change.h"
 #include "cli/jobs/commands.h"
@@ -51,10 +53,16 @@ Change change_of(const sql::JobChange& change, bool even_running) {
           objection(change.id, change.status, even_running)};
 }
 
+// What the jobs may spend from now on.
+std::string budget_in_words(std::optional<int> attempts) {
+  if (!attempts) return ", with a fresh retry budget";
+  return ", for " + std::to_string(*attempts) + (*attempts == 1 ? " attempt" : " attempts at most");
+}
+
 ExitCode retry(const Invocation& invocation, RetryCommandOptions& options) {
   options.changes.at = options.due.at;
   options.changes.in = options.due.in;
-  BulkWork work{"retry", "retried", {sql::JobStatus::failed}, {}};
+  BulkWork work{"retry", "retried", {sql::JobStatus::failed}, {}, budget_in_words(options.changes.attempts)};
   work.batch = [&options](sql::BulkChanges& jobs, const std::vector<sql::JobId>& ids) {
     std::vector<Change> changes;
     for (const auto& change : jobs.retry(ids, options.changes, options.even_running, options.bulk.dry_run))
@@ -77,6 +85,13 @@ void add_jobs_retry(Command& jobs, Invocation& invocation) {
                    ->type_name("NUMBER"));
   nonempty(command->add_option("--new-queue", options->changes.queue, "In another queue")->type_name("NAME"));
   nonempty(command->add_option("--new-lock", options->changes.lock, "With another lock")->type_name("NAME"));
+  whole_number(
+      command
+          ->add_option("--attempts", options->changes.attempts,
+                       "So many attempts, whatever max_attempts of the task says; without it as many as "
+                       "a new job has")
+          ->type_name("NUMBER"),
+      1);
   command->add_flag("--even-running", options->even_running,
                     "Also jobs that run: make sure that their worker is gone");
   command->final_callback([&invocation, options] {

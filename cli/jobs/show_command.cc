@@ -37,8 +37,9 @@ struct Story {
   sql::Job job;
   std::vector<sql::Event> events;
   std::vector<sql::Attempt> attempts;
-  std::optional<sql::DoingJob> run;   // while it runs
-  std::vector<WhyWaiting> waits_for;  // while it waits
+  std::optional<sql::GivenResult> given;  // by its last attempt
+  std::optional<sql::DoingJob> run;       // while it runs
+  std::vector<WhyWaiting> waits_for;      // while it waits
 };
 
 std::string styled_status(const sql::Job& job) {
@@ -55,6 +56,7 @@ std::string queueing_lock_of(const sql::Job& job) {
 void print_job(const sql::Job& job) {
   std::cout << "job " << job.id << ": " << printable(job.task) << ", " << styled_status(job) << '\n';
   print_field("arguments", job.args);
+  if (job.meta) print_field("meta", *job.meta);
   print_field("queue", job.queue);
   print_field("priority", std::to_string(job.priority));
   if (job.lock) print_field("lock", *job.lock);
@@ -64,6 +66,17 @@ void print_job(const sql::Job& job) {
   if (job.worker_id && job.status != sql::JobStatus::doing)
     print_field("worker", std::to_string(*job.worker_id));
   if (job.abort_requested) print_field("abort", "requested");
+}
+
+// "3 of 10: hashing".
+std::string in_words(const sql::Progress& progress) {
+  return std::to_string(progress.done) + (progress.total > 0 ? " of " + std::to_string(progress.total) : "") +
+         (progress.note.empty() ? "" : ": " + progress.note);
+}
+
+void print_given(const sql::GivenResult& given) {
+  if (given.progress) print_field("progress", in_words(*given.progress) + ", at " + to_local(given.at));
+  if (given.result) print_field("result", *given.result);
 }
 
 constexpr std::size_t kTimeWidth = std::string_view("2025-03-30 14:05:09.250").size();
@@ -137,6 +150,8 @@ Json reason_json(const WhyWaiting& reason) {
 
 Json as_json(const Story& story) {
   Json json = to_json(story.job);
+  const Json given = story.given ? to_json(*story.given) : Json();
+  for (const char* key : {"result", "progress"}) json[key] = given.is_null() ? Json(nullptr) : given.at(key);
   json["runs"] = run_json(story.run);
   json["waits_for"] = Json::array();
   for (const WhyWaiting& reason : story.waits_for) json["waits_for"].push_back(reason_json(reason));
@@ -167,7 +182,8 @@ Story story_of(const Invocation& invocation, sql::JobId id) {
   sql::JobManager jobs = connect(invocation);
   std::optional<sql::Job> job = find(jobs, id);
   if (!job) throw Failure(ExitCode::not_done, "there is no job " + std::to_string(id));
-  Story story{std::move(*job), jobs.events(id), jobs.attempts(id), std::nullopt, {}};
+  Story story{std::move(*job), jobs.events(id), jobs.attempts(id), std::nullopt, std::nullopt, {}};
+  story.given = jobs.given_result(story.job);
   add_run_or_reasons(invocation, story);
   return story;
 }
@@ -179,6 +195,7 @@ ExitCode show(const Invocation& invocation, const ShowOptions& options) {
     return ExitCode::done;
   }
   print_job(story.job);
+  if (story.given) print_given(*story.given);
   print_run_or_reasons(story);
   print_events(story.events);
   if (!story.attempts.empty()) std::cout << "\nattempts\n";

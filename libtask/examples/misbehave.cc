@@ -141,9 +141,13 @@ void write_journal_line(const std::string& path, const char* what, const libtask
   if (written < 0) fail(path);
 }
 
-void journal(libtask::Context& job, const std::string& file, std::optional<int> ms) {
+// With `gives` it tells its progress, and gives back which attempt it was.
+void journal(libtask::Context& job, const std::string& file, std::optional<int> ms,
+             std::optional<bool> gives) {
   write_journal_line(file, "start", job);
+  if (gives.value_or(false)) job.progress(1, 2, "half");
   std::this_thread::sleep_for(std::chrono::milliseconds(ms.value_or(0)));
+  if (gives.value_or(false)) job.result({{"attempt", job.attempt()}});
   write_journal_line(file, "end", job);
 }
 
@@ -167,6 +171,6 @@ int main(int argc, char** argv) {
   app.task("misbehave.close_channel", close_channel).queue(queue);
   app.task("misbehave.memory", grow, {"mib"}).queue(queue);
   app.task("misbehave.noop", [] {}).queue(queue);
-  app.task("misbehave.journal", journal, {"file", "ms"}).queue(queue).retry({.max_attempts = 3});
+  app.task("misbehave.journal", journal, {"file", "ms", "gives"}).queue(queue).retry({.max_attempts = 3});
   return app.run(argc, argv);
 }

@@ -37,6 +37,21 @@ Task Task::queueing_lock(std::string lock) {
   return *this;
 }
 
+Task Task::alias(std::string name) {
+  entry_->aliases.push_back(std::move(name));
+  return *this;
+}
+
+Task Task::memory_limit(std::int64_t bytes) {
+  entry_->memory_limit = bytes;
+  return *this;
+}
+
+Task Task::fresh_process() {
+  entry_->fresh_process = true;
+  return *this;
+}
+
 Task Task::time_limit(std::chrono::milliseconds limit) {
   entry_->time_limit = limit;
   return *this;
@@ -47,17 +62,38 @@ Task Task::retry(RetryOptions options) {
   return *this;
 }
 
-App::App() : registry_(std::make_unique<detail::Registry>()) {}
-App::~App() = default;
-
-Task App::add(std::string_view name, Handler handler, std::vector<std::string> parameters) {
-  return Task(registry_->tasks.emplace_back(detail::TaskEntry{
-      .name = std::string(name), .handler = std::move(handler), .parameters = std::move(parameters)}));
+Task Namespace::add(std::string_view name, Handler handler, std::vector<std::string> parameters) {
+  return Task(registry_->tasks.emplace_back(detail::TaskEntry{.name = scope_->prefix + std::string(name),
+                                                              .handler = std::move(handler),
+                                                              .parameters = std::move(parameters),
+                                                              .scope = scope_}));
 }
 
-void App::periodic(std::string cron, std::string task, PeriodicOptions options) {
-  registry_->periodic.push_back({std::move(cron), std::move(task), std::move(options)});
+void Namespace::periodic(std::string cron, std::string task, PeriodicOptions options) {
+  registry_->periodic.push_back({std::move(cron), scope_->prefix + task, std::move(options)});
 }
+
+void Namespace::around(Middleware middleware) {
+  scope_->around.push_back(std::move(middleware));
+}
+
+void Namespace::set_up(std::function<void()> action) {
+  registry_->set_up.push_back(std::move(action));
+}
+
+void Namespace::tear_down(std::function<void()> action) {
+  registry_->tear_down.push_back(std::move(action));
+}
+
+Namespace Namespace::in(std::string_view name) const {
+  return {*registry_, registry_->scopes.emplace_back(detail::Scope{
+                          .prefix = scope_->prefix + std::string(name) + ".", .outer = scope_})};
+}
+
+detail::RegistryOwner::RegistryOwner() : owned_(std::make_unique<Registry>()) {}
+detail::RegistryOwner::~RegistryOwner() = default;
+
+App::App() : Namespace(*owned_, owned_->scopes.front()) {}
 
 namespace {
 
@@ -83,11 +119,11 @@ int App::run(int argc, char** argv) {
   open_standard_descriptors();
   const std::string_view path = argc > 0 ? argv[0] : "task-executable";
   const std::string_view program = path.substr(path.rfind('/') + 1);
-  const std::vector<std::string> faults = detail::faults_of(*registry_);
+  const std::vector<std::string> faults = detail::faults_of(*owned_);
   for (const std::string& fault : faults) std::cerr << program << ": " << fault << '\n';
   if (!faults.empty()) return 2;
-  if (const char* channel = std::getenv(wire::kChannelVariable)) return detail::serve(*registry_, channel);
-  return detail::serve_by_hand(*registry_, program,
+  if (const char* channel = std::getenv(wire::kChannelVariable)) return detail::serve(*owned_, channel);
+  return detail::serve_by_hand(*owned_, program,
                                std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
 }
 

@@ -38,6 +38,7 @@ class Channel {
   // The next frame if one is there, without waiting; closed() says why there is none. Throws as receive().
   std::optional<wire::Frame> poll();
   bool closed() const { return closed_; }
+  int descriptor() const { return fd_; }
 
   // By a signal handler that interrupts the thread which sends: async-signal-safe. False when that thread
   // is in the middle of a frame; what when_free() has set is then called after it.

@@ -3,8 +3,16 @@
 #include "libtask/wire/missed.h"
 #include "registry.h"
 
+#define LIBTASK_TEXT_OF(value) #value
+#define LIBTASK_TEXT(value) LIBTASK_TEXT_OF(value)
+
 namespace libtask::detail {
 namespace {
+
+static_assert(std::string_view(POSTPONE_VERSION) ==
+                  LIBTASK_TEXT(LIBTASK_VERSION_MAJOR) "." LIBTASK_TEXT(
+                      LIBTASK_VERSION_MINOR) "." LIBTASK_TEXT(LIBTASK_VERSION_PATCH),
+              "libtask/version.h has the version of CMakeLists.txt");
 
 Value retry_object(const std::optional<RetryOptions>& retry) {
   if (!retry) return nullptr;
@@ -12,6 +20,8 @@ Value retry_object(const std::optional<RetryOptions>& retry) {
           {"wait_s", retry->wait.count()},
           {"linear_wait_s", retry->linear_wait.count()},
           {"exponential_wait_s", retry->exponential_wait.count()},
+          {"max_wait_s", retry->max_wait ? std::optional(retry->max_wait->count()) : std::nullopt},
+          {"jitter", retry->jitter},
           {"on_crash", retry->on_crash},
           {"priority", retry->priority},
           {"queue", retry->queue},
@@ -25,7 +35,10 @@ Value task_object(const TaskEntry& task) {
           {"priority", task.priority},
           {"lock", task.lock},
           {"queueing_lock", task.queueing_lock},
+          {"aliases", task.aliases},
           {"time_limit_ms", task.time_limit.value_or(no_limit).count()},
+          {"memory_limit_bytes", task.memory_limit.value_or(0)},
+          {"fresh_process", task.fresh_process},
           {"retry", retry_object(task.retry)}};
 }
 

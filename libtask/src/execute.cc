@@ -10,6 +10,7 @@
 #include <exception>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "json_text.h"
 #include "thrown.h"
@@ -32,6 +33,26 @@ std::string_view words(std::optional<AbortReason> reason) {
   }
   return "";
 }
+
+// The middlewares of a task and, within them, its handler.
+class Chain {
+ public:
+  explicit Chain(const TaskEntry& task) : handler_(task.handler) {
+    for (const Scope* scope = task.scope; scope != nullptr; scope = scope->outer)
+      for (auto each = scope->around.rbegin(); each != scope->around.rend(); ++each)
+        inside_out_.push_back(&*each);
+  }
+  void run(Context& job) const { run(job, inside_out_.size()); }
+
+ private:
+  void run(Context& job, std::size_t around) const {
+    if (around == 0) return handler_(job);
+    (*inside_out_[around - 1])(job, [this, around](Context& inner) { run(inner, around - 1); });
+  }
+
+  const Handler& handler_;
+  std::vector<const Middleware*> inside_out_;
+};
 
 std::optional<wire::Abort::Reason> on_the_wire(std::optional<AbortReason> reason) {
   if (!reason) return std::nullopt;
@@ -65,13 +86,17 @@ void tell_exception(wire::Result& result, const TaskEntry& task, const RunningJo
     throw;
   } catch (const Aborted&) {
     result.status = wire::ResultStatus::aborted;
-    result.message = words(job.abort_reason());
-    result.abort_reason = on_the_wire(job.abort_reason());
+    result.message = words(job.abort_signs().reason());
+    result.abort_reason = on_the_wire(job.abort_signs().reason());
   } catch (const Retry& retry) {
     result.status = wire::ResultStatus::exception;
     result.exception_type = "libtask::Retry";
     result.message = retry.reason.empty() ? "the handler asked for a retry" : shortened(retry.reason);
     result.retry_in_us = wait_us(retry.in);
+    result.retry_counts = retry.changes.counts;
+    result.retry_priority = retry.changes.priority;
+    result.retry_queue = retry.changes.queue;
+    result.retry_lock = retry.changes.lock;
   } catch (const BadArguments& error) {
     result.status = wire::ResultStatus::bad_arguments;
     result.message = shortened(what_of(error));
@@ -146,16 +171,18 @@ wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& g
   runner().is_this_process();
   try {
     Context context(job);
-    task->handler(context);
+    Chain(*task).run(context);
     // A handler that saw that it should stop, and returned, has stopped before its work was done: no success.
-    if (job.abort_reason()) throw Aborted{};
+    if (job.abort_signs().reason()) throw Aborted{};
     result.defers = job.take_deferred();
   } catch (...) {
     tell_exception(result, *task, job);
   }
   end_if_forked(run.task);
+  job.abort_signs().end();
   flush_output();
   job.tell_untold_progress();
+  if (result.status == wire::ResultStatus::succeeded) job.tell_result();
   return result;
 }
 

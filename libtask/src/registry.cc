@@ -52,6 +52,8 @@ void check_retry(Checker& check, const RetryOptions& retry) {
   check.wait("its wait", retry.wait);
   check.wait("its linear_wait", retry.linear_wait);
   check.wait("its exponential_wait", retry.exponential_wait);
+  check.wait("its max_wait", retry.max_wait.value_or(std::chrono::duration<double>(0)));
+  check.require(retry.jitter >= 0 && retry.jitter <= 1, "its jitter is not from 0 to 1");
   check.name("the queue of its retries", retry.queue);
   check.require(!retry.lock || !retry.lock->empty(), "the lock of its retries is empty");
   check.text("the lock of its retries", retry.lock);
@@ -68,10 +70,14 @@ void check_parameters(Checker& check, const std::vector<std::string>& names) {
 void check_task(Faults& faults, const TaskEntry& task) {
   Checker check(faults, "task \"" + task.name + "\"");
   check.name("its name", task.name);
+  check.require(task.scope == nullptr || task.scope->prefix.empty() || task.name != task.scope->prefix,
+                "its name is empty but for the namespace");
+  for (const std::string& alias : task.aliases) check.name("its alias", alias);
   check.name("its queue", task.queue);
   check.text("its lock", task.lock);
   check.text("its queueing lock", task.queueing_lock);
   check.require(!task.time_limit || task.time_limit->count() > 0, "its time limit is not above 0");
+  check.require(task.memory_limit.value_or(1) > 0, "its memory limit is not above 0");
   check.require(task.handler != nullptr, "its handler is an empty function");
   check_parameters(check, task.parameters);
   if (task.retry) check_retry(check, *task.retry);
@@ -89,7 +95,9 @@ void check_periodic(Faults& faults, const PeriodicEntry& periodic, const Registr
       wire::Zone::is_name(periodic.options.zone),
       "\"" + periodic.options.zone + "\" cannot be its time zone; write one such as \"Europe/Paris\"");
   check.require(periodic.options.missed_within.count() >= 0, "its missed_within is negative");
-  check.require(registry.find(periodic.task) != nullptr, "no such task is registered");
+  const TaskEntry* task = registry.find(periodic.task);
+  check.require(task != nullptr, "no such task is registered");
+  check.require(task == nullptr || task->name == periodic.task, "this is an alias; use the task's name");
   if (!periodic.options.id.empty()) check.name("its id", periodic.options.id);
 }
 
@@ -99,6 +107,12 @@ void check_duplicates(Faults& faults, const Registry& registry) {
     Checker(faults, "task \"" + task.name + "\"")
         .require(names.insert(task.name).second, "it is registered more than once");
   }
+  for (const TaskEntry& task : registry.tasks) {
+    for (const std::string& alias : task.aliases)
+      Checker(faults, "task \"" + task.name + "\"")
+          .require(names.insert(alias).second,
+                   "its alias \"" + alias + "\" is the name of a task, or an alias, already");
+  }
   std::set<std::pair<std::string_view, std::string_view>> schedules;
   for (const PeriodicEntry& periodic : registry.periodic) {
     Checker(faults, "schedule \"" + periodic.cron + "\" of task \"" + periodic.task + "\"")
@@ -107,11 +121,30 @@ void check_duplicates(Faults& faults, const Registry& registry) {
   }
 }
 
+// That each is a function, and that the namespaces have names.
+void check_scopes(Faults& faults, const Registry& registry) {
+  for (const Scope& scope : registry.scopes) {
+    const bool is_app = scope.outer == nullptr;
+    Checker check(faults, is_app ? "the App" : "namespace \"" + scope.prefix + "\"");
+    check.require(is_app || scope.prefix.size() > scope.outer->prefix.size() + 1, "its name is empty");
+    check.text("its name", scope.prefix);
+    for (const Middleware& middleware : scope.around)
+      check.require(middleware != nullptr, "a middleware is an empty function");
+  }
+  for (const auto* actions : {&registry.set_up, &registry.tear_down})
+    for (const auto& action : *actions)
+      Checker(faults, "the App").require(action != nullptr, "a set_up or tear_down is an empty function");
+}
+
 }  // namespace
+
+bool TaskEntry::is_called(std::string_view task) const {
+  return name == task || std::find(aliases.begin(), aliases.end(), task) != aliases.end();
+}
 
 const TaskEntry* Registry::find(std::string_view task) const {
   const auto found =
-      std::find_if(tasks.begin(), tasks.end(), [task](const auto& entry) { return entry.name == task; });
+      std::find_if(tasks.begin(), tasks.end(), [task](const auto& entry) { return entry.is_called(task); });
   return found == tasks.end() ? nullptr : &*found;
 }
 
@@ -127,6 +160,8 @@ std::optional<wire::RetryStrategy> retry_strategy(const TaskEntry& task) {
                              .wait = task.retry->wait,
                              .linear_wait = task.retry->linear_wait,
                              .exponential_wait = task.retry->exponential_wait,
+                             .max_wait = task.retry->max_wait,
+                             .jitter = task.retry->jitter,
                              .on_crash = task.retry->on_crash,
                              .priority = task.retry->priority,
                              .queue = task.retry->queue,
@@ -139,6 +174,7 @@ std::vector<std::string> faults_of(const Registry& registry) {
   for (const TaskEntry& task : registry.tasks) check_task(faults, task);
   for (const PeriodicEntry& periodic : registry.periodic) check_periodic(faults, periodic, registry);
   check_duplicates(faults, registry);
+  check_scopes(faults, registry);
   return faults;
 }
 

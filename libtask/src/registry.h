@@ -2,7 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,8 +15,15 @@
 
 namespace libtask::detail {
 
+// A namespace, or the App.
+struct Scope {
+  std::string prefix{};          // of the names of its tasks, with the dot at its end
+  const Scope* outer = nullptr;  // the one that it is within; null for the App
+  std::vector<Middleware> around{};
+};
+
 struct TaskEntry {
-  std::string name;
+  std::string name;  // the whole of it
   Handler handler;
   std::vector<std::string> parameters{};  // the names; none for the long form
   std::string queue = "default";
@@ -23,6 +32,12 @@ struct TaskEntry {
   std::optional<std::string> queueing_lock{};
   std::optional<std::chrono::milliseconds> time_limit{};
   std::optional<RetryOptions> retry{};
+  std::vector<std::string> aliases{};
+  std::optional<std::int64_t> memory_limit{};  // bytes
+  bool fresh_process = false;
+  const Scope* scope = nullptr;  // null = none is around it
+
+  bool is_called(std::string_view task) const;
 };
 
 struct PeriodicEntry {
@@ -32,9 +47,13 @@ struct PeriodicEntry {
 };
 
 struct Registry {
-  std::deque<TaskEntry> tasks;  // a deque, because Task handles point into it
+  std::deque<Scope> scopes = std::deque<Scope>(1);  // the App is the first; a deque, as that of the tasks
+  std::deque<TaskEntry> tasks;                      // a deque, because Task handles point into it
   std::vector<PeriodicEntry> periodic;
+  std::vector<std::function<void()>> set_up;
+  std::vector<std::function<void()>> tear_down;
 
+  // By its name, or by an alias.
   const TaskEntry* find(std::string_view task) const;
 
   // What there is instead of a task that is not there, as nearest_tasks() says it.
@@ -43,7 +62,7 @@ struct Registry {
 
 // The registry of an App, for those parts of libtask that get an App from an author.
 struct AppAccess {
-  static const Registry& registry(const App& app) { return *app.registry_; }
+  static const Registry& registry(const App& app) { return *app.owned_; }
 };
 
 // The task's retry strategy, as a sub-worker reads it in the description.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -15,8 +16,26 @@
 #include <system_error>
 
 #include "execute.h"
+#include "process_life.h"
 #include "termination.h"
 #include "testing/outcome.h"
+
+namespace libtask {
+namespace detail {
+
+// What is JSON already.
+struct JsonText {
+  std::string text;
+};
+
+}  // namespace detail
+
+template <>
+struct ToJson<detail::JsonText> {
+  static std::string text(const detail::JsonText& value) { return value.text; }
+};
+
+}  // namespace libtask
 
 namespace libtask::detail {
 namespace {
@@ -93,7 +112,11 @@ std::string why_no_retry(const RetryOptions& retry, const wire::Result& result) 
 
 void print_retry(const Outcome& outcome, const TaskEntry& task, const wire::Result& result) {
   if (outcome.retry) {
-    std::cerr << "would be retried in " << seconds(outcome.retry->in) << " s\n";
+    std::cerr << "would be retried in " << seconds(outcome.retry->in) << " s";
+    if (result.retry_queue) std::cerr << ", in queue " << *result.retry_queue;
+    if (result.retry_priority) std::cerr << ", with priority " << *result.retry_priority;
+    if (result.retry_lock) std::cerr << ", with lock " << *result.retry_lock;
+    std::cerr << (result.retry_in_us && !result.retry_counts ? ", whatever its max_attempts\n" : "\n");
   } else if (outcome.cause == testing::Cause::exception && task.retry) {
     std::cerr << "would not be retried: " << why_no_retry(*task.retry, result) << '\n';
   }
@@ -133,6 +156,11 @@ Value text_value(const std::string& text) {
   }
 }
 
+Value json_value(const std::optional<std::string>& json) {
+  if (!json) return nullptr;
+  return JsonText{*json};
+}
+
 Value defers_value(const std::vector<testing::Deferred>& defers) {
   std::vector<Value> jobs;
   for (const testing::Deferred& job : defers) {
@@ -142,7 +170,8 @@ Value defers_value(const std::vector<testing::Deferred>& defers) {
                     {"priority", job.priority},
                     {"lock", job.lock},
                     {"queueing_lock", job.queueing_lock},
-                    {"delay_s", seconds(job.delay)}});
+                    {"delay_s", seconds(job.delay)},
+                    {"meta", json_value(job.meta)}});
   }
   return jobs;
 }
@@ -152,12 +181,24 @@ Value retry_value(const std::optional<testing::NextAttempt>& retry) {
   return {{"in_s", seconds(retry->in)},
           {"priority", retry->priority},
           {"queue", retry->queue},
-          {"lock", retry->lock}};
+          {"lock", retry->lock},
+          {"counts", retry->counts}};
+}
+
+constexpr std::array kLevels = {"debug", "info", "warning", "error"};
+
+Value logs_value(const std::vector<testing::Logged>& logs) {
+  std::vector<Value> lines;
+  for (const testing::Logged& line : logs)
+    lines.push_back({{"level", kLevels.at(static_cast<std::size_t>(line.level))},
+                     {"text", text_value(line.text)},
+                     {"fields", JsonText{line.fields}}});
+  return lines;
 }
 
 Value progress_value(const std::optional<testing::Progress>& progress) {
   if (!progress) return nullptr;
-  return {{"done", progress->done}, {"total", progress->total}};
+  return {{"done", progress->done}, {"total", progress->total}, {"note", text_value(progress->note)}};
 }
 
 std::string json_of(const Outcome& outcome, const wire::Run& run, std::chrono::duration<double> run_time) {
@@ -169,7 +210,9 @@ std::string json_of(const Outcome& outcome, const wire::Run& run, std::chrono::d
               {"message", text_value(outcome.message)},
               {"retry", retry_value(outcome.retry)},
               {"defers", defers_value(outcome.defers)},
+              {"result", json_value(outcome.result)},
               {"progress", progress_value(outcome.progress)},
+              {"logs", logs_value(outcome.logs)},
               {"run_time_s", run_time.count()}}
              .text() +
          "\n";
@@ -189,14 +232,33 @@ class Terminal : public JobGiver {
     return AbortReason::requested;
   }
   void tell_progress(const wire::Progress& progress) override {
-    last_progress = {.done = progress.done, .total = progress.total};
+    last_progress = {.done = progress.done, .total = progress.total, .note = progress.note};
     if (!tells_) return;
     std::cerr << "progress: " << progress.done;
     if (progress.total > 0) std::cerr << " of " << progress.total;
+    if (!progress.note.empty()) std::cerr << ": " << progress.note;
     std::cerr << '\n';
+  }
+  int stop_descriptor() const override { return -1; }
+  std::optional<std::chrono::milliseconds> look_interval() const override {
+    return abort_after_ ? std::optional(std::chrono::milliseconds(10)) : std::nullopt;
+  }
+  // Its levels are in the same order.
+  void log(const wire::Log& line) override {
+    logs.push_back({.level = static_cast<LogLevel>(line.level), .text = line.text, .fields = line.fields});
+    if (!tells_) return;
+    std::cerr << kLevels.at(static_cast<std::size_t>(line.level)) << ": " << line.text;
+    if (line.fields != "{}") std::cerr << ' ' << line.fields;
+    std::cerr << '\n';
+  }
+  void tell_value(const wire::Value& value) override {
+    result = value.json;
+    if (tells_) std::cerr << "result: " << value.json << '\n';
   }
 
   std::optional<testing::Progress> last_progress;
+  std::optional<std::string> result;
+  std::vector<testing::Logged> logs;
 
  private:
   const std::optional<std::chrono::microseconds> abort_after_;
@@ -254,6 +316,7 @@ int run_and_report(const Registry& registry, const TaskEntry& task, const wire::
   std::optional<StandardOutput> output;
   if (wishes.as_json) output.emplace();
   catch_termination_by_hand();
+  if (!set_up(registry)) return kNoSuccess;
   Terminal terminal(wishes.options.abort_after, !wishes.as_json);
   const auto begin = std::chrono::steady_clock::now();
   const wire::Result result = execute(job, registry, terminal);
@@ -261,13 +324,20 @@ int run_and_report(const Registry& registry, const TaskEntry& task, const wire::
   Outcome outcome = testing::detail::outcome_of(
       job, result, registry, std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()));
   outcome.progress = terminal.last_progress;
+  outcome.result = terminal.result;
+  outcome.logs = terminal.logs;
+  // Before standard output is put back, which has the JSON and nothing else.
+  const bool is_torn_down = tear_down(registry);
+  std::cout.flush();
+  std::fflush(stdout);
   if (output) {
     output->put_back();
     std::cout << json_of(outcome, job, run_time);
   } else {
     print_outcome(outcome, task, result, run_time);
   }
-  return exit_status_of(outcome);
+  const int status = exit_status_of(outcome);
+  return !is_torn_down && status == kSucceeded ? kNoSuccess : status;
 }
 
 }  // namespace

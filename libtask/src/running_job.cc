@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
-#include "termination.h"
+#include "json_text.h"
+#include "thrown.h"
 
 namespace libtask {
 namespace detail {
@@ -25,12 +27,23 @@ std::optional<std::string> lock_of(const std::optional<std::string>& asked,
   return lock;
 }
 
-constexpr std::chrono::duration<std::int64_t, std::milli> kLongestLimit = std::chrono::hours(24 * 365);
-
 std::size_t bytes_of(const wire::DeferredJob& job) {
   constexpr std::size_t kFixed = 64;  // lengths, numbers, flags
   return kFixed + job.task.size() + job.args.size() + job.queue.size() + job.lock.value_or("").size() +
-         job.queueing_lock.value_or("").size();
+         job.queueing_lock.value_or("").size() + job.meta.size();
+}
+
+constexpr std::size_t kMaxNoteBytes = 256;
+constexpr std::size_t kMaxMetaBytes = 8UL * 1024;
+constexpr std::size_t kMaxResultBytes = 1024UL * 1024;
+
+// Is it one JSON value, and no more?
+bool is_json(const std::string& text) {
+  try {
+    return object_keys("{\"result\":" + text + "}").size() == 1;
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
 }
 
 }  // namespace
@@ -38,6 +51,9 @@ std::size_t bytes_of(const wire::DeferredJob& job) {
 wire::DeferredJob deferred_job(const Registry& registry, std::string_view task, const Args& args,
                                const DeferOptions& options) {
   if (task.empty()) throw std::invalid_argument("a job cannot be deferred without the name of its task");
+  if (options.meta && options.meta->text().size() > kMaxMetaBytes)
+    throw std::length_error(
+        "the meta of a deferred job is longer than 8 KiB: what is large belongs into its arguments");
   if (options.delay < 0us) throw std::invalid_argument("a job cannot be deferred with a negative delay");
   static const TaskEntry unknown{};
   const TaskEntry* known = registry.find(task);
@@ -48,36 +64,30 @@ wire::DeferredJob deferred_job(const Registry& registry, std::string_view task, 
           .priority = options.priority.value_or(usual.priority),
           .lock = lock_of(options.lock, usual.lock),
           .queueing_lock = lock_of(options.queueing_lock, usual.queueing_lock),
-          .delay_us = options.delay.count()};
+          .delay_us = options.delay.count(),
+          .meta = options.meta ? options.meta->text() : ""};
 }
 
 RunningJob::RunningJob(const wire::Run& run, const Registry& registry, JobGiver& giver)
-    : run_(run), registry_(registry), giver_(giver) {
-  // Cut to what the clock can hold: a "no limit" may be written as the largest number there is.
-  if (run.time_limit_ms > 0)
-    deadline_ = giver_.now() + std::chrono::milliseconds(std::min(run.time_limit_ms, kLongestLimit.count()));
-}
+    : run_(run), registry_(registry), giver_(giver), abort_signs_(giver, run.job_id, run.time_limit_ms) {}
 
-// The giver comes first: it knows the reason, and a signal may be only what it sent along.
-std::optional<AbortReason> RunningJob::look_for_abort_reason() {
-  if (const auto wish = giver_.stop_wish(run_.job_id)) return wish;
-  if (deadline_ && giver_.now() >= *deadline_) return AbortReason::time_limit;
-  return termination_wish();
-}
-
+// Progress is one thread's; any thread may ask this.
 bool RunningJob::should_abort() {
-  if (untold_ && giver_.now() >= next_progress_) tell_untold_progress();
-  if (!abort_reason_) abort_reason_ = look_for_abort_reason();
-  return abort_reason_.has_value();
+  if (std::this_thread::get_id() == thread_ && untold_ && giver_.now() >= next_progress_)
+    tell_untold_progress();
+  return abort_signs_.look();
 }
 
-std::optional<std::chrono::milliseconds> RunningJob::time_left() const {
-  if (!deadline_) return std::nullopt;
-  return std::chrono::duration_cast<std::chrono::milliseconds>(*deadline_ - giver_.now());
+const std::string& RunningJob::meta() const {
+  static const std::string kNothing = "{}";
+  return run_.meta.empty() ? kNothing : run_.meta;
 }
 
-void RunningJob::progress(std::uint64_t done, std::uint64_t total) {
-  untold_ = wire::Progress{.job_id = run_.job_id, .done = done, .total = total};
+void RunningJob::progress(std::uint64_t done, std::uint64_t total, std::string_view note) {
+  untold_ = wire::Progress{.job_id = run_.job_id,
+                           .done = done,
+                           .total = total,
+                           .note = std::string(begin_of(note, kMaxNoteBytes))};
   if (giver_.now() >= next_progress_) tell_untold_progress();
 }
 
@@ -86,6 +96,30 @@ void RunningJob::tell_untold_progress() {
   giver_.tell_progress(*untold_);
   untold_.reset();
   next_progress_ = giver_.now() + kProgressInterval;
+}
+
+void RunningJob::result(const Value& value) {
+  const std::string& text = value.text();
+  if (text.size() > kMaxResultBytes) {
+    throw std::length_error(
+        "the result of job " + std::to_string(run_.job_id) + " has " + std::to_string(text.size()) +
+        " bytes, more than the 1 MiB that a result may have: store it elsewhere, and give back where");
+  }
+  if (!is_json(text))
+    throw std::invalid_argument("the result of job " + std::to_string(run_.job_id) + " is no JSON");
+  result_ = text;
+}
+
+void RunningJob::tell_result() {
+  if (result_) giver_.tell_value({run_.job_id, *result_});
+}
+
+// The wire's levels are in the same order.
+void RunningJob::log(LogLevel level, std::string_view text, const Args& fields) {
+  giver_.log({.job_id = run_.job_id,
+              .level = static_cast<wire::Log::Level>(level),
+              .text = shortened(std::string(text)),
+              .fields = fields.text()});
 }
 
 void RunningJob::defer(std::string_view task, const Args& args, const DeferOptions& options) {
@@ -123,17 +157,53 @@ const std::string& Context::lock() const {
 const std::string& Context::args() const {
   return job_.run().args;
 }
+const std::string& Context::meta() const {
+  return job_.meta();
+}
+std::optional<std::chrono::system_clock::time_point> Context::scheduled_at() const {
+  using std::chrono::system_clock;
+  if (!job_.run().scheduled_at_us) return std::nullopt;
+  // Beyond the clock's range lies what nobody waits for.
+  const std::chrono::microseconds since_1970(*job_.run().scheduled_at_us);
+  constexpr auto kFirst = std::chrono::ceil<std::chrono::microseconds>(system_clock::duration::min());
+  constexpr auto kLast = std::chrono::floor<std::chrono::microseconds>(system_clock::duration::max());
+  return system_clock::time_point(std::clamp(since_1970, kFirst, kLast));
+}
 bool Context::should_abort() {
   return job_.should_abort();
 }
 std::optional<AbortReason> Context::abort_reason() const {
-  return job_.abort_reason();
+  return job_.abort_signs().reason();
+}
+std::stop_token Context::stop_token() {
+  return job_.abort_signs().token();
+}
+void Context::on_abort(std::function<void(AbortReason)> callback) {
+  job_.abort_signs().call(std::move(callback));
+}
+std::optional<std::chrono::steady_clock::time_point> Context::deadline() const {
+  return job_.abort_signs().deadline();
 }
 std::optional<std::chrono::milliseconds> Context::time_left() const {
-  return job_.time_left();
+  const auto deadline = job_.abort_signs().deadline();
+  if (!deadline) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - job_.now());
 }
-void Context::progress(std::uint64_t done, std::uint64_t total) {
-  job_.progress(done, total);
+void Context::progress(std::uint64_t done, std::uint64_t total, std::string_view note) {
+  job_.progress(done, total, note);
+}
+void Context::result(const Value& value) {
+  job_.result(value);
+}
+void Context::log(LogLevel level, std::string_view text, const Args& fields) {
+  job_.log(level, text, fields);
+}
+void Context::retry_in(std::chrono::duration<double> wait, std::string reason, RetryChanges changes) {
+  throw Retry{wait, std::move(reason), std::move(changes)};
+}
+void Context::retry_at(std::chrono::system_clock::time_point when, std::string reason, RetryChanges changes) {
+  const std::chrono::duration<double> wait = when - job_.system_now();
+  throw Retry{wait, std::move(reason), std::move(changes)};
 }
 void Context::defer(std::string_view task, const Args& args, const DeferOptions& options) {
   job_.defer(task, args, options);

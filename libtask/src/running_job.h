@@ -5,26 +5,17 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include "abort_signs.h"
+#include "job_giver.h"
 #include "libtask/task.h"
 #include "libtask/wire/frame.h"
 #include "registry.h"
 
 namespace libtask::detail {
-
-// Where the job came from and its progress goes: the sub-worker behind the channel, or a person at a
-// terminal.
-class JobGiver {
- public:
-  virtual ~JobGiver() = default;
-  // Whether the giver has asked for this job to stop. Never blocks.
-  virtual std::optional<AbortReason> stop_wish(std::int64_t job_id) = 0;
-  // Never blocks; progress that cannot be sent at once is dropped.
-  virtual void tell_progress(const wire::Progress& progress) = 0;
-  // The clock by which the job's time passes.
-  virtual std::chrono::steady_clock::time_point now() { return std::chrono::steady_clock::now(); }
-};
 
 // The job that `options` make of a task: what they leave out is as the task was registered. Throws what
 // Context::defer() throws for an empty name or a negative delay.
@@ -38,24 +29,30 @@ class RunningJob {
   RunningJob(const wire::Run& run, const Registry& registry, JobGiver& giver);
 
   const wire::Run& run() const { return run_; }
+  AbortSigns& abort_signs() { return abort_signs_; }
+  const AbortSigns& abort_signs() const { return abort_signs_; }
   bool should_abort();
-  std::optional<AbortReason> abort_reason() const { return abort_reason_; }
-  std::optional<std::chrono::milliseconds> time_left() const;
-  void progress(std::uint64_t done, std::uint64_t total);
+  Clock::time_point now() { return giver_.now(); }
+  std::chrono::system_clock::time_point system_now() { return giver_.system_now(); }
+  const std::string& meta() const;
+  void progress(std::uint64_t done, std::uint64_t total, std::string_view note);
   void tell_untold_progress();
+  void result(const Value& value);
+  // REQUIRES: the job has succeeded.
+  void tell_result();
+  void log(LogLevel level, std::string_view text, const Args& fields);
   void defer(std::string_view task, const Args& args, const DeferOptions& options);
   std::vector<wire::DeferredJob> take_deferred() { return std::move(deferred_); }
 
  private:
-  std::optional<AbortReason> look_for_abort_reason();
-
   const wire::Run& run_;
   const Registry& registry_;
   JobGiver& giver_;
-  std::optional<Clock::time_point> deadline_;
-  std::optional<AbortReason> abort_reason_;  // the first one found stays
+  AbortSigns abort_signs_;
+  const std::thread::id thread_ = std::this_thread::get_id();  // that runs the handler
   std::optional<wire::Progress> untold_;
   Clock::time_point next_progress_;
+  std::optional<std::string> result_;  // JSON text
   std::vector<wire::DeferredJob> deferred_;
   std::size_t deferred_bytes_ = 0;
 };

@@ -11,6 +11,7 @@
 
 #include "channel.h"
 #include "execute.h"
+#include "process_life.h"
 #include "quiet_watch.h"
 #include "stack.h"
 #include "surroundings.h"
@@ -23,6 +24,7 @@ namespace libtask::detail {
 namespace {
 
 constexpr int kProtocolExit = 70;  // EX_SOFTWARE
+constexpr int kSetUpExit = 1;
 
 void complain(const std::string& message) {
   std::fprintf(stderr, "libtask: %s\n", message.c_str());
@@ -105,9 +107,21 @@ class Server : public JobGiver {
     });
   }
 
+  int stop_descriptor() const override { return channel_.descriptor(); }
+
   void tell_progress(const wire::Progress& progress) override {
     has_told_ = true;
     or_exit([&] { channel_.send_if_free(progress); });
+  }
+
+  void tell_value(const wire::Value& value) override {
+    has_told_ = true;
+    or_exit([&] { channel_.send(value); });
+  }
+
+  void log(const wire::Log& line) override {
+    has_told_ = true;
+    or_exit([&] { channel_.send(line); });
   }
 
  private:
@@ -190,7 +204,7 @@ class Server : public JobGiver {
   Traces traces_;
   UsageMeter usage_;
   QuietWatch quiet_;
-  bool has_told_ = false;  // its progress, the job that runs
+  bool has_told_ = false;  // its progress, its result or a line for the log, the job that runs
 };
 
 }  // namespace
@@ -203,10 +217,13 @@ int serve(const Registry& registry, const char* variable) {
     unsetenv(wire::kLedgerVariable);
     read_stdin_from_nowhere();
     catch_termination_served();
-    Server server(registry, channel, ledger);
-    if (!server.greet()) return kProtocolExit;
-    server.serve_until_closed();
-    return 0;
+    if (!set_up(registry)) return kSetUpExit;
+    {
+      Server server(registry, channel, ledger);
+      if (!server.greet()) return kProtocolExit;
+      server.serve_until_closed();
+    }
+    return tear_down(registry) ? 0 : kSetUpExit;
   } catch (const std::runtime_error& error) {
     complain(error.what());
     return kProtocolExit;

@@ -1,14 +1,28 @@
 #include "termination.h"
 
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
 #include <csignal>
+#include <cstdint>
 
 namespace libtask::detail {
 namespace {
 
 volatile std::sig_atomic_t caught_signal = 0;
 
+std::atomic<int> g_event{-1};
+static_assert(std::atomic<int>::is_always_lock_free);
+
 extern "C" void remember_signal(int number) {
   caught_signal = number;
+  const int event = g_event;
+  if (event < 0) return;
+  const int saved = errno;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(event, &one, sizeof one);
+  errno = saved;
 }
 
 void on_signal(int number, void (*action)(int), unsigned flags) {
@@ -47,6 +61,10 @@ std::optional<AbortReason> termination_wish() {
 
 void forget_termination() {
   caught_signal = 0;
+}
+
+void wake_at_termination(int event) {
+  g_event = event;
 }
 
 }  // namespace libtask::detail

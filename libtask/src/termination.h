@@ -19,4 +19,7 @@ void catch_termination_by_hand();
 std::optional<AbortReason> termination_wish();
 void forget_termination();
 
+// Until the next call such a signal also makes this eventfd readable; -1 = none.
+void wake_at_termination(int event);
+
 }  // namespace libtask::detail

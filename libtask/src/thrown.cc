@@ -43,11 +43,16 @@ std::string what_of(const std::exception& error) {
   return what != nullptr ? what : "";
 }
 
+std::string_view begin_of(std::string_view text, std::size_t bytes) {
+  if (text.size() <= bytes) return text;
+  std::size_t end = bytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) --end;
+  return text.substr(0, end);
+}
+
 std::string shortened(std::string message) {
   if (message.size() <= kMaxMessageBytes) return message;
-  std::size_t end = kMaxMessageBytes;
-  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xc0U) == 0x80U) --end;
-  message.resize(end);
+  message.resize(begin_of(message, kMaxMessageBytes).size());
   return message + "…";
 }
 

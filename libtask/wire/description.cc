@@ -34,20 +34,43 @@ class Object {
     if (value == nullptr) return std::nullopt;
     return static_cast<int>(as_integer<std::int32_t>(key, *value));
   }
+  // 0 where there is none.
+  std::int64_t size(const char* key) const {
+    const json* value = find(key);
+    if (value == nullptr) return 0;
+    const auto bytes = as_integer<std::int64_t>(key, *value);
+    if (bytes < 0) fail(at(key), "a number of bytes, not negative", *value);
+    return bytes;
+  }
   std::chrono::milliseconds milliseconds(const char* key) const {
     const auto count = as_integer<std::int64_t>(key, required(key));
     if (count < 0) fail(at(key), "a number of milliseconds, not negative", required(key));
     return std::chrono::milliseconds(count);
   }
-  std::chrono::duration<double> seconds(const char* key) const {
-    const json& value = required(key);
-    if (!value.is_number() || value.get<double>() < 0)
-      fail(at(key), "a number of seconds, not negative", value);
-    return std::chrono::duration<double>(value.get<double>());
-  }
+  std::chrono::duration<double> seconds(const char* key) const { return as_seconds(key, required(key)); }
   std::optional<std::chrono::duration<double>> optional_seconds(const char* key) const {
-    if (find(key) == nullptr) return std::nullopt;
-    return seconds(key);
+    const json* value = find(key);
+    if (value == nullptr) return std::nullopt;
+    return as_seconds(key, *value);
+  }
+  // 0 where there is none.
+  double part(const char* key) const {
+    const json* value = find(key);
+    if (value == nullptr) return 0;
+    if (!value->is_number() || value->get<double>() < 0 || value->get<double>() > 1)
+      fail(at(key), "a number from 0 to 1", *value);
+    return value->get<double>();
+  }
+  // False where there is none.
+  bool flag(const char* key) const { return find(key) != nullptr && boolean(key); }
+  // None where there is no list.
+  std::vector<std::string> texts(const char* key) const {
+    std::vector<std::string> result;
+    const json* value = find(key);
+    if (value == nullptr) return result;
+    if (!value->is_array()) fail(at(key), "an array", *value);
+    for (const json& element : *value) result.push_back(as_text(key, element));
+    return result;
   }
   std::optional<Missed> optional_missed(const char* key) const {
     const auto name = optional_text(key);
@@ -97,6 +120,11 @@ class Object {
     if (value == nullptr) throw std::runtime_error(at(key) + " is missing");
     return *value;
   }
+  std::chrono::duration<double> as_seconds(const char* key, const json& value) const {
+    if (!value.is_number() || value.get<double>() < 0)
+      fail(at(key), "a number of seconds, not negative", value);
+    return std::chrono::duration<double>(value.get<double>());
+  }
   std::string as_text(const char* key, const json& value) const {
     if (!value.is_string()) fail(at(key), "a string", value);
     return value.get<std::string>();
@@ -122,6 +150,8 @@ RetryStrategy read_retry(const Object& in) {
   retry.wait = in.seconds("wait_s");
   retry.linear_wait = in.seconds("linear_wait_s");
   retry.exponential_wait = in.seconds("exponential_wait_s");
+  retry.max_wait = in.optional_seconds("max_wait_s");
+  retry.jitter = in.part("jitter");
   retry.on_crash = in.boolean("on_crash");
   retry.priority = in.optional_integer("priority");
   retry.queue = in.optional_text("queue");
@@ -138,6 +168,9 @@ TaskDescription read_task(const Object& in) {
   task.queueing_lock = in.optional_text("queueing_lock");
   task.time_limit = in.milliseconds("time_limit_ms");
   if (const auto retry = in.optional_object("retry")) task.retry = read_retry(*retry);
+  task.aliases = in.texts("aliases");
+  task.memory_limit = in.size("memory_limit_bytes");
+  task.fresh_process = in.flag("fresh_process");
   return task;
 }
 
@@ -161,8 +194,9 @@ json parse(std::string_view text) {
 }  // namespace
 
 const TaskDescription* Description::find(std::string_view task) const {
-  const auto found =
-      std::find_if(tasks.begin(), tasks.end(), [task](const auto& t) { return t.name == task; });
+  const auto found = std::find_if(tasks.begin(), tasks.end(), [task](const auto& t) {
+    return t.name == task || std::find(t.aliases.begin(), t.aliases.end(), task) != t.aliases.end();
+  });
   return found == tasks.end() ? nullptr : &*found;
 }
 

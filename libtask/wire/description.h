@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,14 +16,17 @@ namespace libtask::wire {
 // Procrastinate's rules. The wait is
 //   wait + linear_wait * attempts + exponential_wait ^ (attempts + 1)    in seconds,
 // where `attempts` counts those before the one that failed. A job whose attempts have reached max_attempts is
-// not retried, so it runs at most max_attempts + 1 times; nothing = no limit.
+// not retried, so it runs at most max_attempts + 1 times; nothing = no limit. No wait is longer than
+// max_wait; after that, chance makes it longer or shorter by up to `jitter` of it.
 struct RetryStrategy {
   std::optional<int> max_attempts{};
   std::chrono::duration<double> wait{0};
   std::chrono::duration<double> linear_wait{0};
   std::chrono::duration<double> exponential_wait{0};  // its count of seconds is the base; 0 = none
-  bool on_crash = true;                               // after a crash and after a passed time limit, too
-  std::optional<int> priority{};                      // what a retry changes
+  std::optional<std::chrono::duration<double>> max_wait{};
+  double jitter = 0;              // from 0 to 1
+  bool on_crash = true;           // after a crash and after a passed time limit, too
+  std::optional<int> priority{};  // what a retry changes
   std::optional<std::string> queue{};
   std::optional<std::string> lock{};
 };
@@ -35,6 +39,9 @@ struct TaskDescription {
   std::optional<std::string> queueing_lock{};
   std::chrono::milliseconds time_limit{0};  // 0 = the group's
   std::optional<RetryStrategy> retry{};     // nothing = a failure is final
+  std::vector<std::string> aliases{};       // other names that jobs of this task may have
+  std::int64_t memory_limit = 0;            // bytes; 0 = the group's
+  bool fresh_process = false;               // each of its jobs has a task process of its own
 };
 
 struct PeriodicDescription {
@@ -55,6 +62,7 @@ struct Description {
   std::vector<TaskDescription> tasks;
   std::vector<PeriodicDescription> periodic;
 
+  // By its name, or by an alias.
   const TaskDescription* find(std::string_view task) const;
 };
 

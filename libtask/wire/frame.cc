@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "libtask/wire/frame_bytes.h"
 #include "libtask/wire/ledger.h"
 
 namespace libtask::wire {
@@ -20,84 +21,34 @@ enum class FrameType : std::uint8_t {
   result = 7,
   stack = 8,
   runs = 9,
+  value = 10,
+  log = 11,
+};
+
+// What may stand behind the fields of a body: its tail.
+enum class Tag : std::uint8_t {
+  meta = 1,  // of each job in the body, in their order; empty = none
+  note = 2,
 };
 
 constexpr std::size_t kLengthBytes = 4;
+constexpr std::uint16_t kVersion3 = 3;  // "from version 3 on" in frame.h
 
-class Writer {
- public:
-  template <std::integral T>
-  void integer(T value) {
-    auto bits = static_cast<std::make_unsigned_t<T>>(value);
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-      bytes_.push_back(static_cast<char>(bits & 0xff));
-      if constexpr (sizeof(T) > 1) bits >>= 8;
-    }
-  }
-  void flag(bool value) { integer<std::uint8_t>(value ? 1 : 0); }
-  void text(std::string_view value) {
-    if (value.size() > kMaxFrameBytes) throw std::length_error("a text is too long for a frame");
-    integer(static_cast<std::uint32_t>(value.size()));
-    bytes_.append(value);
-  }
-  void optional_text(const std::optional<std::string>& value) {
-    flag(value.has_value());
-    if (value) text(*value);
-  }
+void write_tail(Writer& out, Tag tag, std::string_view value) {
+  out.integer(static_cast<std::uint8_t>(tag));
+  out.text(value);
+}
 
-  const std::string& bytes() const { return bytes_; }
-
- private:
-  std::string bytes_;
-};
-
-class Reader {
- public:
-  Reader(std::string_view frame_name, std::string_view body) : frame_name_(frame_name), rest_(body) {}
-
-  template <std::integral T>
-  T integer() {
-    const std::string_view bytes = take(sizeof(T));
-    std::make_unsigned_t<T> bits = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-      const auto byte = static_cast<std::make_unsigned_t<T>>(static_cast<unsigned char>(bytes[i]));
-      bits = static_cast<std::make_unsigned_t<T>>(bits | (byte << (8 * i)));
-    }
-    return static_cast<T>(bits);
+// Calls take(tag, text) for each piece of the tail. Tags that we do not know are for it to leave alone: a later version may
+// have more of them.
+template <class Take>
+void read_tail(Reader& in, Take take) {
+  if (!in.reaches(kVersion3)) return;
+  while (!in.is_at_end()) {
+    const auto tag = static_cast<Tag>(in.integer<std::uint8_t>());
+    take(tag, in.text());
   }
-  bool flag() { return one_of(1, "flag") == 1; }
-  std::string text() {
-    const auto size = integer<std::uint32_t>();
-    return std::string(take(size));
-  }
-  std::optional<std::string> optional_text() {
-    if (!flag()) return std::nullopt;
-    return text();
-  }
-  // A byte from 0 to `highest`.
-  std::uint8_t one_of(std::uint8_t highest, std::string_view what) {
-    const auto value = integer<std::uint8_t>();
-    if (value > highest) fail(" has " + std::to_string(value) + " as its " + std::string(what));
-    return value;
-  }
-  void expect_end() const {
-    if (!rest_.empty()) fail(" has " + std::to_string(rest_.size()) + " bytes too many");
-  }
-
- private:
-  [[noreturn]] void fail(const std::string& problem) const {
-    throw ProtocolError("the body of " + std::string(frame_name_) + problem);
-  }
-  std::string_view take(std::size_t size) {
-    if (size > rest_.size()) fail(" is too short");
-    const std::string_view taken = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return taken;
-  }
-
-  std::string_view frame_name_;
-  std::string_view rest_;
-};
+}
 
 FrameType type_of(const Frame& frame) {
   return static_cast<FrameType>(frame.index() + 1);
@@ -133,7 +84,25 @@ Refuse read_refuse(Reader& in) {
   return {.reason = in.text()};
 }
 
-void write(Writer& out, const Run& run) {
+// The k-th meta is that of the k-th job.
+template <class Jobs>
+void write_metas(Writer& out, const Jobs& jobs) {
+  if (!out.reaches(kVersion3)) return;
+  if (std::ranges::all_of(jobs, [](const auto& job) { return job.meta.empty(); })) return;
+  for (const auto& job : jobs) write_tail(out, Tag::meta, job.meta);
+}
+
+template <class Jobs>
+void read_metas(Reader& in, Jobs& jobs) {
+  std::size_t count = 0;
+  read_tail(in, [&](Tag tag, std::string&& text) {
+    if (tag != Tag::meta) return;
+    if (count == jobs.size()) throw ProtocolError("a frame has meta for more jobs than it has");
+    jobs[count++].meta = std::move(text);
+  });
+}
+
+void write_fields(Writer& out, const Run& run) {
   out.integer(run.job_id);
   out.integer(run.attempt);
   out.text(run.task);
@@ -142,9 +111,16 @@ void write(Writer& out, const Run& run) {
   out.text(run.lock);
   out.text(run.args);
   out.integer(run.time_limit_ms);
+  if (!out.reaches(kVersion3)) return;
+  out.optional_integer(run.scheduled_at_us);
 }
 
-Run read_run(Reader& in) {
+void write(Writer& out, const Run& run) {
+  write_fields(out, run);
+  if (out.reaches(kVersion3) && !run.meta.empty()) write_tail(out, Tag::meta, run.meta);
+}
+
+Run read_fields_of_run(Reader& in) {
   Run run;
   run.job_id = in.integer<std::int64_t>();
   run.attempt = in.integer<std::int32_t>();
@@ -154,6 +130,15 @@ Run read_run(Reader& in) {
   run.lock = in.text();
   run.args = in.text();
   run.time_limit_ms = in.integer<std::int64_t>();
+  if (in.reaches(kVersion3)) run.scheduled_at_us = in.optional_integer<std::int64_t>();
+  return run;
+}
+
+Run read_run(Reader& in) {
+  Run run = read_fields_of_run(in);
+  read_tail(in, [&run](Tag tag, std::string&& text) {
+    if (tag == Tag::meta) run.meta = std::move(text);
+  });
   return run;
 }
 
@@ -161,7 +146,8 @@ void write(Writer& out, const Runs& runs) {
   out.integer(runs.set);
   out.integer(runs.max_rss_bytes);
   out.integer(static_cast<std::uint32_t>(runs.runs.size()));
-  for (const Run& run : runs.runs) write(out, run);
+  for (const Run& run : runs.runs) write_fields(out, run);
+  write_metas(out, runs.runs);
 }
 
 Runs read_runs(Reader& in) {
@@ -172,7 +158,8 @@ Runs read_runs(Reader& in) {
   if (runs.set > kHighestSet) throw ProtocolError("a runs frame has an impossible set number");
   if (count == 0 || count > kLedgerEntries) throw ProtocolError("a runs frame has too many jobs, or none");
   runs.runs.reserve(count);
-  for (std::uint32_t i = 0; i < count; ++i) runs.runs.push_back(read_run(in));
+  for (std::uint32_t i = 0; i < count; ++i) runs.runs.push_back(read_fields_of_run(in));
+  read_metas(in, runs.runs);
   return runs;
 }
 
@@ -196,6 +183,7 @@ void write(Writer& out, const Progress& progress) {
   out.integer(progress.job_id);
   out.integer(progress.done);
   out.integer(progress.total);
+  if (out.reaches(kVersion3) && !progress.note.empty()) write_tail(out, Tag::note, progress.note);
 }
 
 Progress read_progress(Reader& in) {
@@ -203,7 +191,22 @@ Progress read_progress(Reader& in) {
   progress.job_id = in.integer<std::int64_t>();
   progress.done = in.integer<std::uint64_t>();
   progress.total = in.integer<std::uint64_t>();
+  read_tail(in, [&progress](Tag tag, std::string&& text) {
+    if (tag == Tag::note) progress.note = std::move(text);
+  });
   return progress;
+}
+
+void write(Writer& out, const Value& value) {
+  out.integer(value.job_id);
+  out.text(value.json);
+}
+
+Value read_value(Reader& in) {
+  Value value;
+  value.job_id = in.integer<std::int64_t>();
+  value.json = in.text();
+  return value;
 }
 
 void write(Writer& out, const DeferredJob& job) {
@@ -236,12 +239,18 @@ void write(Writer& out, const Result& result) {
   out.flag(result.abort_reason.has_value());
   if (result.abort_reason) out.integer(static_cast<std::uint8_t>(*result.abort_reason));
   out.flag(result.retryable);
-  out.flag(result.retry_in_us.has_value());
-  if (result.retry_in_us) out.integer(*result.retry_in_us);
+  out.optional_integer(result.retry_in_us);
+  if (out.reaches(kVersion3)) {
+    out.flag(result.retry_counts);
+    out.optional_integer(result.retry_priority);
+    out.optional_text(result.retry_queue);
+    out.optional_text(result.retry_lock);
+  }
   out.integer(result.cpu_us);
   out.integer(result.max_rss_bytes);
   out.integer(static_cast<std::uint32_t>(result.defers.size()));
   for (const DeferredJob& job : result.defers) write(out, job);
+  write_metas(out, result.defers);
 }
 
 Result read_result(Reader& in) {
@@ -253,12 +262,19 @@ Result read_result(Reader& in) {
   result.message = in.text();
   if (in.flag()) result.abort_reason = read_abort_reason(in);
   result.retryable = in.flag();
-  if (in.flag()) result.retry_in_us = in.integer<std::int64_t>();
+  result.retry_in_us = in.optional_integer<std::int64_t>();
+  if (in.reaches(kVersion3)) {
+    result.retry_counts = in.flag();
+    result.retry_priority = in.optional_integer<std::int32_t>();
+    result.retry_queue = in.optional_text();
+    result.retry_lock = in.optional_text();
+  }
   result.cpu_us = in.integer<std::uint64_t>();
   result.max_rss_bytes = in.integer<std::uint64_t>();
   // Not reserved: the count is the peer's word, and only as many jobs as there are bytes for are ever made.
   const auto count = in.integer<std::uint32_t>();
   for (std::uint32_t i = 0; i < count; ++i) result.defers.push_back(read_deferred_job(in));
+  read_metas(in, result.defers);
   return result;
 }
 
@@ -279,36 +295,54 @@ Stack read_stack(Reader& in) {
   return stack;
 }
 
-template <class Read>
-Frame read_all(std::string_view name, std::string_view body, Read read) {
-  Reader in(name, body);
-  Frame frame = read(in);
-  in.expect_end();
-  return frame;
+void write(Writer& out, const Log& log) {
+  out.integer(log.job_id);
+  out.integer(static_cast<std::uint8_t>(log.level));
+  out.text(log.text);
+  out.text(log.fields);
 }
 
-Frame decode(std::uint8_t type, std::string_view body) {
+Log read_log(Reader& in) {
+  Log log;
+  log.job_id = in.integer<std::int64_t>();
+  log.level = static_cast<Log::Level>(in.one_of(static_cast<std::uint8_t>(Log::Level::error), "level"));
+  log.text = in.text();
+  log.fields = in.text();
+  return log;
+}
+
+Frame decode(std::uint8_t type, std::string_view body, std::uint16_t version) {
+  const auto read_all = [&](std::string_view name, auto read) {
+    Reader in(name, body, version);
+    Frame frame = read(in);
+    in.expect_end();
+    return frame;
+  };
   switch (static_cast<FrameType>(type)) {
     case FrameType::hello: {
       Reader in("hello", body);
       return read_hello(in);
     }
     case FrameType::welcome:
-      return read_all("welcome", body, [](Reader&) { return Welcome{}; });
+      return read_all("welcome", [](Reader&) { return Welcome{}; });
     case FrameType::refuse:
-      return read_all("refuse", body, read_refuse);
+      return read_all("refuse", read_refuse);
     case FrameType::run:
-      return read_all("run", body, read_run);
+      return read_all("run", read_run);
     case FrameType::abort:
-      return read_all("abort", body, read_abort);
+      return read_all("abort", read_abort);
     case FrameType::progress:
-      return read_all("progress", body, read_progress);
+      return read_all("progress", read_progress);
     case FrameType::result:
-      return read_all("result", body, read_result);
+      return read_all("result", read_result);
     case FrameType::stack:
-      return read_all("stack", body, read_stack);
+      return read_all("stack", read_stack);
     case FrameType::runs:
-      return read_all("runs", body, read_runs);
+      return read_all("runs", read_runs);
+    case FrameType::value:
+      return read_all("value", read_value);
+    case FrameType::log:
+      return read_all("log", read_log);
   }
   throw ProtocolError("a frame has the unknown type " + std::to_string(type));
 }
@@ -325,8 +359,8 @@ std::uint32_t read_length(std::string_view bytes) {
 
 }  // namespace
 
-std::string encode(const Frame& frame) {
-  Writer body;
+std::string encode(const Frame& frame, std::uint16_t version) {
+  Writer body(version);
   body.integer(static_cast<std::uint8_t>(type_of(frame)));
   std::visit([&body](const auto& fields) { write(body, fields); }, frame);
   if (body.bytes().size() > kMaxFrameBytes)
@@ -361,7 +395,7 @@ std::optional<Frame> Decoder::next() {
   const std::uint32_t length = read_length(rest);
   if (rest.size() - kLengthBytes < length) return std::nullopt;
   const auto type = static_cast<std::uint8_t>(rest[kLengthBytes]);
-  Frame frame = decode(type, rest.substr(kLengthBytes + 1, length - 1));
+  Frame frame = decode(type, rest.substr(kLengthBytes + 1, length - 1), version_);
   offset_ += kLengthBytes + length;
   // Emptied when all is consumed, which a stream of single frames reaches after each of them; else the
   // consumed part goes once it is the larger one, so that every byte is moved at most once.

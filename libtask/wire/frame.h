@@ -7,7 +7,9 @@
 //   task process ──▶ sub-worker          sub-worker ──▶ task process
 //   hello (once, first)                  welcome | refuse (once, the answer to hello)
 //   progress (while a job runs)          run (one job at a time) | runs (a set of jobs, see ledger.h)
-//   result (once for each of these)      abort (of the running job)
+//   value (before a result, at most once) abort (of the running job)
+//   result (once for each of these)
+//   log (while a job runs)
 //   stack (while a job runs, once for each signal that asks for it)
 //                                        (end of file: exit)
 #pragma once
@@ -27,8 +29,8 @@ namespace libtask::wire {
 
 inline constexpr std::uint32_t kMagic = 0x5050544b;  // "PPTK"
 // Raised by any change that an older reader would misread.
-inline constexpr std::uint16_t kProtocolVersion = 2;
-// A sub-worker serves task processes of this version, too: it sends them no `runs`.
+inline constexpr std::uint16_t kProtocolVersion = 3;
+// A sub-worker serves task processes of older versions, too, and speaks theirs: see encode() and Decoder.
 inline constexpr std::uint16_t kOldestProtocolVersion = 1;
 inline constexpr std::uint16_t kFirstVersionWithSets = 2;
 constexpr bool is_served(int protocol_version) {
@@ -59,6 +61,10 @@ struct Run {
   std::string lock{};              // empty = none
   std::string args{};              // JSON text
   std::int64_t time_limit_ms = 0;  // 0 = none
+  // Both from version 3 on. The time that the job had to wait for, in µs since 1970; nothing = it was ready at once.
+  std::optional<std::int64_t> scheduled_at_us{};
+  // Beside the arguments: JSON text of an object; empty = nothing. In the tail, so that a job without it costs nothing.
+  std::string meta{};
 };
 // A set: jobs that run one after the other, of which the ledger says how far they are. Its result is that of
 // the job at which it ends. Only from version 2 on, and only to a process that has a ledger.
@@ -75,6 +81,12 @@ struct Progress {
   std::int64_t job_id = 0;
   std::uint64_t done = 0;
   std::uint64_t total = 0;  // 0 = unknown
+  std::string note{};       // in the tail
+};
+// What the job has given back: comes before its result frame, and counts if that says that it has succeeded.
+struct Value {
+  std::int64_t job_id = 0;
+  std::string json{};
 };
 struct DeferredJob {
   std::string task{};
@@ -84,6 +96,7 @@ struct DeferredJob {
   std::optional<std::string> lock{};
   std::optional<std::string> queueing_lock{};
   std::int64_t delay_us = 0;  // scheduled so long after now
+  std::string meta{};         // in the tail; JSON text of an object; empty = that of the job which defers it
 };
 enum class ResultStatus : std::uint8_t { succeeded, exception, bad_arguments, unknown_task, aborted };
 struct Result {
@@ -99,6 +112,12 @@ struct Result {
   // With `exception`: the handler asked for a retry after that time (libtask::Retry), whatever the strategy
   // says.
   std::optional<std::int64_t> retry_in_us{};
+  // From version 3 on, with a `retry_in_us`: does this attempt count against max_attempts, and what does the
+  // retry change?
+  bool retry_counts = true;
+  std::optional<std::int32_t> retry_priority{};
+  std::optional<std::string> retry_queue{};
+  std::optional<std::string> retry_lock{};
   std::uint64_t cpu_us = 0;           // used by this job
   std::uint64_t max_rss_bytes = 0;    // peak while this job ran
   std::vector<DeferredJob> defers{};  // with `succeeded`: to be created together with the success
@@ -113,7 +132,15 @@ struct Stack {
 };
 inline constexpr std::size_t kMaxStackFrames = 64;
 
-using Frame = std::variant<Hello, Welcome, Refuse, Run, Abort, Progress, Result, Stack, Runs>;
+// A line that the handler of a job logs. From version 3 on.
+struct Log {
+  std::int64_t job_id = 0;
+  enum class Level : std::uint8_t { debug, info, warning, error } level = Level::info;
+  std::string text{};
+  std::string fields = "{}";  // JSON text of an object
+};
+
+using Frame = std::variant<Hello, Welcome, Refuse, Run, Abort, Progress, Result, Stack, Runs, Value, Log>;
 
 // A peer does not speak this protocol. what() says in what that shows.
 class ProtocolError : public std::runtime_error {
@@ -121,8 +148,9 @@ class ProtocolError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The bytes of a frame, length included.
-std::string encode(const Frame& frame);
+// The bytes of a frame, length included, as a peer of this version reads it: what that version does not know
+// is left out.
+std::string encode(const Frame& frame, std::uint16_t version = kProtocolVersion);
 
 // The bytes of a stack frame, made without memory from the heap, for a signal handler.
 class StackBytes {
@@ -145,6 +173,8 @@ class StackBytes {
 // Memory is bounded by kMaxFrameBytes.
 class Decoder {
  public:
+  // The version that the peer speaks from the next frame on. A hello reads the same in all of them.
+  void set_version(std::uint16_t version) { version_ = version; }
   void append(std::string_view bytes) { buffer_.append(bytes); }
   std::optional<Frame> next();
   // Bytes of a frame that has begun and has not ended.
@@ -153,6 +183,7 @@ class Decoder {
  private:
   std::string buffer_;
   std::size_t offset_ = 0;  // bytes of buffer_ that are consumed
+  std::uint16_t version_ = kProtocolVersion;
 };
 
 }  // namespace libtask::wire

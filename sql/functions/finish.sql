@@ -35,6 +35,8 @@ DECLARE
     deletes boolean := outcomes @? '$[*] ? (@.delete_job == true)';
     deleted_ids bigint[] := '{}';
     recorded_ids bigint[] := '{}';
+    gives boolean := outcomes @? '$[*] ? (exists (@.result) || exists (@.progress))';
+    giver_ids bigint[] := '{}';
     former text;
     freed_lock text;
     freed_locks text[];
@@ -64,7 +66,7 @@ BEGIN
             job_id bigint, attempt integer, action {schema}.postpone_action, delete_job boolean, retry_in double precision,
             new_priority integer, new_queue varchar, new_lock text, cause {schema}.postpone_cause, exception_type text,
             message text, signal integer, exit_status integer, stderr_tail text, run_time double precision,
-            cpu_time double precision, max_rss bigint, superseded_by bigint, omit_events boolean, omit_attempt boolean))
+            cpu_time double precision, max_rss bigint, superseded_by bigint, omit_events boolean, omit_attempt boolean, uncounted boolean))
             WITH ORDINALITY
     ), decided AS (
         UPDATE {schema}.procrastinate_jobs AS job
@@ -76,6 +78,8 @@ BEGIN
             END::{schema}.procrastinate_job_status),
             attempts = CASE outcome.action WHEN 'release' THEN job.attempts
                                            ELSE {schema}.postpone_next_attempt(job.attempts) END,
+            uncounted_attempts = CASE WHEN outcome.uncounted AND outcome.action = 'retry'
+                THEN {schema}.postpone_next_attempt(job.uncounted_attempts) ELSE job.uncounted_attempts END,
             scheduled_at = CASE WHEN outcome.action = 'retry' AND NOT job.abort_requested
                 THEN now() + {schema}.postpone_seconds(coalesce(outcome.retry_in, 0)) ELSE job.scheduled_at END,
             priority = coalesce(
@@ -164,6 +168,9 @@ BEGIN
         IF deletes AND disposition = 'recorded' THEN
             recorded_ids := recorded_ids || job_id;
         END IF;
+        IF gives AND disposition IN ('recorded', 'superseded') THEN
+            giver_ids := giver_ids || job_id;
+        END IF;
         IF freed_lock IS NOT NULL THEN
             freed_locks := freed_locks || freed_lock;
         END IF;
@@ -178,6 +185,9 @@ BEGIN
         END IF;
     END IF;
 
+    IF gives THEN
+        PERFORM {schema}.postpone_store_results(outcomes, giver_ids);
+    END IF;
     IF deletes THEN
         PERFORM {schema}.postpone_delete_ended_jobs(p_worker_id, outcomes, recorded_ids);
     END IF;
@@ -189,12 +199,13 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.postpone_defer_followers(defers jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO {schema}.procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
+    INSERT INTO {schema}.procrastinate_jobs (
+        queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, meta)
     SELECT coalesce(queue, 'default'), task, coalesce(priority, 0), lock, queueing_lock, coalesce(args, '{}'),
-           CASE WHEN delay > 0 THEN now() + {schema}.postpone_seconds(delay) END
+           CASE WHEN delay > 0 THEN now() + {schema}.postpone_seconds(delay) END, nullif(meta, '{}')
     FROM jsonb_to_recordset(defers) AS job (
         task varchar, args jsonb, queue varchar, priority integer, lock text, queueing_lock text,
-        delay double precision)
+        delay double precision, meta jsonb)
     ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING;
 END
 $$;

@@ -1,11 +1,11 @@
--- References: the events and attempts of a job, and its claim (claims.sql), go when its row goes, whoever deletes it, and a
--- periodic defer names it no longer.
+-- References: the events and attempts of a job, its claim (claims.sql) and its result (results.sql) go when its row goes, whoever
+-- deletes it, and a periodic defer names it no longer.
 --
 -- That was the promise of three foreign keys, of events, attempts and periodic defers. But a key looks at each row of a set by
 -- itself: each event and each attempt that was written made the server look for its job and lock it, four times in the life of a
 -- job, and each deleted job made it look in three tables. A trigger keeps the promise for all rows of a statement at once.
 --
--- The trigger misses no row: a transaction that writes an event or an attempt has changed the job before, so a session
+-- The trigger misses no row: a transaction that writes one of these has changed or locked the job before, so a session
 -- that deletes the job waits for that transaction, and then sees what it wrote. Foreign keys also refused events of a job
 -- that does not exist. That is not checked any more: only a person could insert such a row, by hand.
 --
@@ -28,6 +28,8 @@ BEGIN
     WHERE attempt.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
     DELETE FROM {schema}.postpone_claims AS claim
     WHERE claim.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
+    DELETE FROM {schema}.postpone_results AS given
+    WHERE given.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
     UPDATE {schema}.procrastinate_periodic_defers AS defer SET job_id = NULL
     WHERE defer.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
     RETURN NULL;
@@ -49,6 +51,7 @@ BEGIN
     DELETE FROM {schema}.procrastinate_events;
     DELETE FROM {schema}.postpone_attempts;
     DELETE FROM {schema}.postpone_claims;
+    DELETE FROM {schema}.postpone_results;
     DELETE FROM {schema}.postpone_noted_locks;
     UPDATE {schema}.procrastinate_periodic_defers SET job_id = NULL WHERE job_id IS NOT NULL;
     RETURN NULL;

@@ -1,5 +1,30 @@
 -- Retry and cancel: what people and Python's workers do with a job from the outside.
 
+-- What a job that was tried before may still spend, for the sub-worker that has fetched it: how many of its attempts do not
+-- count against its task's max_attempts; how many counted ones it may have in all, if not as many as the task says; and how
+-- many attempts in a row, up to five, have ended because the program did not fit the job. (A retry by a person counts up
+-- `attempts` without an attempt, and so ends such a row.)
+CREATE OR REPLACE FUNCTION {schema}.postpone_retry_budget(
+    p_job_id bigint, OUT uncounted integer, OUT allowed integer, OUT misfits integer)
+LANGUAGE plpgsql STABLE STRICT
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+DECLARE
+    last_attempt integer;
+BEGIN
+    SELECT job.uncounted_attempts, job.attempts_allowed, job.attempts INTO uncounted, allowed, last_attempt
+    FROM {schema}.procrastinate_jobs AS job WHERE job.id = p_job_id;
+    misfits := 0;
+    WHILE misfits < 5 AND (
+        SELECT tried.cause FROM {schema}.postpone_attempts AS tried
+        WHERE tried.job_id = p_job_id AND tried.attempt = last_attempt - misfits LIMIT 1
+    ) IN ('unknown_task', 'bad_arguments') LOOP
+        misfits := misfits + 1;
+    END LOOP;
+END
+$$;
+
 -- The end of a running job from the outside: failed, and its attempt counted.
 CREATE OR REPLACE FUNCTION {schema}.postpone_fail_running_job(p_job_id bigint) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -13,9 +38,12 @@ $$;
 -- Makes a job that is in one of these states wait again; it keeps worker_id, which the next fetch replaces. A
 -- running job that was to be aborted fails instead. Where another job waits under the same queueing lock, a
 -- running job fails, too, and a job that had ended stays as it is. Never raises a unique violation.
+--
+-- A job that had ended, or that a person sends back, has a fresh retry budget: as many attempts as a new job of its task,
+-- or p_attempts. One that its worker sends back keeps what it has left.
 CREATE OR REPLACE FUNCTION {schema}.postpone_requeue_job(
     p_job_id bigint, from_statuses {schema}.procrastinate_job_status[], retry_at timestamptz, new_priority integer,
-    new_queue_name varchar, new_lock text)
+    new_queue_name varchar, new_lock text, p_attempts integer DEFAULT NULL)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -23,7 +51,13 @@ DECLARE
     before {schema}.procrastinate_jobs;
     violated text;
     waiting_id bigint;
+    attempts_then integer;
+    is_fresh boolean;
 BEGIN
+    IF p_attempts < 1 THEN
+        RAISE 'A job that is to run again has at least one attempt, not %', p_attempts
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     SELECT * INTO before FROM {schema}.procrastinate_jobs AS job
     WHERE job.id = p_job_id AND job.status = ANY (from_statuses)
     FOR NO KEY UPDATE;
@@ -38,13 +72,18 @@ BEGIN
         RETURN;
     END IF;
 
+    attempts_then := CASE WHEN before.status IN ('doing', 'failed') THEN {schema}.postpone_next_attempt(before.attempts)
+                          ELSE before.attempts END;
+    -- Only people let jobs wait again that were cancelled.
+    is_fresh := before.status <> 'doing' OR 'cancelled' = ANY (from_statuses);
     FOR round IN 1 .. 10 LOOP
         BEGIN
             RETURN QUERY
             UPDATE {schema}.procrastinate_jobs AS job
             SET status = 'todo',
-                attempts = CASE WHEN job.status IN ('doing', 'failed') THEN {schema}.postpone_next_attempt(job.attempts)
-                                ELSE job.attempts END,
+                attempts = attempts_then,
+                uncounted_attempts = CASE WHEN is_fresh THEN attempts_then ELSE job.uncounted_attempts END,
+                attempts_allowed = CASE WHEN is_fresh THEN p_attempts ELSE job.attempts_allowed END,
                 scheduled_at = retry_at,
                 priority = coalesce(new_priority, job.priority),
                 queue_name = coalesce(new_queue_name, job.queue_name),
@@ -79,15 +118,16 @@ BEGIN
 END
 $$;
 
--- For people: makes a job that ended without success wait again. The row returned says what became of it.
+-- For people: makes a job that ended without success wait again, with a fresh retry budget. The row returned says what
+-- became of it.
 CREATE OR REPLACE FUNCTION {schema}.postpone_retry_job(
     p_job_id bigint, retry_at timestamptz DEFAULT NULL, new_priority integer DEFAULT NULL,
-    new_queue_name text DEFAULT NULL, new_lock text DEFAULT NULL)
+    new_queue_name text DEFAULT NULL, new_lock text DEFAULT NULL, p_attempts integer DEFAULT NULL)
 RETURNS TABLE (job_id bigint, disposition text, by_job_id bigint, status {schema}.procrastinate_job_status)
 LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY SELECT * FROM {schema}.postpone_requeue_job(
-        p_job_id, '{doing,failed,cancelled,aborted}', retry_at, new_priority, new_queue_name, new_lock);
+        p_job_id, '{doing,failed,cancelled,aborted}', retry_at, new_priority, new_queue_name, new_lock, p_attempts);
 END
 $$;
 

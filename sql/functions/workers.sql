@@ -61,7 +61,9 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.postpone_register_worker(supervisor text, host text, name text, pid integer)
+-- queues: those that it serves, empty for all. Programs of earlier versions do not say: null.
+CREATE OR REPLACE FUNCTION {schema}.postpone_register_worker(
+    supervisor text, host text, name text, pid integer, queues text[] DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -71,8 +73,8 @@ BEGIN
         RAISE EXCEPTION 'postpone_register_worker: an argument is null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     INSERT INTO {schema}.procrastinate_workers DEFAULT VALUES RETURNING id INTO new_id;
-    INSERT INTO {schema}.postpone_workers (worker_id, supervisor, host, name, pid)
-    VALUES (new_id, supervisor, host, name, pid);
+    INSERT INTO {schema}.postpone_workers (worker_id, supervisor, host, name, pid, queues)
+    VALUES (new_id, supervisor, host, name, pid, queues);
     RETURN new_id;
 END
 $$;

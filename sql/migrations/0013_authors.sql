@@ -85,3 +85,33 @@ CREATE TABLE IF NOT EXISTS postpone_schedules (
 ALTER TABLE procrastinate_jobs ADD COLUMN IF NOT EXISTS meta jsonb;
 -- Its successor takes more parameters, which have defaults.
 DROP FUNCTION IF EXISTS postpone_defer(text, jsonb, text, integer, text, text, timestamptz);
+
+-- Results and progress of jobs (sql/functions/results.sql), and which queues a worker serves (null: it has not said so; empty:
+-- all), for the view postpone_jobs.
+ALTER TABLE postpone_workers ADD COLUMN IF NOT EXISTS queues text[];
+
+-- A row for each job that gave a result or told its progress. No foreign key: see sql/functions/references.sql.
+CREATE TABLE IF NOT EXISTS postpone_results (
+    job_id bigint PRIMARY KEY,
+    attempt integer NOT NULL,
+    result jsonb,
+    progress_done bigint,
+    progress_total bigint,  -- 0 = not known
+    progress_note text,
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+
+DROP FUNCTION IF EXISTS postpone_fetch_around(varchar[], bigint, bigint[], text[]);
+DROP FUNCTION IF EXISTS postpone_fetch_jobs(
+    varchar[], bigint, integer, bigint[], text[], boolean, boolean, text[], integer, integer, bigint);
+DROP FUNCTION IF EXISTS postpone_register_worker(text, text, text, integer);
+
+-- Retry budgets (functions/retry_and_cancel.sql): attempts that do not count against max_attempts, and how many a person
+-- has granted. Constant defaults: no row is written.
+ALTER TABLE procrastinate_jobs
+    ADD COLUMN IF NOT EXISTS uncounted_attempts integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS attempts_allowed integer;
+-- They have one parameter more, with a default.
+DROP FUNCTION IF EXISTS postpone_retry_job(bigint, timestamptz, integer, text, text);
+DROP FUNCTION IF EXISTS postpone_requeue_job(
+    bigint, procrastinate_job_status[], timestamptz, integer, varchar, text);

@@ -50,7 +50,7 @@ void Channel::expect_whole_frames(Clock::time_point now) {
 }
 
 void Channel::send(const wire::Frame& frame, const std::function<void()>& waiting) {
-  const std::string bytes = wire::encode(frame);
+  const std::string bytes = wire::encode(frame, version_);
   std::string_view rest = bytes;
   const auto deadline = Clock::now() + kSendLimit;
   while (!rest.empty()) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -22,6 +23,12 @@ class Channel {
   explicit Channel(sys::Fd socket) : socket_(std::move(socket)) {}
 
   int fd() const { return socket_.get(); }
+
+  // The version of the protocol that the task process speaks, once its hello has said so.
+  void set_version(std::uint16_t version) {
+    version_ = version;
+    decoder_.set_version(version);
+  }
 
   // Reads what has come, which next() hands out frame by frame; of much only a part, so that a task process
   // that writes on and on keeps nothing else waiting. False at the end of the channel.
@@ -48,6 +55,7 @@ class Channel {
  private:
   sys::Fd socket_;
   libtask::wire::Decoder decoder_;
+  std::uint16_t version_ = libtask::wire::kProtocolVersion;
   std::size_t half_frame_ = 0;  // bytes of it, the last time
   Clock::time_point half_frame_since_;
 };

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "libtask/wire/frame.h"
+#include "sql/job.h"
 #include "sys/oom.h"
 #include "sys/process.h"
 
@@ -54,6 +55,8 @@ struct Execution {
   std::chrono::duration<double> cpu_time{0};
   std::int64_t max_rss_bytes = 0;
   std::string stderr_tail;
+  std::optional<std::string> value;       // what the handler gave back, JSON text; counts if it has succeeded
+  std::optional<sql::Progress> progress;  // as it was told last
 };
 
 }  // namespace postpone::subworker

@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <string_view>
@@ -17,6 +18,8 @@ namespace {
 using libtask::wire::ResultStatus;
 using libtask::wire::TaskDescription;
 using libtask::wire::Verdict;
+
+static_assert(sql::kMostMisfits == libtask::wire::kMostMisfits);
 
 sql::Outcome begin(const sql::Job& job) {
   sql::Outcome outcome;
@@ -54,44 +57,22 @@ void take(sql::Outcome& outcome, const Verdict& verdict) {
   outcome.new_priority = verdict.priority;
   outcome.new_queue = verdict.queue;
   outcome.new_lock = verdict.lock;
-}
-
-// A failure that the task's retry strategy may turn into a further attempt.
-void fail_or_retry_after_crash(sql::Outcome& outcome, const TaskDescription& task) {
-  take(outcome, libtask::wire::after_crash(task.retry, outcome.attempt - 1));
+  outcome.counts = verdict.counts;
 }
 
 // A job that stopped because of this sub-worker and not of its own fault: it waits again whatever its
-// strategy says.
+// strategy says, and the attempt does not count.
 void interrupted(sql::Outcome& outcome, const char* why) {
   outcome.cause = sql::Cause::aborted;
   outcome.message = std::string("interrupted: ") + why;
   outcome.action = sql::Action::retry;
+  outcome.counts = false;
 }
 
-// A job that was asked to stop, and did (or was killed, which `how` says).
-void stopped(sql::Outcome& outcome, StopReason reason, const TaskDescription& task, const std::string& how) {
-  switch (reason) {
-    case StopReason::requested:
-      outcome.cause = sql::Cause::aborted;
-      outcome.message = "aborted on request" + how;
-      outcome.action = sql::Action::abort;
-      return;
-    case StopReason::time_limit:
-      outcome.cause = sql::Cause::timed_out;
-      outcome.message = "time limit exceeded" + how;
-      fail_or_retry_after_crash(outcome, task);
-      return;
-    case StopReason::shutdown:
-      interrupted(outcome, "its sub-worker was shut down");
-      return;
-    case StopReason::fenced:
-      interrupted(outcome, "its sub-worker could not keep its lease");
-      return;
-    case StopReason::taken:  // has no outcome, see taken_away()
-      interrupted(outcome, "the job is no longer its sub-worker's");
-      return;
-  }
+libtask::wire::Past past_of(const sql::Job& job) {
+  return {.attempts = std::max(0, job.attempts - job.budget.uncounted),
+          .allowed = job.budget.allowed,
+          .misfits = job.budget.misfits};
 }
 
 sql::Cause to_cause(ResultStatus status) {
@@ -123,12 +104,20 @@ StopReason to_stop_reason(libtask::wire::Abort::Reason reason) {
   return StopReason::shutdown;
 }
 
-std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::DeferredJob>& deferred) {
+// Followers get the meta of the job that deferred them, unless they have their own.
+std::optional<std::string> meta_of(const libtask::wire::DeferredJob& deferred, const sql::Job& by) {
+  if (deferred.meta.empty()) return by.meta;
+  return deferred.meta == "{}" ? std::nullopt : std::optional(deferred.meta);
+}
+
+std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::DeferredJob>& deferred,
+                                           const sql::Job& by) {
   std::vector<sql::DeferRequest> requests;
   for (const auto& job : deferred) {
     sql::DeferRequest request;
     request.task = job.task;
     request.args = job.args;
+    request.meta = meta_of(job, by);
     request.queue = job.queue;
     request.priority = job.priority;
     request.lock = job.lock;
@@ -139,7 +128,7 @@ std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::Defe
   return requests;
 }
 
-// What is impossible in that which the task asked for, a job to be deferred or a changed retry. Empty when
+// What is impossible in that which the task asked for: a job to be deferred, a result to be kept, a changed retry. Empty when
 // nothing.
 std::string fault_of_wishes(const sql::Outcome& outcome, const std::string& task) {
   if (outcome.action == sql::Action::retry) {
@@ -151,7 +140,7 @@ std::string fault_of_wishes(const sql::Outcome& outcome, const std::string& task
   }
   for (const sql::DeferRequest& request : outcome.defers)
     if (std::string fault = sql::fault_of(request); !fault.empty()) return fault;
-  return "";
+  return outcome.result ? sql::fault_of_result(*outcome.result) : "";
 }
 
 // It would spoil the whole statement in which it is stored, so it costs this job.
@@ -161,6 +150,7 @@ void refuse_wishes(sql::Outcome& outcome, const std::string& fault) {
   outcome.message +=
       (outcome.message.empty() ? "it asked for the impossible: " : "; it asked for the impossible: ") + fault;
   outcome.defers.clear();
+  outcome.result.reset();
 }
 
 double to_mib(std::int64_t bytes) {
@@ -170,8 +160,11 @@ double to_mib(std::int64_t bytes) {
 // One overload for each way a run can end; each completes `outcome`.
 struct Decision {
   sql::Outcome& outcome;
+  const sql::Job& job;
   const std::optional<StopReason>& stop;
   const TaskDescription& task;
+  const config::Group& group;
+  double chance;
 
   void operator()(const Returned& returned) const {
     const auto& result = returned.result;
@@ -179,23 +172,49 @@ struct Decision {
     if (result.status == ResultStatus::aborted) return gave_up(result);
     outcome.cause = to_cause(result.status);
     if (outcome.cause == sql::Cause::exception) outcome.exception_type = result.exception_type;
-    if (outcome.cause == sql::Cause::succeeded) outcome.defers = to_requests(result.defers);
-    take(outcome, libtask::wire::judge(result, task.retry, outcome.attempt - 1));
+    if (outcome.cause == sql::Cause::succeeded) outcome.defers = to_requests(result.defers, job);
+    const libtask::wire::MisfitPolicy policy = {
+        .retries_unknown_task = group.unknown_task != config::UnknownTask::fail,
+        .retries_bad_arguments = group.bad_arguments == config::BadArguments::retry};
+    const Verdict verdict = libtask::wire::judge(result, task.retry, past_of(job), policy, chance);
+    if (verdict.is_used_up) outcome.message += "; no attempt is left";
+    take(outcome, verdict);
   }
 
   // Asked by us, by a SIGTERM from elsewhere (a service manager that stops the whole family at once), or by
   // itself.
   void gave_up(const libtask::wire::Result& result) const {
-    if (stop) return stopped(outcome, *stop, task, "");
-    if (result.abort_reason) return stopped(outcome, to_stop_reason(*result.abort_reason), task, "");
+    if (stop) return stopped(*stop, "");
+    if (result.abort_reason) return stopped(to_stop_reason(*result.abort_reason), "");
     outcome.cause = sql::Cause::aborted;
     outcome.action = sql::Action::abort;
+  }
+
+  // A job that was asked to stop, and did (or was killed, which `how` says).
+  void stopped(StopReason reason, const std::string& how) const {
+    switch (reason) {
+      case StopReason::requested:
+        outcome.cause = sql::Cause::aborted;
+        outcome.message = "aborted on request" + how;
+        outcome.action = sql::Action::abort;
+        return;
+      case StopReason::time_limit:
+        outcome.cause = sql::Cause::timed_out;
+        outcome.message = "time limit exceeded" + how;
+        return crashed();
+      case StopReason::shutdown:
+        return interrupted(outcome, "its sub-worker was shut down");
+      case StopReason::fenced:
+        return interrupted(outcome, "its sub-worker could not keep its lease");
+      case StopReason::taken:  // has no outcome, see taken_away()
+        return interrupted(outcome, "the job is no longer its sub-worker's");
+    }
   }
 
   void operator()(const Died& died) const {
     (died.report.signalled ? outcome.signal : outcome.exit_status) = died.report.code;
     const std::string how = sys::to_string(died.report);
-    if (stop) return stopped(outcome, *stop, task, "; the task process ended with " + how);
+    if (stop) return stopped(*stop, "; the task process ended with " + how);
     outcome.cause = died.report.signalled ? sql::Cause::signalled : sql::Cause::exited;
     outcome.message = "the task process ended without a result: " + how;
     if (died.report.signalled && died.report.code == SIGKILL) blame(died.oom);
@@ -232,19 +251,22 @@ struct Decision {
     crashed();
   }
 
-  void crashed() const { fail_or_retry_after_crash(outcome, task); }
+  // The task's retry strategy may turn it into a further attempt.
+  void crashed() const { take(outcome, libtask::wire::after_crash(task.retry, past_of(job), chance)); }
 };
 
 }  // namespace
 
 sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskDescription& task,
-                    const config::Group& group) {
+                    const config::Group& group, double chance) {
   sql::Outcome outcome = begin(job);
   outcome.run_time = execution.run_time;
   outcome.cpu_time = execution.cpu_time;
   outcome.max_rss_bytes = execution.max_rss_bytes;
   outcome.stderr_tail = execution.stderr_tail;
-  std::visit(Decision{outcome, execution.stop, task}, execution.end);
+  outcome.progress = execution.progress;
+  std::visit(Decision{outcome, job, execution.stop, task, group, chance}, execution.end);
+  if (outcome.action == sql::Action::succeed) outcome.result = execution.value;
   if (const std::string fault = fault_of_wishes(outcome, job.task); !fault.empty())
     refuse_wishes(outcome, fault);
   keep_what_is_wanted(outcome, group);
@@ -287,13 +309,15 @@ sql::Outcome given_back(const sql::Job& job) {
 }
 
 sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
-                          const config::Group& group) {
+                          const config::Group& group, double chance) {
   std::vector<std::string_view> names;
   for (const TaskDescription& task : description.tasks) names.push_back(task.name);
   sql::Outcome outcome = begin(job);
   outcome.cause = sql::Cause::unknown_task;
   outcome.message = fmt::format("{} has no task \"{}\"; {}", group.executable, job.task,
                                 libtask::wire::nearest_tasks(job.task, names));
+  take(outcome,
+       libtask::wire::after_misfit(group.unknown_task == config::UnknownTask::retry, past_of(job), chance));
   keep_what_is_wanted(outcome, group);
   return outcome;
 }

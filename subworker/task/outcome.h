@@ -13,11 +13,13 @@
 
 namespace postpone::subworker {
 
-// The outcome of a run. `task` is what the task executable says of the job's task; the group says what is kept
+// The outcome of a run. `chance` lies in [0, 1), and decides where within the task's jitter a wait is (0.5 = it is
+// the wait itself). `task` is what the task executable says of the job's task; the group says what is kept
 // of it. A job that asked for what the database cannot store (a queue name too long) has failed, so that the
 // outcome is one that sql::to_json() takes.
 sql::Outcome decide(const sql::Job& job, const Execution& execution,
-                    const libtask::wire::TaskDescription& task, const config::Group& group);
+                    const libtask::wire::TaskDescription& task, const config::Group& group,
+                    double chance = 0.5);
 
 // The outcome of a job that was plain, and ran so.
 sql::Outcome plain_success(const sql::Job& job, const libtask::wire::PlainRun& run,
@@ -33,8 +35,9 @@ sql::Outcome given_back(const sql::Job& job);
 // not recorded.
 sql::Outcome taken_away(const sql::Job& job, const Execution& execution);
 
-// The outcome of a job whose task the group's executable does not have: failed, without a run.
+// The outcome of a job whose task the group's executable does not have, without a run. REQUIRES: the group does not
+// leave such jobs.
 sql::Outcome unknown_task(const sql::Job& job, const libtask::wire::Description& description,
-                          const config::Group& group);
+                          const config::Group& group, double chance = 0.5);
 
 }  // namespace postpone::subworker

@@ -37,6 +37,13 @@ void Output::append(Stream stream, std::string_view bytes) {
   }
 }
 
+bool Output::count_line(std::size_t bytes) {
+  cost_ += static_cast<std::int64_t>(bytes) + kLineCost;
+  if (cost_ <= limit_) return true;
+  dropped_ += static_cast<std::int64_t>(bytes);
+  return false;
+}
+
 void Output::start(std::int64_t limit) {
   written_.clear();
   cost_ = 0;

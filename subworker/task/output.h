@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -32,6 +33,9 @@ class Output {
   void start(std::int64_t limit);
   // The job has ended: hands on lines without an end.
   void finish();
+
+  // A line that did not come through a stream. False when it is beyond the limit, and not to be handed on.
+  bool count_line(std::size_t bytes);
 
   // Bytes, and kLineCost for each line (or piece of one), since start().
   std::int64_t cost() const { return cost_; }

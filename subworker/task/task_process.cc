@@ -109,6 +109,7 @@ void TaskProcess::accept(const wire::Hello& hello) {
     send(wire::Refuse{error.what()});
     give_up(fmt::format("its description is unreadable: {}", error.what()));
   }
+  channel_.set_version(hello.protocol_version);
   serves_sets_ = hello.protocol_version >= wire::kFirstVersionWithSets;
   // Before it may do anything in the name of a job.
   leftovers_.emplace(process_.pid());

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <stdexcept>
@@ -63,9 +64,11 @@ struct RunHooks {
     bool now = false;
   };
   std::function<std::optional<Stop>(std::chrono::nanoseconds elapsed)> on_tick;
-  std::function<void(std::uint64_t done, std::uint64_t total)> on_progress;
+  std::function<void(const sql::Progress&)> on_progress;
   // One call of on_tick comes at this time, or right after it, whenever the others come.
   std::chrono::steady_clock::time_point tick_at = std::chrono::steady_clock::time_point::max();
+  // Of the task, in bytes; 0 = it has none. The smaller of this and the group's holds.
+  std::int64_t memory_limit = 0;
 };
 
 // A job of a set.
@@ -135,6 +138,8 @@ class TaskProcess {
   // Whether the next job may be given to it: it lives, its channel is silent, and no job has left it in a
   // state that would break what the next one may rely on (why stands in the log). REQUIRES: no job runs.
   bool is_sound();
+  // No further job may be given to it: the one that it has run wanted it for itself.
+  void retire() { damage_.sound = false; }
   // Something that it had started could not be killed (it hangs in the kernel, say) and lives on.
   bool survived() const { return damage_.survived; }
   pid_t pid() const { return process_.pid(); }
@@ -162,6 +167,7 @@ class TaskProcess {
   void look_at_oom();
   void begin_output();
   std::uint32_t next_set() const;
+  libtask::wire::Run to_frame(const sql::Job& job, std::chrono::milliseconds time_limit) const;
   sys::ExitReport kill_all();
 
   const config::Group& group_;
@@ -175,7 +181,7 @@ class TaskProcess {
   std::optional<sys::StandardDescriptors> standard_descriptors_;
   Damage damage_;
   const board::Ledger& ledger_;
-  bool serves_sets_ = false;
+  bool serves_sets_ = false;  // once greeted
   Run* running_ = nullptr;
   Clock::time_point started_;
   int jobs_served_ = 0;

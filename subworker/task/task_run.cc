@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "subworker/task/job_log.h"
 #include "subworker/task/polling.h"
 #include "sys/crash_point.h"
 
@@ -81,7 +82,7 @@ bool TaskProcess::Run::attend() {
 }
 
 void TaskProcess::Run::start() {
-  owner_.send(to_frame(job_, time_limit_));
+  owner_.send(owner_.to_frame(job_, time_limit_));
   sys::crash_point("sub_worker.job_sent");
 }
 
@@ -127,20 +128,36 @@ void TaskProcess::Run::wait() {
   if (fds[3].revents != 0) process_ended_ = true;
 }
 
-void TaskProcess::Run::take(const Frame& frame) {
-  if (const auto* progress = std::get_if<wire::Progress>(&frame)) {
-    if (progress->job_id == job_.id && hooks_.on_progress)
-      hooks_.on_progress(progress->done, progress->total);
+void TaskProcess::Run::take(Frame& frame) {
+  if (auto* progress = std::get_if<wire::Progress>(&frame)) {
+    if (progress->job_id != job_.id) return;
+    progress->note.resize(std::min(progress->note.size(), sql::kMaxNoteBytes));
+    progress_ = sql::Progress{progress->done, progress->total, std::move(progress->note)};
+    if (hooks_.on_progress) hooks_.on_progress(*progress_);
+    return;
+  }
+  if (const auto* line = std::get_if<wire::Log>(&frame)) {
+    if (line->job_id == job_.id && owner_.pipes_.output().count_line(line->text.size() + line->fields.size()))
+      log_for_job(*line);
     return;
   }
   if (const auto* stack = std::get_if<wire::Stack>(&frame))
     return look_.answered(*stack, Clock::now() - started_);
-  const auto* result = std::get_if<wire::Result>(&frame);
+  if (auto* value = std::get_if<wire::Value>(&frame)) {
+    expect_own(value->job_id, "value");
+    value_ = std::move(value->json);
+    return sys::crash_point("sub_worker.value_received");
+  }
+  auto* result = std::get_if<wire::Result>(&frame);
   if (!result) throw wire::ProtocolError("a frame that only a sub-worker sends");
-  if (result->job_id != job_.id)
-    throw wire::ProtocolError(fmt::format("a result for job {} while job {} runs", result->job_id, job_.id));
-  end_ = Returned{*result};
+  expect_own(result->job_id, "result");
+  end_ = Returned{std::move(*result)};
   sys::crash_point("sub_worker.result_received");
+}
+
+void TaskProcess::Run::expect_own(std::int64_t job_id, const char* what) const {
+  if (job_id != job_.id)
+    throw wire::ProtocolError(fmt::format("a {} for job {} while job {} runs", what, job_id, job_.id));
 }
 
 // Asks the sub-worker whether the run is to be stopped, keeps the time limit, and carries out the stop.
@@ -191,7 +208,7 @@ void TaskProcess::Run::died() {
 // Everything that the task has started is a descendant of ours.
 void TaskProcess::Run::weigh() {
   next_weighing_ = Clock::now() + kPollTick;
-  const auto limit = owner_.group_.memory_limit;
+  const auto limit = memory_limit();
   if (limit == 0) return;
   const auto bytes = sys::resident_bytes_of_descendants(::getpid());
   // Twice in a row: between its fork and its exec a child seems to weigh as much as its parent.
@@ -201,6 +218,12 @@ void TaskProcess::Run::weigh() {
   cpu_of_dead_ = report.cpu_time;
   rss_of_dead_ = std::max(report.max_rss_bytes, bytes);
   end_ = Outgrown{bytes, limit};
+}
+
+std::int64_t TaskProcess::Run::memory_limit() const {
+  const auto of_group = owner_.group_.memory_limit;
+  if (hooks_.memory_limit == 0 || of_group == 0) return std::max(hooks_.memory_limit, of_group);
+  return std::min(hooks_.memory_limit, of_group);
 }
 
 void TaskProcess::Run::flooded() {
@@ -230,11 +253,13 @@ Execution TaskProcess::Run::report() {
   }
   execution.stderr_tail = owner_.pipes_.output().stderr_tail();
   owner_.pipes_.output().start(owner_.group_.max_output);  // for what is said until the next job
+  execution.value = std::move(value_);
+  execution.progress = std::move(progress_);
   execution.end = std::move(*end_);
   return execution;
 }
 
-wire::Run to_frame(const sql::Job& job, std::chrono::milliseconds time_limit) {
+wire::Run TaskProcess::to_frame(const sql::Job& job, std::chrono::milliseconds time_limit) const {
   wire::Run run;
   run.job_id = job.id;
   run.attempt = sql::next_attempt(job.attempts);
@@ -244,6 +269,10 @@ wire::Run to_frame(const sql::Job& job, std::chrono::milliseconds time_limit) {
   run.lock = job.lock.value_or("");
   run.args = job.args;
   run.time_limit_ms = time_limit.count();
+  run.meta = job.meta.value_or("");
+  // It is past, or the job would not have been fetched; so the number fits.
+  if (job.scheduled_at && job.scheduled_at->is_finite())
+    run.scheduled_at_us = job.scheduled_at->seconds() * 1'000'000 + job.scheduled_at->microseconds();
   return run;
 }
 

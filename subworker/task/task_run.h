@@ -29,11 +29,13 @@ class TaskProcess::Run {
   Execution go_to_its_end();
   void look();
   void wait();
-  void take(const Frame& frame);
+  void take(Frame& frame);
+  void expect_own(std::int64_t job_id, const char* what) const;
   void watch(std::chrono::nanoseconds elapsed);
   void ask_to_stop(StopReason reason);
   void died();
   void weigh();
+  std::int64_t memory_limit() const;
   void flooded();
   Execution report();
 
@@ -46,6 +48,8 @@ class TaskProcess::Run {
   const Clock::time_point started_;
   JobLook look_;
   std::optional<End> end_;
+  std::optional<std::string> value_;
+  std::optional<sql::Progress> progress_;
   std::optional<StopReason> stop_;
   Clock::time_point kill_at_;
   bool killed_ = false;
@@ -67,7 +71,5 @@ class TaskProcess::Attended {
  private:
   Run*& running_;
 };
-
-libtask::wire::Run to_frame(const sql::Job& job, std::chrono::milliseconds time_limit);
 
 }  // namespace postpone::subworker

@@ -61,7 +61,7 @@ class TaskProcess::Set {
     sys::crash_point("sub_worker.set_on_board");
     wire::Runs runs{.set = number_, .max_rss_bytes = static_cast<std::uint64_t>(owner_.group_.max_rss)};
     runs.runs.reserve(jobs_.size());
-    for (const SetMember& member : jobs_) runs.runs.push_back(to_frame(member.job, member.time_limit));
+    for (const SetMember& member : jobs_) runs.runs.push_back(owner_.to_frame(member.job, member.time_limit));
     owner_.send(runs);
     sys::crash_point("sub_worker.set_sent");
   }

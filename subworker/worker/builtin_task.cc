@@ -85,7 +85,8 @@ class BuiltinRun {
     constexpr std::uint64_t kSteps = 1000;
     do {
       tick();
-      hooks_.on_progress(static_cast<std::uint64_t>(purge.done() * kSteps), kSteps);
+      hooks_.on_progress(
+          {.done = static_cast<std::uint64_t>(purge.done() * kSteps), .total = kSteps, .note = ""});
     } while (purge.step());
     std::int64_t removed = 0;
     for (const auto& [status, count] : purge.deleted()) removed += count;

@@ -88,6 +88,13 @@ std::optional<std::uint32_t> HeldJobs::free_room(std::size_t bytes) const {
   return board::kOutcomeRoom - end >= bytes ? std::optional(end) : std::nullopt;
 }
 
+bool HeldJobs::has_room() const {
+  const auto is_known_to_us_alone = [](const HeldJob& held) {
+    return held.entry.phase.load() == board::JobPhase::ended && !held.has_text;
+  };
+  return std::ranges::none_of(jobs_, is_known_to_us_alone) && free_room(board::kMaxOutcomeBytes).has_value();
+}
+
 void HeldJobs::write_outcome(HeldJob& held) {
   // A death says the same of a job that has not begun. So the board has room for any number of these.
   if (held.outcome->sent().releases && !held.begun) return sys::crash_point("sub_worker.outcome_on_board");

@@ -73,9 +73,10 @@ class HeldJobs {
   std::vector<sql::JobId> claimed_running() const;
   // The database has settled these.
   void settled(const std::vector<sql::JobId>& job_ids);
-  // Is there room on the board for the outcome of one more job? If not, it dies with the sub-worker, and the job
-  // loses an attempt: so none is to begin before those outcomes are recorded.
-  bool has_room() const { return free_room(board::kMaxOutcomeBytes).has_value(); }
+  // Is there room on the board for the outcome of one more job, and is none held that is too large for the board (with a
+  // result, say)? If not, it dies with the sub-worker, and the job loses an attempt: so none is to begin before those outcomes
+  // are recorded.
+  bool has_room() const;
   // Those that were fetched, and are neither begun nor given back.
   std::vector<HeldJob*> unbegun();
   // Was this job given back, as one that did not begin?

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "subworker/task/ending.h"
+#include "subworker/task/outcome.h"
 #include "sys/logger.h"
 
 namespace postpone::subworker {
@@ -11,7 +12,8 @@ JobRun::JobRun(HeldJob& held, HeldJobs& all, board::Slot& slot, Reporter& report
     : held_(held),
       all_(all),
       reporter_(reporter),
-      context_(held.job.id, held.job.task, sql::next_attempt(held.job.attempts)) {
+      context_(held.job.id, held.job.task, sql::next_attempt(held.job.attempts),
+               sql::traceparent_in(held.job.meta)) {
   slot.enter(board::SlotState::running);
   reporter_.fetched(held_.job);
 }
@@ -21,8 +23,8 @@ void JobRun::begins(std::chrono::milliseconds time_limit) {
   reporter_.job_started(held_.job, time_limit);
 }
 
-void JobRun::progresses(std::uint64_t done, std::uint64_t total) {
-  reporter_.progressed(held_.job, done, total);
+void JobRun::progresses(const sql::Progress& progress) {
+  reporter_.progressed(held_.job, progress);
 }
 
 void JobRun::ends(sql::Outcome outcome) {
@@ -35,6 +37,10 @@ void JobRun::is_taken_away(const sql::Outcome& told) {
   all_.let_go(held_);
 }
 
+void JobRun::is_left() {
+  all_.ends(held_, given_back(held_.job));
+}
+
 void JobRun::announce_end(const sql::Outcome& outcome) {
   log_ending(held_.job, outcome);
   if (outcome.action != sql::Action::release) reporter_.job_ended(held_.job, outcome);
@@ -43,7 +49,8 @@ void JobRun::announce_end(const sql::Outcome& outcome) {
 void announce_plain(HeldJob& held, HeldJobs& all, Reporter& reporter, const libtask::wire::PlainRun& run,
                     sql::Outcome outcome) {
   if (sys::log_of(sys::Component::job).should_log(sys::Level::info)) {
-    const sys::LogContext context(held.job.id, held.job.task, outcome.attempt);
+    const sys::LogContext context(held.job.id, held.job.task, outcome.attempt,
+                                  sql::traceparent_in(held.job.meta));
     log_ending(held.job, outcome);
   }
   reporter.fetched(held.job);

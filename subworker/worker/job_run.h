@@ -7,6 +7,7 @@
 //   progresses()                                                                its progress
 //   ends()                                 ended          one line, how         it ended; the counts
 //   is_taken_away()                        is gone        one line, how         it ended; the counts
+//   is_left()                              given back     nothing               nothing
 //
 // The last of them is the last thing of all: after it the housekeeper may decide by the board.
 #pragma once
@@ -31,12 +32,14 @@ class JobRun {
 
   // The task process is about to get the job.
   void begins(std::chrono::milliseconds time_limit);
-  void progresses(std::uint64_t done, std::uint64_t total);
+  void progresses(const sql::Progress& progress);
 
   // Each is the last call. It has ended so, or was given back without having begun.
   void ends(sql::Outcome outcome);
   // It was stopped because it is not ours any more: nothing is recorded of it.
   void is_taken_away(const sql::Outcome& told);
+  // It has not begun, and is for a worker that has its task.
+  void is_left();
 
  private:
   void announce_end(const sql::Outcome& outcome);

@@ -32,8 +32,18 @@ PassedOver::News PassedOver::add(const sql::Job& job, Clock::time_point now, dou
   return News::task;
 }
 
+bool PassedOver::leave(const std::string& task) {
+  if (left_.size() >= kMostLeft && !left_.contains(task)) left_.clear();
+  return left_.insert(task).second;
+}
+
+void PassedOver::forget_left(const std::function<bool(const std::string&)>& has) {
+  std::erase_if(left_, has);
+}
+
 PassedOver::List PassedOver::list(Clock::time_point now) {
   List list;
+  list.tasks.assign(left_.begin(), left_.end());
   for (auto& [name, task] : tasks_) {
     std::erase_if(task.jobs, [now](const auto& entry) { return is_forgotten(entry.second, now); });
     if (is_forgotten(task.pause, now)) task.pause.succeeded();

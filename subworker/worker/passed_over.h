@@ -3,11 +3,15 @@
 // that grows, since people may have mended what was wrong. Where many jobs of one task are refused, the whole
 // task is passed over: a fetch compares each candidate with the list, and there may be thousands. Pure: time
 // and chance are arguments.
+//
+// Tasks that the group leaves to others (`unknown_task = "leave"`) are passed over, too, and without an end.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +34,13 @@ class PassedOver {
   // The job could not be started.
   News add(const sql::Job& job, Clock::time_point now, double chance);
 
+  // The group's executable does not have this task: its jobs are for other workers, however long that takes. False
+  // when that was known. Of very many such tasks not all are remembered.
+  bool leave(const std::string& task);
+  static constexpr std::size_t kMostLeft = 200;
+  // A fresh task process may have some of them.
+  void forget_left(const std::function<bool(const std::string& task)>& has);
+
   struct List {
     std::vector<sql::JobId> jobs;
     std::vector<std::string> tasks;
@@ -45,6 +56,7 @@ class PassedOver {
   };
 
   std::map<std::string, Task> tasks_;
+  std::set<std::string> left_;
 };
 
 }  // namespace postpone::subworker

@@ -110,9 +110,10 @@ void Reporter::tell_start(const sql::Job& job) const {
   news(started, job);
 }
 
-void Reporter::progressed(const sql::Job& job, std::uint64_t done, std::uint64_t total) {
-  telemetry_.progress.write({job.id, done, total, board::now_ns()});
-  does(fmt::format("running {} (job {}), {}/{}", job.task, job.id, done, total));
+void Reporter::progressed(const sql::Job& job, const sql::Progress& progress) {
+  telemetry_.progress.write(
+      {job.id, progress.done, progress.total, board::now_ns(), board::Text<136>(progress.note)});
+  does(fmt::format("running {} (job {}), {}/{}", job.task, job.id, progress.done, progress.total));
 }
 
 void Reporter::job_ended(const sql::Job& job, const sql::Outcome& outcome) {

@@ -38,7 +38,7 @@ class Reporter {
   // One of them has succeeded, and nothing was said of it before.
   void ran_plainly(const sql::Job& job, const sql::Outcome& outcome);
   void job_started(const sql::Job& job, std::chrono::milliseconds time_limit);
-  void progressed(const sql::Job& job, std::uint64_t done, std::uint64_t total);
+  void progressed(const sql::Job& job, const sql::Progress& progress);
   void job_ended(const sql::Job& job, const sql::Outcome& outcome);
 
   // A ring for work was answered, by a sub-worker that was idle since `idle_since_ns`.

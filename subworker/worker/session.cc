@@ -21,17 +21,6 @@ constexpr auto kShortestWait = 20ms;
 constexpr auto kWaitSlice = 200ms;
 constexpr std::int64_t kAskWaitedEveryNs = 100'000'000;
 
-sql::Ended ended(const std::vector<SentOutcome>& outcomes) {
-  sql::Ended ended;
-  for (const SentOutcome& outcome : outcomes) {
-    if (outcome.success)
-      ended.successes.push_back(*outcome.success);
-    else
-      ended.outcomes.push_back(outcome.text);
-  }
-  return ended;
-}
-
 void append(std::vector<sql::Recorded>& recorded, const std::vector<sql::Recorded>& more) {
   recorded.insert(recorded.end(), more.begin(), more.end());
 }
@@ -114,13 +103,32 @@ std::optional<std::vector<sql::Recorded>> Session::record_aside(const std::vecto
     outage_.ended();
     return recorded;
   } catch (const sql::DatabaseError& error) {
-    const bool is_lost = error.remedy() == sql::Remedy::reconnect;
-    const bool releases = std::ranges::any_of(outcomes, &SentOutcome::releases);
-    if (is_lost && connection_.is_connected() && releases && error.leaves_doubt()) lease_.doubt();
-    if (is_lost || error.remedy() == sql::Remedy::wait) lease_.trouble();
-    if (is_lost) connection_.give_up();
-    say(error.what(), true);
+    failed_beside_run(error, std::ranges::any_of(outcomes, &SentOutcome::releases), true);
     return std::nullopt;
+  }
+}
+
+void Session::failed_beside_run(const sql::DatabaseError& error, bool releases, bool pending) {
+  const bool is_lost = error.remedy() == sql::Remedy::reconnect;
+  if (is_lost && connection_.is_connected() && releases && error.leaves_doubt()) lease_.doubt();
+  if (is_lost || error.remedy() == sql::Remedy::wait) lease_.trouble();
+  if (is_lost) connection_.give_up();
+  say(error.what(), pending);
+}
+
+bool Session::store_progress(const ToldProgress& told) {
+  if (!connection_.try_permit()) {
+    board::ask_idle_holder_for_permit(board_);
+    return false;
+  }
+  try {
+    database().store_progress(lease_.id(), told.job_id, told.attempt, told.progress);
+    sys::crash_point("sub_worker.progress_stored");
+    outage_.ended();
+    return true;
+  } catch (const sql::DatabaseError& error) {
+    failed_beside_run(error, false, false);
+    return false;
   }
 }
 
@@ -244,6 +252,11 @@ void Session::pass_over(const sql::RefusedJob& refused) {
         job.id, job.task, refused.reason);
 }
 
+void Session::leave_alone(const sql::Job& job, const std::string& why) {
+  if (!passed_over_.leave(job.task)) return;
+  sys::log_of(sys::Component::job).info("{}; jobs of this task are left to other workers", why);
+}
+
 // Settles a doubtful lease and the outcomes that belong to it. Safe to be repeated at every point: a rescue
 // that was done before finds no row, and outcomes that were recorded before are recognised.
 void Session::settle(VisitPlan& plan) {
@@ -258,8 +271,8 @@ void Session::settle(VisitPlan& plan) {
 void Session::ensure_lease() {
   if (lease_.is_held()) return;
   const auto begun = board::boot_ns();
-  lease_.taken(database().register_worker(
-                   {identity_.supervisor, identity_.host, identity_.name, static_cast<int>(::getpid())}),
+  lease_.taken(database().register_worker({identity_.supervisor, identity_.host, identity_.name,
+                                           static_cast<int>(::getpid()), group_.queues}),
                begun);
   sys::crash_point("sub_worker.lease_registered");
   slot_.lease.store(lease_.id());

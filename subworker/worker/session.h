@@ -41,6 +41,7 @@
 #include "subworker/worker/lease.h"
 #include "subworker/worker/passed_over.h"
 #include "subworker/worker/pooled_connection.h"
+#include "subworker/worker/progress_record.h"
 #include "subworker/worker/unrecorded.h"
 #include "subworker/worker/visit_plan.h"
 #include "sys/backoff.h"
@@ -72,6 +73,9 @@ class Session {
   std::optional<std::vector<sql::Recorded>> record_beside_run(const std::vector<SentOutcome>& outcomes,
                                                               const std::vector<sql::JobId>& running);
 
+  // While it runs: how far a job is, in one try. False when the database could not be asked.
+  bool store_progress(const ToldProgress& told);
+
   // Gives connection and permit away, to a sub-worker that waits for one; the next visit() takes them again.
   void give_up_connection() { connection_.give_up(); }
   // The same, if a sub-worker waits for one or there are fewer permits by now: it is not needed for a while.
@@ -82,6 +86,12 @@ class Session {
   // While there is nothing to run: see JobManager::rehearse_run(). Throws nothing: what it finds out about the
   // database, the next visit finds out, too.
   void rehearse();
+
+  // The executable does not have the task of this job: from now on no job of the task is fetched. `why` stands in
+  // the log, once.
+  void leave_alone(const sql::Job& job, const std::string& why);
+  // But for those that a fresh task process has.
+  void forget_left(const std::function<bool(const std::string& task)>& has) { passed_over_.forget_left(has); }
 
   // When the taking of the present lease, or its last renewal by ourselves, was begun (board::boot_ns()).
   std::int64_t leased_since_ns() const { return lease_.since_ns(); }
@@ -98,6 +108,7 @@ class Session {
   void pass_over(const sql::RefusedJob& refused);
   std::optional<std::vector<sql::Recorded>> record_aside(const std::vector<SentOutcome>& outcomes,
                                                          const std::vector<sql::JobId>& running);
+  void failed_beside_run(const sql::DatabaseError& error, bool releases, bool pending);
   sys::Tried failed(const sql::DatabaseError& error, VisitPlan& plan, int asked_for);
   sql::FetchRequest fetch_request(int max_jobs);
   sql::JobManager connect() const;

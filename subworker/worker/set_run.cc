@@ -61,7 +61,7 @@ void SetRun::run(int jobs) {
 
 void SetRun::run_next(HeldJob& next) {
   const auto since = Clock::now();
-  if (parts_.held.unbegun().size() > 1 && may_start()) {
+  if (parts_.held.unbegun().size() > 1 && may_start(next.job)) {
     // A new task process may have taken longer to start than the horizon is away.
     const auto set = may_keep_unbegun() ? to_hand_over() : std::vector<HeldJob*>();
     if (set.size() > 1) return run_several(set);
@@ -116,6 +116,17 @@ void SetRun::record_beside_run(std::optional<sql::JobId> but_not) {
   owed().empty() ? pause_.succeeded() : pause_.failed(Clock::now(), sys::chance());
 }
 
+// What is told while we wait for the answer, and whether the job has ended by then, attend() sees to.
+void SetRun::record_progress() {
+  std::optional<ToldProgress> told = progress_.take_due(Clock::now());
+  if (!told) return;
+  records_ = true;
+  const bool is_stored = parts_.session.store_progress(*told);
+  records_ = false;
+  if (is_stored) return progress_.stored(Clock::now());
+  progress_.failed(std::move(*told), Clock::now(), sys::chance());
+}
+
 // --- several at once ---
 
 // A job that will outlast the horizon runs by itself, since those behind it could only wait.
@@ -128,9 +139,11 @@ std::vector<HeldJob*> SetRun::to_hand_over() const {
   TaskFinder tasks(parts_.tasks.process());
   for (HeldJob* held : parts_.held.unbegun()) {
     const sql::Job& job = held->job;
-    bytes += job.task.size() + job.queue.size() + job.args.size() + (job.lock ? job.lock->size() : 0);
-    if (set.size() == most || bytes > kMostBytes || size_.outlasts_horizon(job.task) ||
-        tasks.find(job.task) == nullptr)
+    const TaskDescription* task = tasks.find(job.task);
+    bytes += job.task.size() + job.queue.size() + job.args.size() + (job.lock ? job.lock->size() : 0) +
+             (job.meta ? job.meta->size() : 0);
+    if (set.size() == most || bytes > kMostBytes || size_.outlasts_horizon(job.task) || task == nullptr ||
+        task->fresh_process)
       break;
     set.push_back(held);
   }
@@ -201,7 +214,7 @@ void SetRun::run_job(HeldJob& held) {
   if (parts_.tasks.process().alive()) parts_.tasks.process().pass_on_output();
   {
     JobRun run(held, parts_.held, parts_.slot, parts_.reporter);
-    if (!may_start()) return run.ends(given_back(held.job));
+    if (!may_start(held.job)) return run.ends(given_back(held.job));
     execute(run);
   }
   see_to_survivors(id);
@@ -219,12 +232,19 @@ void SetRun::see_to_survivors(sql::JobId last) {
 //
 // The fence is asked, set and asked again: a sub-worker that is stopped in between is killed by the timer, or
 // finds the fence up.
-bool SetRun::may_start() {
-  if (!parts_.tasks.process().is_sound()) hooks_.replace_task();
+bool SetRun::may_start(const sql::Job& next) {
+  if (!parts_.tasks.process().is_sound() || wants_fresh_process(next)) hooks_.replace_task();
   const auto leased_since = parts_.session.leased_since_ns();
   if (parts_.fence.is_up(leased_since)) return false;
   parts_.fence.guard(leased_since);
   return !parts_.fence.is_up(leased_since);
+}
+
+// And has the present one served another job?
+bool SetRun::wants_fresh_process(const sql::Job& job) {
+  const TaskProcess& process = parts_.tasks.process();
+  const TaskDescription* task = process.description().find(job.task);
+  return task != nullptr && task->fresh_process && process.jobs_served() > 0;
 }
 
 void SetRun::execute(JobRun& run) {
@@ -234,10 +254,18 @@ void SetRun::execute(JobRun& run) {
   const auto* task = process.description().find(job.task);
   if (!task) {
     if (const auto builtin = builtin_task(job.task)) return execute_builtin(run, *builtin);
-    return run.ends(unknown_task(job, process.description(), group));
+    return refuse(run, unknown_task(job, process.description(), group, sys::chance()));
   }
   const RunHooks hooks = begin(run, *task);
   end(run, process.run(job, time_limit_of(*task), hooks), *task);
+  if (task->fresh_process) process.retire();
+}
+
+// The executable does not have its task.
+void SetRun::refuse(JobRun& run, sql::Outcome outcome) {
+  if (parts_.group.unknown_task != config::UnknownTask::leave) return run.ends(std::move(outcome));
+  parts_.session.leave_alone(run.job(), outcome.message);
+  run.is_left();
 }
 
 void SetRun::execute_builtin(JobRun& run, const TaskDescription& task) {
@@ -252,15 +280,21 @@ std::chrono::milliseconds SetRun::time_limit_of(const TaskDescription& task) con
 RunHooks SetRun::begin(JobRun& run, const TaskDescription& task) {
   RunHooks hooks;
   hooks.on_tick = [this](std::chrono::nanoseconds) { return on_run_tick(); };
-  hooks.on_progress = [&run](std::uint64_t done, std::uint64_t total) { run.progresses(done, total); };
+  hooks.on_progress = [this, &run](const sql::Progress& progress) {
+    run.progresses(progress);
+    progress_.is_told(progress);
+  };
   hooks.tick_at = horizon_;
+  hooks.memory_limit = task.memory_limit;
   run.begins(time_limit_of(task));
+  progress_.begins(run.job(), Clock::now());
   return hooks;
 }
 
 void SetRun::end(JobRun& run, const Execution& execution, const TaskDescription& task) {
+  progress_.ends();
   if (execution.stop == StopReason::taken) return run.is_taken_away(taken_away(run.job(), execution));
-  run.ends(decide(run.job(), execution, task, parts_.group));
+  run.ends(decide(run.job(), execution, task, parts_.group, sys::chance()));
 }
 
 // While outcomes are recorded beside the run this is called from that very wait, so it must not use the
@@ -270,6 +304,7 @@ std::optional<RunHooks::Stop> SetRun::on_run_tick() {
   parts_.reporter.weigh_task(parts_.tasks.process().jobs_served(), false);
   if (!records_) {
     if (!may_keep_unbegun() && pause_.over(Clock::now())) record_beside_run(std::nullopt);
+    record_progress();
     // Lend the connection only if nothing is left to be recorded: at the horizon the sub-worker needs it to
     // give jobs back.
     if (parts_.held.unbegun().empty() && owed().empty() && parts_.held.claimed_running().empty())

@@ -23,6 +23,7 @@
 #include "subworker/worker/fence.h"
 #include "subworker/worker/held_jobs.h"
 #include "subworker/worker/job_run.h"
+#include "subworker/worker/progress_record.h"
 #include "subworker/worker/reporter.h"
 #include "subworker/worker/session.h"
 #include "subworker/worker/set_size.h"
@@ -72,6 +73,7 @@ class SetRun {
   std::vector<SentOutcome> owed() const;
   // `but_not`: a job whose outcome is not to be recorded.
   void record_beside_run(std::optional<sql::JobId> but_not);
+  void record_progress();
   void run_next(HeldJob& next);
   std::vector<HeldJob*> to_hand_over() const;
   void run_several(const std::vector<HeldJob*>& set);
@@ -79,9 +81,11 @@ class SetRun {
   bool goes_on();
   void run_job(HeldJob& held);
   void see_to_survivors(sql::JobId last);
-  bool may_start();
+  bool may_start(const sql::Job& next);
+  bool wants_fresh_process(const sql::Job& job);
   void execute(JobRun& run);
   void execute_builtin(JobRun& run, const libtask::wire::TaskDescription& task);
+  void refuse(JobRun& run, sql::Outcome outcome);
   RunHooks begin(JobRun& run, const libtask::wire::TaskDescription& task);
   void end(JobRun& run, const Execution& execution, const libtask::wire::TaskDescription& task);
   std::chrono::milliseconds time_limit_of(const libtask::wire::TaskDescription& task) const;
@@ -93,7 +97,8 @@ class SetRun {
   SetSize size_;
   int begun_ = 0;  // jobs of this set
   Clock::time_point horizon_;
-  bool records_ = false;  // at this moment, while a job runs
+  ProgressRecord progress_;  // of the job that runs
+  bool records_ = false;     // at this moment, while a job runs
   // After it could not: until it is tried again.
   sys::Pause pause_{{std::chrono::milliseconds(50), std::chrono::seconds(5)}};
 };

@@ -98,6 +98,8 @@ void SubWorker::replace_task() {
     tick();
     session_.lend_connection();
   });
+  const auto& description = tasks_.process().description();
+  session_.forget_left([&](const std::string& task) { return description.find(task) != nullptr; });
   if (!ready_) leash_.say(board::LeashWord::started, 0);
 }
 

@@ -16,6 +16,7 @@ sql::Outcome in_plain_form(sql::Outcome outcome) {
   outcome.exception_type = in_ascii(std::move(outcome.exception_type));
   outcome.message = in_ascii(std::move(outcome.message));
   outcome.stderr_tail = in_ascii(std::move(outcome.stderr_tail));
+  if (outcome.progress) outcome.progress->note = in_ascii(std::move(outcome.progress->note));
   outcome.delete_job = false;
   return outcome;
 }
@@ -47,7 +48,8 @@ Unrecorded::Unrecorded(sql::Outcome outcome)
 
 bool Unrecorded::asks_for_something() const {
   const bool retries = outcome_.action == sql::Action::retry;
-  return retries || (outcome_.action == sql::Action::succeed && !outcome_.defers.empty());
+  return retries ||
+         (outcome_.action == sql::Action::succeed && (!outcome_.defers.empty() || outcome_.result));
 }
 
 void Unrecorded::lower(const std::string& why) {

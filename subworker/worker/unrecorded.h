@@ -2,9 +2,9 @@
 //
 //   as_decided ─▶ plain ─▶ failed ─▶ left_to_people
 //
-//   plain           What only decorates the outcome (message, type, stderr) in ASCII, and the row is not
+//   plain           What only decorates the outcome (message, type, stderr, a note) in ASCII, and the row is not
 //                   deleted: neither may decide whether the outcome is recorded.
-//   failed          What the job asked for along with it (jobs to defer, another queue) may be what the
+//   failed          What the job asked for along with it (jobs to defer, a result to be kept, another queue) may be what the
 //                   database refuses, so the job fails, with the database's words. Only for an outcome that
 //                   asks for something.
 //   left_to_people  The database refuses it in every form, as a trigger does that always raises. The job

@@ -32,6 +32,17 @@ bool contains(const std::vector<sql::Recorded>& recorded, sql::JobId job_id) {
 
 }  // namespace
 
+sql::Ended ended(const std::vector<SentOutcome>& outcomes) {
+  sql::Ended ended;
+  for (const SentOutcome& outcome : outcomes) {
+    if (outcome.success)
+      ended.successes.push_back(*outcome.success);
+    else
+      ended.outcomes.push_back(outcome.text);
+  }
+  return ended;
+}
+
 bool VisitPlan::leaves_to_people() const {
   return std::ranges::any_of(left, &SentOutcome::left_to_people);
 }

@@ -22,6 +22,9 @@
 
 namespace postpone::subworker {
 
+// Outcomes, as the job manager takes them.
+sql::Ended ended(const std::vector<SentOutcome>& outcomes);
+
 // An outcome that the database does not take in this form.
 struct RefusedOutcome {
   sql::JobId job_id = 0;

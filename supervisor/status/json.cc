@@ -165,6 +165,7 @@ void write_job(Page& page, const SubWorker& worker) {
     page.optional_object("progress", job.progress, [&](const board::Progress& progress) {
       page.field("done", progress.done);
       page.field("total", progress.total);
+      page.text_or_null("note", progress.note.view());
       page.at("at", progress.at_ns);
       page.ago("age_s", progress.at_ns);
     });

@@ -20,4 +20,5 @@ struct NetworkError : std::runtime_error {
 
 inline const std::size_t pages = 3;
 inline const std::string who = "ann";
+inline const std::string file = "report.pdf";
 inline void build_page(std::size_t) {}

@@ -60,6 +60,12 @@ constexpr Death kDeaths[] = {
     {"sub_worker.success_on_board", Victim::self},
     {"sub_worker.success_on_board", Victim::child},
     {"sub_worker.success_on_board", Victim::parent},
+    {"sub_worker.progress_stored", Victim::self},
+    {"sub_worker.progress_stored", Victim::child},
+    {"sub_worker.progress_stored", Victim::parent},
+    {"sub_worker.value_received", Victim::self},
+    {"sub_worker.value_received", Victim::child},
+    {"sub_worker.value_received", Victim::parent},
     {"sub_worker.result_received", Victim::self},
     {"sub_worker.result_received", Victim::child},
     {"sub_worker.result_received", Victim::parent},
@@ -118,6 +124,9 @@ class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
     return place == "sub_worker.beside_run_committed" || place == "sub_worker.success_on_board" ||
            place.starts_with("sub_worker.set_");
   }
+  // Of jobs that take long enough to tell how far they are.
+  static bool is_of_progress() { return std::string(GetParam().place) == "sub_worker.progress_stored"; }
+  static int ms_of_long_jobs() { return is_of_progress() ? 1300 : is_of_a_set() ? 300 : 60; }
   // One alone takes sets for sure.
   static int runners() { return is_of_a_set() ? 1 : 3; }
   static std::string config(const std::string& more = "") {
@@ -134,11 +143,9 @@ class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
         "n % 3], "
         "args => '" +
         (R"({"file": ")" + journal() + R"("})") +
-        "'::jsonb || jsonb_build_object('ms', CASE WHEN n > 12 THEN " +
-        std::string(is_of_a_set() ? "300" : "60") +
-        " ELSE 0 END))) FROM "
-        "generate_series(1, " +
-        std::to_string(kJobs) + ") AS n");
+        "'::jsonb || jsonb_build_object('ms', CASE WHEN n > 12 THEN " + std::to_string(ms_of_long_jobs()) +
+        " ELSE 0 END, 'gives', n % 2 = 0" + (is_of_a_set() ? " AND n > 12" : "") +
+        "))) FROM generate_series(1, " + std::to_string(kJobs) + ") AS n");
   }
   bool all_succeeded() const {
     return sql("SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'q' AND status = 'succeeded'") ==
@@ -161,7 +168,17 @@ class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
 
   void expect_that_every_attempt_is_accounted_for() const;
   void expect_that_no_lock_was_held_twice() const;
+  void expect_that_results_are_those_of_the_last_attempts() const;
 };
+
+void CrashPoint::expect_that_results_are_those_of_the_last_attempts() const {
+  EXPECT_EQ(sql("SELECT count(*) FROM postpone_jobs WHERE queue = 'q' AND (args ->> 'gives')::boolean AND "
+                "(result ->> "
+                "'attempt')::int = attempts AND progress = '1 of 2: half'"),
+            is_of_a_set() ? "6" : "12");
+  EXPECT_EQ(sql("SELECT count(*) FROM postpone_results"), is_of_a_set() ? "6" : "12")
+      << "the others left nothing";
+}
 
 void CrashPoint::expect_that_every_attempt_is_accounted_for() const {
   EXPECT_EQ(sql("SELECT count(*) FROM procrastinate_jobs AS job WHERE queue_name = 'q' AND attempts <> "
@@ -225,6 +242,7 @@ TEST_P(CrashPoint, CostsNoJobAndNoLock) {
       << family.log();
   expect_that_every_attempt_is_accounted_for();
   expect_that_no_lock_was_held_twice();
+  expect_that_results_are_those_of_the_last_attempts();
   if (may_come_after_the_jobs(GetParam())) {
     EXPECT_TRUE(eventually([&] { return has_died(); })) << family.log();
   }

@@ -41,6 +41,7 @@ class Backup : public ::testing::Test {
         " SELECT p::text FROM procrastinate_periodic_defers p UNION ALL SELECT w::text FROM "
         "procrastinate_workers w"
         " UNION ALL SELECT o::text FROM postpone_workers o UNION ALL SELECT a::text FROM postpone_attempts a"
+        " UNION ALL SELECT r::text FROM postpone_results r"
         " ORDER BY 1");
   }
 

@@ -71,7 +71,7 @@ TEST_F(CliSets, ADryRunChangesNothingAndSaysWhatItWould) {
             "job 1 would be cancelled\njob 2 would be cancelled\n");
   const ProgramRun retry = run({"retry", "--queue", "kitchen", "--dry-run"});
   EXPECT_EQ(retry.exit_status, kNotDone);
-  EXPECT_THAT(retry.output, StartsWith("1 job would be retried, 1 not"));
+  EXPECT_THAT(retry.output, StartsWith("1 job would be retried, with a fresh retry budget, 1 not"));
   EXPECT_THAT(retry.errors, HasSubstr("job 152 stays as it is: job 151 with the same queueing lock"));
   EXPECT_EQ(count("status = 'todo'"), "150");
   EXPECT_EQ(json({"cancel", "--queue", "kitchen", "--dry-run"})["counts"],
@@ -95,7 +95,7 @@ TEST_F(CliSets, RetryManyButNoneThatAnotherJobOfItsQueueingLockStandsFor) {
   sql("SELECT postpone_defer('wash', queueing_lock => 'cup')");
   const ProgramRun result = run({"retry", "--queue", "kitchen", "--new-priority", "7"});
   EXPECT_EQ(result.exit_status, kNotDone);
-  EXPECT_THAT(result.output, StartsWith("1101 jobs retried, 2 not"));
+  EXPECT_THAT(result.output, StartsWith("1101 jobs retried, with a fresh retry budget, 2 not"));
   EXPECT_THAT(result.errors, AllOf(HasSubstr("job 1102 stays as it is: job 1101 with"),
                                    HasSubstr("job 1103 stays as it is: job 1104 with")));
   EXPECT_EQ(count("status = 'todo' AND priority = 7 AND attempts = 1"), "1101");
@@ -155,7 +155,7 @@ TEST_F(CliSets, AConnectionThatIsLostHalfwaySaysSoToo) {
   sql(at_1500("PERFORM pg_terminate_backend(pg_backend_pid())"));
   const ProgramRun result = run({"retry", "--queue", "kitchen"});
   EXPECT_EQ(result.exit_status, kUnreachable) << result.errors;
-  EXPECT_THAT(result.output, StartsWith("1000 jobs retried, 1500 not"));
+  EXPECT_THAT(result.output, StartsWith("1000 jobs retried, with a fresh retry budget, 1500 not"));
   EXPECT_THAT(result.errors, HasSubstr("500 jobs (the first is 2001, the last 2500) were not tried"));
   const ProgramRun named = run({"retry", "1499", "1500", "1501"});
   EXPECT_EQ(named.exit_status, kUnreachable);
@@ -189,7 +189,26 @@ TEST_F(CliSets, IdsThatAreNamedHaveTheirOwnAnswersInTheirOrder) {
     results.push_back(job["id"].dump() + " " + job["result"].get<std::string>());
   EXPECT_THAT(results, ElementsAre("3 failed", "2 doing", "1 cancelled", "99 not_found"));
   EXPECT_EQ(run({"retry", "1", "3", "2", "--even-running"}).output,
-            "job 1 retried\njob 3 retried\njob 2 retried\n");
+            "job 1 retried, with a fresh retry budget\njob 3 retried, with a fresh retry budget\n"
+            "job 2 retried, with a fresh retry budget\n");
+}
+
+// One by one (a queueing lock that several want) and all at once, which are two statements.
+TEST_F(CliSets, RetryGivesAFreshBudgetOrAsManyAttemptsAsAreAskedFor) {
+  insert("failed", 2);
+  insert("failed", 2, "'plate'");
+  sql("UPDATE procrastinate_jobs SET attempts = 4, uncounted_attempts = 1, attempts_allowed = 2");
+  EXPECT_EQ(run({"retry", "1", "3"}).output,
+            "job 1 retried, with a fresh retry budget\njob 3 retried, with a fresh retry budget\n");
+  const std::string budgets =
+      "SELECT string_agg(concat_ws('/', uncounted, allowed, misfits), ' ' ORDER BY job.id)"
+      " FROM procrastinate_jobs job, postpone_retry_budget(job.id) WHERE job.id IN ";
+  EXPECT_EQ(sql(budgets + "(1, 3)"), "5/0 5/0");
+  sql("UPDATE procrastinate_jobs SET status = 'failed' WHERE id = 3");
+  EXPECT_EQ(run({"retry", "2", "3", "4", "--attempts", "3"}).output,
+            "job 2 retried, for 3 attempts at most\njob 3 retried, for 3 attempts at most\n");
+  EXPECT_EQ(sql(budgets + "(2, 3)"), "5/3/0 6/3/0");
+  EXPECT_EQ(run({"retry", "4", "--attempts", "0"}).exit_status, kUsage);
 }
 
 TEST_F(CliSets, OnATerminalTheyAskBeforeMoreThanAHundred) {

@@ -53,7 +53,7 @@ TEST_F(Cli, RetryLetsAFailedJobWaitAgainElsewhere) {
   const ProgramRun result = run({"jobs", "retry", id, "--new-queue", "slow", "--new-priority", "3",
                                  "--new-lock", "sink", "--at", "2030-01-01T00:00Z"});
   EXPECT_EQ(result.exit_status, kDone) << result.errors;
-  EXPECT_EQ(result.output, "job " + id + " retried\n");
+  EXPECT_EQ(result.output, "job " + id + " retried, with a fresh retry budget\n");
   const auto job = json({"jobs", "show", id});
   EXPECT_EQ(job["status"], "todo");
   EXPECT_EQ(job["queue"], "slow");

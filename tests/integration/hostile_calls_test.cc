@@ -55,6 +55,8 @@ const std::map<std::string, Values>& values() {
         R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "defers": [{"task": "t", "delay": 1e300}]}]')",
         R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "defers": [{"task": null}]}]')",
         R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "defers": 7}]')",
+        R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "result": null, "progress": {}}]')",
+        R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "result": [], "progress": 7}]')",
         R"('[{"job_id": 2, "attempt": 1, "action": "succeed", "defers": [null]}]')"}},
       {"json", {"'{\"a\": 1}'", "NULL", "'[]'", "'null'", "'1'", "'{\"a\": 1, \"a\": 2}'"}},
       {"jsonb[]", {"ARRAY['{\"a\": 1}']", "NULL", "'{}'", "'{NULL}'", "ARRAY['null', '[]', '1']"}},

@@ -68,7 +68,9 @@ TEST_P(InEachLanguage, EachWayToMisbehaveCostsOneJobAndItsReasonIsKept) {
               {"misbehave.unheard_of", "{}", "unknown_task", "of its 16 tasks these are the nearest"}};
   // The time limit is that of the one which needs it: a busy machine may take seconds over any other.
   Family family(database_.url(),
-                kNoPolling + group("m", misbehave(), 2, "max_output = \"1MiB\"") +
+                kNoPolling +
+                    group("m", misbehave(), 2,
+                          "max_output = \"1MiB\"\nunknown_task = \"fail\"\nbad_arguments = \"fail\"") +
                     group("limited", misbehave(), 1, "time_limit = \"1s\"\nabort_grace = \"100ms\""));
   family.wait_until_ready(3);
   for (const auto& way : ways) {

@@ -22,7 +22,7 @@ TEST_F(Roles, AnOlderInstallationLearnsOfTheOperatorFromWhoeverMayMakeRoles) {
       ";"
       "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM postpone_operator");
   sql("DO $$ DECLARE name text; BEGIN FOR name IN SELECT oid::regclass FROM pg_class WHERE relnamespace = "
-      "'public'::regnamespace AND relkind = 'r' LOOP EXECUTE format('ALTER TABLE %s OWNER TO " +
+      "'public'::regnamespace AND relkind IN ('r', 'v') LOOP EXECUTE format('ALTER TABLE %s OWNER TO " +
       owner +
       "', name); END LOOP; "
       "FOR name IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'public'::regnamespace LOOP "

@@ -95,7 +95,8 @@ TEST_F(Roles, ASupervisorOfAnotherRoleDoesNotStartAndSaysWhatToType) {
     EXPECT_EQ(family.wait().code, 5) << "it could fetch nothing\n" << family.log();
     EXPECT_THAT(family.log(), HasSubstr("it lacks DELETE on postpone_claims, "));
   }
-  for (const std::string table : {"postpone_claims", "postpone_noted_locks", "postpone_schedules"})
+  for (const std::string table :
+       {"postpone_claims", "postpone_noted_locks", "postpone_schedules", "postpone_results"})
     grant("SELECT, INSERT, UPDATE, DELETE ON " + table);
   {
     Family family(as("none"), group("m", kMisbehave, 1));

@@ -99,12 +99,15 @@ class Served {
       throw std::runtime_error("the task process does not read");
     }
   }
-  void send_frame(const wire::Frame& frame) { send_bytes(wire::encode(frame)); }
+  void send_frame(const wire::Frame& frame) { send_bytes(wire::encode(frame, version_)); }
 
   // The next frame, nothing once the channel is closed. Throws when none comes within `limit`.
   std::optional<wire::Frame> receive(std::chrono::milliseconds limit = kGenerous) {
     while (true) {
-      if (auto frame = decoder_.next()) return frame;
+      if (auto frame = decoder_.next()) {
+        if (const auto* hello = std::get_if<wire::Hello>(&*frame)) speak(hello->protocol_version);
+        return frame;
+      }
       if (!readable_within(channel_.get(), limit)) throw std::runtime_error("no frame came");
       const std::string bytes = read_some(channel_.get());
       if (bytes.empty()) return std::nullopt;
@@ -168,10 +171,17 @@ class Served {
   std::string errors;
 
  private:
+  // As a sub-worker does.
+  void speak(std::uint16_t version) {
+    version_ = version;
+    decoder_.set_version(version);
+  }
+
   postpone::sys::Fd channel_;
   postpone::sys::Fd out_;
   postpone::sys::Fd err_;
   wire::Decoder decoder_;
+  std::uint16_t version_ = wire::kProtocolVersion;
 };
 
 // What is promised of the channel, to and by task executables in each language.

@@ -40,6 +40,11 @@ void count_to(libtask::Context& job, int last) {
     job.progress(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(last));
 }
 
+void give(libtask::Context& job) {
+  job.progress(1, 2, "half");
+  job.result({{"meta", nlohmann::json::parse(job.meta())}});
+}
+
 // Wherever a signal comes, it comes at a bad time: in malloc, in the unwinder, in the middle of a frame.
 void toss(libtask::Context& job, int times) {
   for (int i = 1; i <= times; ++i) {
@@ -149,6 +154,8 @@ int main(int argc, char** argv) {
   app.task("channel.pending", leave_pending, {"number", "by_alarm"});
   app.task("channel.show", show_the_process);
   app.task("channel.count", count_to, {"last"});
+  app.task("channel.give", give);
+  app.task("channel.give_alone", [](libtask::Context& job) { job.result(3); });
   app.task("channel.toss", toss, {"times"});
   app.task("channel.nothing", [] {});
   app.task("channel.say", say_on_stderr, {"text"});
@@ -167,6 +174,9 @@ int main(int argc, char** argv) {
   app.task("channel.stdout", replace_stdout, {"file"});
   app.task("channel.defer", defer_one);
   app.task("channel.grow", grow, {"mib"});
+  app.task("channel.log", [](libtask::Context& job) {
+    for (int i = 0; i < 3; ++i) job.log(libtask::LogLevel::error, "line", {{"number", i}});
+  });
   app.task("channel.close", [] { close(STDIN_FILENO); });
   return app.run(argc, argv);
 }

@@ -81,7 +81,9 @@ TEST_P(LedgerOfASet, AJobThatIsNotPlainEndsIt) {
   expect_that_it_ends("channel.write");
   EXPECT_EQ(served_.output_so_far(), "from a stream and from C");
   expect_that_it_ends("channel.defer");
+  expect_that_it_ends("channel.give_alone");
   expect_that_it_ends("channel.count", R"({"last": 1})");
+  expect_that_it_ends("channel.log");
   expect_that_it_ends("channel.terminate");
   expect_that_it_ends("channel.shell", R"({"command": "true"})");
   expect_that_it_ends("channel.unseen");

@@ -18,7 +18,7 @@ constexpr const char* kDescription =
     R"( "time_limit_ms": 0, "retry": null}]})";
 
 void say(const wire::Frame& frame) {
-  const std::string bytes = wire::encode(frame);
+  const std::string bytes = wire::encode(frame, 1);
   if (send(wire::kChannelFd, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) _exit(1);
 }
 
@@ -27,11 +27,15 @@ void say(const wire::Frame& frame) {
 int main() {
   say(wire::Hello{.protocol_version = 1, .libtask_version = "0.0.9", .description = kDescription});
   wire::Decoder decoder;
+  decoder.set_version(1);
   std::array<char, 4096> bytes;
   for (ssize_t n = 0; (n = read(wire::kChannelFd, bytes.data(), bytes.size())) > 0;) {
     decoder.append({bytes.data(), static_cast<std::size_t>(n)});
     while (const auto frame = decoder.next()) {
-      if (const auto* run = std::get_if<wire::Run>(&*frame)) say(wire::Result{.job_id = run->job_id});
+      if (const auto* run = std::get_if<wire::Run>(&*frame)) {
+        if (!run->meta.empty()) return 1;  // more bytes than it can read
+        say(wire::Result{.job_id = run->job_id});
+      }
       if (std::holds_alternative<wire::Runs>(*frame)) return 1;  // a frame of an unknown type
     }
   }

@@ -69,7 +69,7 @@ TEST(RunByHand, JsonStandsAloneOnStandardOutput) {
   EXPECT_EQ(outcome["cause"], "succeeded");
   EXPECT_EQ(outcome["exception_type"], nullptr);
   EXPECT_EQ(outcome["retry"], nullptr);
-  EXPECT_EQ(outcome["progress"], Json({{"done", 3}, {"total", 3}}));
+  EXPECT_EQ(outcome["progress"], Json({{"done", 3}, {"total", 3}, {"note", ""}}));
   EXPECT_GT(outcome["run_time_s"], 0.0);
 }
 
@@ -80,8 +80,9 @@ TEST(RunByHand, JsonTellsWhatWouldBecomeOfTheJob) {
   EXPECT_EQ(retried["status"], "todo");
   EXPECT_EQ(retried["cause"], "exception");
   EXPECT_EQ(retried["exception_type"], "std::filesystem::filesystem_error");
-  EXPECT_EQ(retried["retry"],
-            Json({{"in_s", 1}, {"priority", nullptr}, {"queue", nullptr}, {"lock", nullptr}}));
+  EXPECT_EQ(
+      retried["retry"],
+      Json({{"in_s", 1}, {"priority", nullptr}, {"queue", nullptr}, {"lock", nullptr}, {"counts", true}}));
 
   const TemporaryDirectory files;
   std::ofstream(files.file("a")) << "text";

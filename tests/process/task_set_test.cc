@@ -222,10 +222,21 @@ TEST_P(ASetOfJobs, AFalseStartOfTheJobThatRunsMovesNoTime) {
 using ASetOfOneLanguage = ASetOfJobs;
 INSTANTIATE_TEST_SUITE_P(, ASetOfOneLanguage, testing::Values(Language::cpp));
 
+TEST_P(ASetOfOneLanguage, EndsAtAJobThatGivesBackAValueAndKnowsTheMetaOfEach) {
+  add_between_plain_ones("channel.give");
+  jobs_[1].meta = R"({"tenant": "bob"})";
+  jobs_[2].meta = R"({"tenant": "ann"})";
+  const Execution last = run_up_to(2);
+  expect_that_the_third_is_the_last();
+  EXPECT_EQ(last.value, R"({"meta":{"tenant":"ann"}})");
+  EXPECT_EQ(last.progress, (sql::Progress{1, 2, "half"}));
+}
+
 TEST_P(ASetOfOneLanguage, IsNothingForATaskExecutableOfTheFirstProtocol) {
   group_.executable = POSTPONE_OLD_TASK;
   EXPECT_FALSE(process().serves_sets());
   add("old.task");
+  jobs_[0].meta = R"({"tenant": "ann"})";
   RunHooks hooks;
   hooks.on_tick = [](std::chrono::nanoseconds) { return std::nullopt; };
   const Execution execution = process().run(jobs_[0], 0ms, hooks);

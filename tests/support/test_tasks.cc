@@ -8,18 +8,22 @@
 
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 using namespace std::chrono_literals;
 
@@ -61,6 +65,16 @@ void murmur(const std::string& file) {
 // Waits until a file is there, so that a test decides how long the job runs.
 void until(const std::string& file) {
   while (!std::filesystem::exists(file)) std::this_thread::sleep_for(2ms);
+}
+
+// Half way it waits for the file, then gives back which attempt it was and with which meta, and defers two jobs.
+void give(libtask::Context& job, const std::string& file) {
+  job.progress(1, 2, "half way");
+  until(file);
+  job.progress(2, 2, "done");
+  job.result({{"attempt", job.attempt()}, {"meta", nlohmann::json::parse(job.meta())}});
+  job.defer("test.hopeless", {}, {.queue = "followers"});
+  job.defer("test.hopeless", {}, {.queue = "followers", .meta = libtask::Args{{"tenant", "bob"}}});
 }
 
 // A line as misbehave.journal writes it: what, job, attempt, process, when.
@@ -193,6 +207,55 @@ void start_helper(const std::string& file) {
   for (;;) pause();
 }
 
+// Its file is there when it waits, and FILE.told when it was told to stop.
+void wait_for_a_stop(libtask::Context& job, const std::string& file) {
+  std::mutex mutex;
+  std::condition_variable_any wakes;
+  std::unique_lock lock(mutex);
+  append(file, "waits");
+  if (!wakes.wait_for(lock, job.stop_token(), 1h, [] { return false; })) append(file + ".told", "stop");
+}
+
+void say_in_the_log(libtask::Context& job) {
+  job.log(libtask::LogLevel::warning, "half way", {{"done", 5}, {"of", {{"plates", 10}}}});
+  job.log(libtask::LogLevel::debug, "not worth a line");
+}
+
+void hold_memory(int mib) {
+  std::vector<char> much(static_cast<std::size_t>(mib) << 20U, 'x');
+  for (;; std::this_thread::sleep_for(1ms)) much.back() = 'y';
+}
+
+// What the authors of tasks register beside handlers.
+void register_kinds(libtask::Namespace test) {
+  static bool is_set_up = false;
+  test.set_up([] { is_set_up = true; });
+  test.tear_down([] { std::puts("torn down"); });
+  test.task("was_set_up", [] {
+    if (!is_set_up) throw std::logic_error("set_up() did not run");
+  });
+  test.task("new_name", [](libtask::Context& job) { std::cout << "as " << job.task() << '\n'; })
+      .alias("test.old_name");
+  test.task("alone", [](const std::string& file) { append(file, std::to_string(getpid()) + "\n"); }, {"file"})
+      .fresh_process();
+  test.task("grows", hold_memory, {"mib"}).memory_limit(64L << 20U);
+  test.task("busy",
+            [](libtask::Context& job, bool counts) {
+              if (job.attempt() < 5) job.retry_in(0s, "busy", {.priority = 3, .counts = counts});
+            },
+            {"counts"})
+      .retry({.max_attempts = 2});
+  libtask::Namespace forgiving = test.in("forgiving");
+  forgiving.around([](libtask::Context& job, const libtask::Handler& next) {
+    try {
+      next(job);
+    } catch (const Flaky& error) {
+      job.log(libtask::LogLevel::info, std::string("forgiven: ") + error.what());
+    }
+  });
+  forgiving.task("throws", [] { throw Flaky("of no account"); });
+}
+
 // What main() is told before the arguments of libtask. --thread: handlers run in a thread that is not the
 // first.
 // --helper=FILE: starts a helper, whose number it writes into the file.
@@ -249,6 +312,8 @@ int main(int argc, char** argv) {
   app.task("test.surroundings", surroundings, {"file"});
   app.task("test.append", append, {"file", "text"});
   app.task("test.until", until, {"file"});
+  app.task("test.give", give, {"file"});
+  app.task("test.give_too_much", [](libtask::Context& job) { job.result(std::string(1024UL * 1024, 'x')); });
   app.task("test.murmur", murmur, {"file"});
   app.task("test.beat", beat, {"file", "ms"});
   app.task("test.daemon", beat_and_leave_a_daemon, {"file", "ms"});
@@ -282,6 +347,9 @@ int main(int argc, char** argv) {
            [](libtask::Context& job) { job.defer("test.append", {}, {.queue = std::string(200, 'q')}); });
   app.task("test.show", show);
   app.task("test.gibberish", [] { throw std::runtime_error("no \xff text"); });
+  app.task("test.wait_for_a_stop", wait_for_a_stop, {"file"});
+  app.task("test.log", say_in_the_log);
+  register_kinds(app.in("test"));
   app.task("test.tick", [] {});
   app.periodic("* * * * * *", "test.tick");
   return run(app, argc, argv, in_thread);

@@ -60,6 +60,34 @@ TEST(Description, KnowsTasksWithoutRetryAndWithoutLimit) {
   EXPECT_EQ(description.find("cache"), nullptr);
 }
 
+// Programs that were built with an older libtask do not say this.
+TEST(Description, KnowsWhatNewerProgramsSayOfATask) {
+  json text = sample();
+  const TaskDescription before = *parse_description(text.dump()).find("dishes.wash");
+  EXPECT_TRUE(before.aliases.empty());
+  EXPECT_EQ(before.memory_limit, 0);
+  EXPECT_FALSE(before.fresh_process);
+  EXPECT_EQ(before.retry->max_wait, std::nullopt);
+  EXPECT_EQ(before.retry->jitter, 0);
+
+  text["tasks"][0]["aliases"] = {"dishes.scrub", "scrub"};
+  text["tasks"][0]["memory_limit_bytes"] = 1 << 20;
+  text["tasks"][0]["fresh_process"] = true;
+  text["tasks"][0]["retry"]["max_wait_s"] = 90;
+  text["tasks"][0]["retry"]["jitter"] = 0.25;
+  const Description description = parse_description(text.dump());
+  for (const char* name : {"dishes.wash", "dishes.scrub", "scrub"}) {
+    const TaskDescription* task = description.find(name);
+    ASSERT_NE(task, nullptr) << name;
+    EXPECT_EQ(task->name, "dishes.wash");
+    EXPECT_EQ(task->memory_limit, 1 << 20);
+    EXPECT_TRUE(task->fresh_process);
+    EXPECT_EQ(task->retry->max_wait, 90s);
+    EXPECT_EQ(task->retry->jitter, 0.25);
+  }
+  EXPECT_EQ(description.find("sc"), nullptr);
+}
+
 TEST(Description, TellsSchedules) {
   const Description description = parse_description(sample().dump());
   ASSERT_EQ(description.periodic.size(), 1U);
@@ -90,7 +118,7 @@ TEST(Description, OlderLibtaskMeansUtcAndTheLastMissedTick) {
 TEST(Description, NewerLibtaskMaySayMore) {
   json text = sample();
   text["colour"] = "blue";
-  text["tasks"][0]["retry"]["jitter"] = 0.5;
+  text["tasks"][0]["retry"]["mood"] = 0.5;
   EXPECT_EQ(parse_description(text.dump()).tasks.size(), 2U);
 }
 

@@ -48,6 +48,10 @@ Result full_result() {
       .message = std::string("with a \0 in it", 14),
       .retryable = false,
       .retry_in_us = 1'500'000,
+      .retry_counts = false,
+      .retry_priority = -7,
+      .retry_queue = "slow",
+      .retry_lock = "sink",
       .cpu_us = 12,
       .max_rss_bytes = 1ULL << 40U,
       .defers = {{.task = "mail.send",
@@ -140,7 +144,8 @@ TEST(Frames, RunComesBack) {
                                                       .priority = std::numeric_limits<std::int32_t>::min(),
                                                       .lock = "sink",
                                                       .args = R"({"times":2})",
-                                                      .time_limit_ms = 30'000})));
+                                                      .time_limit_ms = 30'000,
+                                                      .scheduled_at_us = -1})));
   EXPECT_EQ(run.job_id, -1);
   EXPECT_EQ(run.attempt, 3);
   EXPECT_EQ(run.task, "dishes.wash");
@@ -149,6 +154,37 @@ TEST(Frames, RunComesBack) {
   EXPECT_EQ(run.lock, "sink");
   EXPECT_EQ(run.args, R"({"times":2})");
   EXPECT_EQ(run.time_limit_ms, 30'000);
+  EXPECT_EQ(run.scheduled_at_us, -1);
+}
+
+TEST(Frames, LogComesBack) {
+  const auto log = std::get<Log>(decode_one(
+      encode(Log{.job_id = 7, .level = Log::Level::error, .text = "no towel", .fields = R"({"left":0})"})));
+  EXPECT_EQ(log.job_id, 7);
+  EXPECT_EQ(log.level, Log::Level::error);
+  EXPECT_EQ(log.text, "no towel");
+  EXPECT_EQ(log.fields, R"({"left":0})");
+}
+
+// A peer of version 1 or 2 neither gets nor sends what came with version 3.
+TEST(Frames, AnOlderPeerIsSpokenToInItsVersion) {
+  for (const std::uint16_t version : {1, 2}) {
+    Decoder decoder;
+    decoder.set_version(version);
+    decoder.append(encode(wire::Run{.args = "{}", .time_limit_ms = 5, .scheduled_at_us = 1}, version));
+    decoder.append(encode(full_result(), version));
+    const auto run = decoder.next();
+    ASSERT_TRUE(run);
+    EXPECT_EQ(std::get<wire::Run>(*run).time_limit_ms, 5);
+    EXPECT_EQ(std::get<wire::Run>(*run).scheduled_at_us, std::nullopt);
+    const auto result = decoder.next();
+    ASSERT_TRUE(result);
+    EXPECT_EQ(std::get<Result>(*result).retry_in_us, 1'500'000);
+    EXPECT_EQ(std::get<Result>(*result).retry_queue, std::nullopt);
+    EXPECT_EQ(std::get<Result>(*result).defers.size(), 2U);
+    EXPECT_EQ(decoder.pending(), 0U);
+    EXPECT_EQ(encode(wire::Run{}, version).size() + 1, encode(wire::Run{}).size());
+  }
 }
 
 TEST(Frames, AbortAndProgressComeBack) {
@@ -191,6 +227,10 @@ TEST(Frames, ResultComesBackWithWhatItDefers) {
   EXPECT_EQ(result.abort_reason, sent.abort_reason);
   EXPECT_EQ(result.retryable, sent.retryable);
   EXPECT_EQ(result.retry_in_us, sent.retry_in_us);
+  EXPECT_EQ(result.retry_counts, sent.retry_counts);
+  EXPECT_EQ(result.retry_priority, sent.retry_priority);
+  EXPECT_EQ(result.retry_queue, sent.retry_queue);
+  EXPECT_EQ(result.retry_lock, sent.retry_lock);
   EXPECT_EQ(result.cpu_us, sent.cpu_us);
   EXPECT_EQ(result.max_rss_bytes, sent.max_rss_bytes);
   ASSERT_EQ(result.defers.size(), 2U);
@@ -208,7 +248,56 @@ TEST(Frames, BytesAreThoseOfTheSpecification) {
   EXPECT_EQ(encode(Refuse{.reason = "no"}), bytes({7, 0, 0, 0, 3, 2, 0, 0, 0, 'n', 'o'}));
   EXPECT_EQ(encode(Abort{.job_id = 258, .reason = Abort::Reason::time_limit}),
             bytes({10, 0, 0, 0, 5, 2, 1, 0, 0, 0, 0, 0, 0, 1}));
-  EXPECT_EQ(encode(Hello{}).substr(0, 11), bytes({15, 0, 0, 0, 1, 'K', 'T', 'P', 'P', 2, 0}));
+  EXPECT_EQ(encode(Hello{}).substr(0, 11), bytes({15, 0, 0, 0, 1, 'K', 'T', 'P', 'P', 3, 0}));
+}
+
+// What a job does not have costs it nothing, and an executable of an older version never sees it.
+TEST(Frames, WhatIsNotGivenIsNotInTheBody) {
+  const wire::Run plain{.job_id = 7, .task = "t", .queue = "q", .args = "{}"};
+  wire::Run with_meta = plain;
+  with_meta.meta = R"({"tenant": "ann"})";
+  const std::string text = encode(plain);
+  EXPECT_EQ(encode(with_meta).size(), text.size() + 1 + 4 + with_meta.meta.size());
+  EXPECT_EQ(std::get<wire::Run>(decode_one(text)).meta, "");
+  EXPECT_EQ(std::get<wire::Run>(decode_one(encode(with_meta))).meta, with_meta.meta);
+  EXPECT_EQ(encode(Progress{}).size(), 4U + 1 + 3 * 8);
+}
+
+TEST(Frames, EachJobOfASetHasItsOwnMeta) {
+  Runs runs{.set = 1, .runs = {{.job_id = 1}, {.job_id = 2, .meta = R"({"a": 1})"}, {.job_id = 3}}};
+  const auto read = std::get<Runs>(decode_one(encode(runs)));
+  ASSERT_EQ(read.runs.size(), 3U);
+  EXPECT_EQ(read.runs[0].meta, "");
+  EXPECT_EQ(read.runs[1].meta, R"({"a": 1})");
+  EXPECT_EQ(read.runs[2].meta, "");
+}
+
+TEST(Frames, ADeferredJobHasItsOwnMetaOrNone) {
+  Result result = full_result();
+  result.defers[1].meta = "{}";
+  const auto read = std::get<Result>(decode_one(encode(result)));
+  EXPECT_EQ(read.defers[0].meta, "");
+  EXPECT_EQ(read.defers[1].meta, "{}");
+}
+
+TEST(Frames, ANoteAndAValueComeBack) {
+  const auto progress =
+      std::get<Progress>(decode_one(encode(Progress{.job_id = 7, .done = 1, .note = "hashing"})));
+  EXPECT_EQ(progress.note, "hashing");
+  const auto value = std::get<Value>(decode_one(encode(Value{.job_id = 7, .json = "[1, 2]"})));
+  EXPECT_EQ(value.job_id, 7);
+  EXPECT_EQ(value.json, "[1, 2]");
+  EXPECT_EQ(encode(value)[4], 10);
+}
+
+TEST(Frames, WhatALaterVersionAddsIsPassedOver) {
+  const std::string progress = std::string(24, '\0') + bytes({77, 2, 0, 0, 0, 'x', 'y', 2, 1, 0, 0, 0, 'n'});
+  decoding(6, progress)();
+  const std::string cut = std::string(24, '\0') + bytes({2, 9, 0, 0, 0, 'n'});
+  EXPECT_THAT(decoding(6, cut), ThrowsMessage<ProtocolError>(HasSubstr("is too short")));
+  const std::string meta_of_nobody = encode(Result{}).substr(5) + bytes({1, 2, 0, 0, 0, '{', '}'});
+  EXPECT_THAT(decoding(7, meta_of_nobody),
+              ThrowsMessage<ProtocolError>(HasSubstr("meta for more jobs than it has")));
 }
 
 TEST(Frames, StreamMayBeCutAnywhere) {
@@ -239,7 +328,7 @@ TEST(Frames, ImpossibleLengthsAreRefusedBeforeTheBodyComes) {
 
 TEST(Frames, UnknownTypesAreRefused) {
   EXPECT_THAT(decoding(0, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 0")));
-  EXPECT_THAT(decoding(10, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 10")));
+  EXPECT_THAT(decoding(77, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 77")));
   EXPECT_THAT(decoding(255, ""), ThrowsMessage<ProtocolError>(HasSubstr("unknown type 255")));
 }
 

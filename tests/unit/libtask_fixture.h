@@ -17,10 +17,15 @@ namespace libtask::detail {
 class FakeGiver : public JobGiver {
  public:
   std::optional<AbortReason> stop_wish(std::int64_t) override { return wish; }
+  int stop_descriptor() const override { return -1; }
   void tell_progress(const wire::Progress& progress) override { told.push_back(progress); }
+  void tell_value(const wire::Value& value) override { values.push_back(value); }
+  void log(const wire::Log& line) override { logged.push_back(line); }
 
   std::optional<AbortReason> wish;
   std::vector<wire::Progress> told;
+  std::vector<wire::Value> values;
+  std::vector<wire::Log> logged;
 };
 
 class OneTask {

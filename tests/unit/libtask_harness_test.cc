@@ -168,6 +168,35 @@ TEST_F(HarnessStory, ChainThatNeverEndsIsAnErrorInWords) {
   }
 }
 
+TEST_F(HarnessStory, FollowersGetTheMetaOfTheirJobUnlessTheyHaveTheirOwn) {
+  libtask::App followed;
+  std::string metas;
+  followed.task("first", [](libtask::Context& job) {
+    job.defer("next");
+    job.defer("next", {}, {.meta = {{{"own", 1}}}});
+    job.defer("next", {}, {.meta = libtask::Args{}});
+  });
+  followed.task("next", [&](libtask::Context& job) { metas += job.meta() + ' '; });
+  Harness of_them(followed);
+  of_them.defer("first", {}, {.meta = {{{"tenant", "ann"}}}});
+  EXPECT_EQ(of_them.work(), 4);
+  EXPECT_EQ(metas, R"({"tenant":"ann"} {"own":1} {} )");
+}
+
+TEST_F(HarnessStory, AttemptsThatDoNotCountLeaveTheOthersToTheJob) {
+  libtask::App busy;
+  busy.task("call",
+            [](libtask::Context& job) {
+              if (job.attempt() <= 3) job.retry_in(1min, "busy", {.counts = false});
+              throw std::runtime_error("no answer");
+            })
+      .retry({.max_attempts = 1, .wait = 1min});
+  Harness of_it(busy);
+  of_it.defer("call");
+  EXPECT_EQ(of_it.work_off(), 5) << "three that do not count, and two that do";
+  EXPECT_EQ(of_it.job(1).status, Status::failed);
+}
+
 TEST_F(HarnessStory, RetryWithoutLimitIsSuchAChain) {
   libtask::App endless;
   endless.task("never", [] { throw std::runtime_error("no"); }).retry({.wait = 1h});

@@ -48,6 +48,8 @@ TEST(Registration, DescribeTellsWhatWasRegistered) {
               .wait = 1s,
               .linear_wait = 500ms,
               .exponential_wait = 2s,
+              .max_wait = 90s,
+              .jitter = 0.25,
               .on_crash = false,
               .priority = 1,
               .queue = "slow",
@@ -80,6 +82,8 @@ TEST(Registration, DescribeTellsWhatWasRegistered) {
   EXPECT_EQ(task.retry->wait, 1s);
   EXPECT_EQ(task.retry->linear_wait, 0.5s);
   EXPECT_EQ(task.retry->exponential_wait, 2s);
+  EXPECT_EQ(task.retry->max_wait, 90s);
+  EXPECT_EQ(task.retry->jitter, 0.25);
   EXPECT_FALSE(task.retry->on_crash);
   EXPECT_EQ(task.retry->priority, 1);
   EXPECT_EQ(task.retry->queue, "slow");
@@ -138,6 +142,93 @@ TEST(Registration, EveryMistakeIsReportedOnALineOfItsOwn) {
           "dishes: task \"a\": it is registered more than once\n"
           "dishes: schedule \"0 1 * * *\" of task \"a\": another schedule of this task has the same id; give "
           "each an id of its own\n");
+}
+
+TEST(Registration, MistakesInNamespacesAliasesAndLimitsAreReportedToo) {
+  App app;
+  app.task("a", nothing).alias("b").memory_limit(0).retry({.max_wait = -1s, .jitter = 1.5});
+  app.task("b", nothing).alias("a").alias("");
+  app.in("").task("c", nothing);
+  app.in("dishes").task("", nothing);
+  app.periodic("@daily", "b2");
+  app.task("d", nothing).alias("b2");
+  app.around({});
+  app.set_up({});
+  EXPECT_EQ(run(app, {"--list"}).err,
+            "dishes: task \"a\": its memory limit is not above 0\n"
+            "dishes: task \"a\": its max_wait is not a time span from 0 up\n"
+            "dishes: task \"a\": its jitter is not from 0 to 1\n"
+            "dishes: task \"b\": its alias is empty\n"
+            "dishes: task \"dishes.\": its name is empty but for the namespace\n"
+            "dishes: schedule \"@daily\" of task \"b2\": this is an alias; use the task's name\n"
+            "dishes: task \"a\": its alias \"b\" is the name of a task, or an alias, already\n"
+            "dishes: task \"b\": its alias \"a\" is the name of a task, or an alias, already\n"
+            "dishes: the App: a middleware is an empty function\n"
+            "dishes: namespace \".\": its name is empty\n"
+            "dishes: the App: a set_up or tear_down is an empty function\n");
+}
+
+void register_dishes(Namespace dishes) {
+  dishes.task("wash", nothing).alias("wash_dishes").memory_limit(1 << 20).fresh_process();
+  dishes.in("glass").task("polish", nothing);
+  dishes.periodic("@hourly", "wash");
+}
+
+TEST(Registration, NamespacesPutTheirNamesBeforeThoseOfTheirTasks) {
+  App app;
+  register_dishes(app.in("dishes"));
+  app.task("cache.sweep", nothing);
+  EXPECT_EQ(run(app, {"--list"}).out, "dishes.wash\ndishes.glass.polish\ncache.sweep\n");
+  const wire::Description description = wire::parse_description(run(app, {"--describe"}).out);
+  const wire::TaskDescription* task = description.find("wash_dishes");
+  ASSERT_NE(task, nullptr);
+  EXPECT_EQ(task->name, "dishes.wash");
+  EXPECT_EQ(task->memory_limit, 1 << 20);
+  EXPECT_TRUE(task->fresh_process);
+  EXPECT_FALSE(description.find("cache.sweep")->fresh_process);
+  EXPECT_EQ(description.periodic.at(0).task, "dishes.wash");
+}
+
+TEST(Registration, AnAliasRunsItsTask) {
+  App app;
+  app.task("dishes.wash", [](Context& job) { EXPECT_EQ(job.task(), "wash_dishes"); }).alias("wash_dishes");
+  EXPECT_EQ(run(app, {"run", "wash_dishes"}).status, 0);
+  EXPECT_THAT(run(app, {"run", "dishes"}).err, HasSubstr("no task is called"));
+}
+
+TEST(Registration, SetUpComesBeforeTheJobAndTearDownAfterItInReverse) {
+  App app;
+  std::string story;
+  app.set_up([&] { story += "up "; });
+  app.in("dishes").set_up([&] { story += "up2 "; });
+  app.tear_down([&] { story += "down "; });
+  app.tear_down([&] { story += "down2 "; });
+  app.task("a", [&] { story += "job "; });
+  run(app, {"--describe"});
+  run(app, {"--list"});
+  EXPECT_EQ(story, "");
+  EXPECT_EQ(run(app, {"run", "a"}).status, 0);
+  EXPECT_EQ(story, "up up2 job down2 down ");
+}
+
+TEST(Registration, WhereSetUpFailsNoJobRuns) {
+  App app;
+  app.set_up([] { throw std::runtime_error("no water"); });
+  bool ran = false;
+  app.task("a", [&] { ran = true; });
+  const Said said = run(app, {"run", "a"});
+  EXPECT_EQ(said.status, 1);
+  EXPECT_EQ(said.err, "libtask: the set-up of the task process has failed: std::runtime_error: no water\n");
+  EXPECT_FALSE(ran);
+}
+
+TEST(Registration, WhereTearDownFailsTheRunHas) {
+  App app;
+  app.tear_down([] { throw 42; });
+  app.task("a", nothing);
+  const Said said = run(app, {"run", "a"});
+  EXPECT_EQ(said.status, 1);
+  EXPECT_THAT(said.err, HasSubstr("the tear-down of the task process has failed: int\n"));
 }
 
 TEST(Registration, AppWithoutTasksIsAMistake) {

@@ -236,6 +236,76 @@ TEST(RunInATest, RegistrationThatNoProgramWouldStartWithIsRefused) {
   }
 }
 
+TEST(RunInATest, WhatTheHandlerGivesBackAndSaysIsInTheOutcome) {
+  libtask::App app;
+  app.task("give", [](libtask::Context& job) {
+    job.progress(1, 2, "half");
+    job.log(libtask::LogLevel::warning, "slow", {{"ms", 12}});
+    job.defer("other");
+    job.defer("bare", {}, {.meta = libtask::Args{}});
+    job.result({{"meta", libtask::Args::from_text(job.meta())}});
+  });
+  const Outcome outcome = lt::run(app, "give", {}, {.meta = {{"tenant", "ann"}}});
+  EXPECT_EQ(outcome.result, R"({"meta":{"tenant":"ann"}})");
+  EXPECT_EQ(outcome.progress->note, "half");
+  ASSERT_THAT(outcome.logs, SizeIs(1));
+  EXPECT_EQ(outcome.logs[0].level, libtask::LogLevel::warning);
+  EXPECT_EQ(outcome.logs[0].text, "slow");
+  EXPECT_EQ(outcome.logs[0].fields, R"({"ms":12})");
+  ASSERT_THAT(outcome.defers, SizeIs(2));
+  EXPECT_EQ(outcome.defers[0].meta, std::nullopt);
+  EXPECT_EQ(outcome.defers[1].meta, "{}");
+}
+
+TEST(RunInATest, WhatAFailedHandlerWouldHaveGivenBackIsGone) {
+  libtask::App app;
+  app.task("give", [](libtask::Context& job) {
+    job.result(7);
+    throw std::runtime_error("no towel");
+  });
+  EXPECT_EQ(lt::run(app, "give").result, std::nullopt);
+}
+
+TEST(RunInATest, AStopTokenIsStoppedByTheClockOfTheTest) {
+  libtask::App app;
+  Clock clock;
+  app.task("wait",
+           [&](libtask::Context& job) {
+             const std::stop_token token = job.stop_token();
+             clock.advance(1min);
+             while (!token.stop_requested()) usleep(1000);
+           })
+      .time_limit(1min);
+  EXPECT_EQ(lt::run(app, "wait", {}, {.clock = &clock}).cause, Cause::timed_out);
+}
+
+TEST(RunInATest, ARetryThatDoesNotCountSaysSoAndGoesByTheClockOfTheTest) {
+  libtask::App app;
+  Clock clock;
+  app.task("wait",
+           [&](libtask::Context& job) {
+             job.retry_at(clock.now() + 5min, "closed", {.queue = "morning", .counts = false});
+           })
+      .retry({.max_attempts = 0});
+  const Outcome outcome = lt::run(app, "wait", {}, {.clock = &clock});
+  EXPECT_EQ(outcome.status, Status::todo);
+  EXPECT_EQ(outcome.retry->in, 5min);
+  EXPECT_EQ(outcome.retry->queue, "morning");
+  EXPECT_FALSE(outcome.retry->counts);
+}
+
+TEST(RunInATest, WhatTheAppSetsUpIsThereAndGoesAfterwards) {
+  libtask::App app;
+  std::string story;
+  app.set_up([&] { story += "up "; });
+  app.tear_down([&] { story += "down"; });
+  app.task("wash", [&] { story += "wash "; });
+  lt::run(app, "wash");
+  EXPECT_EQ(story, "up wash down");
+  app.set_up([] { throw std::runtime_error("no water"); });
+  EXPECT_THROW(lt::run(app, "wash"), std::runtime_error);
+}
+
 // A test of an abort() or exit() forks, and runs the handler there.
 TEST(RunInATestDeathTest, AForkedTestMayRunHandlersToo) {
   libtask::App app;

@@ -125,12 +125,30 @@ TEST(TextLog, TellsOfTheJobWhileThereIsOne) {
   EXPECT_THAT(lines, HasSubstr("] task process stderr: a daemon\n"));
 }
 
+TEST(TextLog, TellsTheTraceOfTheJobThatHasOne) {
+  const std::string lines = logged(sub_worker(), text(), [] {
+    const LogContext context(17, "dishes.wash", 2, "00-4bf9\n-01");
+    sys::log.info("half way");
+    log_output("stdout", "a plate");
+  });
+  EXPECT_THAT(lines, HasSubstr("] job 17 dishes.wash traceparent=00-4bf9\\n-01: half way\n"));
+  EXPECT_THAT(lines, HasSubstr("] job 17 dishes.wash traceparent=00-4bf9\\n-01 stdout: a plate\n"));
+}
+
 TEST(TextLog, AListIsALineForEachElement) {
   const std::string lines = logged(sub_worker(), text(), [] {
     const LogFields fields({{"elapsed_s", 3.5}, {"stack", std::vector<std::string>{"wash()", "main"}}});
     log_of(Component::job).warn("is slow");
   });
   EXPECT_THAT(lines, MatchesRegex(".*\\] is slow\n.*\\]     wash\\(\\)\n.*\\]     main\n"));
+}
+
+TEST(TextLog, JsonStandsAtTheEndOfTheMessage) {
+  const std::string lines = logged(sub_worker(), text(), [] {
+    const LogFields fields({{"fields", LogJson{"{\"ms\": 3,\n \"who\": \"\u202e\"}"}}});
+    log_of(Component::task).warn("is slow");
+  });
+  EXPECT_THAT(lines, HasSubstr("] is slow {\"ms\":3,\"who\":\"\\u202E\"}\n"));
 }
 
 TEST(JournalLog, HasPrioritiesAndNoTime) {
@@ -191,6 +209,17 @@ TEST(JsonLog, TheJobHasFieldsOfItsOwn) {
   EXPECT_EQ(object.at("message"), "a plate");
 }
 
+TEST(JsonLog, TheTraceOfAJobIsAField) {
+  const auto line_of = [](const std::string& traceparent) {
+    return nlohmann::json::parse(logged(sub_worker(), json(), [&] {
+      const LogContext context(17, "dishes.wash", 2, traceparent);
+      sys::log.info("half way");
+    }));
+  };
+  EXPECT_EQ(line_of("00-4bf9-01").at("traceparent"), "00-4bf9-01");
+  EXPECT_FALSE(line_of("").contains("traceparent"));
+}
+
 TEST(JsonLog, FieldsKeepTheirTypes) {
   const auto object = nlohmann::json::parse(logged(supervisor(), json(), [] {
     const LogFields fields({{"elapsed_s", 3.5},
@@ -203,6 +232,22 @@ TEST(JsonLog, FieldsKeepTheirTypes) {
   EXPECT_EQ(object.at("rss_bytes"), 4096);
   EXPECT_EQ(object.at("state"), "D");
   EXPECT_EQ(object.at("stack"), (nlohmann::json{"a", "b"}));
+}
+
+TEST(JsonLog, JsonIsPartOfTheLineUnlessItIsNone) {
+  const auto shown = [](const std::string& text) {
+    return nlohmann::json::parse(logged(supervisor(), json(),
+                                        [&] {
+                                          const LogFields fields({{"fields", LogJson{text}}});
+                                          sys::log.info("x");
+                                        }))
+        .at("fields");
+  };
+  EXPECT_EQ(shown("{\"a\": [1, null]}"), (nlohmann::json{{"a", {1, nullptr}}}));
+  EXPECT_EQ(shown("{\"a\": 1}, \"level\": 2"), "{\"a\": 1}, \"level\": 2")
+      << "what would break out is a string";
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  EXPECT_EQ(shown(deep), deep);
 }
 
 TEST(JsonLog, AnyMessageStaysOneValidObject) {

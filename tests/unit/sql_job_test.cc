@@ -93,6 +93,9 @@ TEST(OutcomeTexts, ARetryCarriesItsChanges) {
   outcome.new_queue = "slow";
   outcome.new_lock = "plate";
   const json object = parsed(outcome);
+  EXPECT_FALSE(object.contains("uncounted"));
+  outcome.counts = false;
+  EXPECT_EQ(parsed(outcome)["uncounted"], true);
   EXPECT_EQ(object["retry_in"], 2.5);
   EXPECT_EQ(object["new_priority"], -3);
   EXPECT_EQ(object["new_queue"], "slow");
@@ -172,6 +175,63 @@ TEST(OutcomeTexts, WhatTheDatabaseWouldRefuseIsRefusedHere) {
   outcome.new_queue = std::nullopt;
   outcome.new_lock = std::string(2001, 'l');
   EXPECT_THROW(to_json(outcome), std::invalid_argument);
+}
+
+TEST(OutcomeTexts, AResultTravelsWithASuccessAsItIs) {
+  Outcome outcome = outcome_of(Action::succeed);
+  outcome.result = R"({"big": 123456789012345678901234567890, "nul": "a\u0000b"})";
+  outcome.progress = Progress{3, ~0ULL, "half \xff"};
+  EXPECT_FALSE(as_success(outcome));
+  const std::string text = to_json(outcome);
+  EXPECT_THAT(text, HasSubstr("123456789012345678901234567890"));
+  const json object = json::parse(text);
+  EXPECT_EQ(object["result"]["nul"],
+            "a\uFFFD"
+            "b");
+  EXPECT_EQ(object["progress"],
+            json::parse("{\"done\": 3, \"total\": 9223372036854775807, \"note\": \"half \uFFFD\"}"));
+  outcome.defers = {request_of("mail.send")};
+  EXPECT_EQ(parsed(outcome)["defers"].size(), 1U);
+  EXPECT_EQ(parsed(outcome)["result"], object["result"]);
+  outcome.action = Action::fail;
+  EXPECT_FALSE(parsed(outcome).contains("result"));
+  EXPECT_TRUE(parsed(outcome).contains("progress")) << "how far it came";
+  outcome.action = Action::release;
+  EXPECT_FALSE(parsed(outcome).contains("progress"));
+}
+
+TEST(Faults, OfAResultAreNamed) {
+  for (const char* result : {"1", "null", R"("text")", "[1, 2]", R"({"a": {}})"})
+    EXPECT_EQ(fault_of_result(result), "") << result;
+  EXPECT_EQ(fault_of_result(R"(1,"action":"fail")"), "its result is no JSON: mistake at byte 2");
+  EXPECT_EQ(fault_of_result("\"" + std::string(kMaxResultBytes - 2, 'x') + "\""), "");
+  EXPECT_THAT(fault_of_result("\"" + std::string(kMaxResultBytes - 1, 'x') + "\""),
+              HasSubstr("its result has 1048577 bytes, more than the 1 MiB"));
+  Outcome outcome = outcome_of(Action::succeed);
+  outcome.result = "no JSON";
+  EXPECT_THROW(to_json(outcome), std::invalid_argument);
+}
+
+TEST(Faults, OfMetaAreNamed) {
+  DeferRequest request = request_of("mail.send");
+  request.meta = R"({"tenant": "ann"})";
+  EXPECT_EQ(fault_of(request), "");
+  request.meta = "[]";
+  EXPECT_THAT(fault_of(request), HasSubstr("the meta is not a JSON object"));
+  request.meta = R"({"a": ")" + std::string(8192 - 9, 'x') + R"("})";
+  EXPECT_EQ(fault_of(request), "");
+  request.meta =
+      R"({"a":")" + std::string(8192 - 8, 'x') + R"("})";  // 8192 bytes, and a space as it is stored
+  EXPECT_THAT(fault_of(request), HasSubstr("the meta has 8193 bytes: it may have 8192 at most"));
+}
+
+TEST(Meta, MayHaveATraceparentForTheLog) {
+  EXPECT_EQ(traceparent_in(std::nullopt), "");
+  EXPECT_EQ(traceparent_in(R"({"traceparent": "00-4bf92f-01"})"), "00-4bf92f-01");
+  for (const char* meta :
+       {"{}", R"({"traceparent": 1})", R"({"a": "traceparent"})", R"(["traceparent"])", "traceparent"})
+    EXPECT_EQ(traceparent_in(meta), "") << meta;
+  EXPECT_EQ(traceparent_in("{\"traceparent\": \"" + std::string(129, '0') + "\"}"), "");
 }
 
 TEST(Faults, AnOrdinaryJobHasNone) {

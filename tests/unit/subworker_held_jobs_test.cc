@@ -168,6 +168,9 @@ TEST_F(TheHeldJobs, WhoseOutcomeIsTooLongForTheBoardSayThatTheyHaveEnded) {
   EXPECT_EQ(phase_of(17), JobPhase::ended);
   EXPECT_EQ(entry_of(17)->outcome_bytes.load(), 0U);
   EXPECT_EQ(held_.unrecorded()[0].text, sql::to_json(outcome));
+  EXPECT_FALSE(held_.has_room()) << "a second one would be lost with it";
+  held_.recorded(17);
+  EXPECT_TRUE(held_.has_room());
 }
 
 TEST_F(TheHeldJobs, ShareTheRoomForOutcomesUntilItIsUsedUp) {

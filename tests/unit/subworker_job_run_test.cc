@@ -42,8 +42,9 @@ TEST_F(AJobRun, IsAnnouncedStepByStep) {
   run.begins(1s);
   EXPECT_EQ(phase(), JobPhase::running);
   EXPECT_EQ(shown(), 17);
-  run.progresses(3, 10);
+  run.progresses({3, 10, "soaping"});
   EXPECT_EQ(slot_.telemetry.progress.read().value().done, 3U);
+  EXPECT_EQ(slot_.telemetry.progress.read().value().note.view(), "soaping");
   run.ends(outcome(sql::Action::succeed));
   EXPECT_EQ(phase(), JobPhase::ended);
   EXPECT_EQ(shown(), 0);

@@ -1,10 +1,11 @@
-#include "subworker/task/outcome.h"
-
+// Every way in which a run can end, and what follows from it.
 #include <gmock/gmock.h>
 
 #include <csignal>
 #include <string>
 #include <vector>
+
+#include "subworker_outcome_fixture.h"
 
 namespace postpone::subworker {
 namespace {
@@ -20,72 +21,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 // --- what becomes of a job ---------------------------------------------------------------------------------
-
-sql::Job job_after(int attempts) {
-  sql::Job job;
-  job.id = 42;
-  job.task = "dishes.wash";
-  job.attempts = attempts;
-  return job;
-}
-
-TaskDescription task_with(std::optional<RetryStrategy> retry) {
-  TaskDescription task;
-  task.name = "dishes.wash";
-  task.retry = std::move(retry);
-  return task;
-}
-
-Execution ended(decltype(Execution::end) end, std::optional<StopReason> stop = std::nullopt) {
-  Execution execution;
-  execution.end = std::move(end);
-  execution.stop = stop;
-  return execution;
-}
-
-Returned returned(ResultStatus status, const std::string& message = "") {
-  return {Result{.job_id = 42, .status = status, .message = message}};
-}
-
-Returned threw(bool retryable = true) {
-  Returned end = returned(ResultStatus::exception, "the sink is full");
-  end.result.exception_type = "std::runtime_error";
-  end.result.retryable = retryable;
-  return end;
-}
-
-Returned told(libtask::wire::Abort::Reason reason) {
-  Returned end = returned(ResultStatus::aborted);
-  end.result.abort_reason = reason;
-  return end;
-}
-
-Died died_by(int signal) {
-  return {.report = {.signalled = true, .code = signal}};
-}
-
-using Verdict = sys::OomWitness::Verdict;
-
-Died killed_for_memory(Verdict verdict) {
-  Died end = died_by(SIGKILL);
-  end.oom = verdict;
-  return end;
-}
-
-Died died_with(int status) {
-  return {.report = {.signalled = false, .code = status}};
-}
-
-config::Group deleting(config::DeleteJobs which) {
-  config::Group group;
-  group.executable = "/opt/mail";
-  group.delete_jobs = which;
-  return group;
-}
-
-sql::Outcome decide_first(const Execution& execution, std::optional<RetryStrategy> retry = std::nullopt) {
-  return decide(job_after(0), execution, task_with(std::move(retry)), {});
-}
 
 // Every way a run can end, before and after each reason to stop, and what follows from it without a retry
 // strategy, with one, and with one that leaves crashes alone.
@@ -122,8 +57,8 @@ std::vector<Story> stories() {
       {"threw when asked to abort", ended(threw(), requested), Cause::exception, fail, retry, retry},
       {"threw past its limit", ended(threw(), time_limit), Cause::exception, fail, retry, retry},
       {"threw what is not retried", ended(threw(false)), Cause::exception, fail, fail, fail},
-      {"bad arguments", ended(bad_arguments), Cause::bad_arguments, fail, fail, fail},
-      {"unknown task", ended(unknown), Cause::unknown_task, fail, fail, fail},
+      {"bad arguments", ended(bad_arguments), Cause::bad_arguments, retry, retry, retry},
+      {"unknown task", ended(unknown), Cause::unknown_task, retry, retry, retry},
 
       {"aborted itself", ended(gave_up), Cause::aborted, abort, abort, abort},
       {"aborted on request", ended(gave_up, requested), Cause::aborted, abort, abort, abort},
@@ -224,19 +159,6 @@ TEST(Outcome, ShutdownRetriesAtOnceEvenAnExhaustedJob) {
   }
 }
 
-TEST(Outcome, HandlerThatAsksForARetryGetsItWhateverTheStrategySays) {
-  Returned asked = threw(false);
-  asked.result.retry_in_us = 1'500'000;
-  const auto without = decide_first(ended(asked));
-  EXPECT_EQ(without.action, Action::retry);
-  EXPECT_EQ(without.retry_in, 1500ms);
-  const RetryStrategy exhausted{.max_attempts = 0, .wait = 60s, .queue = "later"};
-  const auto with = decide_first(ended(asked), exhausted);
-  EXPECT_EQ(with.action, Action::retry);
-  EXPECT_EQ(with.retry_in, 1500ms);
-  EXPECT_EQ(with.new_queue, "later");
-}
-
 TEST(Outcome, RetryChangesPriorityQueueAndLock) {
   const RetryStrategy strategy{.priority = 0, .queue = "later", .lock = ""};
   const auto outcome = decide_first(ended(threw()), strategy);
@@ -329,6 +251,44 @@ TEST(Outcome, SuccessCarriesTheDeferredJobs) {
   EXPECT_EQ(outcome.defers[1].scheduled_in, std::nullopt);
 }
 
+TEST(Outcome, AResultIsKeptWithSuccessOnlyAndProgressAlways) {
+  Execution execution = ended(returned(ResultStatus::succeeded));
+  execution.value = "3";
+  execution.progress = sql::Progress{1, 2, "half"};
+  EXPECT_EQ(decide_first(execution).result, "3");
+  EXPECT_EQ(decide_first(execution).progress, execution.progress);
+  execution.end = threw();
+  EXPECT_EQ(decide_first(execution).result, std::nullopt);
+  EXPECT_EQ(decide_first(execution).progress, execution.progress);
+}
+
+// A task executable of another language may send anything.
+TEST(Outcome, AResultThatCannotBeStoredFailsTheJob) {
+  Execution execution = ended(returned(ResultStatus::succeeded));
+  execution.value = "no JSON";
+  const sql::Outcome outcome = decide_first(execution);
+  EXPECT_EQ(outcome.action, Action::fail);
+  EXPECT_EQ(outcome.cause, Cause::exception);
+  EXPECT_EQ(outcome.message, "it asked for the impossible: its result is no JSON: mistake at byte 2");
+  EXPECT_NO_THROW(sql::to_json(outcome));
+}
+
+TEST(Outcome, FollowersGetTheMetaOfTheirJobUnlessTheyHaveTheirOwn) {
+  Returned end = deferring(mail());
+  for (const char* own : {R"({"tenant": "bob"})", "{}"}) {
+    auto job = mail();
+    job.meta = own;
+    end.result.defers.push_back(job);
+  }
+  sql::Job job = job_after(0);
+  job.meta = R"({"tenant": "ann"})";
+  const auto outcome = decide(job, ended(end), task_with({}), {});
+  ASSERT_EQ(outcome.defers.size(), 3U);
+  EXPECT_EQ(outcome.defers[0].meta, job.meta);
+  EXPECT_EQ(outcome.defers[1].meta, R"({"tenant": "bob"})");
+  EXPECT_EQ(outcome.defers[2].meta, std::nullopt);
+}
+
 TEST(Outcome, FailureDefersNothing) {
   Returned end = threw();
   end.result.defers.push_back(mail());
@@ -365,31 +325,6 @@ TEST(Outcome, AJobThatIsGivenBackBeforeItBeganLeavesNoTrace) {
   EXPECT_EQ(outcome.attempt, 2);
   EXPECT_EQ(outcome.action, Action::release);
   EXPECT_FALSE(outcome.delete_job);
-}
-
-TEST(Outcome, UnknownTaskFailsAndTellsWhatThereIs) {
-  libtask::wire::Description description;
-  description.tasks = {TaskDescription{.name = "mail.send"}, TaskDescription{.name = "mail.sort"}};
-  const auto outcome = unknown_task(job_after(1), description, deleting(config::DeleteJobs::always));
-  EXPECT_EQ(outcome.job_id, 42);
-  EXPECT_EQ(outcome.attempt, 2);
-  EXPECT_EQ(outcome.action, Action::fail);
-  EXPECT_EQ(outcome.cause, Cause::unknown_task);
-  EXPECT_EQ(outcome.message, "/opt/mail has no task \"dishes.wash\"; it has: mail.send, mail.sort");
-  EXPECT_TRUE(outcome.delete_job);
-}
-
-// Hundreds of names in each attempt and each line help nobody.
-TEST(Outcome, OfManyTasksTheNearestThreeAreTold) {
-  libtask::wire::Description description;
-  for (int i = 0; i < 300; ++i)
-    description.tasks.push_back(TaskDescription{.name = "report." + std::to_string(i)});
-  for (const char* name : {"dishes.dry", "dishes.wsh", "dish.wash"})
-    description.tasks.push_back(TaskDescription{.name = name});
-  const auto outcome = unknown_task(job_after(1), description, deleting(config::DeleteJobs::always));
-  EXPECT_EQ(outcome.message,
-            "/opt/mail has no task \"dishes.wash\"; of its 303 tasks these are the nearest: dishes.wsh, "
-            "dish.wash, dishes.dry");
 }
 
 }  // namespace

@@ -35,6 +35,18 @@ TEST(JobsThatArePassedOver, AreForgottenWhenTheyFailNoMore) {
   EXPECT_EQ(passed_over.add(job(7), kStart + 10min, 1), PassedOver::News::job) << "worth a line again";
 }
 
+TEST(TasksOfOthers, AreLeftAloneUntilAFreshTaskProcessHasThem) {
+  PassedOver passed_over;
+  EXPECT_TRUE(passed_over.leave("mail"));
+  EXPECT_FALSE(passed_over.leave("mail")) << "known, and not worth another line";
+  passed_over.leave("wash");
+  EXPECT_THAT(passed_over.list(kStart + 1000h).tasks, ElementsAre("mail", "wash"));
+  passed_over.forget_left([](const std::string& task) { return task == "mail"; });
+  EXPECT_THAT(passed_over.list(kStart).tasks, ElementsAre("wash"));
+  for (int i = 0; i < 1000; ++i) passed_over.leave(std::to_string(i));
+  EXPECT_LE(passed_over.list(kStart).tasks.size(), PassedOver::kMostLeft);
+}
+
 // However many jobs of one task there are: no list grows with them, and a line is written for the first ones
 // only.
 TEST(JobsThatArePassedOver, BecomeTheirWholeTaskWhenThereAreMany) {

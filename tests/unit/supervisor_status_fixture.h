@@ -59,7 +59,7 @@ inline Snapshot all_well() {
   job.time_limit_ns = 5 * kSecond;
   job.task = board::Text<136>("dishes.wash");
   job.queue = board::Text<136>("kitchen");
-  s.sub_workers[1].job = Job{job, board::Progress{42, 3, 10, kNow - kSecond}};
+  s.sub_workers[1].job = Job{job, board::Progress{42, 3, 10, kNow - kSecond, board::Text<136>("soaping")}};
   s.sub_workers[1].task = board::TaskFacts{99, kNow - 9 * kSecond, 4, 1 << 20, kSecond / 2, kNow};
   s.tasks["dishes.wash"] = {true, {10, 2, 2, 0}, 30 * kSecond};
   s.queues["kitchen"] = {false, {10, 2, 2, 0}, 30 * kSecond};

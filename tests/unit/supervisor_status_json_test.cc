@@ -29,6 +29,7 @@ TEST(StatusJson, TellsOfTheRunningJob) {
   EXPECT_EQ(job["time_limit_s"], 5.0);
   EXPECT_EQ(job["started_at"], "2023-11-14T22:13:17.000000Z");
   EXPECT_EQ(job["progress"]["done"], 3);
+  EXPECT_EQ(job["progress"]["note"], "soaping");
   EXPECT_EQ(job["progress"]["age_s"], 1.0);
 }
 

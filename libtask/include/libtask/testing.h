@@ -78,7 +78,9 @@ struct Call {
 
 struct Options {
   std::int64_t id = 1;
-  int attempt = 1;  // 1 = the first
+  int attempt = 1;    // 1 = the first
+  int uncounted = 0;  // so many attempts before this one do not count against max_attempts
+  std::optional<TimePoint> scheduled_at{};
   // should_abort() is true when so much time has passed, or from its so-many-th call on (1 = the first one).
   std::optional<std::chrono::microseconds> abort_after{};
   std::optional<int> abort_at_look{};
@@ -90,6 +92,7 @@ struct Options {
   std::optional<std::string> queue{};
   std::optional<int> priority{};
   std::optional<std::string> lock{};  // "" = none
+  Args meta{};                        // what comes beside the arguments
   // What the process writes to stdout and stderr while the handler runs becomes Outcome::log, and then is
   // written where it was meant to go. A crash loses it: false leaves it alone.
   bool capture_output = true;
@@ -116,6 +119,7 @@ struct NextAttempt {
   std::optional<int> priority{};
   std::optional<std::string> queue{};
   std::optional<std::string> lock{};
+  bool counts = true;  // the attempt that has ended counts against max_attempts
 };
 
 // A job that the handler deferred. Only a success creates it.
@@ -127,11 +131,21 @@ struct Deferred {
   std::optional<std::string> lock{};
   std::optional<std::string> queueing_lock{};
   std::chrono::microseconds delay{0};
+  std::optional<std::string>
+      meta{};  // JSON text of an object, "{}" = none; nothing = that of the job that defers it
 };
 
 struct Progress {
   std::uint64_t done = 0;
   std::uint64_t total = 0;  // 0 = unknown
+  std::string note{};
+};
+
+// What the handler has said by Context::log().
+struct Logged {
+  LogLevel level = LogLevel::info;
+  std::string text;
+  std::string fields = "{}";  // JSON text of an object
 };
 
 struct LogLine {
@@ -146,8 +160,10 @@ struct Outcome {
   std::optional<Exception> exception{};  // with Cause::exception
   std::optional<NextAttempt> retry{};    // with Status::todo
   std::vector<Deferred> defers{};
-  std::optional<Progress> progress{};  // the last that the handler reported
-  std::vector<LogLine> log{};          // stdout first: which line came before one of stderr is not known
+  std::optional<std::string> result{};  // JSON text: what a handler that succeeded has given back
+  std::optional<Progress> progress{};   // the last that the handler reported
+  std::vector<Logged> logs{};
+  std::vector<LogLine> log{};  // stdout first: which line came before one of stderr is not known
 };
 
 std::string_view to_string(Status status);
@@ -160,8 +176,9 @@ std::ostream& operator<<(std::ostream& stream, const Outcome& outcome);
 // ----------------------------------------------------------------------------------------------------
 
 // Runs the handler of a task of `app` once, here and now. All that a handler does wrong is in the outcome.
-// Throws std::logic_error when App::run() would refuse the program for its registration, std::system_error
-// when its output cannot be captured.
+// What the App sets up and tears down for a task process is set up before it and torn down after it. Throws
+// std::logic_error when App::run() would refuse the program for its registration, std::runtime_error when the
+// set-up fails (a line on stderr says why), std::system_error when its output cannot be captured.
 Outcome run(const App& app, const Call& call, const Options& options = {});
 
 inline Outcome run(const App& app, std::string_view task, const Args& args = {},
@@ -184,7 +201,8 @@ using JobId = std::int64_t;
 struct Job {
   JobId id = 0;
   std::string task;
-  std::string args;  // JSON text
+  std::string args;         // JSON text
+  std::string meta = "{}";  // likewise
   std::string queue;
   int priority = 0;
   std::optional<std::string> lock{};
@@ -192,6 +210,7 @@ struct Job {
   std::optional<TimePoint> scheduled_at{};
   Status status = Status::todo;
   int attempts = 0;                 // how many runs have ended
+  int uncounted = 0;                // so many of them do not count against max_attempts
   std::vector<Outcome> outcomes{};  // of each of them
 };
 

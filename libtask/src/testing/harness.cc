@@ -38,6 +38,7 @@ struct Harness::Impl {
   const int most_runs;
   std::deque<Job> jobs;
   std::vector<JobId> runs;
+  std::optional<detail::SetUp> set_up{};  // before the first run, as in a task process
 };
 
 const Job* Harness::Impl::waiting_under(const std::optional<std::string>& queueing_lock) const {
@@ -52,6 +53,7 @@ JobId Harness::Impl::create(const detail::wire::DeferredJob& job) {
   jobs.push_back({.id = static_cast<JobId>(jobs.size()) + 1,
                   .task = job.task,
                   .args = job.args,
+                  .meta = job.meta.empty() ? "{}" : job.meta,
                   .queue = job.queue,
                   .priority = job.priority,
                   .lock = job.lock,
@@ -88,6 +90,7 @@ std::optional<TimePoint> Harness::Impl::next_due() const {
 void Harness::Impl::run(Job& job) {
   Options options;
   options.clock = &clock;
+  options.uncounted = job.uncounted;
   const detail::wire::Run run{
       .job_id = job.id,
       .attempt = job.attempts + 1,
@@ -96,7 +99,11 @@ void Harness::Impl::run(Job& job) {
       .priority = job.priority,
       .lock = job.lock.value_or(""),
       .args = job.args,
-      .time_limit_ms = detail::run_of(registry, Call(job.task), options).time_limit_ms};
+      .time_limit_ms = detail::run_of(registry, Call(job.task), options).time_limit_ms,
+      .scheduled_at_us = job.scheduled_at
+                             ? std::optional<std::int64_t>(job.scheduled_at->time_since_epoch().count())
+                             : std::nullopt,
+      .meta = job.meta};
   runs.push_back(job.id);
   job.status = Status::doing;
   settle(job, detail::run_here(run, registry, options));
@@ -107,6 +114,7 @@ void Harness::Impl::settle(Job& job, Outcome outcome) {
   if (outcome.status == Status::todo) send_back(job, outcome);
   job.status = outcome.status;
   const std::vector<Deferred> defers = outcome.defers;
+  const std::string meta = job.meta;
   job.outcomes.push_back(std::move(outcome));
   for (const Deferred& deferred : defers) {
     // The job that waits stands for this one.
@@ -117,7 +125,8 @@ void Harness::Impl::settle(Job& job, Outcome outcome) {
             .priority = deferred.priority,
             .lock = deferred.lock,
             .queueing_lock = deferred.queueing_lock,
-            .delay_us = deferred.delay.count()});
+            .delay_us = deferred.delay.count(),
+            .meta = deferred.meta.value_or(meta)});
   }
 }
 
@@ -131,6 +140,7 @@ void Harness::Impl::send_back(Job& job, Outcome& outcome) const {
     return;
   }
   job.scheduled_at = outcome.retry->at;
+  if (!outcome.retry->counts) ++job.uncounted;
   job.priority = outcome.retry->priority.value_or(job.priority);
   job.queue = outcome.retry->queue.value_or(job.queue);
   if (outcome.retry->lock) job.lock = outcome.retry->lock;
@@ -149,6 +159,7 @@ void Harness::Impl::refuse_endless() const {
 
 int Harness::Impl::work() {
   detail::require_sound(registry);
+  if (!set_up) set_up.emplace(registry);
   const std::size_t before = runs.size();
   while (Job* job = next()) {
     if (runs.size() >= static_cast<std::size_t>(std::max(most_runs, 0))) refuse_endless();

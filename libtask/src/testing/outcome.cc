@@ -1,5 +1,6 @@
 #include "outcome.h"
 
+#include <algorithm>
 #include <ostream>
 #include <utility>
 
@@ -105,7 +106,8 @@ std::vector<Deferred> deferred_by(const wire::Result& result) {
                     .priority = job.priority,
                     .lock = job.lock,
                     .queueing_lock = job.queueing_lock,
-                    .delay = std::chrono::microseconds(job.delay_us)});
+                    .delay = std::chrono::microseconds(job.delay_us),
+                    .meta = job.meta.empty() ? std::nullopt : std::optional(job.meta)});
   }
   return jobs;
 }
@@ -116,6 +118,9 @@ wire::Run run_of(const Registry& registry, const Call& call, const Options& opti
   static const libtask::detail::TaskEntry unknown{};
   const libtask::detail::TaskEntry* known = registry.find(call.task);
   const libtask::detail::TaskEntry& usual = known != nullptr ? *known : unknown;
+  const auto scheduled_at_us =
+      options.scheduled_at ? std::optional<std::int64_t>(options.scheduled_at->time_since_epoch().count())
+                           : std::nullopt;
   return {.job_id = options.id,
           .attempt = options.attempt,
           .task = call.task,
@@ -123,16 +128,20 @@ wire::Run run_of(const Registry& registry, const Call& call, const Options& opti
           .priority = options.priority.value_or(usual.priority),
           .lock = options.lock.value_or(usual.lock.value_or("")),
           .args = call.args.text(),
-          .time_limit_ms = usual.time_limit.value_or(std::chrono::milliseconds(0)).count()};
+          .time_limit_ms = usual.time_limit.value_or(std::chrono::milliseconds(0)).count(),
+          .scheduled_at_us = scheduled_at_us,
+          .meta = options.meta.text()};
 }
 
-Outcome outcome_of(const wire::Run& run, const wire::Result& result, const Registry& registry,
-                   TimePoint now) {
+Outcome outcome_of(const wire::Run& run, const wire::Result& result, const Registry& registry, TimePoint now,
+                   int uncounted) {
   const libtask::detail::TaskEntry* task = registry.find(run.task);
   const auto strategy = task != nullptr ? libtask::detail::retry_strategy(*task) : std::nullopt;
-  const wire::Verdict verdict = wire::judge(result, strategy, run.attempt - 1);
+  const wire::Verdict verdict =
+      wire::judge(result, strategy, {.attempts = std::max(0, run.attempt - 1 - uncounted)});
   Outcome outcome{
       .status = status_after(verdict.action), .cause = cause_of(result), .message = result.message};
+  if (verdict.is_used_up) outcome.message += "; no attempt is left";
   if (outcome.cause == Cause::exception)
     outcome.exception = {.type = result.exception_type, .message = result.message};
   if (outcome.status == Status::todo) {
@@ -141,7 +150,8 @@ Outcome outcome_of(const wire::Run& run, const wire::Result& result, const Regis
                      .at = now + wait,
                      .priority = verdict.priority,
                      .queue = verdict.queue,
-                     .lock = verdict.lock};
+                     .lock = verdict.lock,
+                     .counts = verdict.counts};
   }
   outcome.defers = deferred_by(result);
   return outcome;

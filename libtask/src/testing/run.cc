@@ -22,14 +22,30 @@ class TestGiver : public libtask::detail::JobGiver {
     return is_due ? std::optional(options_.abort_reason) : std::nullopt;
   }
   void tell_progress(const wire::Progress& progress) override {
-    last_progress = {.done = progress.done, .total = progress.total};
+    last_progress = {.done = progress.done, .total = progress.total, .note = progress.note};
+  }
+  int stop_descriptor() const override { return -1; }
+  std::optional<std::chrono::milliseconds> look_interval() const override {
+    return std::chrono::milliseconds(10);
+  }
+  void tell_value(const wire::Value& value) override { result = value.json; }
+  // Its levels are in the same order.
+  void log(const wire::Log& line) override {
+    logs.push_back({.level = static_cast<LogLevel>(line.level), .text = line.text, .fields = line.fields});
   }
   SteadyTime now() override {
     return options_.clock != nullptr ? SteadyTime(options_.clock->now().time_since_epoch())
                                      : std::chrono::steady_clock::now();
   }
+  std::chrono::system_clock::time_point system_now() override {
+    return options_.clock != nullptr
+               ? std::chrono::time_point_cast<std::chrono::system_clock::duration>(options_.clock->now())
+               : std::chrono::system_clock::now();
+  }
 
   std::optional<Progress> last_progress;
+  std::optional<std::string> result;
+  std::vector<Logged> logs;
 
  private:
   const Options& options_;
@@ -55,8 +71,10 @@ Outcome run_here(const wire::Run& run, const Registry& registry, const Options& 
   std::optional<CapturedOutput> output;
   if (options.capture_output) output.emplace();
   const wire::Result result = libtask::detail::execute(run, registry, giver);
-  Outcome outcome = outcome_of(run, result, registry, now_of(options));
+  Outcome outcome = outcome_of(run, result, registry, now_of(options), options.uncounted);
   outcome.progress = giver.last_progress;
+  outcome.result = giver.result;
+  outcome.logs = giver.logs;
   if (!output) return outcome;
   output->end();
   append_lines(outcome.log, "stdout", output->out());
@@ -71,11 +89,21 @@ void require_sound(const Registry& registry) {
   if (!faults.empty()) throw std::logic_error("App::run() would refuse these tasks: " + faults);
 }
 
+SetUp::SetUp(const Registry& registry) : registry_(registry) {
+  if (!libtask::detail::set_up(registry))
+    throw std::runtime_error("the set-up of the App has failed; standard error says why");
+}
+
+SetUp::~SetUp() {
+  libtask::detail::tear_down(registry_);
+}
+
 }  // namespace detail
 
 Outcome run(const App& app, const Call& call, const Options& options) {
   const detail::Registry& registry = libtask::detail::AppAccess::registry(app);
   detail::require_sound(registry);
+  const detail::SetUp set_up(registry);
   return detail::run_here(detail::run_of(registry, call, options), registry, options);
 }
 
