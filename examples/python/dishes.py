@@ -18,6 +18,7 @@ def wash(job: Context, dish: str, times: int = 1):
             raise Aborted
         print("washing the", dish)
         job.progress(n + 1, times)
+    job.result({"washed": times})
     job.defer("dishes.dry", {"dish": dish, "seconds": 0.1})
 
 

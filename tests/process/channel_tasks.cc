@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -12,9 +13,12 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -43,6 +47,22 @@ void count_to(libtask::Context& job, int last) {
 void give(libtask::Context& job) {
   job.progress(1, 2, "half");
   job.result({{"meta", nlohmann::json::parse(job.meta())}});
+}
+
+void let_followers_inherit(libtask::Context& job) {
+  job.defer("channel.nothing");
+  job.defer("channel.nothing", {}, {.meta = libtask::Args{{"tenant", "bob"}}});
+  job.defer("channel.nothing", {}, {.meta = libtask::Args{}});
+}
+
+void say_when(libtask::Context& job) {
+  const auto at = job.scheduled_at();
+  job.result(at ? std::optional(std::chrono::duration<double>(at->time_since_epoch()).count())
+                : std::nullopt);
+}
+
+void run_again(libtask::Context& job) {
+  job.retry_in(2s, "busy", {.priority = -7, .queue = "later", .lock = "narrow", .counts = false});
 }
 
 // Wherever a signal comes, it comes at a bad time: in malloc, in the unwinder, in the middle of a frame.
@@ -156,6 +176,9 @@ int main(int argc, char** argv) {
   app.task("channel.count", count_to, {"last"});
   app.task("channel.give", give);
   app.task("channel.give_alone", [](libtask::Context& job) { job.result(3); });
+  app.task("channel.inherit", let_followers_inherit);
+  app.task("channel.when", say_when);
+  app.task("channel.again", run_again);
   app.task("channel.toss", toss, {"times"});
   app.task("channel.nothing", [] {});
   app.task("channel.say", say_on_stderr, {"text"});

@@ -71,6 +71,40 @@ def count_to(job: Context, last: int):
         job.progress(i, last)
 
 
+@app.task("channel.give")
+def give(job: Context):
+    job.progress(1, 2, "half")
+    job.result({"meta": job.meta})
+
+
+@app.task("channel.give_alone")
+def give_alone(job: Context):
+    job.result(3)
+
+
+@app.task("channel.inherit")
+def inherit(job: Context):
+    job.defer("channel.nothing")
+    job.defer("channel.nothing", meta={"tenant": "bob"})
+    job.defer("channel.nothing", meta={})
+
+
+@app.task("channel.when")
+def when(job: Context):
+    job.result(job.scheduled_at.timestamp() if job.scheduled_at else None)
+
+
+@app.task("channel.again")
+def again(job: Context):
+    job.retry_in(2, "busy", priority=-7, queue="later", lock="narrow", counts=False)
+
+
+@app.task("channel.log")
+def log(job: Context):
+    for i in range(3):
+        job.log("error", "line", number=i)
+
+
 @app.task("channel.nothing")
 def nothing():
     pass

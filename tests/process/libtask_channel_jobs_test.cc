@@ -1,4 +1,4 @@
-// Jobs of a task process that is served through a channel: what they tell, cost and leave.
+// Jobs of a task process that is served through a channel: what they see, cost and leave.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -73,20 +73,6 @@ TEST_P(Channel, FailuresCostTheJobNotTheProcess) {
   EXPECT_EQ(thrown.exception_type, GetParam() == Language::cpp ? "std::runtime_error" : "RuntimeError");
   EXPECT_EQ(thrown.message, "out of plates");
   EXPECT_EQ(served.run("misbehave.noop").status, ResultStatus::succeeded);
-}
-
-TEST(ChannelInCpp, EachLineThatIsLoggedComesBeforeTheResult) {
-  Served served(POSTPONE_CHANNEL_TASKS);
-  served.welcome();
-  served.start("channel.log");
-  for (int i = 0; i < 3; ++i) {
-    const auto line = served.receive_a<wire::Log>();
-    EXPECT_EQ(line.job_id, served.last_job);
-    EXPECT_EQ(line.level, wire::Log::Level::error);
-    EXPECT_EQ(line.text, "line");
-    EXPECT_EQ(line.fields, "{\"number\":" + std::to_string(i) + "}");
-  }
-  EXPECT_EQ(served.receive_a<wire::Result>().status, ResultStatus::succeeded);
 }
 
 TEST_P(Channel, UsageOfEachJobIsItsOwn) {
@@ -166,28 +152,6 @@ TEST_P(Channel, OutputIsThereBeforeTheResult) {
   served.welcome();
   served.run("channel.write");
   EXPECT_EQ(served.output_so_far(), "from a stream and from C");
-}
-
-TEST_P(Channel, ProgressComesBeforeTheResult) {
-  Served served(channel_tasks());
-  served.welcome();
-  served.start("channel.count", R"({"last": 1000})");
-  const auto first = served.receive_a<wire::Progress>();
-  EXPECT_EQ(first.job_id, served.last_job);
-  EXPECT_EQ(first.done, 1U);
-  EXPECT_EQ(first.total, 1000U);
-}
-
-TEST(ChannelInCpp, AValueComesBeforeTheResult) {
-  Served served(POSTPONE_CHANNEL_TASKS);
-  served.welcome();
-  served.send_frame(
-      wire::Run{.job_id = 5, .task = "channel.give", .args = "{}", .meta = R"({"tenant": "ann"})"});
-  EXPECT_EQ(served.receive_a<wire::Progress>().note, "half");
-  const auto value = served.receive_a<wire::Value>();
-  EXPECT_EQ(value.job_id, 5);
-  EXPECT_EQ(value.json, R"({"meta":{"tenant":"ann"}})");
-  EXPECT_EQ(served.receive_a<wire::Result>().status, wire::ResultStatus::succeeded);
 }
 
 TEST(ChannelOfAnExample, WalkOverATreeDefersAJobForEachFile) {

@@ -21,7 +21,7 @@ using wire::ResultStatus;
 TEST_P(Channel, TaskProcessSaysHelloAndWhatItHas) {
   Served served(misbehave());
   const wire::Hello hello = served.welcome();
-  EXPECT_EQ(hello.protocol_version, GetParam() == Language::cpp ? wire::kProtocolVersion : 2);
+  EXPECT_EQ(hello.protocol_version, wire::kProtocolVersion);
   EXPECT_EQ(hello.libtask_version,
             GetParam() == Language::cpp ? POSTPONE_VERSION : "postpone_tasks.py 0.1.0");
   const wire::Description description = wire::parse_description(hello.description);

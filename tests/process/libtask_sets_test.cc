@@ -89,6 +89,17 @@ TEST_P(LedgerOfASet, AJobThatIsNotPlainEndsIt) {
   expect_that_it_ends("channel.unseen");
 }
 
+TEST_P(LedgerOfASet, EachJobHasItsOwnMeta) {
+  wire::Run gives = job("channel.give");
+  gives.meta = R"({"n": 2})";
+  wire::Run other = job("channel.nothing");
+  other.meta = R"({"n": 3})";
+  served_.start_set({job("channel.nothing"), gives, other});
+  EXPECT_EQ(served_.receive_a<wire::Progress>().job_id, served_.last_job - 1);
+  EXPECT_THAT(served_.receive_a<wire::Value>().json, testing::HasSubstr("2"));
+  EXPECT_EQ(served_.receive_a<wire::Result>().job_id, served_.last_job - 1);
+}
+
 TEST_P(LedgerOfASet, AChildThatIsLeftEndsIt) {
   expect_that_it_ends("channel.child");
 }

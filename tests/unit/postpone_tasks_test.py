@@ -1,7 +1,7 @@
-"""The task library in Python, without a channel: arguments, registration, description, frames, and how a handler ends."""
+"""The task library in Python, without a channel: arguments, registration, description, what a handler tells, how it ends."""
 
 import contextlib
-import ctypes
+import datetime
 import io
 import json
 import pathlib
@@ -12,7 +12,7 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "examples/python"))
 
-from postpone_tasks import Aborted, App, BadArguments, Context, Retry, RetryOptions, frames, ledger  # noqa: E402
+from postpone_tasks import Aborted, App, BadArguments, Context, Retry, RetryOptions, frames  # noqa: E402
 from postpone_tasks.arguments import Parameters, parse  # noqa: E402
 from postpone_tasks.execute import execute  # noqa: E402
 
@@ -23,12 +23,20 @@ class Giver:
     def __init__(self):
         self.wish = None
         self.progress = []
+        self.values = []
+        self.lines = []
 
     def stop_wish(self, _job_id):
         return self.wish
 
-    def tell_progress(self, _job_id, done, total):
-        self.progress.append((done, total))
+    def tell_progress(self, _job_id, done, total, note):
+        self.progress.append((done, total, note))
+
+    def tell_value(self, _job_id, value):
+        self.values.append(value)
+
+    def log(self, _job_id, level, text, fields):
+        self.lines.append((level, text, fields))
 
 
 def run(app, task, args="{}", giver=None, **more):
@@ -105,12 +113,16 @@ class Registration(unittest.TestCase):
         app.task("a")(lambda: None)
         app.task("b", queu="q")(lambda: None)
         app.task("c")(lambda *numbers: None)
+        app.task("e", aliases=["old", "a"])(lambda: None)
+        app.task("f", aliases="old")(lambda: None)
         app.periodic("* * * * *", "d")
         lines = self.complaints(app)
         self.assertEqual(lines[0], 'program.py: task "a": it is registered twice')
         self.assertIn('program.py: task "b": ', lines[1])
         self.assertEqual(lines[2], 'program.py: task "c": the parameter "numbers" cannot be given by its name')
-        self.assertEqual(lines[3], 'program.py: schedule "* * * * *": there is no task "d"')
+        self.assertEqual(lines[3], 'program.py: task "e": "a" is the name of a task, or an alias, already')
+        self.assertEqual(lines[4], 'program.py: task "f": its aliases are no list of names, but one text')
+        self.assertEqual(lines[5], 'program.py: schedule "* * * * *": there is no task "d"')
 
     def test_a_handler_is_still_a_function(self):
         app = App()
@@ -123,12 +135,24 @@ class Registration(unittest.TestCase):
 
     def test_is_described(self):
         app = App()
-        app.task("a", queue="q", time_limit=1.5, retry=RetryOptions(max_attempts=2, wait=3))(lambda: None)
-        app.periodic("@daily", "a", id="x", args={"n": 1})
-        description = json.loads(app.describe(2))
-        self.assertEqual(description["tasks"][0]["time_limit_ms"], 1500)
-        self.assertEqual(description["tasks"][0]["retry"]["max_attempts"], 2)
-        self.assertEqual(description["periodic"], [{"cron": "@daily", "task": "a", "id": "x", "args": {"n": 1}}])
+        retry = RetryOptions(max_attempts=2, wait=3, max_wait=60, jitter=0.2)
+        more = {"aliases": ["b"], "memory_limit": 1 << 20, "fresh_process": True}
+        app.task("a", queue="q", time_limit=1.5, retry=retry, **more)(lambda: None)
+        app.periodic("@daily", "a", id="x", args={"n": 1}, zone="Europe/Paris", missed="all", missed_within=60)
+        description = json.loads(app.describe(3))
+        (task,) = description["tasks"]
+        self.assertEqual((task["time_limit_ms"], task["memory_limit_bytes"]), (1500, 1 << 20))
+        self.assertEqual((task["aliases"], task["fresh_process"]), (["b"], True))
+        self.assertEqual((task["retry"]["max_attempts"], task["retry"]["max_wait_s"], task["retry"]["jitter"]), (2, 60, 0.2))
+        (schedule,) = description["periodic"]
+        self.assertEqual(schedule["args"], {"n": 1})
+        self.assertEqual((schedule["zone"], schedule["missed"], schedule["missed_within_s"]), ("Europe/Paris", "all", 60))
+
+    def test_an_alias_is_another_name(self):
+        app = App()
+        app.task("new", aliases=["old"], queue="q")(lambda: None)
+        self.assertEqual(run(app, "old").status, frames.Status.SUCCEEDED)
+        self.assertEqual(app.options_of("old").queue, "q")
 
 
 class Ending(unittest.TestCase):
@@ -159,12 +183,24 @@ class Ending(unittest.TestCase):
         )
 
     def test_what_cannot_be_deferred_is_an_exception_of_the_handler(self):
-        for task, args, more in [("", {}, {}), ("a", {}, {"delay": -1}), ("a", {"n": float("nan")}, {})]:
+        for task, args, more in [
+            ("", {}, {}),
+            ("a", {}, {"delay": -1}),
+            ("a", {"n": float("nan")}, {}),
+            ("a", {}, {"meta": {"text": "x" * 8192}}),
+        ]:
 
             def handler(job: Context):
                 job.defer(task, args, **more)
 
             self.assertEqual(self.result_of(handler).exception_type, "ValueError")
+
+    def test_what_is_deferred_may_have_meta_of_its_own(self):
+        def handler(job: Context):
+            for meta in [None, {"tenant": "ann"}, {}]:
+                job.defer("t", meta=meta)
+
+        self.assertEqual([job.meta for job in self.result_of(handler).defers], ["", '{"tenant": "ann"}', "{}"])
 
     def test_more_than_a_frame_holds_is_not_deferred(self):
         def handler(job: Context):
@@ -212,6 +248,85 @@ class Ending(unittest.TestCase):
         self.assertEqual((result.status, result.message), (frames.Status.EXCEPTION, "busy"))
         self.assertEqual(result.retry_in_us, 2_500_000)
 
+    def test_a_retry_may_change_the_job_and_not_count(self):
+        def handler(job: Context):
+            job.retry_in(1, priority=5, queue="slow", lock="l", counts=False)
+
+        result = self.result_of(handler)
+        self.assertEqual((result.retry_priority, result.retry_queue, result.retry_lock), (5, "slow", "l"))
+        self.assertFalse(result.retry_counts)
+
+    def test_a_retry_may_be_at_a_time(self):
+        def handler(job: Context, in_s: float):
+            job.retry_at(datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=in_s))
+
+        app = App()
+        app.task("t")(handler)
+        self.assertAlmostEqual(run(app, "t", '{"in_s": 3600}').retry_in_us, 3_600_000_000, delta=60_000_000)
+        self.assertEqual(run(app, "t", '{"in_s": -3600}').retry_in_us, 0)
+
+    def test_a_retry_that_cannot_be_is_an_exception_of_the_handler(self):
+        for changes in [{"queue": ""}, {"queue": "q" * 129}, {"lock": ""}, {"lock": "é" * 1001}, {"priority": 1 << 31}]:
+
+            def handler(job: Context):
+                job.retry_in(1, **changes)
+
+            self.assertEqual(self.result_of(handler).exception_type, "ValueError", changes)
+        self.assertRaises(ValueError, Retry, float("nan"))
+
+    def test_the_last_result_counts_and_only_of_a_success(self):
+        def good(job: Context):
+            job.result(1)
+            job.result({"pages": [1, None]})
+
+        def bad(job: Context):
+            job.result(1)
+            raise RuntimeError
+
+        giver = Giver()
+        self.result_of(good, giver)
+        self.result_of(bad, giver)
+        self.assertEqual(giver.values, ['{"pages": [1, null]}'])
+
+    def test_a_result_that_cannot_be_is_an_exception_of_the_handler(self):
+        for value, kind in [("x" * 1024 * 1024, "ValueError"), (float("inf"), "ValueError"), ({1}, "TypeError")]:
+
+            def handler(job: Context):
+                job.result(value)
+
+            giver = Giver()
+            self.assertEqual(self.result_of(handler, giver).exception_type, kind)
+            self.assertEqual(giver.values, [])
+
+    def test_lines_for_the_log_have_a_level_and_fields(self):
+        def handler(job: Context):
+            job.log("warning", "slow", ms=12, text="x")
+            job.log("info", "é" * 5000)
+            job.log("info", "much", data="x" * 20_000)
+            job.log("loud", "x")
+
+        giver = Giver()
+        self.assertIn('"loud" is no level of a log line', self.result_of(handler, giver).message)
+        self.assertEqual(giver.lines[0], ("warning", "slow", '{"ms": 12, "text": "x"}'))
+        self.assertEqual(giver.lines[1][1], "é" * 4096 + "…")
+        self.assertEqual(giver.lines[2][1:], ("much (its fields are left out: 20012 bytes, of at most 16384)", "{}"))
+
+    def test_a_handler_sees_meta_and_when_the_job_was_to_start(self):
+        seen = []
+
+        def handler(job: Context):
+            seen.append((job.meta, job.scheduled_at))
+
+        app = App()
+        app.task("t")(handler)
+        run(app, "t")
+        run(app, "t", meta='{"tenant": "ann"}', scheduled_at_us=1_500_000)
+        run(app, "t", scheduled_at_us=-(1 << 63))
+        utc = datetime.timezone.utc
+        self.assertEqual(seen[0], ({}, None))
+        self.assertEqual(seen[1], ({"tenant": "ann"}, datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, utc)))
+        self.assertEqual(seen[2][1].year, 1, "what no datetime holds")
+
     def test_a_handler_that_returns_when_it_should_stop_is_aborted(self):
         giver = Giver()
         giver.wish = 0
@@ -253,48 +368,21 @@ class Ending(unittest.TestCase):
 
         def handler(job: Context):
             for n in range(1, 1001):
-                job.progress(n, 1000)
+                job.progress(n, 1000, "é" * n)
 
         self.result_of(handler, giver)
-        self.assertEqual((giver.progress[0], giver.progress[-1]), ((1, 1000), (1000, 1000)))
+        self.assertEqual((giver.progress[0], giver.progress[-1]), ((1, 1000, "é"), (1000, 1000, "é" * 128)))
         self.assertLess(len(giver.progress), 100)
 
 
-class Frames(unittest.TestCase):
-    def decode(self, *pieces):
-        decoder = frames.Decoder()
-        for piece in pieces:
-            decoder.append(piece)
-        return decoder.next()
+    def test_a_progress_that_cannot_be_is_an_exception_of_the_handler(self):
+        for done, kind in [(-1, "ValueError"), (1 << 64, "ValueError"), (0.5, "TypeError")]:
 
-    def test_the_example_of_the_page(self):
-        abort = bytes.fromhex("0a000000 05 0201000000000000 01")
-        self.assertEqual(self.decode(abort), frames.Abort(258, 1))
-        self.assertEqual(self.decode(*(bytes([byte]) for byte in abort)), frames.Abort(258, 1))
-        self.assertIsNone(self.decode(abort[:-1]))
+            def handler(job: Context):
+                job.progress(1)
+                job.progress(done)
 
-    def test_what_breaks_the_protocol(self):
-        for broken in [
-            "00000000",  # a frame without a type
-            "ffffffff 05",  # too long
-            "01000000 63",  # an unknown type
-            "01000000 05",  # a body that is too short
-            "02000000 02 00",  # one that is too long
-            "0a000000 05 0201000000000000 03",  # an unknown reason
-            "05000000 03 ffffff7f",  # a text longer than its frame
-            "11000000 09 01000000 0000000000000000 00000000",  # a set of no jobs
-        ]:
-            with self.assertRaises(frames.ProtocolError, msg=broken):
-                self.decode(bytes.fromhex(broken))
-
-
-class WithoutLibatomic(unittest.TestCase):
-    def test_jobs_come_one_by_one(self):
-        with mock.patch.object(ctypes, "CDLL", side_effect=OSError):
-            self.assertIsNone(ledger.compare_exchange())
-            with mock.patch.dict("os.environ", {ledger.VARIABLE: "4"}), mock.patch("os.close") as close:
-                self.assertIsNone(ledger.open_ledger())
-            close.assert_called_once_with(4)
+            self.assertEqual(self.result_of(handler).exception_type, kind)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
                 return
             print("washing the", dish)
             job.progress(n + 1, times)
+        job.result({"washed": times})
         job.defer("dishes.dry", {"dish": dish})
 
     if __name__ == "__main__":

@@ -7,23 +7,24 @@ import pathlib
 import sys
 from dataclasses import dataclass
 
-from . import by_hand, channel, ledger, serve
+from . import by_hand, channel, frames, ledger, serve
 from .arguments import Parameters
 
 VERSION = "postpone_tasks.py 0.1.0"
-FIRST_VERSION = 1  # of the protocol: jobs come one by one
-VERSION_WITH_SETS = 2
 
 
 @dataclass(frozen=True)
 class RetryOptions:
     """When and how a failed job runs again. The wait before the next attempt, with n attempts made before the one that
-    failed, is  wait + linear_wait * n + exponential_wait ** (n + 1)  seconds."""
+    failed, is  wait + linear_wait * n + exponential_wait ** (n + 1)  seconds, then at most max_wait, and then up to `jitter`
+    of that shorter or longer by chance."""
 
     max_attempts: int | None = None  # so many retries, then the failure is final; None = no limit
     wait: float = 0.0
     linear_wait: float = 0.0
     exponential_wait: float = 0.0  # 0 = none
+    max_wait: float | None = None  # None = a year
+    jitter: float = 0.0  # from 0 to 1; 0.25: the wait is a quarter shorter or longer at most
     on: tuple = ()  # only for these exceptions, and what derives from them; empty = for all
     on_crash: bool = True  # after a crash and after a passed time limit, too
     # What a retry changes:
@@ -37,6 +38,8 @@ class RetryOptions:
             "wait_s": self.wait,
             "linear_wait_s": self.linear_wait,
             "exponential_wait_s": self.exponential_wait,
+            "max_wait_s": self.max_wait,
+            "jitter": self.jitter,
             "on_crash": self.on_crash,
             "priority": self.priority,
             "queue": self.queue,
@@ -55,6 +58,9 @@ class Task:
     queueing_lock: str | None = None
     time_limit: float = 0.0  # seconds; 0 = the group's
     retry: RetryOptions | None = None  # None = a failure is final
+    aliases: tuple = ()  # other names that jobs of this task may have
+    memory_limit: int = 0  # bytes; 0 = the group's
+    fresh_process: bool = False  # each job has a process of its own, replaced after it
 
     def describe(self):
         return {
@@ -65,6 +71,9 @@ class Task:
             "queueing_lock": self.queueing_lock,
             "time_limit_ms": int(self.time_limit * 1000),
             "retry": self.retry and self.retry.describe(),
+            "aliases": list(self.aliases),
+            "memory_limit_bytes": self.memory_limit,
+            "fresh_process": self.fresh_process,
         }
 
 
@@ -83,32 +92,49 @@ class App:
 
     def __init__(self):
         self.tasks = {}
+        self._called = {}  # the tasks by their names and aliases
         self._schedules = []
         self._mistakes = []
 
     def task(self, name, **options):
         """Registers the function below it as the handler of this task. Options: queue, priority, lock, queueing_lock,
-        time_limit (seconds), retry (RetryOptions)."""
+        time_limit (seconds), retry (RetryOptions), aliases (a list of names), memory_limit (bytes), fresh_process."""
 
         def register(handler):
             try:
-                if not name:
-                    raise TypeError("it has no name")
-                if name in self.tasks:
-                    raise TypeError("it is registered twice")
-                self.tasks[name] = Task(name, handler, Parameters(handler), **options)
+                self._add(Task(name, handler, Parameters(handler), **options))
             except (TypeError, NameError) as error:  # an option, or a type hint, that is none
                 self._mistakes.append(f'task "{name}": {error}')
             return handler
 
         return register
 
-    def periodic(self, cron, task, *, id="", args=None):
-        """The supervisor defers a job of this task at each tick of `cron`, once among all supervisors."""
-        self._schedules.append({"cron": cron, "task": task, "id": id, "args": args or {}})
+    def _add(self, task):
+        if not task.name:
+            raise TypeError("it has no name")
+        if task.name in self.tasks:
+            raise TypeError("it is registered twice")
+        if isinstance(task.aliases, str):
+            raise TypeError("its aliases are no list of names, but one text")
+        for each in (task.name, *task.aliases):
+            if each in self._called:
+                raise TypeError(f'"{each}" is the name of a task, or an alias, already')
+            self._called[each] = task
+        self.tasks[task.name] = task
+
+    def periodic(self, cron, task, *, id="", args=None, zone="UTC", missed="last", missed_within=86400):
+        """The supervisor defers a job of this task at each tick of `cron`, by the clocks of this time zone, once among all
+        supervisors. Of ticks that passed while no supervisor kept time, in the last `missed_within` seconds, it makes up for
+        none ("skip"), the "last" or "all"."""
+        more = {"zone": zone, "missed": missed, "missed_within_s": missed_within}
+        self._schedules.append({"cron": cron, "task": task, "id": id, "args": args or {}} | more)
+
+    def find(self, task):
+        """By its name or an alias. None where there is none."""
+        return self._called.get(task)
 
     def options_of(self, task):
-        return self.tasks.get(task, _UNKNOWN)
+        return self.find(task) or _UNKNOWN
 
     def describe(self, version):
         """The JSON text of --describe, and of a hello in this version of the protocol."""
@@ -137,5 +163,5 @@ class App:
             return 2
         if channel.VARIABLE in os.environ:
             return serve.serve(self)
-        version = VERSION_WITH_SETS if ledger.compare_exchange() else FIRST_VERSION
+        version = frames.VERSION if ledger.compare_exchange() else frames.VERSION_WITHOUT_SETS
         return by_hand.serve(self, program, sys.argv[1:] if arguments is None else arguments, version)

@@ -6,6 +6,7 @@ import time
 
 from . import frames, termination
 from .execute import execute, nearest
+from .texts import log_line
 
 _DONE, _FAILED, _USAGE = 0, 1, 2
 
@@ -22,13 +23,19 @@ def _say(text):
 
 
 class _Terminal:
-    """Where the job came from and its progress goes."""
+    """Where the job came from, and what it tells goes."""
 
     def stop_wish(self, _job_id):
         return None
 
-    def tell_progress(self, _job_id, done, total):
-        _say(f"progress: {done}" + (f" of {total}" if total else ""))
+    def tell_progress(self, _job_id, done, total, note):
+        _say(f"progress: {done}" + (f" of {total}" if total else "") + (f": {note}" if note else ""))
+
+    def tell_value(self, _job_id, value):
+        _say(f"result: {value}")
+
+    def log(self, _job_id, level, text, fields):
+        _say(log_line(level, text, fields))
 
 
 def _show_deferred(job):
@@ -42,6 +49,19 @@ def _show_deferred(job):
     if job.delay_us:
         more.append(f"in {job.delay_us / 1e6:g} s")
     _say(f"would defer {job.task} {job.args} ({', '.join(more)})")
+
+
+def _show_retry(result):
+    more = ""
+    if result.retry_queue:
+        more += f", in queue {result.retry_queue}"
+    if result.retry_priority is not None:
+        more += f", with priority {result.retry_priority}"
+    if result.retry_lock:
+        more += f", with lock {result.retry_lock}"
+    if not result.retry_counts:
+        more += ", whatever its max_attempts"
+    _say(f"would be retried in {result.retry_in_us / 1e6:g} s{more}")
 
 
 def _report(task, result, run_time):
@@ -58,14 +78,14 @@ def _report(task, result, run_time):
         return _FAILED
     _say(f"failed: {result.exception_type}" + (f": {result.message}" if result.message else ""))
     if result.retry_in_us is not None:
-        _say(f"would be retried in {result.retry_in_us / 1e6:g} s")
+        _show_retry(result)
     elif task.retry:
         _say("would be retried" if result.retryable else "would not be retried: not one of the exceptions to retry on")
     return _FAILED
 
 
 def _run(app, program, name, args):
-    task = app.tasks.get(name)
+    task = app.find(name)
     if task is None:
         _say(f'{program}: no task is called "{name}"; {nearest(name, list(app.tasks))}')
         return _USAGE

@@ -22,7 +22,7 @@ def descriptor_of(variable, value):
 class Channel:
     """By one thread, the one that runs handlers."""
 
-    def __init__(self, value):
+    def __init__(self, value, version):
         self._fd = descriptor_of(VARIABLE, value)
         try:
             self._socket = socket.socket(fileno=self._fd)
@@ -31,7 +31,7 @@ class Channel:
                 f"{VARIABLE} is set, but descriptor {value} is no channel: {os.strerror(error.errno)}"
             ) from None
         os.set_inheritable(self._fd, False)  # no program that a handler starts has it
-        self._decoder = frames.Decoder()
+        self._decoder = frames.Decoder(version)
         self.is_closed = False
 
     def send(self, frame):

@@ -8,8 +8,8 @@ import traceback
 
 from . import arguments, frames
 from .context import Aborted, AbortReason, BadArguments, Context, Retry
+from .texts import shortened
 
-_MOST_MESSAGE_BYTES = 8192
 _LONGEST_WAIT_S = 100 * 365.25 * 86400  # any clock on the way can hold it
 _libc = ctypes.CDLL(None)
 
@@ -52,10 +52,7 @@ def _message_of(error):
     text = _text_of(error)
     while (error := _cause_of(error)) is not None:
         text += f"; caused by: {_type_of(error)}" + (f": {_text_of(error)}" if _text_of(error) else "")
-    encoded = text.encode("utf-8", "backslashreplace")
-    if len(encoded) <= _MOST_MESSAGE_BYTES:
-        return text
-    return encoded[:_MOST_MESSAGE_BYTES].decode("utf-8", "ignore") + "…"
+    return shortened(text)
 
 
 def _tell_exception(result, error, task, job):
@@ -68,6 +65,8 @@ def _tell_exception(result, error, task, job):
         result.exception_type = "postpone_tasks.Retry"
         result.message = _message_of(error)
         result.retry_in_us = int(min(max(error.seconds, 0.0), _LONGEST_WAIT_S) * 1_000_000)
+        result.retry_priority, result.retry_queue, result.retry_lock = error.priority, error.queue, error.lock
+        result.retry_counts = error.counts
     elif isinstance(error, BadArguments):
         result.status = frames.Status.BAD_ARGUMENTS
         result.message = _message_of(error)
@@ -102,7 +101,7 @@ def execute(run, app, giver):
     """Runs the handler of run.task. The result says how that ended, and not what it used. Its output is flushed.
     sys.exit() ends the process, and so its job."""
     result = frames.Result(run.job_id)
-    task = app.tasks.get(run.task)
+    task = app.find(run.task)
     if task is None:
         result.status = frames.Status.UNKNOWN_TASK
         result.message = f'this task executable has no task "{run.task}"; {nearest(run.task, list(app.tasks))}'
@@ -128,4 +127,6 @@ def execute(run, app, giver):
     _end_if_forked(run.task, owner)
     flush_output()
     job.tell_untold_progress()
+    if result.status is frames.Status.SUCCEEDED:
+        job.tell_result()
     return result

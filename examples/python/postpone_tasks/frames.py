@@ -1,8 +1,14 @@
-"""The frames of docs/protocol.md: those of a sub-worker are decoded, those of a task process encoded."""
+"""The frames of docs/protocol.md: those of a sub-worker are decoded, those of a task process encoded.
+
+In version 3 of the protocol, or in version 1, which has no sets and leaves out what is marked "from version 3 on".
+"""
 
 import enum
 import struct
 from dataclasses import dataclass, field
+
+VERSION = 3
+VERSION_WITHOUT_SETS = 1
 
 MAGIC = 0x5050544B
 MOST_FRAME_BYTES = 16 * 1024 * 1024
@@ -24,6 +30,15 @@ class Type(enum.IntEnum):
     RESULT = 7
     STACK = 8
     RUNS = 9
+    VALUE = 10  # from version 3 on
+    LOG = 11  # likewise
+
+
+class Tag(enum.IntEnum):
+    """What may stand behind the fields of a body, from version 3 on."""
+
+    META = 1
+    NOTE = 2
 
 
 class Status(enum.IntEnum):
@@ -32,6 +47,9 @@ class Status(enum.IntEnum):
     BAD_ARGUMENTS = 2
     UNKNOWN_TASK = 3
     ABORTED = 4
+
+
+LEVELS = ("debug", "info", "warning", "error")  # of a log frame, by their numbers
 
 
 class Welcome:
@@ -53,6 +71,9 @@ class Run:
     lock: str = ""  # empty = none
     args: str = "{}"  # JSON text
     time_limit_ms: int = 0  # 0 = none
+    # From version 3 on:
+    scheduled_at_us: int | None = None  # since 1970
+    meta: str = ""  # JSON text; empty = none
 
 
 @dataclass(slots=True)
@@ -77,6 +98,7 @@ class DeferredJob:
     lock: str | None
     queueing_lock: str | None
     delay_us: int
+    meta: str = ""  # JSON text; empty = that of the job which defers it; from version 3 on
 
 
 @dataclass(slots=True)
@@ -88,6 +110,11 @@ class Result:
     abort_reason: int | None = None
     retryable: bool = True
     retry_in_us: int | None = None
+    # From version 3 on, with a retry_in_us:
+    retry_counts: bool = True
+    retry_priority: int | None = None
+    retry_queue: str | None = None
+    retry_lock: str | None = None
     cpu_us: int = 0
     max_rss_bytes: int = 0
     defers: list = field(default_factory=list)
@@ -97,10 +124,11 @@ class Result:
 
 
 class _Reader:
-    def __init__(self, name, body):
+    def __init__(self, name, body, version):
         self._name = name
         self._body = body
         self._at = 0
+        self.version = version
 
     def integers(self, layout):
         """So many integers, in one step: "<qi" for an i64 and an i32."""
@@ -120,18 +148,47 @@ class _Reader:
         self._at = end
         return text
 
+    def optional_integer(self, layout):
+        (flag,) = self.integers("<B")
+        if flag > 1:
+            raise ProtocolError(f"the body of {self._name} has {flag} as its flag")
+        return self.integers(layout)[0] if flag else None
+
+    def tail(self):
+        """The pieces behind the fields, each as (tag, text)."""
+        while self.version >= 3 and self._at != len(self._body):
+            (tag,) = self.integers("<B")
+            yield tag, self.text()
+
+    def metas(self):
+        """Of each job in the body. Tags that we do not know are passed over: a later version may have more of them."""
+        return [text for tag, text in self.tail() if tag == Tag.META]
+
     def expect_end(self):
         if self._at != len(self._body):
             raise ProtocolError(f"the body of {self._name} has {len(self._body) - self._at} bytes too many")
 
 
-def _read_run(body):
+def _read_fields_of_run(body):
     job_id, attempt = body.integers("<qi")
     task, queue = body.text(), body.text()
     (priority,) = body.integers("<i")
     lock, args = body.text(), body.text()
     (time_limit_ms,) = body.integers("<q")
-    return Run(job_id, attempt, task, queue, priority, lock, args, time_limit_ms)
+    scheduled_at_us = body.optional_integer("<q") if body.version >= 3 else None
+    return Run(job_id, attempt, task, queue, priority, lock, args, time_limit_ms, scheduled_at_us)
+
+
+def _with_metas(runs, metas):
+    if len(metas) > len(runs):
+        raise ProtocolError("a frame has meta for more jobs than it has")
+    for run, meta in zip(runs, metas):
+        run.meta = meta
+    return runs
+
+
+def _read_run(body):
+    return _with_metas([_read_fields_of_run(body)], body.metas())[0]
 
 
 def _read_runs(body):
@@ -140,7 +197,8 @@ def _read_runs(body):
         raise ProtocolError("a runs frame has an impossible set number")
     if not 1 <= count <= MOST_JOBS:
         raise ProtocolError("a runs frame has too many jobs, or none")
-    return Runs(number, max_rss_bytes, [_read_run(body) for _ in range(count)])
+    runs = [_read_fields_of_run(body) for _ in range(count)]
+    return Runs(number, max_rss_bytes, _with_metas(runs, body.metas()))
 
 
 def _read_abort(body):
@@ -159,14 +217,14 @@ _READERS = {
 }
 
 
-def _decode(number, body):
+def _decode(number, body, version):
     try:
         kind = Type(number)
     except ValueError:
         raise ProtocolError(f"a frame has the unknown type {number}") from None
     if kind not in _READERS:
         raise ProtocolError("the sub-worker sent a frame that only task processes send")
-    reader = _Reader(kind.name.lower(), body)
+    reader = _Reader(kind.name.lower(), body, version)
     frame = _READERS[kind](reader)
     reader.expect_end()
     return frame
@@ -175,7 +233,8 @@ def _decode(number, body):
 class Decoder:
     """Cuts a stream of bytes into frames: append() what was read, then take next() until it returns None."""
 
-    def __init__(self):
+    def __init__(self, version=VERSION):
+        self._version = version
         self._bytes = bytearray()
 
     def append(self, some):
@@ -194,7 +253,7 @@ class Decoder:
         body = bytes(self._bytes[5 : 4 + length])
         number = self._bytes[4]
         del self._bytes[: 4 + length]
-        return _decode(number, body)
+        return _decode(number, body, self._version)
 
 
 # --- writing ---
@@ -209,6 +268,15 @@ def _optional_text(value):
     return b"\0" if value is None else b"\1" + _text(value)
 
 
+def _optional_integer(layout, value):
+    return b"\0" if value is None else b"\1" + struct.pack(layout, value)
+
+
+def _piece(tag, text):
+    """Of a tail."""
+    return struct.pack("<B", tag) + _text(text)
+
+
 def _frame(kind, body):
     return struct.pack("<IB", 1 + len(body), kind) + body
 
@@ -217,12 +285,23 @@ def hello(version, library, description):
     return _frame(Type.HELLO, struct.pack("<IH", MAGIC, version) + _text(library) + _text(description))
 
 
-def progress(job_id, done, total):
-    return _frame(Type.PROGRESS, struct.pack("<qQQ", job_id, done, total))
+def progress(job_id, done, total, note, version=VERSION):
+    tail = _piece(Tag.NOTE, note) if note and version >= 3 else b""
+    return _frame(Type.PROGRESS, struct.pack("<qQQ", job_id, done, total) + tail)
+
+
+def value(job_id, json_text):
+    """From version 3 on."""
+    return _frame(Type.VALUE, struct.pack("<q", job_id) + _text(json_text))
+
+
+def log(job_id, level, text, fields):
+    """From version 3 on. `level` is one of LEVELS."""
+    return _frame(Type.LOG, struct.pack("<qB", job_id, LEVELS.index(level)) + _text(text) + _text(fields))
 
 
 def deferred(job):
-    """A deferred job as it stands in a result."""
+    """A deferred job as it stands in a result. Its meta comes in the tail."""
     return b"".join(
         (
             _text(job.task),
@@ -236,14 +315,28 @@ def deferred(job):
     )
 
 
-def result(of):
+def _retry_fields(of):
+    return [
+        struct.pack("<B", of.retry_counts),
+        _optional_integer("<i", of.retry_priority),
+        _optional_text(of.retry_queue),
+        _optional_text(of.retry_lock),
+    ]
+
+
+def result(of, version=VERSION):
     body = [
         struct.pack("<qB", of.job_id, of.status),
         _text(of.exception_type),
         _text(of.message),
-        b"\0" if of.abort_reason is None else struct.pack("<BB", 1, of.abort_reason),
+        _optional_integer("<B", of.abort_reason),
         struct.pack("<B", of.retryable),
-        b"\0" if of.retry_in_us is None else struct.pack("<Bq", 1, of.retry_in_us),
-        struct.pack("<QQI", of.cpu_us, of.max_rss_bytes, len(of.defers)),
+        _optional_integer("<q", of.retry_in_us),
     ]
-    return _frame(Type.RESULT, b"".join(body + [deferred(job) for job in of.defers]))
+    if version >= 3:
+        body += _retry_fields(of)
+    body.append(struct.pack("<QQI", of.cpu_us, of.max_rss_bytes, len(of.defers)))
+    body += [deferred(job) for job in of.defers]
+    if version >= 3 and any(job.meta for job in of.defers):
+        body += [_piece(Tag.META, job.meta) for job in of.defers]
+    return _frame(Type.RESULT, b"".join(body))

@@ -1,8 +1,8 @@
 """The ledger: memory that the sub-worker shares, in which a set notes how far it is.
 
 The cursor moves by compare-exchange, which Python does not have. libatomic does: a library of GCC, in Debian the package
-libatomic1. Without it, and under a sub-worker that gives no ledger, this library speaks version 1 of the protocol, and
-gets its jobs one by one.
+libatomic1. Without it, and under a sub-worker that gives no ledger, this library speaks version 1 of the protocol: jobs
+come one by one, and what came with version 3 (results, log lines, meta, ...) is left out.
 """
 
 import ctypes

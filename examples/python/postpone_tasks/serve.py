@@ -9,6 +9,7 @@ from . import app as app_
 from .channel import VARIABLE, Channel, ChannelError
 from .context import AbortReason
 from .execute import execute, flush_output
+from .texts import log_line
 
 _PROTOCOL_EXIT = 70  # EX_SOFTWARE
 
@@ -25,19 +26,19 @@ def _read_stdin_from_nowhere():
 
 
 class _Server:
-    def __init__(self, app, channel, its_ledger):
+    def __init__(self, app, channel, its_ledger, version):
         self._app = app
         self._channel = channel
         self._ledger = its_ledger
+        self._version = version
         self._surroundings = process.Surroundings()
         self._traces = process.Traces()
         self._usage = process.UsageMeter()
-        self._has_told = False  # its progress, the job that runs
+        self._has_told = False  # its progress, its result or a line for the log, the job that runs
 
     def greet(self):
         """Whether the sub-worker takes us."""
-        version = app_.VERSION_WITH_SETS if self._ledger else app_.FIRST_VERSION
-        self._channel.send(frames.hello(version, app_.VERSION, self._app.describe(version)))
+        self._channel.send(frames.hello(self._version, app_.VERSION, self._app.describe(self._version)))
         answer = self._channel.receive()
         if answer is None:
             raise ChannelError("the sub-worker closed the channel instead of answering the hello")
@@ -72,10 +73,23 @@ class _Server:
             self._give_up(error)
         return AbortReason.SHUTDOWN if self._channel.is_closed else None
 
-    def tell_progress(self, job_id, done, total):
+    def tell_progress(self, job_id, done, total, note):
+        self._tell(self._channel.send_if_free, frames.progress(job_id, done, total, note, self._version))
+
+    def tell_value(self, job_id, value):
+        if self._version < 3:
+            return _complain(f"the result of job {job_id} is lost: the protocol has results from version 3 on")
+        self._tell(self._channel.send, frames.value(job_id, value))
+
+    def log(self, job_id, level, text, fields):
+        if self._version < 3:
+            return print(log_line(level, text, fields), file=sys.stderr, flush=True)
+        self._tell(self._channel.send, frames.log(job_id, level, text, fields))
+
+    def _tell(self, send, frame):
         self._has_told = True
         try:
-            self._channel.send_if_free(frames.progress(job_id, done, total))
+            send(frame)
         except ChannelError as error:
             self._give_up(error)
 
@@ -98,7 +112,10 @@ class _Server:
 
     def _serve_job(self, run):
         self._usage.begin()
-        self._channel.send(frames.result(self._run_job(run)[0]))
+        self._send_result(self._run_job(run)[0])
+
+    def _send_result(self, result):
+        self._channel.send(frames.result(result, self._version))
 
     def _serve_set(self, runs):
         """Until a job is the last one, is not plain, or was singled out: it alone has a result."""
@@ -117,7 +134,7 @@ class _Server:
                 or not self._is_plain(result, used, runs.max_rss_bytes)
                 or not self._ledger.passes(runs.set, index, started_ns, ended_ns, used)
             ):
-                self._channel.send(frames.result(result))
+                self._send_result(result)
                 return
             started_ns = ended_ns
 
@@ -136,11 +153,13 @@ class _Server:
 
 def serve(app):
     try:
-        channel = Channel(os.environ.pop(VARIABLE))  # a program that a handler starts is not served by this sub-worker
         its_ledger = ledger.open_ledger()
+        version = frames.VERSION if its_ledger else frames.VERSION_WITHOUT_SETS
+        # Taken away, as the ledger's is: a program that a handler starts is not served by this sub-worker.
+        channel = Channel(os.environ.pop(VARIABLE), version)
         _read_stdin_from_nowhere()
         termination.catch_served()
-        server = _Server(app, channel, its_ledger)
+        server = _Server(app, channel, its_ledger, version)
         if not server.greet():
             return _PROTOCOL_EXIT
         server.serve_until_closed()
