@@ -82,7 +82,7 @@ TEST_F(AClient, SchedulesByTheDatabasesClock) {
   client.defer(wash("plate", 1).schedule_in(1h));
   client.defer_many({wash("plate", 1).schedule_in(1h)});
   EXPECT_EQ(
-      sql("SELECT bool_and(j.scheduled_at - e.at BETWEEN '59 min 50 s' AND '60 min') FROM "
+      sql("SELECT bool_and(j.scheduled_at - e.at BETWEEN '59 min 50 s' AND '60 min 10 s') FROM "
           "procrastinate_jobs j JOIN procrastinate_events e ON e.job_id = j.id AND e.type = 'deferred'"),
       "t");
 }
@@ -198,6 +198,59 @@ TEST_F(AClient, CancelsAbortsRetriesAndLooks) {
   EXPECT_EQ(client.wait_for(4711, 10s), std::nullopt);
 }
 
+TEST_F(AClient, SeesHowFarAJobIsAndWhatItGaveBack) {
+  const auto id = client.defer(wash("plate", 1)).id;
+  EXPECT_EQ(client.status(id)->progress, "");
+  EXPECT_EQ(client.result(id), std::nullopt);
+  sql("SELECT postpone_register_worker('s', 'h', 'n', 1); SELECT * FROM postpone_fetch_jobs(NULL, 1, 1); "
+      "SELECT postpone_store_progress(1, " +
+      std::to_string(id) + ", 1, 3, 10, 'pages')");
+  EXPECT_EQ(client.status(id)->progress, "3 of 10: pages");
+  EXPECT_EQ(client.result(id), std::nullopt);
+  sql("SELECT * FROM postpone_finish_jobs(1, '[{\"job_id\": " + std::to_string(id) +
+      R"(, "attempt": 1, "action": "succeed", "cause": "succeeded", "result": {"file": "a.pdf"}}]'))");
+  EXPECT_EQ(client.result(id), R"({"file": "a.pdf"})");
+  EXPECT_EQ(client.result(4711), std::nullopt);
+}
+
+TEST_F(AClient, RetriesNoJobThatRuns) {
+  const auto id = client.defer(wash("plate", 1)).id;
+  sql("SELECT postpone_register_worker('s', 'h', 'n', 1); SELECT * FROM postpone_fetch_jobs(NULL, 1, 1)");
+  EXPECT_THAT(error_of<DatabaseError>([&] { client.retry(id); }).what(),
+              HasSubstr("invalid status to retry"));
+  EXPECT_EQ(client.status(id)->status, JobStatus::doing);
+}
+
+TEST_F(AClient, WaitsForEverWhenToldTo) {
+  const auto id = client.defer(wash("plate", 1)).id;
+  std::thread other([&] { sql("UPDATE procrastinate_jobs SET status = 'failed'"); });
+  EXPECT_EQ(client.wait_for(id, std::chrono::milliseconds::max()), JobStatus::failed);
+  other.join();
+}
+
+TEST_F(AClient, SchedulesManyForThousandsOfYearsOrRefuses) {
+  client.defer_many({NewJob("a", {}, {.schedule_in = std::chrono::hours(24 * 365 * 1000)})});
+  EXPECT_EQ(sql("SELECT extract(year FROM scheduled_at) > 3000 FROM procrastinate_jobs"), "t");
+  EXPECT_THROW(client.defer("a", {}, {.schedule_in = std::chrono::microseconds::max()}),
+               std::invalid_argument);
+}
+
+TEST_F(AClient, CreatesNothingWhenTheCallbackThrows) {
+  EXPECT_THROW(client.defer_many({NewJob("a")}, [](const auto&) { throw std::runtime_error("cancelled"); }),
+               std::runtime_error);
+  EXPECT_EQ(count(), "0");
+}
+
+TEST_F(AClient, CreatesNothingWhereATriggerKeepsAJobOut) {
+  sql("CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "
+      "CREATE TRIGGER keep_out BEFORE INSERT ON procrastinate_jobs FOR EACH ROW WHEN (NEW.task_name = 'b') "
+      "EXECUTE FUNCTION keep_out()");
+  const std::vector<NewJob> jobs{NewJob("a"), NewJob("b")};
+  EXPECT_THAT(error_of<DatabaseError>([&] { client.defer_many(jobs, [](const auto&) {}); }).what(),
+              HasSubstr("of 2 jobs the database created or met 1"));
+  EXPECT_EQ(count(), "0");
+}
+
 TEST_F(AClient, ToldThatAnotherJobWaitsInsteadOfARetriedOne) {
   const auto id = client.defer(wash("plate", 1).queueing_lock("l")).id;
   client.cancel(id);
@@ -309,6 +362,16 @@ TEST_F(ABorrowedConnection, SaysWhatKeepsItFromBeingUsed) {
   const auto id = inside.defer("t").id;
   EXPECT_THROW(inside.wait_for(id, 10ms), std::logic_error);
   run("COMMIT");
+}
+
+// More than one statement takes, so that they go by COPY, in parts.
+TEST_F(ABorrowedConnection, MayBeOneThatDoesNotBlock) {
+  ASSERT_EQ(PQsetnonblocking(connection.get(), 1), 0);
+  EXPECT_THAT(
+      inside.defer_many(std::vector<NewJob>(5, NewJob("a", {{"text", std::string(30U << 20U, 'x')}}))),
+      SizeIs(5));
+  EXPECT_EQ(count(), "5");
+  EXPECT_EQ(PQisnonblocking(connection.get()), 1);
 }
 
 TEST_F(ABorrowedConnection, HasNoNeedOfTheUsualSettings) {

@@ -59,7 +59,8 @@ class AlreadyEnqueued : public DatabaseError {
 };
 
 // The connection was lost, or could not be made. When it was lost in the middle of a call, the call may have
-// happened all the same (is_in_doubt), unless it was part of your transaction, which is gone.
+// happened all the same (is_in_doubt), unless it was part of your transaction, which is gone, or the database had not
+// been asked yet for what would make it count.
 class ConnectionLost : public DatabaseError {
  public:
   ConnectionLost(const std::string& message, bool is_in_doubt)
@@ -89,6 +90,7 @@ struct JobState {
   std::string queue;
   int attempts = 0;  // that have ended
   bool abort_requested = false;
+  std::string progress;  // as its handler told it, "3 of 10: pages"; empty = it has not
 };
 
 // How far defer_many() is. `sent` and `stored` count jobs; none of them exists before the call has returned.
@@ -135,7 +137,7 @@ class Client {
   // Up to 100,000 jobs of 64 MiB are one statement. More go by COPY into a temporary table first, which
   // takes the privilege TEMPORARY on the database, as everybody has unless it was revoked; a transaction
   // with that cannot be prepared (PREPARE TRANSACTION). `on_progress` is called from time to time; what it
-  // throws ends the call, and nothing is created.
+  // throws ends the call, and nothing is created. It must not use this Client, which waits for the call to end.
   std::vector<Deferred> defer_many(const std::vector<NewJob>& jobs, const DeferCallback& on_progress = {});
 
   // Ends a job that waits. False when it does not wait.
@@ -143,11 +145,15 @@ class Client {
   // Cancels a job that waits, and asks one that runs to stop. False when it does neither.
   bool abort(std::int64_t job_id);
   // Makes a job that ended without success wait again. False when another job waits under its queueing lock
-  // instead. Throws DatabaseError when there is no such job, or it waits or has succeeded.
+  // instead. Throws DatabaseError when there is no such job, or it waits, runs or has succeeded.
   bool retry(std::int64_t job_id);
 
   // Nothing when there is no such job (any more).
   std::optional<JobState> status(std::int64_t job_id);
+
+  // What the handler of a job that has succeeded gave to Context::result(), as JSON text. Nothing when it gave
+  // nothing, when the job has not succeeded (yet), and when there is no such job (any more): status() knows.
+  std::optional<std::string> result(std::int64_t job_id);
 
   // Returns when the job has ended, and how; with nothing when it has not within `timeout`, or is not there (any
   // more). It asks again and again, first after 5 ms and at last every 250 ms, since the database sends no

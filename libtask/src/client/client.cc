@@ -28,13 +28,15 @@ bool has_ended(JobStatus status) {
   return status != JobStatus::todo && status != JobStatus::doing;
 }
 
-// For one job without arrays. `now() +` is the database's clock.
+// For one job without arrays. The time is by the database's clock, as of this call: a transaction of the caller's may have begun
+// long ago.
 constexpr const char* kDefer =
-    "SELECT postpone_defer($1, $2, $3, $4, $5, $6, coalesce($7, now() + $10 * interval '1 microsecond'), $8, "
-    "$9), 'created'";
+    "SELECT postpone_defer($1, $2, $3, $4, $5, $6, coalesce($7, clock_timestamp() + $10 * interval '1 "
+    "microsecond'), $8, $9), 'created'";
 constexpr const char* kDeferOrMeet =
     "SELECT job_id, disposition FROM postpone_defer_jobs(ARRAY[$1], ARRAY[$2], ARRAY[$3], ARRAY[$4], "
-    "ARRAY[$5], ARRAY[$6], ARRAY[coalesce($7, now() + $10 * interval '1 microsecond')], ARRAY[$8], "
+    "ARRAY[$5], ARRAY[$6], ARRAY[coalesce($7, clock_timestamp() + $10 * interval '1 microsecond')], "
+    "ARRAY[$8], "
     "ARRAY[$9])";
 
 std::vector<detail::Parameter> parameters_of(const NewJob& job) {
@@ -107,8 +109,10 @@ bool Client::abort(std::int64_t job_id) {
 }
 
 bool Client::retry(std::int64_t job_id) {
-  const detail::Rows rows =
-      impl_->ask("SELECT disposition = 'recorded' FROM postpone_retry_job($1)", {id_of(job_id)});
+  const detail::Rows rows = impl_->ask(
+      "SELECT disposition = 'recorded' FROM postpone_requeue_job($1, '{failed,cancelled,aborted}', "
+      "NULL, NULL, NULL, NULL)",
+      {id_of(job_id)});
   return rows.flag(0, 0);
 }
 
@@ -117,11 +121,24 @@ std::optional<JobState> Client::status(std::int64_t job_id) {
   const detail::Rows rows = impl_->ask(
       "SELECT CASE WHEN job.status = 'todo' AND EXISTS (SELECT FROM postpone_claims AS claim WHERE "
       "claim.job_id = job.id) THEN 'doing' ELSE job.status::text END, job.task_name, job.queue_name, "
-      "job.attempts, job.abort_requested FROM procrastinate_jobs AS job WHERE job.id = $1",
+      "job.attempts, job.abort_requested, (SELECT shown.progress FROM postpone_jobs AS shown WHERE shown.id "
+      "= "
+      "job.id) FROM procrastinate_jobs AS job WHERE job.id = $1",
       {id_of(job_id)});
   if (rows.count() == 0) return std::nullopt;
-  return JobState{status_of(rows.text(0, 0)), rows.text(0, 1), rows.text(0, 2),
-                  static_cast<int>(rows.number(0, 3)), rows.flag(0, 4)};
+  return JobState{.status = status_of(rows.text(0, 0)),
+                  .task = rows.text(0, 1),
+                  .queue = rows.text(0, 2),
+                  .attempts = static_cast<int>(rows.number(0, 3)),
+                  .abort_requested = rows.flag(0, 4),
+                  .progress = rows.text(0, 5)};
+}
+
+std::optional<std::string> Client::result(std::int64_t job_id) {
+  const detail::Rows rows = impl_->ask(
+      "SELECT result::text FROM postpone_jobs WHERE id = $1 AND result IS NOT NULL", {id_of(job_id)});
+  if (rows.count() == 0) return std::nullopt;
+  return rows.text(0, 0);
 }
 
 std::optional<JobStatus> Client::wait_for(std::int64_t job_id, std::chrono::milliseconds timeout) {
@@ -139,8 +156,8 @@ std::optional<JobStatus> Client::wait_for(std::int64_t job_id, std::chrono::mill
     const std::optional<JobState> state = status(job_id);
     if (!state) return std::nullopt;
     if (has_ended(state->status)) return state->status;
-    // So written since start + timeout overflows for "for ever".
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(timeout - (Clock::now() - start));
+    // In milliseconds, and not start + timeout: "for ever" overflows as anything finer.
+    const auto left = timeout - std::chrono::floor<std::chrono::milliseconds>(Clock::now() - start);
     if (left.count() <= 0) return std::nullopt;
     std::this_thread::sleep_for(std::min(pause, left));
     pause = std::min(pause * 2, kLongestPause);

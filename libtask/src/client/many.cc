@@ -24,8 +24,19 @@ void append(std::vector<Deferred>& all, const Rows& rows) {
     all.push_back({rows.number(row, 0), disposition_of(rows.text(row, 1))});
 }
 
-std::vector<Deferred> in_one_statement(Session& session, const std::vector<NewJob>& jobs) {
-  Whole whole(session, Whole::Statements::one);
+// A trigger of the application may keep a row from being inserted: then nobody knows which job is which.
+void check_count(std::size_t answered, std::size_t asked) {
+  if (answered == asked) return;
+  throw DatabaseError(
+      "of " + std::to_string(asked) + " jobs the database created or met " + std::to_string(answered) +
+          ": a trigger on procrastinate_jobs keeps some from being inserted; nothing is created",
+      "");
+}
+
+std::vector<Deferred> in_one_statement(Session& session, const std::vector<NewJob>& jobs,
+                                       const DeferCallback& on_progress) {
+  // What is thrown below takes the statement back.
+  Whole whole(session, Whole::Statements::several);
   const std::int64_t now_us = now_for(session, jobs);
   std::array<std::vector<Bytes>, kColumns> columns;
   for (const NewJob& job : jobs) {
@@ -39,9 +50,11 @@ std::vector<Deferred> in_one_statement(Session& session, const std::vector<NewJo
   }
   const Rows rows = session.query(
       "SELECT job_id, disposition FROM postpone_defer_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9)", parameters);
-  whole.commit();
   std::vector<Deferred> deferred;
   append(deferred, rows);
+  check_count(deferred.size(), jobs.size());
+  if (on_progress) on_progress({jobs.size(), jobs.size(), jobs.size()});
+  whole.commit();
   return deferred;
 }
 
@@ -59,16 +72,15 @@ class Copy {
         "priority integer, lock text, queueing_lock text, scheduled_at timestamptz, on_conflict text, meta "
         "jsonb) ON COMMIT DROP");
     send();
-    // In parts, so that no array becomes too large, and the caller hears of it.
+    // In parts, so that no array becomes larger than a server takes, and the caller hears of it.
     std::vector<Deferred> deferred;
     deferred.reserve(jobs_.size());
-    while (deferred.size() < jobs_.size()) {
-      append(deferred,
-             session_.query(
-                 kStore,
-                 {{Type::int8, to_bytes(static_cast<std::int64_t>(deferred.size()))},
-                  {Type::int8, to_bytes(static_cast<std::int64_t>(deferred.size() + kMostInOneStatement))}}));
-      progress_.stored = deferred.size();
+    for (std::size_t first = 0; const std::size_t end : part_ends_) {
+      append(deferred, session_.query(kStore, {{Type::int8, to_bytes(static_cast<std::int64_t>(first))},
+                                               {Type::int8, to_bytes(static_cast<std::int64_t>(end))}}));
+      check_count(deferred.size(), end);
+      first = end;
+      progress_.stored = end;
       tell();
     }
     session_.query("DROP TABLE pg_temp.libtask_jobs_to_defer");
@@ -97,6 +109,7 @@ class Copy {
         row.insert(row.begin(), to_bytes(static_cast<std::int64_t>(progress_.sent)));
         append_copy_row(rows, row);
         ++progress_.sent;
+        end_part_if_full(bytes_of(job));
         if (rows.size() < kCopyPiece) continue;
         session_.send(rows);
         rows.clear();
@@ -108,7 +121,16 @@ class Copy {
       throw;
     }
     session_.end_copy();
+    if (part_ends_.empty() || part_ends_.back() < jobs_.size()) part_ends_.push_back(jobs_.size());
     tell();
+  }
+
+  void end_part_if_full(std::size_t bytes_of_job) {
+    bytes_of_part_ += bytes_of_job;
+    const std::size_t begin = part_ends_.empty() ? 0 : part_ends_.back();
+    if (progress_.sent - begin < kMostInOneStatement && bytes_of_part_ < kMostBytesInOneStatement) return;
+    part_ends_.push_back(progress_.sent);
+    bytes_of_part_ = 0;
   }
 
   void tell() {
@@ -119,6 +141,8 @@ class Copy {
   const std::vector<NewJob>& jobs_;
   const DeferCallback& on_progress_;
   DeferProgress progress_;
+  std::vector<std::size_t> part_ends_;
+  std::size_t bytes_of_part_ = 0;
 };
 
 }  // namespace
@@ -127,9 +151,7 @@ std::vector<Deferred> defer_many(Session& session, const std::vector<NewJob>& jo
                                  const DeferCallback& on_progress) {
   if (jobs.empty()) return {};
   if (!fits_one_statement(jobs)) return Copy(session, jobs, on_progress).run();
-  std::vector<Deferred> deferred = in_one_statement(session, jobs);
-  if (on_progress) on_progress({jobs.size(), jobs.size(), jobs.size()});
-  return deferred;
+  return in_one_statement(session, jobs, on_progress);
 }
 
 }  // namespace libtask::detail

@@ -7,7 +7,8 @@ namespace libtask::detail {
 namespace {
 
 constexpr std::size_t kMostNameCharacters = 128;
-constexpr std::size_t kMostLockBytes = 2000;  // an index entry holds 2704
+constexpr std::size_t kMostLockBytes = 2000;           // an index entry holds 2704
+constexpr std::chrono::days kLongestWait{36'525'000};  // the database's times reach to the year 294,276
 
 std::size_t characters_of(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(
@@ -50,6 +51,8 @@ void check(const NewJob& job) {
   check_lock(job, options.queueing_lock, "the queueing lock");
   if (options.schedule_at && options.schedule_in)
     refuse(job, "it has both schedule_at and schedule_in: one of them says when");
+  if (options.schedule_in && (*options.schedule_in > kLongestWait || *options.schedule_in < -kLongestWait))
+    refuse(job, "schedule_in is more than 100,000 years");
 }
 
 std::string_view to_string(OnConflict choice) {
@@ -72,12 +75,11 @@ Disposition disposition_of(std::string_view label) {
 
 std::vector<Bytes> columns_of(const NewJob& job, std::int64_t now_us) {
   using std::chrono::microseconds;
-  using std::chrono::system_clock;
   const JobOptions& options = job.options();
   Bytes scheduled_at;
   if (options.schedule_at) scheduled_at = to_bytes(*options.schedule_at);
   if (options.schedule_in)
-    scheduled_at = to_bytes(system_clock::time_point(microseconds(now_us) + *options.schedule_in));
+    scheduled_at = to_bytes(std::chrono::sys_time<microseconds>(microseconds(now_us) + *options.schedule_in));
   return {job.task(),
           jsonb_bytes(job.args().text()),
           options.queue,
@@ -101,7 +103,7 @@ std::int64_t now_for(Session& session, const std::vector<NewJob>& jobs) {
   const bool is_needed = std::any_of(jobs.begin(), jobs.end(),
                                      [](const NewJob& job) { return job.options().schedule_in.has_value(); });
   if (!is_needed) return 0;
-  return session.query("SELECT (extract(epoch FROM now()) * 1000000)::bigint").number(0, 0);
+  return session.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").number(0, 0);
 }
 
 }  // namespace libtask::detail

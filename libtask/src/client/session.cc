@@ -78,6 +78,12 @@ bool Session::in_transaction() const {
   return PQtransactionStatus(connection_) == PQTRANS_INTRANS;
 }
 
+bool Session::set_nonblocking(bool is_nonblocking) {
+  const bool before = PQisnonblocking(connection_) != 0;
+  if (before != is_nonblocking) PQsetnonblocking(connection_, is_nonblocking ? 1 : 0);
+  return before;
+}
+
 void Session::make_ready() {
   if (is_own_ && PQstatus(connection_) != CONNECTION_OK) PQreset(connection_);
   if (PQstatus(connection_) != CONNECTION_OK) {
@@ -100,11 +106,11 @@ void Session::make_ready() {
                         "");
 }
 
-void Session::throw_lost(const std::string& what) {
-  throw ConnectionLost("the connection to the database was lost: " + what, true);
+void Session::throw_lost(const std::string& what, bool is_in_doubt) {
+  throw ConnectionLost("the connection to the database was lost: " + what, is_in_doubt);
 }
 
-Rows Session::checked(PGresult* result) {
+Rows Session::checked(PGresult* result, bool takes_effect) {
   Rows rows(result);
   switch (rows.status()) {
     case PGRES_TUPLES_OK:
@@ -114,7 +120,8 @@ Rows Session::checked(PGresult* result) {
     default:
       break;
   }
-  if (PQstatus(connection_) != CONNECTION_OK) throw_lost(without_newlines(PQerrorMessage(connection_)));
+  if (PQstatus(connection_) != CONNECTION_OK)
+    throw_lost(without_newlines(PQerrorMessage(connection_)), takes_effect);
   if (result == nullptr) throw DatabaseError(without_newlines(PQerrorMessage(connection_)), "");
   throw_refusal(result);
 }
@@ -129,8 +136,12 @@ Rows Session::query(const std::string& sql, const std::vector<Parameter>& parame
     values.push_back(parameter.bytes ? parameter.bytes->data() : nullptr);
     lengths.push_back(parameter.bytes ? static_cast<int>(parameter.bytes->size()) : 0);
   }
+  // Within a transaction nothing has happened before its COMMIT.
+  const bool takes_effect =
+      sql == "COMMIT" || (PQtransactionStatus(connection_) == PQTRANS_IDLE && sql != "BEGIN");
   return checked(PQexecParams(connection_, sql.c_str(), static_cast<int>(parameters.size()), types.data(),
-                              values.data(), lengths.data(), formats.data(), 0));
+                              values.data(), lengths.data(), formats.data(), 0),
+                 takes_effect);
 }
 
 void Session::send(const std::string& rows) {
@@ -158,8 +169,17 @@ void Session::abandon_copy() noexcept {
   }
 }
 
-Whole::Whole(Session& session, Statements statements) : session_(session) {
-  session_.make_ready();
+namespace {
+
+bool ready_and_blocking(Session& session) {
+  session.make_ready();
+  return session.set_nonblocking(false);
+}
+
+}  // namespace
+
+Whole::Whole(Session& session, Statements statements)
+    : session_(session), was_nonblocking_(ready_and_blocking(session)) {
   if (session_.in_transaction()) {
     session_.query("SAVEPOINT libtask_client");
     is_savepoint_ = true;
@@ -185,6 +205,7 @@ Whole::~Whole() {
   } catch (const DatabaseError&) {
     // The connection is gone, and the transaction with it: the exception that brought us here says so.
   }
+  session_.set_nonblocking(was_nonblocking_);
 }
 
 }  // namespace libtask::detail

@@ -56,6 +56,8 @@ class Session {
   // nothing can be sent: the open transaction has failed, or an answer is read elsewhere.
   void make_ready();
   bool in_transaction() const;
+  // Returns what it was. A call of ours waits for its answer on a connection that does not block, too.
+  bool set_nonblocking(bool is_nonblocking);
 
   // Throws DatabaseError and what derives from it. REQUIRES: make_ready().
   Rows query(const std::string& sql, const std::vector<Parameter>& parameters = {});
@@ -67,8 +69,8 @@ class Session {
   void abandon_copy() noexcept;
 
  private:
-  [[noreturn]] void throw_lost(const std::string& what);
-  Rows checked(PGresult* result);
+  [[noreturn]] void throw_lost(const std::string& what, bool is_in_doubt = false);
+  Rows checked(PGresult* result, bool takes_effect);
 
   PGconn* connection_ = nullptr;
   bool is_own_ = true;
@@ -87,6 +89,7 @@ class Whole {
 
  private:
   Session& session_;
+  const bool was_nonblocking_;
   bool is_savepoint_ = false;
   bool is_transaction_ = false;
 };

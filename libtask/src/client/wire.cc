@@ -48,15 +48,18 @@ Bytes to_bytes(std::int64_t value) {
   return bytes_of(static_cast<std::uint64_t>(value));
 }
 
-// Microseconds since 2000. The ends of the clock stand for the infinities, which it cannot count.
+// As microseconds since 2000. The ends of the clock stand for the infinities, which it cannot count.
 Bytes to_bytes(std::chrono::system_clock::time_point time) {
   using std::chrono::microseconds;
   using std::chrono::system_clock;
-  constexpr std::int64_t kEpoch = 946'684'800'000'000;
   if (time == system_clock::time_point::max()) return to_bytes(INT64_MAX);
   if (time == system_clock::time_point::min()) return to_bytes(INT64_MIN);
-  return to_bytes(
-      static_cast<std::int64_t>(std::chrono::floor<microseconds>(time).time_since_epoch().count()) - kEpoch);
+  return to_bytes(std::chrono::floor<microseconds>(time));
+}
+
+Bytes to_bytes(std::chrono::sys_time<std::chrono::microseconds> time) {
+  constexpr std::int64_t kEpoch = 946'684'800'000'000;
+  return to_bytes(static_cast<std::int64_t>(time.time_since_epoch().count()) - kEpoch);
 }
 
 Bytes jsonb_bytes(std::string_view text) {

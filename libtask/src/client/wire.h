@@ -19,6 +19,7 @@ using Bytes = std::optional<std::string>;  // nothing = NULL
 Bytes to_bytes(std::int32_t value);
 Bytes to_bytes(std::int64_t value);
 Bytes to_bytes(std::chrono::system_clock::time_point time);
+Bytes to_bytes(std::chrono::sys_time<std::chrono::microseconds> time);
 Bytes jsonb_bytes(std::string_view text);
 // "" = NULL.
 Bytes text_or_null(const std::string& text);
