@@ -92,7 +92,8 @@ $$;
 CREATE OR REPLACE TRIGGER postpone_check_meta AFTER INSERT OR UPDATE OF meta ON {schema}.procrastinate_jobs
     FOR EACH ROW WHEN (NEW.meta IS NOT NULL) EXECUTE FUNCTION {schema}.postpone_check_meta();
 
--- Once per (task, periodic_id, timestamp), whichever of many schedulers comes first; null for the others.
+-- Once per (task, periodic_id, timestamp), whichever of many schedulers comes first; null for the others, and for a tick before
+-- the last one that was deferred: earlier ticks are not kept, and a scheduler whose clock is behind would defer them again.
 CREATE OR REPLACE FUNCTION {schema}.procrastinate_defer_periodic_job_v2(
     _queue_name varchar, _lock varchar, _queueing_lock varchar, _task_name varchar, _priority integer,
     _periodic_id varchar, _defer_timestamp bigint, _args jsonb)
@@ -102,6 +103,9 @@ DECLARE
     defer_id bigint;
     deferred_job_id bigint;
 BEGIN
+    IF {schema}.postpone_last_periodic_defer(_task_name, _periodic_id) > _defer_timestamp THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO {schema}.procrastinate_periodic_defers (task_name, periodic_id, defer_timestamp)
     VALUES (_task_name, _periodic_id, _defer_timestamp)
     ON CONFLICT ON CONSTRAINT procrastinate_periodic_defers_unique DO NOTHING

@@ -52,16 +52,16 @@ BEGIN
         since = CASE WHEN known.cron = excluded.cron AND known.zone = excluded.zone THEN known.since ELSE now() END,
         announced_at = now(), announced_by = excluded.announced_by
     RETURNING known.task_name, known.periodic_id,
-              -- Of times that people wrote there, an infinite one has no number.
-              least(greatest(floor(extract(epoch FROM known.since)), floor(extract(epoch FROM known.last_tick)),
-                             {schema}.postpone_last_periodic_defer(known.task_name, known.periodic_id)),
-                    253402300799)::bigint;
+              -- What was written while the server's clock was ahead counts as now: it would silence the schedule until then.
+              greatest(0, floor(extract(epoch FROM least(known.since, now()))),
+                       floor(extract(epoch FROM least(known.last_tick, now()))),
+                       {schema}.postpone_last_periodic_defer(known.task_name, known.periodic_id))::bigint;
 END
 $$;
 
 -- Defers the job of a tick, once, whichever of many supervisors and Python's workers comes first. `disposition` is
--- deferred (job_id is the job), done (that tick, or a later one, was deferred before), paused, or enqueued (a job with the
--- queueing lock waits still; the tick is done with).
+-- deferred (job_id is the job), done (that tick, or a later one, was deferred before, or is none of this schedule), paused, or
+-- enqueued (a job with the queueing lock waits still; the tick is done with).
 CREATE OR REPLACE FUNCTION {schema}.postpone_defer_tick(
     p_task_name varchar, p_periodic_id varchar, p_tick bigint, p_queue_name varchar, p_priority integer, p_lock text,
     p_queueing_lock text, p_args jsonb)
@@ -69,6 +69,8 @@ RETURNS TABLE (job_id bigint, disposition text)
 LANGUAGE plpgsql AS $$
 DECLARE
     known {schema}.postpone_schedules;
+    soon constant timestamptz := now() + interval '60 seconds';
+    done_until timestamptz;
     new_job_id bigint;
     violated text;
 BEGIN
@@ -81,8 +83,11 @@ BEGIN
     FROM {schema}.postpone_schedules AS schedule
     WHERE schedule.task_name = p_task_name AND schedule.periodic_id = p_periodic_id
     FOR UPDATE;
-    -- Of earlier ticks procrastinate_periodic_defers keeps nothing.
-    IF known.last_tick >= {schema}.postpone_moment_of(p_tick)
+    -- Of earlier ticks procrastinate_periodic_defers keeps nothing. A housekeeper that has been at work before a schedule was changed,
+    -- or paused and resumed, does not know of it.
+    done_until := greatest(CASE WHEN known.last_tick <= soon THEN known.last_tick END,
+                           CASE WHEN known.since <= soon THEN known.since END);
+    IF done_until >= {schema}.postpone_moment_of(p_tick)
         OR {schema}.postpone_last_periodic_defer(p_task_name, p_periodic_id) >= p_tick
     THEN
         disposition := 'done';

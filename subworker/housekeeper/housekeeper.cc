@@ -20,6 +20,7 @@ using Milliseconds = std::chrono::milliseconds;
 
 constexpr Milliseconds kShortestBeat{50};
 constexpr auto kSlice = 1s;  // the heartbeat on the board; bounds what a step of the wall clock can cost
+constexpr auto kAskingForTime = 1min;
 constexpr auto kLeavingSlice = 100ms;
 constexpr auto kLastDuties = 2s;  // ordered to leave: to settle what the last ones left, whatever the grace
 
@@ -78,6 +79,9 @@ void Housekeeper::add_duties() {
   duties_.add({"scheduled jobs",
                [this, between](Time now) { due_jobs_.keep(connection_.database(), now, between); },
                [this](Time) { return due_jobs_.due(); }, later});
+  // Should the server's clock be set, or this host sleep, while the connection lasts.
+  duties_.add({"the server's clock", [this](Time) { ask_server_time(); },
+               [this](Time) { return server_clock_.set_at() + kAskingForTime; }, later});
   duties_.add({"periodic tasks",
                [this, between](Time now) { schedules_.keep(connection_.database(), now, between); },
                [this](Time now) { return schedules_.due(now); }, later});
@@ -120,7 +124,7 @@ void Housekeeper::connect() {
   show("connecting");
   connection_.open();
   reporter_.connected(connection_.database().server_version());
-  server_clock_.set(connection_.database().server_time(), Clock::now());
+  ask_server_time();
   const auto now = Clock::now();
   due_jobs_.connected(now);
   stops_.look_soon(now);
@@ -128,6 +132,10 @@ void Housekeeper::connect() {
   rescuer_.connected(now);
   duties_.connected();
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, 0);
+}
+
+void Housekeeper::ask_server_time() {
+  server_clock_.set(connection_.database().server_time(), Clock::now());
 }
 
 void Housekeeper::round() {

@@ -8,6 +8,8 @@
 //   stalled jobs    jobs of workers that have fallen silent, and jobs that
 //                   are left to people                                       rescuer.h
 //   scheduled jobs  sub-workers are rung when one becomes due                due_jobs.h
+//   the server's    is asked for each minute: the schedules tick by it       server_clock.h
+//   clock
 //   periodic tasks  jobs are deferred at the ticks of their schedules        schedules.h
 //   queue depths    what waits, for people to see                            reporter.h
 //   retention       jobs that ended long ago are removed                     retention.h
@@ -58,6 +60,7 @@ class Housekeeper {
   sql::ConnectOptions connect_options();
   void add_duties();
   void connect();
+  void ask_server_time();
   void answer_bell();
   void round();
   void learn_schedules();

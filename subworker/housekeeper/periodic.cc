@@ -40,35 +40,56 @@ sql::ServedSchedule served_of(const libtask::wire::PeriodicDescription& periodic
   return served;
 }
 
+// Does what it is given, one schedule at a time, and throws in the end what the first wrong one threw.
+class EachAlone {
+ public:
+  template <class Action>
+  void operator()(const Action& action) {
+    try {
+      action();
+    } catch (const std::runtime_error& error) {
+      if (fault_.empty()) fault_ = error.what();
+    }
+  }
+  void throw_fault() const {
+    if (!fault_.empty()) throw std::runtime_error(fault_);
+  }
+
+ private:
+  std::string fault_;
+};
+
 }  // namespace
 
 Periodic::Periodic(std::vector<config::Schedule> filed) : filed_(std::move(filed)) {}
 
 void Periodic::add(const libtask::wire::Description& description) {
-  for (std::size_t i = 0; i < filed_.size();) {
-    if (const auto* task = description.find(filed_[i].task)) {
-      const auto filed = filed_.begin() + static_cast<std::ptrdiff_t>(i);
-      add_filed(*filed, *task);
-      filed_.erase(filed);
-    } else {
-      ++i;
-    }
-  }
+  EachAlone each;
+  std::erase_if(filed_, [&](const config::Schedule& filed) {
+    const auto* task = description.find(filed.task);
+    if (task) each([&] { add_filed(filed, *task); });
+    return task != nullptr;
+  });
   for (const auto& periodic : description.periodic) {
-    const auto* task = description.find(periodic.task);
-    if (!task)
-      throw std::runtime_error(
-          fmt::format("schedule \"{}\" of task \"{}\": there is no such task", periodic.cron, periodic.task));
-    if (!is_known(periodic.task, periodic.id)) add(served_of(periodic, *task), periodic.missed);
+    each([&] {
+      const auto* task = description.find(periodic.task);
+      if (!task)
+        throw std::runtime_error(fmt::format("schedule \"{}\" of task \"{}\": there is no such task",
+                                             periodic.cron, periodic.task));
+      if (!is_known(periodic.task, periodic.id)) add(served_of(periodic, *task), periodic.missed);
+    });
   }
+  each.throw_fault();
 }
 
 void Periodic::add_rest() {
+  EachAlone each;
   for (const config::Schedule& filed : std::exchange(filed_, {})) {
     TaskDescription task;
     task.name = filed.task;
-    add_filed(filed, task);
+    each([&] { add_filed(filed, task); });
   }
+  each.throw_fault();
 }
 
 void Periodic::add_filed(const config::Schedule& filed, const TaskDescription& task) {
@@ -146,6 +167,7 @@ void Periodic::take(Schedule& schedule, Cron::Time now, std::vector<sql::Periodi
   if (const auto oldest = schedule.oldest(now); *schedule.next <= oldest)
     schedule.next = schedule.cron.next_after(oldest);
   const std::size_t most = schedule.missed == Missed::all ? kMostMadeUp : 1;
+  skip_to_last(schedule, now, most);
   std::deque<Cron::Time> ticks;
   for (; schedule.next && *schedule.next <= now; schedule.next = schedule.cron.next_after(*schedule.next)) {
     ticks.push_back(*schedule.next);
@@ -153,6 +175,30 @@ void Periodic::take(Schedule& schedule, Cron::Time now, std::vector<sql::Periodi
   }
   for (const Cron::Time tick : ticks)
     due.push_back({schedule.served.job, schedule.served.periodic_id, tick.time_since_epoch().count()});
+}
+
+// A schedule that ticks each second has 31 million ticks in a year without a supervisor: only the end of them is walked
+// through, which is searched for backwards in growing steps.
+void Periodic::skip_to_last(Schedule& schedule, Cron::Time now, std::size_t most) {
+  for (std::chrono::seconds back = std::chrono::hours(1); now - back > *schedule.next; back *= 2) {
+    const auto first = schedule.cron.next_after(now - back);
+    std::size_t ticks = 0;
+    for (auto tick = first; tick && *tick <= now && ticks < most; tick = schedule.cron.next_after(*tick))
+      ++ticks;
+    if (ticks < most) continue;
+    schedule.next = first;
+    return;
+  }
+}
+
+void Periodic::give_back(std::span<const sql::PeriodicDefer> ticks) {
+  for (const sql::PeriodicDefer& tick : ticks) {
+    const Cron::Time time{std::chrono::seconds(tick.timestamp)};
+    for (Schedule& schedule : schedules_) {
+      if (schedule.served.job.task == tick.job.task && schedule.served.periodic_id == tick.periodic_id)
+        schedule.next = std::min(schedule.next.value_or(time), time);
+    }
+  }
 }
 
 }  // namespace postpone::subworker

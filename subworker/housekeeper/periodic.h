@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,11 +36,14 @@ class Periodic {
   explicit Periodic(std::vector<config::Schedule> filed = {});
 
   // Adds the schedules of one task executable, and those of the file for its tasks. Throws std::runtime_error
-  // that names the schedule when its cron expression, its zone or its task is wrong.
+  // that names a schedule whose cron expression, zone or task is wrong; the others are added all the same.
   void add(const libtask::wire::Description& description);
   // Every executable has been asked: the schedules of the file that are left are for tasks of other programs.
   // Throws as above.
   void add_rest();
+
+  // Whether there are schedules that wait for add_rest().
+  bool has_rest() const { return !filed_.empty(); }
 
   // As the database is to know them.
   std::vector<sql::ServedSchedule> served() const;
@@ -52,6 +56,8 @@ class Periodic {
 
   // The ticks up to `now`, as the job manager takes them, oldest first; each is handed out once.
   std::vector<sql::PeriodicDefer> take_due(Cron::Time now);
+  // These ticks could not be deferred. They are due again, and are missed ticks by and by.
+  void give_back(std::span<const sql::PeriodicDefer> ticks);
 
  private:
   struct Schedule {
@@ -68,6 +74,7 @@ class Periodic {
   void add_filed(const config::Schedule& filed, const libtask::wire::TaskDescription& task);
   bool is_known(const std::string& task, const std::string& id) const;
   static void take(Schedule& schedule, Cron::Time now, std::vector<sql::PeriodicDefer>& due);
+  static void skip_to_last(Schedule& schedule, Cron::Time now, std::size_t most);
 
   std::vector<config::Schedule> filed_;  // not added yet
   std::vector<Schedule> schedules_;

@@ -77,11 +77,11 @@ void Retention::keep(sql::JobManager& manager, Clock::time_point now) {
 }
 
 void Retention::step(Walk& walk, sql::JobManager& manager, Clock::time_point now) {
-  if (walk.begun == Clock::time_point{} || now - walk.begun >= kFromTheBeginning) {
+  if (walk.begun == Clock::time_point{} || (walk.is_at_end && now - walk.begun >= kFromTheBeginning)) {
     walk.begun = now;
     walk.request.after_event = kBeforeAllEvents;
   }
-  const auto removed = manager.remove_ended(walk.request);
+  const auto removed = remove(walk.request, manager);
   const auto ended = Clock::now();
   if (!removed) {
     walk.due = ended + kAnotherIsAtIt;
@@ -89,6 +89,7 @@ void Retention::step(Walk& walk, sql::JobManager& manager, Clock::time_point now
   }
   walk.request.after_event = removed->up_to_event;
   walk.removed += removed->jobs;
+  walk.is_at_end = removed->is_end;
   if (!removed->is_end) {
     walk.due = ended + std::max<Clock::duration>(kShortestRest,
                                                  (ended - now) * (is_anyone_busy() ? kRestWhileBusy : 1));
@@ -99,6 +100,19 @@ void Retention::step(Walk& walk, sql::JobManager& manager, Clock::time_point now
   if (walk.removed > 0)
     sys::log.info("removed {} job(s) that ended more than {} ago", std::exchange(walk.removed, 0),
                   config::format_duration(age));
+}
+
+// A step that took too long for a statement of the housekeeper would do so at each try: the next one is half as large. (A foreign
+// key of the application without an index can make each deleted job a walk through a large table.)
+std::optional<sql::Removed> Retention::remove(sql::RetentionRequest& request, sql::JobManager& manager) {
+  try {
+    const auto removed = manager.remove_ended(request);
+    request.most_events = std::min(kEventsOfAStep, request.most_events * 2);
+    return removed;
+  } catch (const sql::DatabaseError& error) {
+    if (error.remedy() == sql::Remedy::wait) request.most_events = std::max(1, request.most_events / 2);
+    throw;
+  }
 }
 
 bool Retention::is_anyone_busy() const {

@@ -88,8 +88,10 @@ void Schedules::report(const std::string& passing) {
   reporter_.schedules_trouble(trouble);
   if (std::exchange(reported_, trouble) == trouble) return;
   if (trouble.empty()) return sys::log.info("all periodic tasks are deferred again");
-  sys::log.error("{}: its periodic tasks are not deferred{}", trouble,
-                 passing.empty() ? "" : "; asking again until it answers");
+  sys::log.error(
+      "{}: its periodic tasks are not deferred{}{}", trouble,
+      periodic_.has_rest() ? ", nor are those of the file for tasks that no executable has named" : "",
+      passing.empty() ? "" : "; asking again until it answers");
 }
 
 Cron::Time Schedules::server_now(Clock::time_point now) const {
@@ -97,21 +99,25 @@ Cron::Time Schedules::server_now(Clock::time_point now) const {
 }
 
 Schedules::Clock::time_point Schedules::due(Clock::time_point now) const {
-  if (!ticks_.empty()) return {};
   const auto tick = periodic_.next_tick();
   if (!tick) return next_announcing_;
   return std::min(next_announcing_,
                   now + std::chrono::duration_cast<Clock::duration>(*tick - server_clock_.at(now)));
 }
 
-// A tick leaves the list when the database has answered for it. One that an error of the connection came
-// between is deferred again, and counts once all the same.
+// A tick that the database has not answered for is deferred again, and counts once all the same; unless it has been missed by
+// then, and its schedule does not make up for it.
 void Schedules::keep(sql::JobManager& manager, Clock::time_point now, const std::function<void()>& between) {
   if (now >= next_announcing_) announce(manager, now);
-  for (sql::PeriodicDefer& tick : periodic_.take_due(server_now(now))) ticks_.push_back(std::move(tick));
-  for (; !ticks_.empty(); ticks_.pop_front()) {
-    between();
-    defer(manager, ticks_.front());
+  const std::vector<sql::PeriodicDefer> ticks = periodic_.take_due(server_now(now));
+  for (std::size_t i = 0; i < ticks.size(); ++i) {
+    try {
+      between();
+      defer(manager, ticks[i]);
+    } catch (...) {
+      periodic_.give_back(std::span(ticks).subspan(i));
+      throw;
+    }
   }
 }
 

@@ -12,7 +12,6 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -61,8 +60,7 @@ class Schedules {
   HousekeeperReporter& reporter_;
   const std::string supervisor_;  // as people know it
   Periodic periodic_;
-  std::deque<sql::PeriodicDefer> ticks_;  // taken from periodic_, not yet in the database
-  std::vector<std::size_t> unasked_;      // groups whose schedules are not known yet
+  std::vector<std::size_t> unasked_;  // groups whose schedules are not known yet
   Clock::time_point next_asking_;
   Clock::time_point next_announcing_ = Clock::time_point::max();
   sys::Backoff asking_pause_;

@@ -1,5 +1,5 @@
-// The database's clock, as it was at the last connect and has gone on since: steps of this host's clock do
-// not matter, and no round trip is needed. Pure.
+// The database's clock, as it was when it was last asked, at least each minute, and has gone on since: steps of this host's clock
+// do not matter, and no round trip is needed. Pure.
 #pragma once
 
 #include <chrono>
@@ -16,6 +16,7 @@ class ServerClock {
     server_ = server;
     set_at_ = now;
   }
+  Clock::time_point set_at() const { return set_at_; }
   sql::SystemTime at(Clock::time_point now) const {
     return server_ + std::chrono::duration_cast<sql::SystemTime::duration>(now - set_at_);
   }

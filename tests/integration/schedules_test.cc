@@ -90,6 +90,53 @@ TEST_F(Schedules, NewOneHasNoTicksBeforeItExisted) {
             "0");
 }
 
+// As a server's clock that was a week ahead for a minute leaves them.
+TEST_F(Schedules, WhatWasWrittenInTheFutureSilencesNone) {
+  Family family(database_.url(), configuration(each_second("id = \"t\"\n") + each_second("id = \"s\"\n")));
+  family.wait_until_ready(1);
+  ASSERT_TRUE(come(2)) << family.log();
+  sql("UPDATE postpone_schedules SET last_tick = now() + interval '7 days' WHERE periodic_id = 't'");
+  sql("UPDATE postpone_schedules SET since = now() + interval '7 days' WHERE periodic_id = 's'");
+  ASSERT_TRUE(come(4)) << family.log();
+  family.kill_all();
+  sql("UPDATE postpone_schedules SET last_tick = now() + interval '7 days', since = now() + interval '7 "
+      "days'");
+  Family next(database_.url(), configuration(each_second("id = \"t\"\n") + each_second("id = \"s\"\n")));
+  ASSERT_TRUE(come(4)) << next.log();
+}
+
+// A scheduler whose clock is behind: Python's workers ask for each tick.
+TEST_F(Schedules, TickBeforeTheLastOneIsDeferredByNobody) {
+  const auto defer_tick = [&](int tick) {
+    return sql("SELECT coalesce(procrastinate_defer_periodic_job_v2('m', NULL, NULL, 'a', 0, '', " +
+               std::to_string(tick) + ", '{}'), 0) > 0");
+  };
+  EXPECT_EQ(defer_tick(60), "t");
+  EXPECT_EQ(defer_tick(120), "t");
+  EXPECT_EQ(defer_tick(60), "f");
+  EXPECT_EQ(defer_tick(120), "f");
+  EXPECT_EQ(defer_tick(180), "t");
+}
+
+// The housekeeper may hear of a pause when it is over.
+TEST_F(Schedules, TicksOfAPauseAreNoneAfterwards) {
+  sql("INSERT INTO postpone_schedules (task_name, cron, zone, missed, missed_within, queue_name, priority, "
+      "args, since, "
+      "announced_at, announced_by) VALUES ('a', '* * * * *', 'UTC', 'all', 86400, 'm', 0, '{}', now() - "
+      "interval "
+      "'1 day', now(), 's')");
+  const std::string minute_ago = "extract(epoch FROM now())::bigint - 60";
+  const auto tick = [&] {
+    return sql("SELECT disposition FROM postpone_defer_tick('a', '', " + minute_ago +
+               ", 'm', 0, NULL, NULL, '{}')");
+  };
+  sql("SELECT postpone_pause_schedule('a')");
+  EXPECT_EQ(tick(), "paused");
+  sql("SELECT postpone_resume_schedule('a')");
+  EXPECT_EQ(tick(), "done");
+  EXPECT_EQ(jobs(), 0);
+}
+
 TEST_F(Schedules, MissedTicksAreMadeUpForAsTheirPolicySays) {
   const auto config =
       configuration(each_second("missed = \"all\"\nid = \"a\"\narguments = { of = \"a\" }\n") +

@@ -69,6 +69,50 @@ TEST(Periodic, TickIsHandedOutOnceAndWhenItIsDue) {
   EXPECT_EQ(periodic.next_tick(), kNoon + 90min);
 }
 
+TEST(Periodic, TickThatCouldNotBeDeferredIsDueAgainUntilItIsMissed) {
+  for (const auto& [missed, an_hour_later] :
+       {std::pair(Missed::skip, "sweep@60"), std::pair(Missed::last, "sweep@60")}) {
+    auto periodic = keeping({every_minute(missed, 24h)}, kNoon, kNoon);
+    auto ticks = periodic.take_due(kNoon + 1min);
+    ASSERT_EQ(ticks.size(), 1U);
+    periodic.give_back(ticks);
+    EXPECT_EQ(periodic.next_tick(), kNoon + 1min);
+    ticks = periodic.take_due(kNoon + 1min + 5s);
+    ASSERT_EQ(ticks.size(), 1U) << "it is in time still";
+    periodic.give_back(ticks);
+    EXPECT_EQ(due(periodic, kNoon + 60min), an_hour_later);
+    EXPECT_EQ(due(periodic, kNoon + 60min), "");
+  }
+}
+
+TEST(Periodic, YearOfMissedSecondsIsNotWalkedThrough) {
+  for (const auto& [missed, ticks] : {std::pair(Missed::last, 1U), std::pair(Missed::all, 100U)}) {
+    auto periodic =
+        keeping({{.cron = "* * * * * *", .task = "sweep", .missed = missed, .missed_within = 24h * 400}},
+                kNoon + 24h * 365, kNoon);
+    const auto taken = periodic.take_due(kNoon + 24h * 365);
+    ASSERT_EQ(taken.size(), ticks);
+    EXPECT_EQ(taken.back().timestamp, (kNoon + 24h * 365).time_since_epoch().count());
+    EXPECT_EQ(taken.front().timestamp, taken.back().timestamp - ticks + 1);
+  }
+}
+
+TEST(Periodic, RareTicksAreMadeUpForFromFarBack) {
+  auto periodic =
+      keeping({{.cron = "0 0 1 * *", .task = "sweep", .missed = Missed::all, .missed_within = 24h * 400}},
+              kNoon + 24h * 365, kNoon);
+  EXPECT_EQ(periodic.take_due(kNoon + 24h * 365).size(), 12U);
+}
+
+TEST(Periodic, OneWrongScheduleKeepsNoOtherFromTicking) {
+  Periodic keeper;
+  EXPECT_THROW(
+      keeper.add(executable({{.cron = "what?", .task = "sweep"}, {.cron = "0 * * * *", .task = "bake"}})),
+      std::runtime_error);
+  ASSERT_EQ(keeper.served().size(), 1U);
+  EXPECT_EQ(keeper.served()[0].job.task, "bake");
+}
+
 TEST(Periodic, NewScheduleHasNoTicksBeforeItExisted) {
   auto periodic = keeping({{.cron = "0 * * * *", .task = "sweep"}}, kNoon + 30min, kNoon + 30min);
   EXPECT_EQ(due(periodic, kNoon + 30min), "");
