@@ -97,7 +97,8 @@ std::optional<GivenResult> JobManager::given_result(const Job& job) {
       " coalesce(g.progress_note, ''), " +
           microseconds_of("g.updated_at") +
           " from postpone_results g where g.job_id = $1::bigint and g.attempt >= $2::int"
-          " and (not $4::bool or g.attempt > $2::int)",
+          " and (g.attempt > $2::int or not $4::bool and not exists"
+          " (select from postpone_claims c where c.job_id = g.job_id))",
       {to_parameter(job.id), to_parameter(job.attempts), to_parameter(job.status == JobStatus::succeeded),
        to_parameter(job.status == JobStatus::doing)});
   if (result.empty()) return std::nullopt;

@@ -59,6 +59,9 @@ BEGIN
             OR part.oid = 'postpone_jobs'::regclass AND acl.privilege_type = 'SELECT'
         WHERE jobs.oid = 'procrastinate_jobs'::regclass AND pg_has_role(part.relowner, 'USAGE')
           AND role.name NOT IN ('postpone_worker', 'postpone_client', 'postpone_monitor', 'postpone_operator')
+          -- Policies of the application on its jobs do not count here: to who runs no jobs, theirs are not shown past them.
+          AND NOT (jobs.relrowsecurity AND part.relname IN ('postpone_results', 'postpone_jobs')
+                   AND NOT has_table_privilege(role.name, 'procrastinate_workers', 'INSERT'))
           AND NOT has_table_privilege(role.name, part.oid, acl.privilege_type)
     LOOP
         EXECUTE format('GRANT %s ON %I TO %I', allowed.privilege, allowed.part, allowed.grantee);

@@ -38,6 +38,7 @@ AS $$
 DECLARE
     kept bigint[];
     replaced bigint[];
+    held bigint[];
     stranger record;
 BEGIN
     SELECT coalesce(array_agg(job.id) FILTER (WHERE NOT wanted.replaces), '{}'),
@@ -47,13 +48,17 @@ BEGIN
     JOIN unnest(p_queueing_locks, replaces) AS wanted (queueing_lock, replaces) ON wanted.queueing_lock = job.queueing_lock
     WHERE job.status = 'todo' AND job.queueing_lock = ANY (p_queueing_locks);
     PERFORM {schema}.postpone_settle_jobs(kept || replaced);
-    replaced := {schema}.postpone_unclaimed(ARRAY(
-        SELECT id FROM {schema}.procrastinate_jobs
-        WHERE id = ANY (replaced) AND status::text = 'todo' ORDER BY id FOR NO KEY UPDATE));
-    -- Those who keep a job do not wait for each other.
-    kept := {schema}.postpone_unclaimed(ARRAY(
-        SELECT id FROM {schema}.procrastinate_jobs
-        WHERE id = ANY (kept) AND status::text = 'todo' ORDER BY id FOR SHARE));
+    -- All in one order, so that two that meet the same jobs do not wait for each other both. Those who only keep jobs do not wait
+    -- for each other at all.
+    IF replaced = '{}' THEN
+        held := ARRAY(SELECT id FROM {schema}.procrastinate_jobs
+                      WHERE id = ANY (kept) AND status::text = 'todo' ORDER BY id FOR SHARE);
+    ELSE
+        held := ARRAY(SELECT id FROM {schema}.procrastinate_jobs
+                      WHERE id = ANY (kept || replaced) AND status::text = 'todo' ORDER BY id FOR NO KEY UPDATE);
+    END IF;
+    held := {schema}.postpone_unclaimed(held);
+    replaced := ARRAY(SELECT id FROM unnest(replaced) AS id WHERE id = ANY (held));
 
     SELECT job.id, job.task_name, job.queueing_lock, wanted.task INTO stranger
     FROM {schema}.procrastinate_jobs AS job
@@ -77,9 +82,9 @@ BEGIN
         count(*) FILTER (WHERE job.scheduled_at IS NULL OR job.scheduled_at <= clock_timestamp()),
         bool_or(job.scheduled_at > clock_timestamp()), false)
     FROM {schema}.procrastinate_jobs AS job
-    WHERE job.id = ANY (kept || replaced)
+    WHERE job.id = ANY (held)
     GROUP BY job.queue_name;
-    RETURN QUERY SELECT job.queueing_lock, job.id FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (kept || replaced);
+    RETURN QUERY SELECT job.queueing_lock, job.id FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (held);
 END
 $$;
 

@@ -9,7 +9,8 @@
 -- New columns come at the end: a view that is replaced keeps those that it has.
 --
 -- cause, message and worker are those of the attempt that ended last; postpone_attempts has one more than the job's `attempts`
--- when a rescue left the job to people. The result and the progress of an earlier attempt are not shown.
+-- when a rescue left the job to people, and may have none of it when a person made the job wait again, or a success is not
+-- recorded (attempts = "failures"). The result and the progress of an earlier attempt are not shown.
 CREATE OR REPLACE VIEW {schema}.postpone_jobs AS
 SELECT job.id, job.status, job.task_name AS task, job.queue_name AS queue, job.priority, job.lock, job.queueing_lock, job.args,
        job.meta,
@@ -30,20 +31,25 @@ SELECT job.id, job.status, job.task_name AS task, job.queue_name AS queue, job.p
        job.attempts,
        coalesce((SELECT running.name FROM {schema}.postpone_workers AS running WHERE running.worker_id = job.worker_id LIMIT 1),
                 (SELECT ended.worker_name FROM {schema}.postpone_attempts AS ended
-                 WHERE ended.job_id = job.id AND ended.attempt BETWEEN job.attempts AND job.attempts::bigint + 1
+                 WHERE ended.job_id = job.id AND ended.attempt <= job.attempts::bigint + 1
+                   AND (ended.attempt >= job.attempts OR job.status IN ('todo', 'doing'))
                  ORDER BY ended.attempt DESC LIMIT 1)) AS worker,
        (SELECT ended.cause FROM {schema}.postpone_attempts AS ended
-        WHERE ended.job_id = job.id AND ended.attempt BETWEEN job.attempts AND job.attempts::bigint + 1
+        WHERE ended.job_id = job.id AND ended.attempt <= job.attempts::bigint + 1
+          AND (ended.attempt >= job.attempts OR job.status IN ('todo', 'doing'))
         ORDER BY ended.attempt DESC LIMIT 1) AS cause,
        (SELECT ended.message FROM {schema}.postpone_attempts AS ended
-        WHERE ended.job_id = job.id AND ended.attempt BETWEEN job.attempts AND job.attempts::bigint + 1
+        WHERE ended.job_id = job.id AND ended.attempt <= job.attempts::bigint + 1
+          AND (ended.attempt >= job.attempts OR job.status IN ('todo', 'doing'))
         ORDER BY ended.attempt DESC LIMIT 1) AS message,
        (SELECT concat_ws(': ', given.progress_done || CASE WHEN given.progress_total > 0
                                                            THEN ' of ' || given.progress_total ELSE '' END,
                          nullif(given.progress_note, ''))
         FROM {schema}.postpone_results AS given
         WHERE given.job_id = job.id AND given.progress_done IS NOT NULL
-          AND given.attempt >= job.attempts AND (job.status <> 'doing' OR given.attempt > job.attempts)
+          AND given.attempt >= job.attempts
+          AND (given.attempt > job.attempts OR job.status <> 'doing' AND NOT EXISTS (
+                   SELECT FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id AND job.status = 'todo'))
         LIMIT 1) AS progress,
        CASE WHEN job.status = 'succeeded' THEN
            (SELECT given.result FROM {schema}.postpone_results AS given

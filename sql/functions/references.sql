@@ -66,6 +66,24 @@ BEGIN
 END
 $$;
 
+-- A person who sets `attempts` back makes the job count from there again: what an attempt has given that is to come once more is no
+-- result of the job.
+CREATE OR REPLACE FUNCTION {schema}.postpone_attempts_set_back() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+BEGIN
+    IF TG_RELID OPERATOR(pg_catalog.<>) '{schema}.procrastinate_jobs'::pg_catalog.regclass THEN
+        RAISE EXCEPTION 'this trigger function serves procrastinate_jobs alone';
+    END IF;
+    DELETE FROM {schema}.postpone_results AS given
+    WHERE given.job_id OPERATOR(pg_catalog.=) NEW.id AND given.attempt OPERATOR(pg_catalog.>) NEW.attempts;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER postpone_attempts_set_back AFTER UPDATE OF attempts ON {schema}.procrastinate_jobs
+    FOR EACH ROW WHEN (NEW.attempts < OLD.attempts) EXECUTE FUNCTION {schema}.postpone_attempts_set_back();
 CREATE OR REPLACE TRIGGER postpone_jobs_gone AFTER DELETE ON {schema}.procrastinate_jobs
     REFERENCING OLD TABLE AS deleted
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.postpone_jobs_gone();

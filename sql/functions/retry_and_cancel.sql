@@ -3,10 +3,10 @@
 -- What a job that was tried before may still spend, for the sub-worker that has fetched it: how many of its attempts do not
 -- count against its task's max_attempts; how many counted ones it may have in all, if not as many as the task says; and how
 -- many attempts in a row, up to five, have ended because the program did not fit the job. (A retry by a person counts up
--- `attempts` without an attempt, and so ends such a row.)
+-- `attempts` without an attempt, and so ends such a row.) Not STABLE: it is to see the job as the fetch of the same statement has.
 CREATE OR REPLACE FUNCTION {schema}.postpone_retry_budget(
     p_job_id bigint, OUT uncounted integer, OUT allowed integer, OUT misfits integer)
-LANGUAGE plpgsql STABLE STRICT
+LANGUAGE plpgsql STRICT
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$

@@ -82,6 +82,37 @@ TEST_F(JobsView, SaysThatNoWorkerServesAQueue) {
   EXPECT_EQ(why(1), "waiting for a worker") << "one serves all";
 }
 
+TEST_F(JobsView, SaysHowARetriedJobEndedBefore) {
+  defer();
+  app.rows("UPDATE procrastinate_jobs SET status = 'failed', attempts = 1");
+  app.rows(
+      "INSERT INTO postpone_attempts (job_id, attempt, cause, message) VALUES (1, 1, 'exception', 'no "
+      "plates')");
+  app.rows("SELECT postpone_retry_job(1)");
+  EXPECT_THAT(app.rows("SELECT status, attempts, cause, message FROM postpone_jobs"),
+              ElementsAre("todo|2|exception|no plates"));
+}
+
+TEST_F(JobsView, ShowsNoProgressOfAnEarlierAttemptOnceAWorkerHasClaimedTheJob) {
+  defer();
+  app.rows("UPDATE procrastinate_jobs SET attempts = 1");
+  app.rows("INSERT INTO postpone_results (job_id, attempt, progress_done) VALUES (1, 1, 7)");
+  EXPECT_THAT(app.rows("SELECT progress FROM postpone_jobs"), ElementsAre("7"));
+  app.rows("SELECT postpone_register_worker('s', 'h', 'n', 1)");
+  app.rows("SELECT * FROM postpone_fetch_jobs(NULL, 1, 1, may_claim => true)");
+  EXPECT_THAT(app.rows("SELECT status, progress IS NULL FROM postpone_jobs"), ElementsAre("todo|t"));
+}
+
+TEST_F(JobsView, ShowsNoResultOfAnAttemptThatIsToComeAgain) {
+  defer();
+  app.rows("UPDATE procrastinate_jobs SET status = 'succeeded', attempts = 1");
+  app.rows("INSERT INTO postpone_results (job_id, attempt, result) VALUES (1, 1, '17')");
+  EXPECT_THAT(app.rows("SELECT result FROM postpone_jobs"), ElementsAre("17"));
+  app.rows("UPDATE procrastinate_jobs SET status = 'todo', attempts = 0");
+  app.rows("UPDATE procrastinate_jobs SET status = 'succeeded', attempts = 1");
+  EXPECT_THAT(app.rows("SELECT result IS NULL FROM postpone_jobs"), ElementsAre("t"));
+}
+
 TEST_F(JobsView, ShowsWhateverStandsInATable) {
   defer("scheduled_at => '-infinity'");
   defer();
@@ -90,8 +121,7 @@ TEST_F(JobsView, ShowsWhateverStandsInATable) {
       "END "
       "::timestamptz");
   app.rows("UPDATE procrastinate_jobs SET attempts = 2147483647, status = 'doing' WHERE id = 1");
-  app.rows(
-      "UPDATE procrastinate_jobs SET meta = '3', scheduled_at = '294276-12-31 23:59:59+00' WHERE id = 2");
+  app.rows("UPDATE procrastinate_jobs SET scheduled_at = '294276-12-31 23:59:59+00' WHERE id = 2");
   app.rows(
       "INSERT INTO postpone_results (job_id, attempt, progress_done) VALUES (1, 2147483647, -1), (2, 5, 1)");
   EXPECT_THAT(app.rows("SELECT * FROM postpone_jobs ORDER BY id"), ::testing::SizeIs(2));

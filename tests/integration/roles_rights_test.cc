@@ -169,7 +169,7 @@ TEST_F(Roles, MayWhatTheDocumentSaysAndNoMore) {
       {"worker operator", "SELECT postpone_resume_schedule('t')"},
       {"worker", "SELECT postpone_run_schedule('t')"},
       {"worker", "SELECT postpone_announce_schedules('s', '[]')"},
-      {"worker", "SELECT postpone_defer_tick('t', '', 1, 'q', 0, NULL, NULL, '{}')"},
+      {"worker", "SELECT postpone_defer_tick('t', '', 4102444800, 'q', 0, NULL, NULL, '{}')"},
       {"worker", "UPDATE postpone_schedules SET cron = ''"},
       {"worker operator", "SELECT postpone_remove_ended_jobs(0, 10, 86400, '{failed}', '{}', '{}')"},
       // running
@@ -215,6 +215,21 @@ TEST_F(Roles, MayWhatTheDocumentSaysAndNoMore) {
 }
 
 // Without a configuration nothing says what the role is for: to be able to read anything is enough.
+// Policies of the application say which jobs a role sees; the view and the results know none.
+TEST_F(Roles, ATenantBehindRowSecurityIsShownNoResultsOfOthers) {
+  const std::string tenant = database_.name() + "_tenant";
+  sql("CREATE ROLE " + tenant + " LOGIN; GRANT SELECT ON procrastinate_jobs TO " + tenant +
+      "; ALTER TABLE procrastinate_jobs ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON procrastinate_jobs "
+      "USING "
+      "(queue_name = current_user)");
+  EXPECT_EQ(cli({"schema", "apply"}, database_.url()).exit_status, 0);
+  EXPECT_THAT(attempt("tenant", "SELECT FROM procrastinate_jobs"), "allowed");
+  EXPECT_THAT(attempt("tenant", "SELECT FROM postpone_attempts"), "allowed");
+  EXPECT_THAT(attempt("tenant", "SELECT FROM postpone_jobs"), HasSubstr("permission denied"));
+  EXPECT_THAT(attempt("tenant", "SELECT FROM postpone_results"), HasSubstr("permission denied"));
+  sql("DROP OWNED BY " + tenant + "; DROP ROLE " + tenant);
+}
+
 TEST_F(Roles, HealthcheckIsWellForEachRoleAndForNoStranger) {
   for (const std::string& role : roles()) {
     const auto well = cli({"healthcheck"}, as(role));
