@@ -22,7 +22,7 @@ TEST_F(Reload, AGroupGrows) {
   family.wait_until_ready(1);
   const auto first = long_job("t", "first");
   const auto before = family.processes("postpone: sub-worker t/");
-  const auto second = defer("misbehave.wait", "t");  // no such task here: just waits its turn
+  const auto second = defer("test.gibberish", "t");
   EXPECT_THAT(reload(family, kNoPolling + group("t", kTestTasks, 3)),
               HasSubstr("in force: group t has 3 sub-workers instead of 1"));
   EXPECT_TRUE(has(family, "t/", 3));

@@ -98,7 +98,7 @@ TEST_F(RetainedJobs, GoByPythonsTaskToo) {
   write_ended("succeeded", "m", "3 hours", 5);
   write_ended("failed", "m", "3 hours", 5);
   write_ended("succeeded", "other", "3 hours", 5);
-  Family family(database_.url(), group("builtin", kMisbehave, 1));
+  Family family(database_.url(), group("builtin", kMisbehave, 1, "bad_arguments = \"fail\"\n"));
   family.wait_until_ready(1);
   const std::string task = "builtin:procrastinate.builtin_tasks.remove_old_jobs";
   const auto bad = defer(task, "builtin", R"({"max_hours": "two"})");

@@ -230,9 +230,13 @@ void hold_memory(int mib) {
 void register_kinds(libtask::Namespace test) {
   static bool is_set_up = false;
   test.set_up([] { is_set_up = true; });
-  test.tear_down([] { std::puts("torn down"); });
+  static bool is_asked_after = false;
+  test.tear_down([] {
+    if (is_asked_after) std::puts("torn down");
+  });
   test.task("was_set_up", [] {
     if (!is_set_up) throw std::logic_error("set_up() did not run");
+    is_asked_after = true;
   });
   test.task("new_name", [](libtask::Context& job) { std::cout << "as " << job.task() << '\n'; })
       .alias("test.old_name");
