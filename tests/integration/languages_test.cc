@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <fstream>
 #include <set>
+#include <sstream>
 #include <string>
 
 #include "tests/support/database.h"
@@ -176,6 +178,50 @@ TEST_P(InEachLanguage, ATaskProcessServesManyJobsUntilItIsRecycled) {
   EXPECT_EQ(processes("m"), 1u);
   EXPECT_EQ(processes("two"), 2u);
   EXPECT_EQ(processes("fresh"), 4u);
+}
+
+TEST_P(InEachLanguage, WhatAJobTellsIsKeptAndItsFollowersHaveItsMeta) {
+  Family family(database_.url(), kNoPolling + group("t", test_tasks(), 1));
+  family.wait_until_ready(1);
+  const auto id =
+      sql("INSERT INTO procrastinate_jobs (queue_name, task_name, args, meta) VALUES ('t', 'test.give', '" +
+          file_argument("go") + R"(', '{"tenant": "ann"}') RETURNING id)");
+  const auto shown = [&](const std::string& columns) {
+    return sql("SELECT concat_ws('|', " + columns + ") FROM postpone_jobs WHERE id = " + id);
+  };
+  EXPECT_TRUE(eventually([&] { return shown("progress") == "1 of 2: half way"; })) << family.log();
+  std::ofstream(files_.file("go")) << "go";
+  EXPECT_TRUE(becomes(id, "succeeded")) << family.log();
+  EXPECT_EQ(shown("progress, result ->> 'attempt', result -> 'meta' ->> 'tenant'"), "2 of 2: done|1|ann");
+  EXPECT_EQ(sql("SELECT string_agg(meta ->> 'tenant', ' ' ORDER BY id) FROM procrastinate_jobs WHERE "
+                "queue_name = 'followers'"),
+            "ann bob");
+  EXPECT_TRUE(becomes(defer("test.log", "t"), "succeeded")) << family.log();
+  EXPECT_THAT(family.log(), HasSubstr("half way"));
+}
+
+TEST_P(InEachLanguage, ARetryThatAHandlerAsksForCountsUnlessItSaysOtherwise) {
+  Family family(database_.url(), kNoPolling + group("t", test_tasks(), 1));
+  family.wait_until_ready(1);
+  const auto counted = defer("test.busy", "t", R"({"counts": true})");
+  EXPECT_TRUE(becomes(counted, "failed")) << family.log();
+  EXPECT_EQ(causes(counted), "exception exception exception");
+  EXPECT_EQ(sql("SELECT priority FROM procrastinate_jobs WHERE id = " + counted), "3");
+  EXPECT_TRUE(becomes(defer("test.busy", "t", R"({"counts": false})"), "succeeded")) << family.log();
+}
+
+TEST_P(InEachLanguage, ATaskMayHaveAnAliasAndAProcessForEachJob) {
+  Family family(database_.url(), kNoPolling + group("t", test_tasks(), 1));
+  family.wait_until_ready(1);
+  EXPECT_TRUE(becomes(defer("test.old_name", "t"), "succeeded")) << family.log();
+  EXPECT_THAT(family.log(), HasSubstr("as test.old_name"));
+  for (int i = 0; i < 2; ++i)
+    EXPECT_TRUE(becomes(defer("test.alone", "t", file_argument("pids")), "succeeded")) << family.log();
+  std::istringstream pids(read_file(files_.file("pids")));
+  std::string first;
+  std::string second;
+  pids >> first >> second;
+  EXPECT_NE(first, second);
 }
 
 // Queues of their own, and locks across both.

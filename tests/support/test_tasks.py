@@ -217,6 +217,42 @@ def surroundings(file: str):
                 pass
 
 
+# --- what a job is told beside its arguments, and what it tells ---
+
+
+@app.task("test.give")
+def give(job: Context, file: str):
+    """Half way it waits for the file, then gives back which attempt it was and with which meta, and defers two jobs."""
+    job.progress(1, 2, "half way")
+    until(file)
+    job.progress(2, 2, "done")
+    job.result({"attempt": job.attempt, "meta": job.meta})
+    job.defer("test.hopeless", queue="followers")
+    job.defer("test.hopeless", queue="followers", meta={"tenant": "bob"})
+
+
+@app.task("test.log")
+def say_in_the_log(job: Context):
+    job.log("warning", "half way", done=5, of={"plates": 10})
+    job.log("debug", "not worth a line")
+
+
+@app.task("test.new_name", aliases=["test.old_name"])
+def new_name(job: Context):
+    print("as", job.task)
+
+
+@app.task("test.alone", fresh_process=True)
+def alone(file: str):
+    append_to(file, f"{os.getpid()}\n")
+
+
+@app.task("test.busy", retry=RetryOptions(max_attempts=2))
+def busy(job: Context, counts: bool):
+    if job.attempt < 5:
+        job.retry_in(0, "busy", priority=3, counts=counts)
+
+
 # --- how jobs end ---
 
 
