@@ -55,6 +55,10 @@ std::optional<AbortReason> AbortSigns::find() const {
 }
 
 bool AbortSigns::look() {
+  return has_reason() && may_tell();
+}
+
+bool AbortSigns::has_reason() {
   if (reason_.load() != kNone) return true;
   const std::lock_guard lock(mutex_);
   if (reason_.load() != kNone) return true;
@@ -69,6 +73,20 @@ std::optional<AbortReason> AbortSigns::reason() const {
   const int reason = reason_.load();
   if (reason == kNone) return std::nullopt;
   return static_cast<AbortReason>(reason);
+}
+
+std::optional<AbortReason> AbortSigns::told_reason() const {
+  return telling_.load() == Telling::told ? reason() : std::nullopt;
+}
+
+bool AbortSigns::may_tell() {
+  Telling before = Telling::open;
+  return telling_.compare_exchange_strong(before, Telling::told) || before == Telling::told;
+}
+
+bool AbortSigns::end_telling() {
+  Telling before = Telling::open;
+  return !telling_.compare_exchange_strong(before, Telling::closed) && before == Telling::told;
 }
 
 std::stop_token AbortSigns::token() {
@@ -103,12 +121,12 @@ void AbortSigns::end() {
     thread_.join();
   }
   wake_at_termination(-1);
-  if (event_ >= 0) close(std::exchange(event_, -1));
+  if (event_ >= 0) ::close(std::exchange(event_, -1));
 }
 
 void AbortSigns::watch() {
   while (!has_ended_.load()) {
-    if (look()) return tell();
+    if (has_reason()) return tell();
     wait();
   }
 }
@@ -116,6 +134,7 @@ void AbortSigns::watch() {
 // The reason first, and by one thread: who is told of it finds it. Callbacks run without the lock, so that they
 // may ask and register.
 void AbortSigns::tell() {
+  if (!may_tell()) return;
   source_.request_stop();
   for (;;) {
     std::vector<Callback> callbacks;

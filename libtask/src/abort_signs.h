@@ -1,6 +1,9 @@
 // Why the running job should stop: what its giver says, its time limit, a signal. Whoever asks finds the first
 // reason; a stop token or a callback is told of it by a thread that waits for all three.
 //
+// What somebody has found, and what the handler was told, are two things: the thread may find a reason when the handler
+// has just returned with its work done. end_telling() draws the line between both.
+//
 // The thread is started only for a job that wants it. It sleeps in poll() until one of these happens:
 //   the giver's descriptor is readable    an abort has come, or the channel is closed
 //   SIGTERM or SIGINT has come            the signal handler writes into the event (termination.h)
@@ -34,10 +37,14 @@ class AbortSigns {
   AbortSigns(const AbortSigns&) = delete;
   AbortSigns& operator=(const AbortSigns&) = delete;
 
-  // Is there a reason by now? Never blocks.
+  // Is there a reason by now? Then the handler, which asks, has been told. Never blocks. False after end_telling().
   bool look();
-  // As of the last look, or of that of the thread. The first one found stays.
+  // The first one that was found, by a look of the handler or of the thread.
   std::optional<AbortReason> reason() const;
+  // That, once the handler was told of it: by look(), by its token or by a callback.
+  std::optional<AbortReason> told_reason() const;
+  // From here on the handler is told of nothing. Was it told before? Takes no lock: a forked child may call it.
+  bool end_telling();
   std::optional<Clock::time_point> deadline() const { return deadline_; }
 
   // Both start the thread. They throw std::system_error when that cannot be.
@@ -47,7 +54,11 @@ class AbortSigns {
   void end();
 
  private:
+  enum class Telling { open, told, closed };
+
   std::optional<AbortReason> find() const;
+  bool has_reason();
+  bool may_tell();
   void start();
   void watch();
   void tell();
@@ -58,7 +69,8 @@ class AbortSigns {
   const std::int64_t job_id_;
   std::optional<Clock::time_point> deadline_;
   std::atomic<int> reason_;  // an AbortReason, or none
-  std::mutex mutex_;         // of the giver's stop_wish(), and of the callbacks
+  std::atomic<Telling> telling_{Telling::open};
+  std::mutex mutex_;  // of the giver's stop_wish(), and of the callbacks
   std::vector<Callback> callbacks_;
   bool has_told_ = false;
   std::stop_source source_{std::nostopstate};

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstring>
 #include <string_view>
+#include <thread>
 
 namespace libtask::detail {
 namespace {
@@ -29,16 +30,16 @@ int descriptor_of(std::string_view variable, std::string_view value) {
   return fd;
 }
 
-// The time during which a signal handler must not send.
-class Channel::Sending {
+// The rest of the time during which nobody else must send. REQUIRES: it is claimed.
+class Channel::Claimed {
  public:
-  explicit Sending(Channel& channel) : channel_(channel) { channel_.sending_ = true; }
-  ~Sending() {
+  explicit Claimed(Channel& channel) : channel_(channel) {}
+  ~Claimed() {
     channel_.sending_ = false;
     if (channel_.was_refused_.exchange(false) && channel_.when_free_ != nullptr) channel_.when_free_();
   }
-  Sending(const Sending&) = delete;
-  Sending& operator=(const Sending&) = delete;
+  Claimed(const Claimed&) = delete;
+  Claimed& operator=(const Claimed&) = delete;
 
  private:
   Channel& channel_;
@@ -55,7 +56,8 @@ Channel::Channel(const char* variable) : fd_(descriptor_of(wire::kChannelVariabl
 
 void Channel::send(const wire::Frame& frame) {
   const std::string bytes = wire::encode(frame);
-  const Sending sending(*this);
+  while (!claim()) std::this_thread::yield();  // a signal handler sends, in another thread: a few bytes
+  const Claimed claimed(*this);
   send_bytes(bytes, 0);
 }
 
@@ -72,18 +74,21 @@ void Channel::send_bytes(std::string_view bytes, std::size_t sent) {
 
 void Channel::send_if_free(const wire::Frame& frame) {
   const std::string bytes = wire::encode(frame);
-  const Sending sending(*this);
+  if (!claim()) return;
+  const Claimed claimed(*this);
   const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   // A frame that is begun must be ended; any other error shows again there.
   send_bytes(bytes, n < 0 ? 0 : static_cast<std::size_t>(n));
 }
 
-// A frame that is begun must be ended; one that the sub-worker does not take at once is not begun.
+// A frame that is begun must be ended; one that the sub-worker does not take at once is not begun. Who sends meanwhile looks
+// for a refusal only after it has let go: so the second try.
 bool Channel::send_from_signal_handler(std::string_view bytes) noexcept {
-  if (sending_) {
+  if (!claim()) {
     was_refused_ = true;
-    return false;
+    if (!claim()) return false;
+    was_refused_ = false;
   }
   int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
   while (!bytes.empty()) {
@@ -93,6 +98,7 @@ bool Channel::send_from_signal_handler(std::string_view bytes) noexcept {
     bytes.remove_prefix(static_cast<std::size_t>(n));
     flags = MSG_NOSIGNAL;
   }
+  sending_ = false;
   return true;
 }
 

@@ -27,6 +27,8 @@ class Channel {
   // children that exec. Throws ChannelError.
   explicit Channel(const char* variable);
 
+  // All three send whole frames: where one is under way, the first waits, and the others do nothing.
+
   // Throws ChannelError.
   void send(const wire::Frame& frame);
   // Does nothing when the sub-worker does not take it at once. Throws ChannelError.
@@ -40,15 +42,16 @@ class Channel {
   bool closed() const { return closed_; }
   int descriptor() const { return fd_; }
 
-  // By a signal handler that interrupts the thread which sends: async-signal-safe. False when that thread
-  // is in the middle of a frame; what when_free() has set is then called after it.
+  // By a signal handler: async-signal-safe. False when a thread, that which it interrupts or another one, is in
+  // the middle of a frame; what when_free() has set is then called after it.
   bool send_from_signal_handler(std::string_view bytes) noexcept;
   void when_free(void (*call)()) { when_free_ = call; }
 
  private:
   std::optional<wire::Frame> read(int flags);
   void send_bytes(std::string_view bytes, std::size_t sent);
-  class Sending;
+  bool claim() noexcept { return !sending_.exchange(true); }
+  class Claimed;
 
   int fd_;
   std::atomic<bool> sending_{false};

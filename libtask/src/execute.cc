@@ -42,7 +42,15 @@ class Chain {
       for (auto each = scope->around.rbegin(); each != scope->around.rend(); ++each)
         inside_out_.push_back(&*each);
   }
-  void run(Context& job) const { run(job, inside_out_.size()); }
+  // A Retry that cannot be is another exception, as if retry_in() had been called.
+  void run(Context& job) const {
+    try {
+      run(job, inside_out_.size());
+    } catch (const Retry& retry) {
+      possible(retry);
+      throw;
+    }
+  }
 
  private:
   void run(Context& job, std::size_t around) const {
@@ -172,8 +180,8 @@ wire::Result execute(const wire::Run& run, const Registry& registry, JobGiver& g
   try {
     Context context(job);
     Chain(*task).run(context);
-    // A handler that saw that it should stop, and returned, has stopped before its work was done: no success.
-    if (job.abort_signs().reason()) throw Aborted{};
+    // A handler that was told to stop, and returned, has stopped before its work was done: no success.
+    if (job.abort_signs().end_telling()) throw Aborted{};
     result.defers = job.take_deferred();
   } catch (...) {
     tell_exception(result, *task, job);

@@ -31,6 +31,11 @@ class Checker {
             what + " is longer than " + std::to_string(kMaxNameBytes) + " bytes");
     text(what, *value);
   }
+  void lock(const std::string& what, const std::optional<std::string>& value) {
+    require(!value || value->size() <= kMaxLockBytes,
+            what + " is longer than " + std::to_string(kMaxLockBytes) + " bytes");
+    text(what, value);
+  }
   void text(const std::string& what, const std::optional<std::string>& value) {
     try {
       json_text(value.value_or(""));
@@ -56,7 +61,7 @@ void check_retry(Checker& check, const RetryOptions& retry) {
   check.require(retry.jitter >= 0 && retry.jitter <= 1, "its jitter is not from 0 to 1");
   check.name("the queue of its retries", retry.queue);
   check.require(!retry.lock || !retry.lock->empty(), "the lock of its retries is empty");
-  check.text("the lock of its retries", retry.lock);
+  check.lock("the lock of its retries", retry.lock);
 }
 
 void check_parameters(Checker& check, const std::vector<std::string>& names) {
@@ -74,8 +79,8 @@ void check_task(Faults& faults, const TaskEntry& task) {
                 "its name is empty but for the namespace");
   for (const std::string& alias : task.aliases) check.name("its alias", alias);
   check.name("its queue", task.queue);
-  check.text("its lock", task.lock);
-  check.text("its queueing lock", task.queueing_lock);
+  check.lock("its lock", task.lock);
+  check.lock("its queueing lock", task.queueing_lock);
   check.require(!task.time_limit || task.time_limit->count() > 0, "its time limit is not above 0");
   check.require(task.memory_limit.value_or(1) > 0, "its memory limit is not above 0");
   check.require(task.handler != nullptr, "its handler is an empty function");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -14,6 +15,10 @@
 #include "libtask/wire/description.h"
 
 namespace libtask::detail {
+
+// What the database holds.
+inline constexpr std::size_t kMaxNameCharacters = 128;  // of a queue
+inline constexpr std::size_t kMaxLockBytes = 2000;
 
 // A namespace, or the App.
 struct Scope {

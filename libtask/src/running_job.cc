@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 
 #include "json_text.h"
@@ -36,6 +35,21 @@ std::size_t bytes_of(const wire::DeferredJob& job) {
 constexpr std::size_t kMaxNoteBytes = 256;
 constexpr std::size_t kMaxMetaBytes = 8UL * 1024;
 constexpr std::size_t kMaxResultBytes = 1024UL * 1024;
+constexpr std::size_t kMaxFieldBytes = 16UL * 1024;
+constexpr std::size_t kMaxTextBytes = 8UL * 1024;
+
+std::size_t characters_in(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
+}
+
+// The text of a log line whose fields are too large. They are left out here and not by the sub-worker: a frame could not hold
+// them, or they would count as a flood of output.
+std::string without_fields(std::string_view text, std::size_t bytes) {
+  const std::string why = " (its fields are left out: " + std::to_string(bytes) + " bytes, of at most " +
+                          std::to_string(kMaxFieldBytes) + ")";
+  return std::string(begin_of(text, kMaxTextBytes - why.size())) + why;
+}
 
 // Is it one JSON value, and no more?
 bool is_json(const std::string& text) {
@@ -68,14 +82,50 @@ wire::DeferredJob deferred_job(const Registry& registry, std::string_view task, 
           .meta = options.meta ? options.meta->text() : ""};
 }
 
+DeferOptions options_of(const NewJob& job) {
+  const JobOptions& options = job.options();
+  const std::string subject = "a job of " + job.task() + " that a handler defers ";
+  if (options.schedule_at)
+    throw std::invalid_argument(subject +
+                                "has no schedule_at(): its time counts from the success of this job");
+  if (options.on_conflict == OnConflict::replace)
+    throw std::invalid_argument(subject + "replaces no other: the one that waits stands for it");
+  return {.queue = options.queue,
+          .priority = options.priority,
+          .lock = options.lock,
+          .queueing_lock = options.queueing_lock,
+          .delay = options.schedule_in.value_or(0us),
+          .meta = options.meta};
+}
+
+Retry possible(Retry retry) {
+  const auto& [priority, queue, lock, counts] = retry.changes;
+  if (queue && (queue->empty() || characters_in(*queue) > kMaxNameCharacters))
+    throw std::invalid_argument("the queue of a retry has 1 to 128 characters, and not " +
+                                std::to_string(characters_in(*queue)));
+  if (lock && lock->empty())
+    throw std::invalid_argument(
+        "the lock of a retry is empty: a retry may change a job's lock, not take it away");
+  if (lock && lock->size() > kMaxLockBytes)
+    throw std::invalid_argument("the lock of a retry has " + std::to_string(lock->size()) +
+                                " bytes, more than the 2000 that a lock may have");
+  for (const auto* text : {&queue, &lock}) json_text(text->value_or(""));
+  return retry;
+}
+
 RunningJob::RunningJob(const wire::Run& run, const Registry& registry, JobGiver& giver)
     : run_(run), registry_(registry), giver_(giver), abort_signs_(giver, run.job_id, run.time_limit_ms) {}
 
-// Progress is one thread's; any thread may ask this.
+// By any thread, also while another one tells something, which may take long: what is untold then waits for the next look.
 bool RunningJob::should_abort() {
-  if (std::this_thread::get_id() == thread_ && untold_ && giver_.now() >= next_progress_)
-    tell_untold_progress();
+  if (const std::unique_lock telling(telling_, std::try_to_lock);
+      telling && untold_ && giver_.now() >= next_progress_)
+    send_progress();
   return abort_signs_.look();
+}
+
+void RunningJob::will_finish() {
+  if (should_abort() || abort_signs_.end_telling()) throw Aborted{};
 }
 
 const std::string& RunningJob::meta() const {
@@ -84,15 +134,20 @@ const std::string& RunningJob::meta() const {
 }
 
 void RunningJob::progress(std::uint64_t done, std::uint64_t total, std::string_view note) {
+  const std::lock_guard telling(telling_);
   untold_ = wire::Progress{.job_id = run_.job_id,
                            .done = done,
                            .total = total,
                            .note = std::string(begin_of(note, kMaxNoteBytes))};
-  if (giver_.now() >= next_progress_) tell_untold_progress();
+  if (giver_.now() >= next_progress_) send_progress();
 }
 
 void RunningJob::tell_untold_progress() {
-  if (!untold_) return;
+  const std::lock_guard telling(telling_);
+  if (untold_) send_progress();
+}
+
+void RunningJob::send_progress() {
   giver_.tell_progress(*untold_);
   untold_.reset();
   next_progress_ = giver_.now() + kProgressInterval;
@@ -116,10 +171,15 @@ void RunningJob::tell_result() {
 
 // The wire's levels are in the same order.
 void RunningJob::log(LogLevel level, std::string_view text, const Args& fields) {
-  giver_.log({.job_id = run_.job_id,
-              .level = static_cast<wire::Log::Level>(level),
-              .text = shortened(std::string(text)),
-              .fields = fields.text()});
+  wire::Log line{.job_id = run_.job_id, .level = static_cast<wire::Log::Level>(level)};
+  if (fields.text().size() > kMaxFieldBytes) {
+    line.text = without_fields(text, fields.text().size());
+  } else {
+    line.text = shortened(std::string(text));
+    line.fields = fields.text();
+  }
+  const std::lock_guard telling(telling_);
+  giver_.log(line);
 }
 
 void RunningJob::defer(std::string_view task, const Args& args, const DeferOptions& options) {
@@ -172,8 +232,11 @@ std::optional<std::chrono::system_clock::time_point> Context::scheduled_at() con
 bool Context::should_abort() {
   return job_.should_abort();
 }
+void Context::will_finish() {
+  job_.will_finish();
+}
 std::optional<AbortReason> Context::abort_reason() const {
-  return job_.abort_signs().reason();
+  return job_.abort_signs().told_reason();
 }
 std::stop_token Context::stop_token() {
   return job_.abort_signs().token();
@@ -199,14 +262,16 @@ void Context::log(LogLevel level, std::string_view text, const Args& fields) {
   job_.log(level, text, fields);
 }
 void Context::retry_in(std::chrono::duration<double> wait, std::string reason, RetryChanges changes) {
-  throw Retry{wait, std::move(reason), std::move(changes)};
+  throw detail::possible({wait, std::move(reason), std::move(changes)});
 }
 void Context::retry_at(std::chrono::system_clock::time_point when, std::string reason, RetryChanges changes) {
-  const std::chrono::duration<double> wait = when - job_.system_now();
-  throw Retry{wait, std::move(reason), std::move(changes)};
+  retry_in(when - job_.system_now(), std::move(reason), std::move(changes));
 }
 void Context::defer(std::string_view task, const Args& args, const DeferOptions& options) {
   job_.defer(task, args, options);
+}
+void Context::defer(const NewJob& job) {
+  job_.defer(job.task(), job.args(), detail::options_of(job));
 }
 
 }  // namespace libtask

@@ -3,9 +3,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -22,6 +22,12 @@ namespace libtask::detail {
 wire::DeferredJob deferred_job(const Registry& registry, std::string_view task, const Args& args,
                                const DeferOptions& options);
 
+// Throws what Context::defer() of such a job throws.
+DeferOptions options_of(const NewJob& job);
+
+// What the handler asks for, if a job can have that. Throws what Context::retry_in() throws.
+Retry possible(Retry retry);
+
 class RunningJob {
  public:
   using Clock = std::chrono::steady_clock;
@@ -32,6 +38,7 @@ class RunningJob {
   AbortSigns& abort_signs() { return abort_signs_; }
   const AbortSigns& abort_signs() const { return abort_signs_; }
   bool should_abort();
+  void will_finish();
   Clock::time_point now() { return giver_.now(); }
   std::chrono::system_clock::time_point system_now() { return giver_.system_now(); }
   const std::string& meta() const;
@@ -45,11 +52,14 @@ class RunningJob {
   std::vector<wire::DeferredJob> take_deferred() { return std::move(deferred_); }
 
  private:
+  void send_progress();
+
   const wire::Run& run_;
   const Registry& registry_;
   JobGiver& giver_;
   AbortSigns abort_signs_;
-  const std::thread::id thread_ = std::this_thread::get_id();  // that runs the handler
+  // Of untold_ and next_progress_, and of what is sent: frames of two threads must not mingle.
+  std::mutex telling_;
   std::optional<wire::Progress> untold_;
   Clock::time_point next_progress_;
   std::optional<std::string> result_;  // JSON text

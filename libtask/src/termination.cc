@@ -10,7 +10,8 @@
 namespace libtask::detail {
 namespace {
 
-volatile std::sig_atomic_t caught_signal = 0;
+// Written by a signal handler, and read by any thread that asks whether its job should stop.
+std::atomic<int> caught_signal{0};
 
 std::atomic<int> g_event{-1};
 static_assert(std::atomic<int>::is_always_lock_free);

@@ -1,22 +1,15 @@
-// What a handler can ask of its Context beside the job's data: stop tokens, callbacks, log lines, retries; and what
-// middlewares make of handlers.
+// What a handler can ask of its Context beside the job's data: log lines, retries, from which thread; and what
+// middlewares make of handlers. Aborts are in libtask_abort_test.cc.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <csignal>
-#include <mutex>
 #include <new>
-#include <stop_token>
 #include <string>
 #include <system_error>
 #include <thread>
 
-#include "libtask/src/termination.h"
 #include "libtask_fixture.h"
 
 namespace libtask::detail {
@@ -26,128 +19,75 @@ using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using wire::ResultStatus;
 
-// Sleeps until the token is stopped. False when that does not happen for very long.
-bool sleeps_until_stopped(const std::stop_token& token) {
-  std::mutex mutex;
-  std::condition_variable_any wakes;
-  std::unique_lock lock(mutex);
-  return !wakes.wait_for(lock, token, 30s, [] { return false; }) && token.stop_requested();
-}
-
-// A giver that asks for a stop as a sub-worker does: at any time, and its descriptor becomes readable.
-class AskingGiver : public JobGiver {
+// A giver that notices when two threads tell it something at once, each of which takes a while; its time flies, so that all
+// progress is due.
+class JealousGiver : public FakeGiver {
  public:
-  AskingGiver() : event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-  ~AskingGiver() override { close(event_); }
-  AskingGiver(const AskingGiver&) = delete;
-  AskingGiver& operator=(const AskingGiver&) = delete;
-
-  std::optional<AbortReason> stop_wish(std::int64_t) override {
-    eventfd_t count = 0;
-    if (eventfd_read(event_, &count) == 0) asked_ = true;
-    return asked_ ? std::optional(AbortReason::requested) : std::nullopt;
+  void tell_progress(const wire::Progress&) override { one_at_a_time(); }
+  void log(const wire::Log&) override { one_at_a_time(); }
+  std::chrono::steady_clock::time_point now() override {
+    return std::chrono::steady_clock::time_point(1s * ++seconds_);
   }
-  int stop_descriptor() const override { return event_; }
-  void tell_progress(const wire::Progress&) override {}
-  void tell_value(const wire::Value&) override {}
-  void log(const wire::Log&) override {}
-  void ask() const { eventfd_write(event_, 1); }
+  void one_at_a_time() {
+    if (busy_.exchange(true)) ++clashes;
+    std::this_thread::sleep_for(100us);
+    busy_ = false;
+    ++calls;
+  }
+
+  std::atomic<int> clashes = 0;
+  std::atomic<int> calls = 0;
 
  private:
-  int event_;
-  bool asked_ = false;
+  std::atomic<bool> busy_ = false;
+  std::atomic<int> seconds_ = 0;
 };
 
-wire::Result run_asked(OneTask& task, AskingGiver& giver, std::int64_t time_limit_ms = 0) {
-  return execute(wire::Run{.job_id = 17, .task = "dishes.wash", .args = "{}", .time_limit_ms = time_limit_ms},
-                 task.registry, giver);
-}
-
-TEST(Abort, StopsTheTokenOfAHandlerThatOnlyWaits) {
-  AskingGiver giver;
-  std::jthread asker;
+// Progress that is kept back goes out with a look, also while a thread of the handler tells something.
+TEST(Context, LetsOneThreadTellWhileAnotherLooks) {
+  JealousGiver giver;
   OneTask task([&](Context& job) {
-    const std::stop_token token = job.stop_token();
-    EXPECT_FALSE(token.stop_requested());
-    EXPECT_EQ(job.abort_reason(), std::nullopt);
-    asker = std::jthread([&] { giver.ask(); });
-    EXPECT_TRUE(sleeps_until_stopped(token));
-    EXPECT_EQ(job.abort_reason(), AbortReason::requested);
-  });
-  const wire::Result result = run_asked(task, giver);
-  EXPECT_EQ(result.status, ResultStatus::aborted);
-  EXPECT_EQ(result.abort_reason, wire::Abort::Reason::requested);
-}
-
-TEST(Abort, StopsTheTokenAtTheTimeLimit) {
-  AskingGiver giver;
-  OneTask task([&](Context& job) {
-    EXPECT_TRUE(sleeps_until_stopped(job.stop_token()));
-    EXPECT_GE(std::chrono::steady_clock::now(), *job.deadline());
-  });
-  EXPECT_EQ(run_asked(task, giver, 20).message, "stopped at its time limit");
-}
-
-TEST(Abort, StopsTheTokenAtASignalThatInterruptsTheHandlersThread) {
-  catch_termination_by_hand();
-  const pthread_t main_thread = pthread_self();
-  OneTask task([&](Context& job) {
-    const std::stop_token token = job.stop_token();
-    kill(getpid(), SIGTERM);  // to the process: libtask's thread blocks it
-    EXPECT_TRUE(sleeps_until_stopped(token));
-    EXPECT_EQ(job.abort_reason(), AbortReason::shutdown);
-    EXPECT_EQ(pthread_self(), main_thread);
-  });
-  EXPECT_EQ(task.run().abort_reason, wire::Abort::Reason::shutdown);
-  forget_termination();
-}
-
-TEST(Abort, StopsTheTokenWhenAnotherAskerFindsItFirst) {
-  AskingGiver giver;
-  OneTask task([&](Context& job) {
-    const std::stop_token token = job.stop_token();
-    giver.ask();
-    std::jthread other([&] {
-      while (!job.should_abort()) std::this_thread::yield();
+    std::atomic<bool> done = false;
+    std::jthread worker([&] {
+      for (std::uint64_t i = 0; i < 200; ++i) {
+        job.progress(i);
+        job.log(LogLevel::info, "one more");
+      }
+      done = true;
     });
-    EXPECT_TRUE(sleeps_until_stopped(token));
+    while (!done) EXPECT_FALSE(job.should_abort());
   });
-  EXPECT_EQ(run_asked(task, giver).status, ResultStatus::aborted);
+  execute(wire::Run{.job_id = 17, .task = "dishes.wash", .args = "{}"}, task.registry, giver);
+  EXPECT_GE(giver.calls, 400);
+  EXPECT_EQ(giver.clashes, 0);
 }
 
-TEST(Abort, CallsEachCallbackOnceAndLateOnesAtOnce) {
-  AskingGiver giver;
-  std::atomic<int> first = 0;
-  std::atomic<int> late = 0;
-  OneTask task([&](Context& job) {
-    job.on_abort([&](AbortReason reason) {
-      EXPECT_EQ(reason, AbortReason::requested);
-      EXPECT_TRUE(job.should_abort()) << "a callback may ask";
-      ++first;
-      first.notify_all();
-    });
-    EXPECT_EQ(first, 0);
-    giver.ask();
-    first.wait(0);
-    while (late == 0) job.on_abort([&](AbortReason) { ++late; });
-  });
-  run_asked(task, giver);
-  EXPECT_EQ(first, 1);
-  EXPECT_GE(late, 1);
-}
+// A line that the sub-worker does not take.
+class StuckGiver : public FakeGiver {
+ public:
+  void log(const wire::Log&) override {
+    is_in = true;
+    is_in.notify_all();
+    let_go.wait(false);
+  }
+  std::atomic<bool> is_in = false;
+  std::atomic<bool> let_go = false;
+};
 
-TEST(Abort, CallsNothingAfterTheHandlerHasEnded) {
-  AskingGiver giver;
-  int calls = 0;
-  std::stop_token token;
+TEST(Context, ALookDoesNotWaitForALineThatIsBeingSent) {
+  StuckGiver giver;
   OneTask task([&](Context& job) {
-    job.on_abort([&](AbortReason) { ++calls; });
-    token = job.stop_token();
+    job.progress(1);
+    job.progress(2);
+    std::jthread worker([&] { job.log(LogLevel::info, "stuck"); });
+    giver.is_in.wait(false);
+    EXPECT_FALSE(job.should_abort());
+    giver.let_go = true;
+    giver.let_go.notify_all();
   });
-  EXPECT_EQ(run_asked(task, giver).status, ResultStatus::succeeded);
-  giver.ask();
-  EXPECT_EQ(calls, 0);
-  EXPECT_FALSE(token.stop_requested());
+  execute(wire::Run{.job_id = 17, .task = "dishes.wash", .args = "{}"}, task.registry, giver);
+  ASSERT_EQ(giver.told.size(), 2U);
+  EXPECT_EQ(giver.told[1].done, 2U);
 }
 
 TEST(Context, KnowsForWhenTheJobWasScheduled) {
@@ -190,6 +130,49 @@ TEST(Context, AsksForARetryWithChanges) {
   EXPECT_EQ(result.retry_priority, -1);
   EXPECT_EQ(result.retry_queue, "slow");
   EXPECT_EQ(result.retry_lock, "api");
+}
+
+TEST(Context, LeavesOutFieldsThatAreTooLarge) {
+  OneTask task([](Context& job) {
+    const std::string page(20U << 20U, 'x');
+    job.log(LogLevel::info, "the server answers", {{"page", page}});
+    job.log(LogLevel::info, std::string(9'000, 'y'), {{"page", page.substr(0, 17'000)}});
+    job.log(LogLevel::info, "the server answers", {{"page", page.substr(0, 16'000)}});
+  });
+  EXPECT_EQ(task.run().status, ResultStatus::succeeded);
+  ASSERT_EQ(task.giver.logged.size(), 3U);
+  EXPECT_EQ(task.giver.logged[0].fields, "{}");
+  EXPECT_EQ(task.giver.logged[0].text,
+            "the server answers (its fields are left out: 20971531 bytes, of at most 16384)");
+  EXPECT_THAT(task.giver.logged[1].text, HasSubstr("left out: 17011 bytes"));
+  EXPECT_LE(task.giver.logged[1].text.size(), 8'192U);
+  EXPECT_GT(task.giver.logged[2].fields.size(), 16'000U);
+}
+
+TEST(Context, RefusesChangesThatARetryCannotMake) {
+  const auto refusal = [](RetryChanges changes, bool by_hand) {
+    OneTask task([&](Context& job) {
+      if (by_hand) throw Retry{30s, "", changes};
+      job.retry_in(30s, "", changes);
+    });
+    const wire::Result result = task.run();
+    EXPECT_EQ(result.exception_type, "std::invalid_argument");
+    EXPECT_EQ(result.retry_in_us, std::nullopt);
+    return result.message;
+  };
+  for (const bool by_hand : {false, true}) {
+    EXPECT_THAT(refusal({.lock = ""}, by_hand), HasSubstr("not take it away"));
+    EXPECT_THAT(refusal({.lock = std::string(2001, 'x')}, by_hand), HasSubstr("has 2001 bytes"));
+    EXPECT_THAT(refusal({.queue = ""}, by_hand), HasSubstr("1 to 128 characters, and not 0"));
+    EXPECT_THAT(refusal({.queue = std::string(200, 'x')}, by_hand), HasSubstr("and not 200"));
+    EXPECT_THAT(refusal({.queue = "\xff"}, by_hand), HasSubstr("UTF-8"));
+  }
+  OneTask longest([](Context& job) {
+    std::string queue;
+    for (int i = 0; i < 128; ++i) queue += "ü";
+    job.retry_at(std::chrono::system_clock::now(), "", {.queue = queue, .lock = std::string(2000, 'x')});
+  });
+  EXPECT_EQ(longest.run().retry_in_us, 0);
 }
 
 TEST(Context, AsksForARetryAtATime) {

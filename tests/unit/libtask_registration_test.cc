@@ -108,7 +108,7 @@ TEST(Registration, EveryMistakeIsReportedOnALineOfItsOwn) {
   app.task("", nothing);
   app.task("b", nothing).time_limit(0s).retry({.max_attempts = -1, .wait = -1s, .queue = ""});
   app.task("c", [](int, int) {}, {"x", "x"});
-  app.task("d", nothing).lock("caf\xe9");
+  app.task("d", nothing).lock("caf\xe9").retry({.lock = std::string(2001, 'l')});
   app.task(std::string(129, 'e'), nothing);
   app.periodic("* * * *", "a");
   app.periodic("0 0 31 4,6 *", "b");
@@ -129,6 +129,7 @@ TEST(Registration, EveryMistakeIsReportedOnALineOfItsOwn) {
       "dishes: task \"b\": the queue of its retries is empty\n"
       "dishes: task \"c\": it has two parameters called \"x\"\n"
       "dishes: task \"d\": its lock is not UTF-8 or has a NUL\n"
+      "dishes: task \"d\": the lock of its retries is longer than 2000 bytes\n"
       "dishes: task \"" +
           std::string(129, 'e') +
           "\": its name is longer than 128 bytes\n"

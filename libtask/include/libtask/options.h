@@ -23,7 +23,8 @@ namespace libtask {
 // The job ends as aborted. For a handler that stops because should_abort() is true.
 struct Aborted {};
 
-// What a retry that a handler asks for changes in the job; nothing = what the task's RetryOptions say.
+// What a retry that a handler asks for changes in the job; nothing = what the task's RetryOptions say. A queue has 1 to 128
+// characters, a lock 1 to 2000 bytes, both in UTF-8. A lock may be changed into another one, and not taken away.
 struct RetryChanges {
   std::optional<int> priority{};
   std::optional<std::string> queue{};
@@ -34,7 +35,7 @@ struct RetryChanges {
 };
 
 // The job runs again after this time, whatever waits the task's retry options have. Context::retry_in() and
-// Context::retry_at() throw it.
+// Context::retry_at() throw it. One with changes that cannot be is a std::invalid_argument instead.
 struct Retry {
   std::chrono::duration<double> in{0};
   std::string reason{};  // stands in the log, and with the attempt
@@ -97,7 +98,7 @@ struct RetryOptions {
   double jitter = 0;                   // from 0 to 1; 0.25: the wait is a quarter shorter or longer at most
   std::vector<ExceptionMatcher> on{};  // only for these exceptions; empty = for all
   bool on_crash = true;                // after a crash and after a passed time limit, too
-  // What a retry changes:
+  // What a retry changes, as in RetryChanges:
   std::optional<int> priority{};
   std::optional<std::string> queue{};
   std::optional<std::string> lock{};

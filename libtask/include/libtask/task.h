@@ -145,7 +145,7 @@ class App : private detail::RegistryOwner, public Namespace {
 // The job that a handler runs, valid until the handler returns.
 //
 // Thread safety: use it from one thread at a time, but for should_abort(), abort_reason() and stop_token(), which
-// any number of threads may call at any time. Threads that a handler starts have ended when it returns.
+// any number of threads may call at any time, also while another one uses the rest. Threads that a handler starts have ended when it returns.
 class Context {
  public:
   explicit Context(detail::RunningJob& job) : job_(job) {}
@@ -172,15 +172,22 @@ class Context {
   //   deferred is not created;
   // - a handler that goes on is killed after the group's abort_grace.
   bool should_abort();
-  std::optional<AbortReason> abort_reason()
-      const;  // as of the last should_abort(), or of a stop of the token
+  // As of the last should_abort(), or of a stop of the token.
+  std::optional<AbortReason> abort_reason() const;
   // For code that waits: stop is requested when should_abort() would become true, whether anybody calls that
   // or not. std::stop_callback(job.stop_token(), …) and on_abort() run their functions in a thread of libtask,
   // which the first call of either starts and the end of the handler joins. That thread blocks all signals.
+  // A token that was stopped and a callback that was called count as should_abort() that was true: a handler that
+  // returns after it has stopped early, since nobody sees what it made of them.
   std::stop_token stop_token();
   // Calls this once, as soon as the job should stop; at once, if it should already. Not after the handler has
   // ended. What it captures has to outlive the handler, and what it throws ends the process.
   void on_abort(std::function<void(AbortReason)> callback);
+
+  // Before the rest, which is to be done as a whole: throws Aborted when the job should stop by now, and from here on
+  // it is told of nothing. should_abort() is false, the token is not stopped, no callback is called, and when the
+  // handler returns, the job has succeeded. One that goes on for too long is killed as ever.
+  void will_finish();
 
   // When the time limit is reached, by this host's clock; nothing when there is none.
   std::optional<std::chrono::steady_clock::time_point> deadline() const;
@@ -207,9 +214,13 @@ class Context {
   // neither when the handler throws. Throws std::invalid_argument for an empty name or a negative delay,
   // std::length_error when all that this job defers is more than 15 MiB, or a meta more than 8 KiB.
   void defer(std::string_view task, const Args& args = {}, const DeferOptions& options = {});
+  // Of a declared task (<libtask/declare.h>): job.defer(wash("plate", 2).lock("sink")). Its schedule_in counts from this
+  // job's success. While a job waits under its queueing lock, that one stands for it, as with OnConflict::keep; throws
+  // std::invalid_argument for OnConflict::replace and for schedule_at(), which only a client has.
+  void defer(const NewJob& job);
 
   // Ends the handler: they throw Retry. The job runs again after this time, or at this one (by this host's
-  // clock; at once when it has passed).
+  // clock; at once when it has passed). They throw std::invalid_argument for changes that cannot be (RetryChanges).
   [[noreturn]] void retry_in(std::chrono::duration<double> wait, std::string reason = {},
                              RetryChanges changes = {});
   [[noreturn]] void retry_at(std::chrono::system_clock::time_point when, std::string reason = {},
