@@ -34,6 +34,22 @@ static_assert(!std::is_invocable_v<Wash, const char*, double>, "a fraction would
 static_assert(!std::is_invocable_v<Wash, const char*, bool>, "a bool is no number");
 static_assert(std::is_invocable_v<decltype(sweep)>);
 
+// What would be cut without a word.
+enum Sink { left, right };
+struct Size {
+  operator std::int64_t() const { return std::int64_t{1} << 40; }
+};
+static_assert(!std::is_invocable_v<Wash, const char*, Sink>);
+static_assert(!std::is_invocable_v<Wash, const char*, Size>);
+static_assert(!std::is_invocable_v<Wash, const char*, nlohmann::json>);
+static_assert(!std::is_invocable_v<Wash, const char*, char>);
+using Dry = decltype(dry);
+static_assert(std::is_invocable_v<Dry, const char*, int>);
+static_assert(std::is_invocable_v<Dry, const char*, std::optional<int>>);
+static_assert(!std::is_invocable_v<Dry, const char*, double>);
+static_assert(!std::is_invocable_v<Dry, const char*, std::optional<double>>);
+static_assert(!std::is_invocable_v<Dry, const char*, Size>);
+
 TEST(ADeclaration, MakesJobsWithItsNamesAndOptions) {
   const NewJob job = dry("cup", 7);
   EXPECT_EQ(job.task(), "dishes.dry");
@@ -51,6 +67,10 @@ TEST(ADeclaration, RefusesAnIntegerThatItsTypeDoesNotHold) {
   EXPECT_THAT(
       [] { wash("plate", std::int64_t{1} << 40); },
       ThrowsMessage<std::out_of_range>("argument \"times\" of dishes.wash is beyond what its type holds"));
+  EXPECT_THROW(dry("cup", 300), std::out_of_range);
+  EXPECT_THROW(dry("cup", std::optional(-1)), std::out_of_range);
+  EXPECT_EQ(dry("cup", std::optional(255)).args().text(), R"({"dish":"cup","seconds":255})");
+  EXPECT_EQ(dry("cup", std::optional<int>()).args().text(), R"({"dish":"cup","seconds":null})");
   EXPECT_THAT([] { wash("\xff", 1); }, ThrowsMessage<std::invalid_argument>(HasSubstr("UTF-8")));
 }
 
@@ -111,6 +131,29 @@ TEST(ADeclaredTask, ReadsItsArgumentsAsStrictlyAsAnyOther) {
   EXPECT_EQ(ran.status, 2);
   EXPECT_THAT(ran.output + ran.errors, HasSubstr("argument \"times\" of dishes.wash: expected integer from"));
   EXPECT_EQ(Ran(app, {"run", "dishes.wash", R"({"dish": "plate"})"}).status, 2);
+}
+
+TEST(ADeclaredTask, IsDeferredByAHandler) {
+  detail::OneTask task([](Context& job) {
+    job.defer(dry("cup", 7).priority(1).schedule_in(5min).meta({{"tenant", "ann"}}));
+    job.defer(wash("plate", 2).on_conflict(OnConflict::keep));
+    EXPECT_THAT([&] { job.defer(wash("plate", 2).schedule_at({})); },
+                ThrowsMessage<std::invalid_argument>(HasSubstr("has no schedule_at()")));
+    EXPECT_THAT([&] { job.defer(wash("plate", 2).on_conflict(OnConflict::replace)); },
+                ThrowsMessage<std::invalid_argument>(HasSubstr("replaces no other")));
+  });
+  const auto jobs = task.run().defers;
+  ASSERT_EQ(jobs.size(), 2U);
+  EXPECT_EQ(jobs[0].task, "dishes.dry");
+  EXPECT_EQ(jobs[0].args, R"({"dish":"cup","seconds":7})");
+  EXPECT_EQ(jobs[0].queue, "kitchen");
+  EXPECT_EQ(jobs[0].priority, 1);
+  EXPECT_EQ(jobs[0].lock, "towel");
+  EXPECT_EQ(jobs[0].queueing_lock, "drying");
+  EXPECT_EQ(std::chrono::microseconds(jobs[0].delay_us), 5min);
+  EXPECT_EQ(jobs[0].meta, R"({"tenant":"ann"})");
+  EXPECT_EQ(jobs[1].lock, std::nullopt);
+  EXPECT_EQ(jobs[1].meta, "");
 }
 
 TEST(ADeclaredTask, IsDescribedWithItsNamesAndOptions) {

@@ -92,19 +92,40 @@ concept Integer =
                           " is beyond what its type holds");
 }
 
-// Whether an argument may be given for one that is declared as T. A number does not lose its fraction, and
-// neither does it become a bool or a bool a number.
+// What an std::optional may hold; a type itself, which is none.
+template <class T>
+struct ValueOf {
+  using Type = T;
+};
+template <class T>
+struct ValueOf<std::optional<T>> {
+  using Type = T;
+};
+template <class T>
+using ValueOfT = typename ValueOf<std::remove_cvref_t<T>>::Type;
+
+// Whether this may be given for a number. It does not lose its fraction, and neither does it become a bool or a bool a
+// number. What has to be converted first, an enumeration say, is none: nobody could look whether it is in range.
+template <class Given, class T>
+concept FitsNumber = std::same_as<Given, T> ||(Integer<Given> && (Integer<T> || std::floating_point<T>)) ||
+                     (std::floating_point<Given> && std::floating_point<T>);
+
+// Whether an argument may be given for one that is declared as T.
 template <class Given, class T>
 concept Fits = std::convertible_to<Given, T> &&
-    (!Number<T> || !Number<std::remove_cvref_t<Given>> ||
-     (std::same_as<T, bool> == std::same_as<std::remove_cvref_t<Given>, bool> &&
-      (std::is_floating_point_v<T> || !std::is_floating_point_v<std::remove_cvref_t<Given>>)));
+    (!Number<ValueOfT<T>> || FitsNumber<ValueOfT<Given>, ValueOfT<T>> ||
+     (!Number<T> && std::same_as<std::remove_cvref_t<Given>, std::nullopt_t>));
 
 // Throws std::out_of_range for an integer that T does not hold.
 template <class T, class Given>
 T declared_value(Given&& given, std::string_view task, std::string_view name) {
-  if constexpr (Integer<T> && Integer<std::remove_cvref_t<Given>>) {
-    if (!std::in_range<T>(given)) refuse_out_of_range(task, name);
+  using Whole = std::remove_cvref_t<Given>;
+  if constexpr (Integer<ValueOfT<T>> && Integer<ValueOfT<Given>>) {
+    if constexpr (Integer<Whole>) {
+      if (!std::in_range<ValueOfT<T>>(given)) refuse_out_of_range(task, name);
+    } else {
+      if (given && !std::in_range<ValueOfT<T>>(*given)) refuse_out_of_range(task, name);
+    }
   }
   return static_cast<T>(std::forward<Given>(given));
 }
