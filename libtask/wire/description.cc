@@ -183,11 +183,20 @@ PeriodicDescription read_periodic(const Object& in) {
   return periodic;
 }
 
+// Without the library's own mark: "[json.exception.out_of_range.406] number overflow parsing '1e999'".
+std::string reason_of(const json::exception& error) {
+  const std::string what = error.what();
+  const std::size_t mark = what.find("] ");
+  return mark == std::string::npos ? what : what.substr(mark + 2);
+}
+
 json parse(std::string_view text) {
   try {
     return json::parse(text);
   } catch (const json::parse_error& error) {
     throw std::runtime_error("the description is not JSON (at byte " + std::to_string(error.byte) + ")");
+  } catch (const json::exception& error) {
+    throw std::runtime_error("the description cannot be read: " + reason_of(error));
   }
 }
 

@@ -124,6 +124,9 @@ TEST(Description, NewerLibtaskMaySayMore) {
 
 TEST(Description, TextThatIsNotJsonIsRefused) {
   const auto parse = [](const char* text) { return [text] { parse_description(text); }; };
+  EXPECT_THAT(
+      parse(R"({"jitter": 1e999})"),
+      ThrowsMessage<std::runtime_error>("the description cannot be read: number overflow parsing '1e999'"));
   EXPECT_THAT(parse("Usage: ls"),
               ThrowsMessage<std::runtime_error>("the description is not JSON (at byte 1)"));
   EXPECT_THAT(parse(""), ThrowsMessage<std::runtime_error>(HasSubstr("not JSON")));
