@@ -35,7 +35,9 @@ struct Past {
   int misfits = 0;               // so many in a row, up to the last one, in which the program did not fit
 };
 
-// What happens to a job that its program does not fit. A newer program may be on its way.
+// What happens to a job that its program does not fit. A newer program may be on its way, so by default a group retries
+// both. The default here is a group's "fail", by which a run by hand and <libtask/testing.h> judge: the program that they
+// run is the one that they are about.
 struct MisfitPolicy {
   bool retries_unknown_task = false;
   bool retries_bad_arguments = false;

@@ -9,9 +9,11 @@
 //   harness.advance(1h);   // those that are due within the hour
 //
 // A handler runs in the process of the test, by the code that runs it in a task process: its arguments are
-// read as strictly, and what it throws, defers or reports has the same effect on the job. What a sub-worker
-// does around it is not here: it kills a job that does not obey, survives a crash, limits memory and output.
-// docs/testing.md has more.
+// read as strictly, and what it throws, defers or reports has the same effect on the job. With one exception: a job
+// whose arguments the handler cannot use, or whose task is not there, has failed at once, as with bad_arguments and
+// unknown_task = "fail" of a group. By default a group tries it again for some minutes, since a newer program may be
+// on its way. What a sub-worker does around it is not here: it kills a job that does not obey, survives a crash, limits
+// memory and output. docs/testing.md has more.
 //
 // Thread safety: Clock may be used by any thread, all else by one at a time. run() and Harness put the standard
 // output of the whole process elsewhere while a handler runs.
