@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """run_page.py PAGE BUILD_DIRECTORY CXX_COMPILER
 
-Does what a document asks its reader to do: every block of PAGE (README.md, docs/*.md, manual/*.in), in the order of the page, with the
-programs of BUILD_DIRECTORY, beside a server of its own (scripts/with-postgres), since pages make roles, which belong to the whole
-server. It fails, with file:line, for each block that goes otherwise than the page says, and for each that was neither run nor
-says why not (blocks.py tells what a fence may say).
+Does what a document asks its reader to do: every block of PAGE (README.md, docs/*.md, manual/*.in, the README.md of an example), in
+the order of the page, with the programs of BUILD_DIRECTORY, beside a server of its own (scripts/with-postgres), since pages make
+roles, which belong to the whole server. It fails, with file:line, for each block that goes otherwise than the page says, and for
+each that was neither run nor says why not (blocks.py tells what a fence may say).
 
     sh, console  in one shell for the whole page, in an empty directory. Every command ends with status 0 unless the fence
                  says otherwise, and prints what the page shows, if it shows anything. A question that changes nothing is
@@ -12,7 +12,7 @@ says why not (blocks.py tells what a fence may say).
     sql          through psql
     toml         is what `postpone config check` calls correct, with the directories and executables that it names
     cpp          is compiled, or written into the file that `file=` names, for a later command. Of a fragment, "{ … }" is
-                 an empty body, and fragments.h declares what the page takes for granted
+                 an empty body, a line "…" is none, and fragments.h declares what the page takes for granted
     cmake        is written into the file that `file=` names, for a later command
     json         can be read
     python       can be compiled; a program of its own also under the name that `file=` gives
@@ -109,7 +109,7 @@ class Page:
         self.base = {name: value for name, value in os.environ.items()
                      if not name.startswith(("PG", "POSTPONE_", "CTEST_", "GTEST_"))}
         self.base |= {"HOME": str(self.directory), "LC_ALL": "C.UTF-8", "TERM": "dumb"}
-        self.is_first_page = self.key == "README"
+        self.is_first_page = path == SOURCE / "README.md"
         if not self.is_first_page:
             self.base["PATH"] = f"{build}/bin:{os.environ['PATH']}"
 
@@ -311,17 +311,19 @@ class Page:
             return
         if "int main(" not in block.text:
             self.fragments.append(block)
-        else:
+        elif "#include" in block.text:
             self.compile(block.place, block.text)
+        else:
+            self.compile(block.place, f'#include "tests/documents/fragments.h"\n#line {block.line + 1} "{self.name}"\n{block.text}')
 
     def compile_fragments(self):
         """All of a page in one translation unit, each in a function of its own."""
         text = '#include "tests/documents/fragments.h"\n'
         for number, block in enumerate(self.fragments):
-            body = block.text.replace("{ … }", "{ }")
+            body = re.sub(r"^ *…$", "", block.text.replace("{ … }", "{ }"), flags=re.MULTILINE)
             if body.startswith("."):
                 body = f'app.task("a", [](libtask::Context&) {{ }}) {body};'
-            text += f'void fragment_{number}(libtask::App& app) {{\n#line {block.line + 1} "{self.name}"\n{body}\n}}\n'
+            text += f'void fragment_{number}(libtask::App& app, libtask::Context& job) {{\n#line {block.line + 1} "{self.name}"\n{body}\n}}\n'
         if self.fragments:
             self.compile(self.name, text)
 
