@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "sql/json_text.h"
+
 namespace postpone::sql {
 namespace {
 
@@ -44,12 +46,13 @@ std::size_t characters_in(std::string_view text) {
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
+// As it is stored: a byte that is no UTF-8 becomes a character of three.
 bool is_too_long_a_name(std::string_view name) {
-  return characters_in(name) > kMaxNameCharacters;
+  return characters_in(storable(name)) > kMaxNameCharacters;
 }
 
 bool is_too_long_a_lock(const std::optional<std::string>& lock) {
-  return lock && lock->size() > kMaxLockBytes;
+  return lock && storable(*lock).size() > kMaxLockBytes;
 }
 
 // Empty is not absent: all jobs of the lock "" would wait for each other.
@@ -57,92 +60,38 @@ bool is_empty(const std::optional<std::string>& lock) {
   return lock && lock->empty();
 }
 
-// JSON text with U+FFFD for each escaped NUL. A backslash and what follows it are one: \\u0000 is no NUL.
-std::string without_escaped_nul(const std::string& text) {
-  constexpr std::string_view kNul = "\\u0000";
-  std::string result;
-  for (std::size_t i = 0; i < text.size();) {
-    if (text[i] != '\\') {
-      result += text[i++];
-    } else if (text.compare(i, kNul.size(), kNul) == 0) {
-      result += "\\ufffd";
-      i += kNul.size();
-    } else {
-      result += text.substr(i, 2);
-      i += 2;
-    }
-  }
-  return result;
-}
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-// JSON text without the magnitude of its numbers, of which those beyond a double are correct JSON, and
-// PostgreSQL stores them: exponents become zeros, and digits behind the 200th of a row are left out.
-std::string without_magnitudes(std::string text) {
-  constexpr std::size_t kMostDigits = 200;
-  bool in_string = false;
-  std::size_t digits = 0;
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string && c == '\\' && i + 1 < text.size()) {
-      result += c;
-      result += text[++i];
-      continue;
-    }
-    if (c == '"') in_string = !in_string;
-    const bool is_exponent = !in_string && (c == 'e' || c == 'E') && digits > 0;
-    digits = !in_string && is_digit(c) ? digits + 1 : 0;
-    if (digits <= kMostDigits) result += c;
-    if (!is_exponent) continue;
-    if (i + 1 < text.size() && (text[i + 1] == '+' || text[i + 1] == '-')) result += text[++i];
-    while (i + 1 < text.size() && is_digit(text[i + 1])) {
-      result += '0';
-      ++i;
-    }
-  }
-  return result;
-}
-
-// The byte at which a text stops being JSON; nothing when it is a JSON value.
-std::optional<std::size_t> mistake_in_json(const std::string& text) {
-  const auto keep_nothing = [](int, json::parse_event_t, const json&) { return false; };
-  try {
-    const json nothing = json::parse(without_magnitudes(text), keep_nothing);
-  } catch (const json::parse_error& error) {
-    return error.byte;
-  }
-  return std::nullopt;
-}
-
-// What keeps a text, called so, from being a JSON object; empty when it is one.
+// What keeps a text, called so, from being stored as a JSON object; empty when nothing.
 std::string fault_of_object(const std::string& text, const std::string& name) {
   const std::size_t begin = text.find_first_not_of(" \t\r\n");
   if (begin == std::string::npos || text[begin] != '{') return name + " not a JSON object";
   if (const auto byte = mistake_in_json(text))
     return name + " not a JSON object: mistake at byte " + std::to_string(*byte);
-  return "";
+  const std::string excess = excess_in_json(text);
+  return excess.empty() ? "" : name + " not to be stored: " + excess;
 }
 
-// A JSON object as long as the database has it: a space behind each comma and colon, and no others.
-std::size_t bytes_of_stored(const std::string& text) {
-  std::size_t bytes = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string && c == '\\') {
-      bytes += 2;
-      ++i;
-      continue;
-    }
-    if (c == '"') in_string = !in_string;
-    if (in_string || (c != ' ' && c != '\t' && c != '\r' && c != '\n')) ++bytes;
-    if (!in_string && (c == ',' || c == ':')) ++bytes;
-  }
-  return bytes;
+// What follows "the meta".
+std::string fault_of_meta(const std::string& meta) {
+  const std::string text = storable(meta);
+  if (std::string fault = fault_of_object(text, " is"); !fault.empty()) return fault;
+  const std::size_t bytes = bytes_of_stored(text);
+  if (bytes <= kMaxMetaBytes) return "";
+  return " has " + std::to_string(bytes) + " bytes: it may have " + std::to_string(kMaxMetaBytes) +
+         " at most";
+}
+
+std::string fault_behind_name(const DeferRequest& request) {
+  if (is_too_long_a_name(request.task)) return "its name is longer than 128 characters";
+  if (request.queue.empty()) return "the queue name is empty";
+  if (is_empty(request.lock)) return "the lock is empty; leave it out for none";
+  if (is_empty(request.queueing_lock)) return "the queueing lock is empty; leave it out for none";
+  if (is_too_long_a_name(request.queue)) return "the queue name is longer than 128 characters";
+  if (is_too_long_a_lock(request.lock)) return "the lock is longer than 2000 bytes";
+  if (is_too_long_a_lock(request.queueing_lock)) return "the queueing lock is longer than 2000 bytes";
+  if (std::string fault = fault_of_object(storable(request.args), "the arguments are"); !fault.empty())
+    return fault;
+  const std::string fault = request.meta ? fault_of_meta(*request.meta) : "";
+  return fault.empty() ? "" : "the meta" + fault;
 }
 
 Seconds delay_of(const DeferRequest& request) {
@@ -153,8 +102,6 @@ Seconds delay_of(const DeferRequest& request) {
 
 // The args go in as they are: a parser of ours would round their numbers.
 std::string to_json(const DeferRequest& request) {
-  const std::string fault = fault_of(request);
-  if (!fault.empty()) throw std::invalid_argument(fault);
   json object = {{"task", storable(request.task)},
                  {"queue", storable(request.queue)},
                  {"priority", request.priority},
@@ -168,11 +115,6 @@ std::string to_json(const DeferRequest& request) {
   return text + "}";
 }
 
-// What the database counts with.
-std::int64_t cut_to_signed(std::uint64_t count) {
-  return static_cast<std::int64_t>(std::min<std::uint64_t>(count, std::numeric_limits<std::int64_t>::max()));
-}
-
 json to_object(const Progress& progress) {
   json object = {{"done", cut_to_signed(progress.done)}, {"total", cut_to_signed(progress.total)}};
   if (!progress.note.empty()) object["note"] = storable(progress.note);
@@ -181,31 +123,67 @@ json to_object(const Progress& progress) {
 
 // The result goes in as it is, as args do.
 void append_result(std::string& text, const std::string& result) {
-  if (const std::string fault = fault_of_result(result); !fault.empty()) throw std::invalid_argument(fault);
   text.pop_back();
   text += ",\"result\":" + without_escaped_nul(storable(result)) + "}";
 }
 
-void append_defers(std::string& text, const std::vector<DeferRequest>& defers) {
+void append_defers(std::string& text, const Outcome& outcome) {
   text.pop_back();
+  if (outcome.inherited_meta)
+    text += ",\"inherited_meta\":" + without_escaped_nul(storable(*outcome.inherited_meta));
   text += ",\"defers\":[";
-  for (const DeferRequest& request : defers) {
+  for (const DeferRequest& request : outcome.defers) {
     if (text.back() != '[') text += ',';
     text += to_json(request);
   }
   text += "]}";
 }
 
+std::string fault_of_retry(const Outcome& outcome) {
+  if (outcome.new_queue && is_too_long_a_name(*outcome.new_queue))
+    return "the queue name for a retry is longer than 128 characters";
+  if (outcome.new_queue && outcome.new_queue->empty()) return "the queue name for a retry is empty";
+  if (is_empty(outcome.new_lock)) return "the lock for a retry is empty";
+  if (is_too_long_a_lock(outcome.new_lock)) return "the lock for a retry is longer than 2000 bytes";
+  return "";
+}
+
+// What to_json() of it has at most: a byte may be escaped, or be no UTF-8.
+std::size_t most_bytes_of(const DeferRequest& request) {
+  constexpr std::size_t kKeysAndNumbers = 160;
+  const auto size_of = [](const std::optional<std::string>& text) { return text ? text->size() : 0; };
+  return kKeysAndNumbers +
+         6 * (request.task.size() + request.queue.size() + size_of(request.lock) +
+              size_of(request.queueing_lock)) +
+         3 * (request.args.size() + size_of(request.meta));
+}
+
+// A task process that speaks the protocol by itself may send anything that a frame holds. An array of jsonb has 256 MiB at
+// most, and each of these is checked, sent and inserted while the sub-worker can do nothing else.
+std::string fault_of_defers(const Outcome& outcome) {
+  if (outcome.defers.empty()) return "";
+  const std::string advice = ": let it defer fewer jobs that defer the rest";
+  if (outcome.defers.size() > kMostDefers)
+    return "it deferred " + std::to_string(outcome.defers.size()) + " jobs, more than the " +
+           std::to_string(kMostDefers) + " that one job may defer" + advice;
+  if (outcome.inherited_meta)
+    if (std::string fault = fault_of_meta(*outcome.inherited_meta); !fault.empty())
+      return "the meta that its followers inherit" + fault;
+  std::size_t most = 0;
+  for (const DeferRequest& request : outcome.defers) {
+    if (std::string fault = fault_of(request); !fault.empty()) return fault;
+    most += most_bytes_of(request);
+  }
+  if (most <= kMaxDefersBytes) return "";
+  std::size_t bytes = 0;
+  for (const DeferRequest& request : outcome.defers) {
+    bytes += to_json(request).size();
+    if (bytes > kMaxDefersBytes) return "the jobs that it deferred take more than 32 MiB" + advice;
+  }
+  return "";
+}
+
 void add_retry(json& object, const Outcome& outcome) {
-  if (outcome.new_queue && is_too_long_a_name(*outcome.new_queue)) {
-    throw std::invalid_argument("the queue name for a retry is longer than 128 characters");
-  }
-  if ((outcome.new_queue && outcome.new_queue->empty()) || is_empty(outcome.new_lock)) {
-    throw std::invalid_argument("the queue name or the lock for a retry is empty");
-  }
-  if (is_too_long_a_lock(outcome.new_lock)) {
-    throw std::invalid_argument("the lock for a retry is longer than 2000 bytes");
-  }
   object["retry_in"] = wait_of(outcome.retry_in);
   if (!outcome.counts) object["uncounted"] = true;
   if (outcome.new_priority) object["new_priority"] = *outcome.new_priority;
@@ -259,32 +237,26 @@ int next_attempt(int attempts) {
 
 std::string fault_of(const DeferRequest& request) {
   if (request.task.empty()) return "a job without a task name";
-  const std::string job = "job of task \"" + storable(request.task.substr(0, 200)) + "\": ";
-  if (is_too_long_a_name(request.task)) return job + "its name is longer than 128 characters";
-  if (request.queue.empty()) return job + "the queue name is empty";
-  if (is_empty(request.lock)) return job + "the lock is empty; leave it out for none";
-  if (is_empty(request.queueing_lock)) return job + "the queueing lock is empty; leave it out for none";
-  if (is_too_long_a_name(request.queue)) return job + "the queue name is longer than 128 characters";
-  if (is_too_long_a_lock(request.lock)) return job + "the lock is longer than 2000 bytes";
-  if (is_too_long_a_lock(request.queueing_lock)) return job + "the queueing lock is longer than 2000 bytes";
-  if (const std::string fault = fault_of_object(storable(request.args), "the arguments are"); !fault.empty())
-    return job + fault;
-  if (!request.meta) return "";
-  if (const std::string fault = fault_of_object(storable(*request.meta), "the meta is"); !fault.empty())
-    return job + fault;
-  const std::size_t bytes = bytes_of_stored(*request.meta);
-  if (bytes <= kMaxMetaBytes) return "";
-  return job + "the meta has " + std::to_string(bytes) + " bytes: it may have " +
-         std::to_string(kMaxMetaBytes) + " at most";
+  const std::string fault = fault_behind_name(request);
+  return fault.empty() ? "" : "job of task \"" + storable(request.task.substr(0, 200)) + "\": " + fault;
 }
 
 std::string fault_of_result(const std::string& result) {
   if (result.size() > kMaxResultBytes)
     return "its result has " + std::to_string(result.size()) +
            " bytes, more than the 1 MiB that a result may have: store it elsewhere, and give back where";
-  if (const auto byte = mistake_in_json(storable(result)))
+  const std::string text = storable(result);
+  if (const auto byte = mistake_in_json(text))
     return "its result is no JSON: mistake at byte " + std::to_string(*byte);
-  return "";
+  const std::string excess = excess_in_json(text);
+  return excess.empty() ? "" : "its result cannot be stored: " + excess;
+}
+
+std::string fault_of_wishes(const Outcome& outcome) {
+  if (outcome.action == Action::retry) return fault_of_retry(outcome);
+  if (outcome.action != Action::succeed) return "";
+  if (std::string fault = fault_of_defers(outcome); !fault.empty()) return fault;
+  return outcome.result ? fault_of_result(*outcome.result) : "";
 }
 
 std::string traceparent_in(const std::optional<std::string>& meta) {
@@ -353,6 +325,7 @@ std::string to_json(const Success& outcome) {
 
 std::string to_json(const Outcome& outcome) {
   if (const auto success = as_success(outcome)) return to_json(*success);
+  if (const std::string fault = fault_of_wishes(outcome); !fault.empty()) throw std::invalid_argument(fault);
   json object = {
       {"job_id", outcome.job_id}, {"attempt", outcome.attempt}, {"action", to_string(outcome.action)}};
   if (outcome.delete_job) object["delete_job"] = true;
@@ -365,11 +338,13 @@ std::string to_json(const Outcome& outcome) {
   std::string text = object.dump();
   if (outcome.action != Action::succeed) return text;
   if (outcome.result) append_result(text, *outcome.result);
-  if (!outcome.defers.empty()) append_defers(text, outcome.defers);
+  if (!outcome.defers.empty()) append_defers(text, outcome);
   return text;
 }
 
 std::string storable(std::string_view text) {
+  // Nearly every text is plain ASCII.
+  if (std::ranges::all_of(text, [](unsigned char c) { return c > 0 && c < 0x80; })) return std::string(text);
   std::string with_nul_replaced;
   for (const char c : text) {
     if (c == '\0') {

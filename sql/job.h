@@ -122,6 +122,9 @@ inline constexpr std::size_t kMaxLockBytes = 2000;      // of both locks: an ind
 inline constexpr std::size_t kMaxResultBytes = 1024UL * 1024;
 inline constexpr std::size_t kMaxMetaBytes = 8192;  // as in postpone_check_meta (sql/functions/defer.sql)
 inline constexpr std::size_t kMaxNoteBytes = 256;
+// Of all jobs that one job defers at its end.
+inline constexpr std::size_t kMostDefers = 100'000;
+inline constexpr std::size_t kMaxDefersBytes = 32UL * 1024 * 1024;  // as JSON text
 
 // What becomes of a new job while another one waits under its queueing lock (sql/functions/enqueued.sql).
 enum class OnConflict { refuse, keep, replace };
@@ -135,8 +138,9 @@ struct DeferRequest {
   int priority = 0;
   std::optional<std::string> lock;
   std::optional<std::string> queueing_lock;
-  std::string args = "{}";                 // JSON text, an object
-  std::optional<std::string> meta;         // beside the arguments; JSON text, an object
+  std::string args = "{}";  // JSON text, an object
+  // Beside the arguments; JSON text, an object. Among the followers of a job, nothing = as Outcome::inherited_meta says.
+  std::optional<std::string> meta;
   std::optional<SystemTime> scheduled_at;  // at that time, or
   std::optional<Seconds> scheduled_in;     // so long after now, by the database's clock
   OnConflict on_conflict = OnConflict::refuse;
@@ -144,6 +148,12 @@ struct DeferRequest {
 
 // The number of the attempt that comes after so many. It stays at the greatest that the database holds.
 int next_attempt(int attempts);
+
+// A count of the size that the database counts with; it stays at the greatest that a bigint holds.
+constexpr std::int64_t cut_to_signed(std::uint64_t count) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  return count < static_cast<std::uint64_t>(kMost) ? static_cast<std::int64_t>(count) : kMost;
+}
 
 // How far a job is, in units of its own.
 struct Progress {
@@ -188,6 +198,8 @@ struct Outcome {
   // Jobs that the handler deferred: created in the same transaction as its success; nothing is created
   // otherwise.
   std::vector<DeferRequest> defers;
+  // The meta of those that have none of their own: it is sent once, however many they are.
+  std::optional<std::string> inherited_meta;
   // What the handler gave back, JSON text: kept with its success, and not otherwise.
   std::optional<std::string> result;
   std::optional<Progress> progress;  // as it last was; not with Action::release
@@ -211,13 +223,14 @@ std::optional<Success> as_success(const Outcome& outcome);
 // meant, an empty name: no configuration can serve the queue "". Empty when nothing. One such job spoils the
 // whole statement it stands in, so check what comes from a handler as soon as it comes. Pure.
 std::string fault_of(const DeferRequest& request);
-// The same of a result: no JSON text, or more than kMaxResultBytes.
+// The same of a result: no JSON text, one that no jsonb holds, or more than kMaxResultBytes.
 std::string fault_of_result(const std::string& result);
+// The same of all that an outcome asks for: another queue or lock, jobs to be created (and how many), a result.
+std::string fault_of_wishes(const Outcome& outcome);
 
 // The JSON object. Text that is not valid UTF-8, or that holds a NUL (in args: \u0000), gets U+FFFD in its
-// place: PostgreSQL stores neither. Waits are limited to a hundred years. REQUIRES: fault_of() is empty for
-// each of `defers`, fault_of_result() for `result`, and new_queue and new_lock keep to the same; throws std::invalid_argument
-// otherwise.
+// place: PostgreSQL stores neither. Waits are limited to a hundred years. REQUIRES: fault_of_wishes() is empty; throws
+// std::invalid_argument otherwise.
 std::string to_json(const Outcome& outcome);
 std::string to_json(const Success& success);
 

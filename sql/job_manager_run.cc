@@ -1,7 +1,6 @@
 // Running jobs: leases, fetches, outcomes, and what wakes those who run them.
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <utility>
 
 #include "sql/job_manager_impl.h"
@@ -213,10 +212,7 @@ std::vector<Recorded> JobManager::finish_and_settle(WorkerId worker_id, const En
 }
 
 bool JobManager::store_progress(WorkerId worker_id, JobId job_id, int attempt, const Progress& progress) {
-  const auto count = [](std::uint64_t number) {
-    return to_parameter(
-        static_cast<std::int64_t>(std::min<std::uint64_t>(number, std::numeric_limits<std::int64_t>::max())));
-  };
+  const auto count = [](std::uint64_t number) { return to_parameter(cut_to_signed(number)); };
   const Result result = impl_->connection.query(
       "select postpone_store_progress($1::bigint, $2::bigint, $3::int, $4::bigint, $5::bigint, $6::text)",
       {to_parameter(worker_id), to_parameter(job_id), to_parameter(attempt), count(progress.done),

@@ -195,14 +195,15 @@ END
 $$;
 
 -- Creates the jobs that a handler deferred, except those whose queueing lock is taken: the job that waits
--- under it stands for them.
-CREATE OR REPLACE FUNCTION {schema}.postpone_defer_followers(defers jsonb) RETURNS void
+-- under it stands for them. Those without a meta get the inherited one; an empty meta is none.
+CREATE OR REPLACE FUNCTION {schema}.postpone_defer_followers(defers jsonb, inherited_meta jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO {schema}.procrastinate_jobs (
         queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, meta)
     SELECT coalesce(queue, 'default'), task, coalesce(priority, 0), lock, queueing_lock, coalesce(args, '{}'),
-           CASE WHEN delay > 0 THEN now() + {schema}.postpone_seconds(delay) END, nullif(meta, '{}')
+           CASE WHEN delay > 0 THEN now() + {schema}.postpone_seconds(delay) END,
+           nullif(coalesce(job.meta, inherited_meta), '{}')
     FROM jsonb_to_recordset(defers) AS job (
         task varchar, args jsonb, queue varchar, priority integer, lock text, queueing_lock text,
         delay double precision, meta jsonb)
@@ -249,7 +250,7 @@ BEGIN
             FROM {schema}.postpone_apply_outcomes(p_worker_id, jsonb_build_array(outcome));
             IF disposition = 'recorded' AND status = 'succeeded' AND outcome ? 'defers' THEN
                 at_followers := true;
-                PERFORM {schema}.postpone_defer_followers(outcome -> 'defers');
+                PERFORM {schema}.postpone_defer_followers(outcome -> 'defers', outcome -> 'inherited_meta');
             END IF;
             RETURN NEXT;
             RETURN;
@@ -260,7 +261,7 @@ BEGIN
             ELSIF at_followers THEN
                 -- A success whose deferred jobs cannot be stored is none.
                 at_followers := false;
-                outcome := outcome - ARRAY['defers', 'delete_job'] || jsonb_build_object(
+                outcome := outcome - ARRAY['defers', 'inherited_meta', 'delete_job'] || jsonb_build_object(
                     'action', 'fail', 'cause', 'exception',
                     'message', format('the jobs it deferred were refused: %s (SQLSTATE %s)', sqlerrm, sqlstate));
             ELSIF violated = 'procrastinate_jobs_queueing_lock_idx_v1' THEN

@@ -111,6 +111,8 @@ DROP FUNCTION IF EXISTS postpone_register_worker(text, text, text, integer);
 ALTER TABLE procrastinate_jobs
     ADD COLUMN IF NOT EXISTS uncounted_attempts integer NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS attempts_allowed integer;
+-- The jobs that a job defers inherit its meta, which is sent once.
+DROP FUNCTION IF EXISTS postpone_defer_followers(jsonb);
 -- They have one parameter more, with a default.
 DROP FUNCTION IF EXISTS postpone_retry_job(bigint, timestamptz, integer, text, text);
 DROP FUNCTION IF EXISTS postpone_requeue_job(

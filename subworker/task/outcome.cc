@@ -104,20 +104,14 @@ StopReason to_stop_reason(libtask::wire::Abort::Reason reason) {
   return StopReason::shutdown;
 }
 
-// Followers get the meta of the job that deferred them, unless they have their own.
-std::optional<std::string> meta_of(const libtask::wire::DeferredJob& deferred, const sql::Job& by) {
-  if (deferred.meta.empty()) return by.meta;
-  return deferred.meta == "{}" ? std::nullopt : std::optional(deferred.meta);
-}
-
-std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::DeferredJob>& deferred,
-                                           const sql::Job& by) {
+std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::DeferredJob>& deferred) {
   std::vector<sql::DeferRequest> requests;
+  requests.reserve(deferred.size());
   for (const auto& job : deferred) {
     sql::DeferRequest request;
     request.task = job.task;
     request.args = job.args;
-    request.meta = meta_of(job, by);
+    if (!job.meta.empty()) request.meta = job.meta;
     request.queue = job.queue;
     request.priority = job.priority;
     request.lock = job.lock;
@@ -128,21 +122,6 @@ std::vector<sql::DeferRequest> to_requests(const std::vector<libtask::wire::Defe
   return requests;
 }
 
-// What is impossible in that which the task asked for: a job to be deferred, a result to be kept, a changed retry. Empty when
-// nothing.
-std::string fault_of_wishes(const sql::Outcome& outcome, const std::string& task) {
-  if (outcome.action == sql::Action::retry) {
-    sql::DeferRequest next;
-    next.task = task;
-    next.queue = outcome.new_queue.value_or(next.queue);
-    next.lock = outcome.new_lock;
-    return sql::fault_of(next);
-  }
-  for (const sql::DeferRequest& request : outcome.defers)
-    if (std::string fault = sql::fault_of(request); !fault.empty()) return fault;
-  return outcome.result ? sql::fault_of_result(*outcome.result) : "";
-}
-
 // It would spoil the whole statement in which it is stored, so it costs this job.
 void refuse_wishes(sql::Outcome& outcome, const std::string& fault) {
   outcome.action = sql::Action::fail;
@@ -150,6 +129,7 @@ void refuse_wishes(sql::Outcome& outcome, const std::string& fault) {
   outcome.message +=
       (outcome.message.empty() ? "it asked for the impossible: " : "; it asked for the impossible: ") + fault;
   outcome.defers.clear();
+  outcome.inherited_meta.reset();
   outcome.result.reset();
 }
 
@@ -172,13 +152,19 @@ struct Decision {
     if (result.status == ResultStatus::aborted) return gave_up(result);
     outcome.cause = to_cause(result.status);
     if (outcome.cause == sql::Cause::exception) outcome.exception_type = result.exception_type;
-    if (outcome.cause == sql::Cause::succeeded) outcome.defers = to_requests(result.defers, job);
+    if (outcome.cause == sql::Cause::succeeded) take_followers(result);
     const libtask::wire::MisfitPolicy policy = {
         .retries_unknown_task = group.unknown_task != config::UnknownTask::fail,
         .retries_bad_arguments = group.bad_arguments == config::BadArguments::retry};
     const Verdict verdict = libtask::wire::judge(result, task.retry, past_of(job), policy, chance);
     if (verdict.is_used_up) outcome.message += "; no attempt is left";
     take(outcome, verdict);
+  }
+
+  // Followers get the meta of the job that deferred them, unless they have their own.
+  void take_followers(const libtask::wire::Result& result) const {
+    outcome.defers = to_requests(result.defers);
+    if (!outcome.defers.empty()) outcome.inherited_meta = job.meta;
   }
 
   // Asked by us, by a SIGTERM from elsewhere (a service manager that stops the whole family at once), or by
@@ -267,8 +253,7 @@ sql::Outcome decide(const sql::Job& job, const Execution& execution, const TaskD
   outcome.progress = execution.progress;
   std::visit(Decision{outcome, job, execution.stop, task, group, chance}, execution.end);
   if (outcome.action == sql::Action::succeed) outcome.result = execution.value;
-  if (const std::string fault = fault_of_wishes(outcome, job.task); !fault.empty())
-    refuse_wishes(outcome, fault);
+  if (const std::string fault = sql::fault_of_wishes(outcome); !fault.empty()) refuse_wishes(outcome, fault);
   keep_what_is_wanted(outcome, group);
   return outcome;
 }

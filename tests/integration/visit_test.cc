@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sql/json_text.h"
 #include "subworker/task/outcome.h"
 #include "subworker/worker/session.h"
 #include "tests/support/database.h"
@@ -23,10 +24,15 @@ class AVisit : public testing::Test {
     board_.reset_slot(0, 0);
   }
   // The only job there is, fetched.
-  sql::Job fetch() {
-    database_.execute("SELECT postpone_defer('test')");
-    const auto visit = session_.visit({}, {1});
-    return visit.value().fetched.jobs.at(0);
+  sql::Job fetch() { return fetch(1).at(0); }
+  std::vector<sql::Job> fetch(int jobs) {
+    for (int i = 0; i < jobs; ++i) database_.execute("SELECT postpone_defer('test')");
+    return session_.visit({}, {jobs}).value().fetched.jobs;
+  }
+  static sql::Outcome success_of(const sql::Job& job) {
+    sql::Outcome success = subworker::given_back(job);
+    success.action = sql::Action::succeed;
+    return success;
   }
   static subworker::SentOutcome sent(const sql::Outcome& outcome) {
     return {.job_id = outcome.job_id,
@@ -66,8 +72,7 @@ TEST_F(AVisit, ThatLosesTheAnswerToAReleaseTakesAnotherLease) {
 }
 
 TEST_F(AVisit, ThatLosesTheAnswerToASuccessFindsItRecordedUnderTheSameLease) {
-  sql::Outcome success = subworker::given_back(fetch());
-  success.action = sql::Action::succeed;
+  const sql::Outcome success = success_of(fetch());
   proxy_.swallow_answers_to(R"("action":"succeed")");
   const auto visit = session_.visit({sent(success)}, {0});
   EXPECT_TRUE(proxy_.has_swallowed_answer());
@@ -75,6 +80,20 @@ TEST_F(AVisit, ThatLosesTheAnswerToASuccessFindsItRecordedUnderTheSameLease) {
   ASSERT_THAT(visit->recorded, SizeIs(1));
   EXPECT_EQ(visit->recorded[0].disposition, sql::Disposition::already_recorded);
   EXPECT_THAT(leases_, SizeIs(1));
+}
+
+TEST_F(AVisit, GivesFollowersTheMetaThatTheyInherit) {
+  sql::Outcome success = success_of(fetch());
+  success.inherited_meta = R"({"tenant": "ann"})";
+  for (const char* meta : {"", R"({"tenant": "bob"})", "{}"}) {
+    sql::DeferRequest& follower = success.defers.emplace_back();
+    follower.task = "follow";
+    if (*meta != 0) follower.meta = meta;
+  }
+  ASSERT_TRUE(session_.visit({sent(success)}, {0}));
+  EXPECT_EQ(database_.execute("SELECT string_agg(coalesce(meta->>'tenant', 'none'), ' ' ORDER BY id) FROM "
+                              "procrastinate_jobs WHERE task_name = 'follow'"),
+            "ann bob none");
 }
 
 TEST_F(AVisit, ThatFindsNothingLeavesAConnectionToRehearse) {
@@ -101,6 +120,45 @@ TEST_F(AVisit, SurvivesTheLossOfARehearsalsAnswer) {
   EXPECT_EQ(board_.slot(0).warm, 0U);
   fetch();
   EXPECT_THAT(leases_, SizeIs(1)) << "nothing of the lease was in doubt";
+}
+
+// Whatever of a text is found at fault, or not, before it is sent: the server has the last word.
+TEST(JsonTexts, AreThoseThatTheServerStores) {
+  const TestDatabase database;
+  database.execute(
+      "CREATE FUNCTION stores(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM $1::jsonb; RETURN "
+      "true; "
+      "EXCEPTION WHEN OTHERS THEN RETURN false; END $$");
+  const std::string zeros(16'382, '0');
+  for (const std::string& text : std::vector<std::string>{"1e131071",
+                                                          "9.9e131071",
+                                                          "1e131072",
+                                                          "10e131070",
+                                                          "10e131071",
+                                                          "0.001e131074",
+                                                          "0.001e131075",
+                                                          "0e131072",
+                                                          "0e1073741822",
+                                                          "0e1073741823",
+                                                          "-1e200000",
+                                                          "1e-16383",
+                                                          "1e-16384",
+                                                          "0e-16383",
+                                                          "0e-16384",
+                                                          "0.1e-16382",
+                                                          "0.1e-16383",
+                                                          "1e99999999999999999999",
+                                                          "0." + zeros + "1",
+                                                          "0." + zeros + "01",
+                                                          std::string(131'072, '9'),
+                                                          std::string(131'073, '9'),
+                                                          "\xEF\xBB\xBF{}",
+                                                          "[1, 2",
+                                                          "{\"a\": 1E+2}"}) {
+    const bool is_taken = !sql::mistake_in_json(text) && sql::excess_in_json(text).empty();
+    EXPECT_EQ(database.execute("SELECT stores($t$" + text + "$t$)"), is_taken ? "t" : "f")
+        << text.substr(0, 40);
+  }
 }
 
 }  // namespace

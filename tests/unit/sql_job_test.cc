@@ -212,6 +212,79 @@ TEST(Faults, OfAResultAreNamed) {
   EXPECT_THROW(to_json(outcome), std::invalid_argument);
 }
 
+// Each of these is correct JSON, or looks like it.
+TEST(Faults, OfWhatPostgresqlCannotStoreAreNamed) {
+  const std::string bom = "\xEF\xBB\xBF";
+  EXPECT_EQ(fault_of_result(bom + "{}"), "its result is no JSON: mistake at byte 1");
+  EXPECT_EQ(fault_of_result("[1e200000]"),
+            "its result cannot be stored: the number at byte 2 is beyond what PostgreSQL stores");
+  EXPECT_EQ(fault_of_result(std::string(501, '[') + std::string(501, ']')),
+            "its result cannot be stored: it is nested more than 500 deep");
+  DeferRequest request = request_of("t");
+  request.args = R"({"n": 1e200000})";
+  EXPECT_EQ(
+      fault_of(request),
+      "job of task \"t\": the arguments are not to be stored: the number at byte 7 is beyond what PostgreSQL "
+      "stores");
+  request.args = "{}";
+  request.meta = R"({"n": 1e200000})";
+  EXPECT_THAT(fault_of(request), HasSubstr("the meta is not to be stored: the number at byte 7"));
+}
+
+// What is no UTF-8 is stored as characters of three bytes each.
+TEST(Faults, AreJudgedByWhatIsStored) {
+  const std::string continuations(129, '\x80');
+  DeferRequest request = request_of("t");
+  request.queue = continuations;
+  EXPECT_THAT(fault_of(request), HasSubstr("the queue name is longer than 128 characters"));
+  request = request_of("t");
+  request.lock = std::string(2000, '\xff');
+  EXPECT_THAT(fault_of(request), HasSubstr("the lock is longer than 2000 bytes"));
+  Outcome outcome = outcome_of(Action::retry);
+  outcome.new_queue = continuations;
+  EXPECT_EQ(fault_of_wishes(outcome), "the queue name for a retry is longer than 128 characters");
+  EXPECT_THROW(to_json(outcome), std::invalid_argument);
+  outcome.new_queue.reset();
+  outcome.new_lock = std::string(2000, '\xff');
+  EXPECT_EQ(fault_of_wishes(outcome), "the lock for a retry is longer than 2000 bytes");
+  EXPECT_THROW(to_json(outcome), std::invalid_argument);
+}
+
+// However many followers there are.
+TEST(OutcomeTexts, InheritedMetaTravelsOnce) {
+  Outcome outcome = outcome_of(Action::succeed);
+  outcome.defers.assign(1000, request_of("mail.send"));
+  outcome.inherited_meta = R"({"tenant": ")" + std::string(8000, 'x') + R"("})";
+  const std::string text = to_json(outcome);
+  EXPECT_LT(text.size(), 100'000u);
+  EXPECT_EQ(json::parse(text)["inherited_meta"], json::parse(*outcome.inherited_meta));
+  outcome.inherited_meta = "[]";
+  EXPECT_EQ(fault_of_wishes(outcome), "the meta that its followers inherit is not a JSON object");
+  outcome.defers.clear();
+  EXPECT_EQ(fault_of_wishes(outcome), "") << "nobody inherits it";
+}
+
+TEST(Faults, OfTooManyFollowersAreNamed) {
+  Outcome outcome = outcome_of(Action::succeed);
+  outcome.defers.assign(kMostDefers + 1, request_of("t"));
+  EXPECT_EQ(
+      fault_of_wishes(outcome),
+      "it deferred 100001 jobs, more than the 100000 that one job may defer: let it defer fewer jobs that "
+      "defer the rest");
+  DeferRequest escaped = request_of("t");  // 24 kB as JSON
+  escaped.lock = escaped.queueing_lock = std::string(2000, '\x01');
+  outcome.defers.assign(1000, escaped);
+  EXPECT_EQ(fault_of_wishes(outcome), "");
+  outcome.defers.assign(1400, escaped);
+  EXPECT_EQ(fault_of_wishes(outcome),
+            "the jobs that it deferred take more than 32 MiB: let it defer fewer jobs that defer the rest");
+}
+
+TEST(Counts, StayAtTheGreatestThatTheDatabaseHolds) {
+  EXPECT_EQ(cut_to_signed(7), 7);
+  EXPECT_EQ(cut_to_signed(~0ULL), std::numeric_limits<std::int64_t>::max());
+}
+
 TEST(Faults, OfMetaAreNamed) {
   DeferRequest request = request_of("mail.send");
   request.meta = R"({"tenant": "ann"})";

@@ -284,9 +284,19 @@ TEST(Outcome, FollowersGetTheMetaOfTheirJobUnlessTheyHaveTheirOwn) {
   job.meta = R"({"tenant": "ann"})";
   const auto outcome = decide(job, ended(end), task_with({}), {});
   ASSERT_EQ(outcome.defers.size(), 3U);
-  EXPECT_EQ(outcome.defers[0].meta, job.meta);
+  EXPECT_EQ(outcome.inherited_meta, job.meta) << "once, however many get it";
+  EXPECT_EQ(outcome.defers[0].meta, std::nullopt);
   EXPECT_EQ(outcome.defers[1].meta, R"({"tenant": "bob"})");
-  EXPECT_EQ(outcome.defers[2].meta, std::nullopt);
+  EXPECT_EQ(outcome.defers[2].meta, "{}");
+}
+
+TEST(Outcome, MoreFollowersThanAJobMayHaveFailIt) {
+  Returned end = deferring(mail());
+  end.result.defers.assign(sql::kMostDefers + 1, mail());
+  const auto outcome = decide_first(ended(end));
+  EXPECT_EQ(outcome.action, Action::fail);
+  EXPECT_THAT(outcome.message, HasSubstr("it deferred 100001 jobs, more than the 100000"));
+  EXPECT_THAT(outcome.defers, IsEmpty());
 }
 
 TEST(Outcome, FailureDefersNothing) {
