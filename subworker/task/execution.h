@@ -33,6 +33,10 @@ struct Died {
   // With SIGKILL: was it the kernel, for want of memory?
   sys::OomWitness::Verdict oom = sys::OomWitness::Verdict::no;
 };
+// The job does not fit into a frame: nothing was sent, and the task process lives.
+struct Oversized {
+  std::string what;
+};
 // The task process said something that the protocol does not know; it was killed.
 struct Garbled {
   std::string what;
@@ -49,7 +53,7 @@ struct Outgrown {
 };
 
 struct Execution {
-  std::variant<Returned, Died, Garbled, Flooded, Outgrown> end;
+  std::variant<Returned, Died, Garbled, Flooded, Outgrown, Oversized> end;
   std::optional<StopReason> stop;  // why the task had been asked to stop, before it ended
   std::chrono::duration<double> run_time{0};
   std::chrono::duration<double> cpu_time{0};

@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +33,10 @@ sys::Level to_level(Level level) {
   return sys::Level::error;
 }
 
+bool has_too_many_fields(const libtask::wire::Log& line) {
+  return line.fields.size() > kMostFieldBytes;
+}
+
 std::string cut(std::string text) {
   if (text.size() <= kMostTextBytes) return text;
   text.resize(kMostTextBytes);
@@ -46,13 +51,17 @@ void log_for_job(const libtask::wire::Log& line) {
   if (!log.should_log(to_level(line.level))) return;
   std::string text = cut(line.text);
   std::vector<sys::LogField> fields;
-  if (line.fields.size() > kMostFieldBytes)
+  if (has_too_many_fields(line))
     text += fmt::format(" (its fields are left out: {} bytes, of at most {})", line.fields.size(),
                         kMostFieldBytes);
   else if (line.fields != "{}")
     fields.push_back({"fields", sys::LogJson{line.fields}});
   const sys::LogFields with(std::move(fields));
   log.log(to_level(line.level), text);
+}
+
+std::size_t logged_bytes(const libtask::wire::Log& line) {
+  return std::min(line.text.size(), kMostTextBytes) + (has_too_many_fields(line) ? 0 : line.fields.size());
 }
 
 }  // namespace postpone::subworker

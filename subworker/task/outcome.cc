@@ -69,6 +69,13 @@ void interrupted(sql::Outcome& outcome, const char* why) {
   outcome.counts = false;
 }
 
+// 1 s, twice as long after each attempt that did not count, and five minutes at most.
+sql::Seconds wait_after_claim(int uncounted) {
+  constexpr double kLongestWait = 300;
+  if (uncounted <= 0) return sql::Seconds(0);
+  return sql::Seconds(std::min(std::pow(2.0, uncounted - 1), kLongestWait));
+}
+
 libtask::wire::Past past_of(const sql::Job& job) {
   return {.attempts = std::max(0, job.attempts - job.budget.uncounted),
           .allowed = job.budget.allowed,
@@ -167,13 +174,20 @@ struct Decision {
     if (!outcome.defers.empty()) outcome.inherited_meta = job.meta;
   }
 
-  // Asked by us, by a SIGTERM from elsewhere (a service manager that stops the whole family at once), or by
-  // itself.
+  // Asked by us, by a SIGTERM from elsewhere, or by itself.
   void gave_up(const libtask::wire::Result& result) const {
     if (stop) return stopped(*stop, "");
+    if (result.abort_reason == libtask::wire::Abort::Reason::shutdown) return claims_shutdown();
     if (result.abort_reason) return stopped(to_stop_reason(*result.abort_reason), "");
     outcome.cause = sql::Cause::aborted;
     outcome.action = sql::Action::abort;
+  }
+
+  // A service manager may have stopped the whole family at once, and we are about to hear of it: the job waits again at once.
+  // A task that says so each time must not run again and again without a wait, since such attempts do not count.
+  void claims_shutdown() const {
+    interrupted(outcome, "its task process was told to shut down, and not by its sub-worker");
+    outcome.retry_in = wait_after_claim(job.budget.uncounted);
   }
 
   // A job that was asked to stop, and did (or was killed, which `how` says).
@@ -222,6 +236,12 @@ struct Decision {
     outcome.message = fmt::format("took {} MiB of memory, more than memory_limit ({} MiB)",
                                   to_mib(outgrown.bytes), to_mib(outgrown.memory_limit));
     crashed();
+  }
+
+  // No try helps.
+  void operator()(const Oversized& oversized) const {
+    outcome.cause = sql::Cause::bad_arguments;
+    outcome.message = oversized.what;
   }
 
   void operator()(const Garbled& garbled) const {

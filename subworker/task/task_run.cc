@@ -42,7 +42,8 @@ void TaskProcess::Run::guarded(Step step) {
   try {
     step();
   } catch (const std::length_error& error) {
-    end_ = Returned{too_large(error.what())};
+    end_ =
+        Oversized{fmt::format("the arguments are too large ({} bytes): {}", job_.args.size(), error.what())};
   } catch (const wire::ProtocolError& error) {
     owner_.kill_all();
     end_ = Garbled{error.what()};
@@ -84,15 +85,6 @@ bool TaskProcess::Run::attend() {
 void TaskProcess::Run::start() {
   owner_.send(owner_.to_frame(job_, time_limit_));
   sys::crash_point("sub_worker.job_sent");
-}
-
-// The job does not fit into a frame. Nothing was sent, and nothing will be at a second try.
-wire::Result TaskProcess::Run::too_large(const std::string& why) const {
-  wire::Result result;
-  result.job_id = job_.id;
-  result.status = wire::ResultStatus::bad_arguments;
-  result.message = fmt::format("the arguments are too large ({} bytes): {}", job_.args.size(), why);
-  return result;
 }
 
 void TaskProcess::Run::look() {
@@ -137,8 +129,7 @@ void TaskProcess::Run::take(Frame& frame) {
     return;
   }
   if (const auto* line = std::get_if<wire::Log>(&frame)) {
-    if (line->job_id == job_.id && owner_.pipes_.output().count_line(line->text.size() + line->fields.size()))
-      log_for_job(*line);
+    if (line->job_id == job_.id && owner_.pipes_.output().count_line(logged_bytes(*line))) log_for_job(*line);
     return;
   }
   if (const auto* stack = std::get_if<wire::Stack>(&frame))

@@ -25,7 +25,6 @@ class TaskProcess::Run {
   template <class Step>
   void guarded(Step step);
   void start();
-  libtask::wire::Result too_large(const std::string& why) const;
   Execution go_to_its_end();
   void look();
   void wait();

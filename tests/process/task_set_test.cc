@@ -243,5 +243,19 @@ TEST_P(ASetOfOneLanguage, IsNothingForATaskExecutableOfTheFirstProtocol) {
   EXPECT_EQ(std::get<Returned>(execution.end).result.status, ResultStatus::succeeded);
 }
 
+TEST_P(ASetOfJobs, IsNotNeededForOneThatNoFrameHolds) {
+  add("channel.nothing", R"({"a": ")" + std::string(libtask::wire::kMaxFrameBytes, 'x') + R"("})");
+  add("channel.sleep", R"({"ms": 200})");
+  RunHooks hooks;
+  hooks.on_tick = [&](std::chrono::nanoseconds) {
+    return stop_;
+  };
+  const Execution execution = process().run(jobs_[0], 0ms, hooks);
+  ASSERT_TRUE(std::holds_alternative<Oversized>(execution.end));
+  EXPECT_THAT(std::get<Oversized>(execution.end).what, HasSubstr("the arguments are too large"));
+  EXPECT_TRUE(process().is_sound());
+  EXPECT_TRUE(std::holds_alternative<Returned>(process().run(jobs_[1], 0ms, hooks).end));
+}
+
 }  // namespace
 }  // namespace postpone::subworker

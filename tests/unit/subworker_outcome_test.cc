@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <csignal>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -79,6 +80,9 @@ std::vector<Story> stories() {
       {"exit when asked to abort", ended(died_with(3), requested), Cause::aborted, abort, abort, abort},
 
       // Misbehaviour stays what it is: being told to stop is no excuse.
+      // No try helps.
+      {"too large for a frame", ended(Oversized{"x"}), Cause::bad_arguments, fail, fail, fail},
+
       {"garbled", ended(Garbled{"x"}), Cause::protocol_error, fail, retry, fail},
       {"garbled when asked to abort", ended(Garbled{"x"}, requested), Cause::protocol_error, fail, retry,
        fail},
@@ -157,6 +161,24 @@ TEST(Outcome, ShutdownRetriesAtOnceEvenAnExhaustedJob) {
     EXPECT_EQ(outcome.new_priority, std::nullopt);
     EXPECT_EQ(outcome.message, "interrupted: its sub-worker was shut down");
   }
+}
+
+// Without a wait, and uncounted, it would run again and again.
+TEST(Outcome, AShutdownThatOnlyTheTaskProcessKnowsOfWaitsLongerEachTime) {
+  const auto after = [](int uncounted, std::optional<StopReason> stop = std::nullopt) {
+    sql::Job job = job_after(uncounted);
+    job.budget.uncounted = uncounted;
+    const auto outcome =
+        decide(job, ended(told(libtask::wire::Abort::Reason::shutdown), stop), task_with({}), {});
+    EXPECT_EQ(outcome.action, Action::retry);
+    EXPECT_FALSE(outcome.counts);
+    return outcome.retry_in;
+  };
+  EXPECT_EQ(after(0), 0s) << "a service manager stops the whole family, perhaps";
+  EXPECT_EQ(after(1), 1s);
+  EXPECT_EQ(after(5), 16s);
+  EXPECT_EQ(after(std::numeric_limits<int>::max()), 300s);
+  EXPECT_EQ(after(5, StopReason::shutdown), 0s) << "this sub-worker does leave";
 }
 
 TEST(Outcome, RetryChangesPriorityQueueAndLock) {

@@ -1,5 +1,7 @@
 #include "subworker/task/output.h"
 
+#include "subworker/task/job_log.h"
+
 #include <gmock/gmock.h>
 
 #include <string>
@@ -175,6 +177,12 @@ TEST_F(OutputOfAJob, TailOfWhatIsNoTextIsItsEnd) {
 TEST_F(OutputOfAJob, TailCutsInsideALineThatAloneIsTooLong) {
   err("before\n" + std::string(3000, 'a') + "z\n");
   EXPECT_EQ(output_.stderr_tail(), std::string(Output::kTailBytes - 2, 'a') + "z\n");
+}
+
+TEST(ALineForTheLog, CountsAsMuchAsIsLogged) {
+  EXPECT_EQ(logged_bytes({.text = "abc", .fields = R"({"a":1})"}), 10u);
+  EXPECT_EQ(logged_bytes({.text = "abc", .fields = std::string(16UL * 1024 + 1, 'x')}), 3u) << "left out";
+  EXPECT_EQ(logged_bytes({.text = std::string(1'000'000, 'x'), .fields = ""}), 8UL * 1024 + 3) << "cut";
 }
 
 }  // namespace
