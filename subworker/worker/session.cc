@@ -140,10 +140,8 @@ sys::Tried Session::try_once(VisitPlan& plan) {
     prepare(plan);
     // Ordered to leave while it waited or connected: what is held is recorded, and nothing more is fetched.
     if (hooks_.gives_up(false)) wanted = 0;
-    if (plan.way() == VisitPlan::Way::one_by_one) {
-      record_one_by_one(plan);
-      return sys::Tried::done;
-    }
+    if (plan.way() == VisitPlan::Way::one_by_one) record_one_by_one(plan);
+    if (!plan.answer.refused.empty()) return sys::Tried::done;
     if (plan.way() == VisitPlan::Way::record_first && plan.is_pending()) exchange(plan, 0);
     if (plan.way() == VisitPlan::Way::fetch_past_refused && wanted > 0) return fetch_past_refused(plan);
     exchange(plan, wanted);
@@ -204,18 +202,18 @@ sql::FetchRequest Session::fetch_request(int max_jobs) {
   return request;
 }
 
-// Each outcome in a transaction of its own, so that one that is refused does not keep the others from being
-// stored.
+// So that one that is refused does not keep the others from being stored. What is left to people is settled
+// with the lease.
 void Session::record_one_by_one(VisitPlan& plan) {
-  while (plan.is_pending()) {
-    const SentOutcome& next = plan.left.front();
+  const auto next_alone = [&] { return std::ranges::find(plan.left, false, &SentOutcome::left_to_people); };
+  for (auto next = next_alone(); next != plan.left.end(); next = next_alone()) {
     try {
-      append(plan.answer.recorded, database().finish_and_fetch(lease_.id(), ended({next}), {}).recorded);
+      append(plan.answer.recorded, database().finish_and_fetch(lease_.id(), ended({*next}), {}).recorded);
     } catch (const sql::DatabaseError& error) {
       if (!plan.blames_the_outcome(error)) throw;
-      plan.answer.refused.push_back({next.job_id, error.what()});
+      plan.answer.refused.push_back({next->job_id, error.what()});
     }
-    plan.left.erase(plan.left.begin());
+    plan.left.erase(next);
   }
 }
 
@@ -258,8 +256,11 @@ void Session::leave_alone(const sql::Job& job, const std::string& why) {
 }
 
 // Settles a doubtful lease and the outcomes that belong to it. Safe to be repeated at every point: a rescue
-// that was done before finds no row, and outcomes that were recorded before are recognised.
+// that was done before finds no row, and outcomes that were recorded before are recognised. So they may be
+// recorded one by one first. One that is refused keeps the lease in doubt, until it has another form.
 void Session::settle(VisitPlan& plan) {
+  if (plan.way() == VisitPlan::Way::one_by_one) record_one_by_one(plan);
+  if (!plan.answer.refused.empty()) return;
   append(plan.answer.recorded, database().rescue_worker(plan.rescue_of(lease_.id())));
   const sql::OutcomeTexts late = plan.undecided();
   if (!late.empty())

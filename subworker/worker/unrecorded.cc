@@ -16,7 +16,7 @@ sql::Outcome in_plain_form(sql::Outcome outcome) {
   outcome.exception_type = in_ascii(std::move(outcome.exception_type));
   outcome.message = in_ascii(std::move(outcome.message));
   outcome.stderr_tail = in_ascii(std::move(outcome.stderr_tail));
-  if (outcome.progress) outcome.progress->note = in_ascii(std::move(outcome.progress->note));
+  outcome.progress.reset();
   outcome.delete_job = false;
   return outcome;
 }

@@ -2,8 +2,8 @@
 //
 //   as_decided ─▶ plain ─▶ failed ─▶ left_to_people
 //
-//   plain           What only decorates the outcome (message, type, stderr, a note) in ASCII, and the row is not
-//                   deleted: neither may decide whether the outcome is recorded.
+//   plain           What only decorates the outcome (message, type, stderr) in ASCII, no progress, which another table keeps,
+//                   and the row is not deleted: none of these may decide whether the outcome is recorded.
 //   failed          What the job asked for along with it (jobs to defer, a result to be kept, another queue) may be what the
 //                   database refuses, so the job fails, with the database's words. Only for an outcome that
 //                   asks for something.

@@ -91,9 +91,9 @@ VisitPlan::Next VisitPlan::outcomes_refused(const sql::DatabaseError& error, con
                                             Clock::time_point now) {
   // Before there is a connection, an error says who we are or how we come in, and nothing of rows.
   if (!at.connected || (!names_data(error) && may_pass(error, now))) return Next::say_and_again;
-  if (!at.lease_is_doubtful) return go(Way::one_by_one);
+  if (!at.lease_is_doubtful || way_ != Way::one_by_one) return go(Way::one_by_one);
   if (std::ranges::all_of(left, &SentOutcome::left_to_people)) return Next::abandon_lease;
-  // The lease stays in doubt, until the outcomes have forms with which it can be settled.
+  // Not even one by one. The lease stays in doubt, until the outcomes have forms with which it can be settled.
   for (const SentOutcome& outcome : left)
     if (!outcome.left_to_people) answer.refused.push_back({outcome.job_id, error.what()});
   return Next::hand_back;

@@ -5,6 +5,8 @@
 // row, the visit goes on in smaller steps:
 //
 //   together ─▶ record_first ─▶ one_by_one            outcomes are at fault: each in a transaction of its own
+//   together ─▶ one_by_one                            a doubtful lease cannot be settled with its outcomes: each by
+//                                                     itself before, so that one does not spoil the others
 //   together ─▶ fetch_past_refused                    nothing is to be recorded: the fetch is at fault
 //
 // An error that names the data (a constraint, a value that does not fit) is believed at once. Any other may

@@ -82,6 +82,45 @@ TEST_F(AVisit, ThatLosesTheAnswerToASuccessFindsItRecordedUnderTheSameLease) {
   EXPECT_THAT(leases_, SizeIs(1));
 }
 
+// Under a lease in doubt all outcomes are sent in one transaction, by the rescue.
+TEST_F(AVisit, LosesNoOutcomeForTheSakeOfAnotherUnderALeaseInDoubt) {
+  const std::vector<sql::Job> jobs = fetch(3);
+  ASSERT_THAT(jobs, SizeIs(3));
+  const std::string bad = std::to_string(jobs[1].id);
+  database_.execute(
+      "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'never' USING ERRCODE = "
+      "'check_violation'; END $$; CREATE TRIGGER refuse BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW "
+      "WHEN "
+      "(NEW.id = " +
+      bad + " AND NEW.status = 'succeeded') EXECUTE FUNCTION refuse()");
+  board_.slot(0).lost_lease.store(leases_.at(0));
+  std::vector<subworker::SentOutcome> outcomes;
+  for (const sql::Job& job : jobs) {
+    sql::Outcome success = success_of(job);
+    success.message = "more than numbers";
+    outcomes.push_back(sent(success));
+  }
+  const auto visit = session_.visit(outcomes, {1});
+  ASSERT_TRUE(visit);
+  ASSERT_THAT(visit->refused, SizeIs(1));
+  EXPECT_EQ(visit->refused[0].job_id, jobs[1].id);
+  ASSERT_THAT(visit->recorded, SizeIs(2));
+  for (const sql::Recorded& recorded : visit->recorded)
+    EXPECT_EQ(recorded.disposition, sql::Disposition::recorded) << recorded.job_id;
+  EXPECT_EQ(
+      database_.execute("SELECT string_agg(id::text, ' ' ORDER BY id) FROM procrastinate_jobs WHERE status = "
+                        "'succeeded'"),
+      std::to_string(jobs[0].id) + " " + std::to_string(jobs[2].id));
+  // Its next form is recorded, and the lease settled.
+  sql::Outcome failure = success_of(jobs[1]);
+  failure.action = sql::Action::fail;
+  failure.cause = sql::Cause::exception;
+  ASSERT_THAT(session_.visit({sent(failure)}, {0}).value().recorded, SizeIs(1));
+  EXPECT_EQ(database_.execute("SELECT status FROM procrastinate_jobs WHERE id = " + bad), "failed");
+  session_.visit({}, {1});
+  EXPECT_THAT(leases_, SizeIs(2));
+}
+
 TEST_F(AVisit, GivesFollowersTheMetaThatTheyInherit) {
   sql::Outcome success = success_of(fetch());
   success.inherited_meta = R"({"tenant": "ann"})";

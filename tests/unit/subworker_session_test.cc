@@ -180,8 +180,16 @@ TEST(ADoubtfulLease, ThatWasRescuedBeforeSendsWhatThatDidNotDecide) {
   EXPECT_EQ(plan.answer.recorded[1].disposition, sql::Disposition::gone);
 }
 
-TEST(ADoubtfulLease, ThatIsRefusedWithItsOutcomesHandsThemBack) {
+TEST(ADoubtfulLease, ThatIsRefusedWithItsOutcomesRecordsThemOneByOneFirst) {
+  VisitPlan plan({outcome_of(1), outcome_of(2), left_to_people(3)}, {1});
+  EXPECT_EQ(plan.after(kCheckViolation, settling(), kStart), Next::again);
+  EXPECT_EQ(plan.way(), Way::one_by_one) << "one of them is at fault, perhaps";
+  EXPECT_THAT(plan.answer.refused, IsEmpty());
+}
+
+TEST(ADoubtfulLease, ThatIsRefusedEvenThenHandsThemBack) {
   VisitPlan plan({outcome_of(1), left_to_people(2)}, {1});
+  plan.after(kCheckViolation, settling(), kStart);
   EXPECT_EQ(plan.after(kCheckViolation, settling(), kStart), Next::hand_back);
   ASSERT_THAT(plan.answer.refused, SizeIs(1));
   EXPECT_EQ(plan.answer.refused[0].job_id, 1);
@@ -189,6 +197,7 @@ TEST(ADoubtfulLease, ThatIsRefusedWithItsOutcomesHandsThemBack) {
 
 TEST(ADoubtfulLease, WhoseJobsAreAllLeftToPeopleIsAbandoned) {
   VisitPlan plan({left_to_people(2)}, {0});
+  plan.after(kCheckViolation, settling(), kStart);
   EXPECT_EQ(plan.after(kCheckViolation, settling(), kStart), Next::abandon_lease);
   plan.report_all();
   EXPECT_FALSE(plan.is_pending());

@@ -31,6 +31,18 @@ TEST(AnUnrecordedOutcome, KeepsItsActionWhenOnlyItsDecorationIsRefused) {
   EXPECT_THAT(unrecorded.sent().as_text(), Not(HasSubstr("delete_job")));
 }
 
+// It is kept in a table of its own, whose troubles must not cost the outcome.
+TEST(AnUnrecordedOutcome, GoesWithoutItsProgressWhenItIsRefused) {
+  sql::Outcome success = outcome_of(sql::Action::succeed);
+  success.progress = sql::Progress{1, 2, ""};
+  Unrecorded unrecorded(success);
+  unrecorded.lower("the table of results is gone");
+  EXPECT_EQ(unrecorded.outcome().action, sql::Action::succeed);
+  EXPECT_EQ(unrecorded.outcome().progress, std::nullopt);
+  EXPECT_THAT(unrecorded.sent().as_text(), Not(HasSubstr("progress")));
+  EXPECT_FALSE(unrecorded.sent().left_to_people);
+}
+
 TEST(AnUnrecordedOutcome, FailsWhenWhatItAsksForIsRefused) {
   sql::Outcome success = outcome_of(sql::Action::succeed);
   success.defers.emplace_back().task = "nowhere";
