@@ -32,9 +32,11 @@ PassedOver::News PassedOver::add(const sql::Job& job, Clock::time_point now, dou
   return News::task;
 }
 
-bool PassedOver::leave(const std::string& task) {
-  if (left_.size() >= kMostLeft && !left_.contains(task)) left_.clear();
-  return left_.insert(task).second;
+PassedOver::News PassedOver::leave(const sql::Job& job, Clock::time_point now, double chance) {
+  if (left_.contains(job.task)) return News::none;
+  if (left_.size() >= kMostLeft) return add(job, now, chance);
+  left_.insert(job.task);
+  return News::task;
 }
 
 void PassedOver::forget_left(const std::function<bool(const std::string&)>& has) {

@@ -4,7 +4,8 @@
 // task is passed over: a fetch compares each candidate with the list, and there may be thousands. Pure: time
 // and chance are arguments.
 //
-// Tasks that the group leaves to others (`unknown_task = "leave"`) are passed over, too, and without an end.
+// Tasks that the group leaves to others (`unknown_task = "leave"`) are passed over, too: so many of them without an
+// end, and the jobs of all others as those that are refused.
 #pragma once
 
 #include <chrono>
@@ -34,9 +35,9 @@ class PassedOver {
   // The job could not be started.
   News add(const sql::Job& job, Clock::time_point now, double chance);
 
-  // The group's executable does not have this task: its jobs are for other workers, however long that takes. False
-  // when that was known. Of very many such tasks not all are remembered.
-  bool leave(const std::string& task);
+  // The group's executable does not have the task of this job: all jobs of the task are for other workers, however long
+  // that takes. Of very many such tasks not all are remembered: of the others, the job is passed over for a while.
+  News leave(const sql::Job& job, Clock::time_point now, double chance);
   static constexpr std::size_t kMostLeft = 200;
   // A fresh task process may have some of them.
   void forget_left(const std::function<bool(const std::string& task)>& has);

@@ -116,11 +116,9 @@ void Session::failed_beside_run(const sql::DatabaseError& error, bool releases, 
   say(error.what(), pending);
 }
 
+// It takes a permit that is free, and asks no holder for one: that would cost the other its connection each time.
 bool Session::store_progress(const ToldProgress& told) {
-  if (!connection_.try_permit()) {
-    board::ask_idle_holder_for_permit(board_);
-    return false;
-  }
+  if (!connection_.try_permit()) return false;
   try {
     database().store_progress(lease_.id(), told.job_id, told.attempt, told.progress);
     sys::crash_point("sub_worker.progress_stored");
@@ -251,8 +249,9 @@ void Session::pass_over(const sql::RefusedJob& refused) {
 }
 
 void Session::leave_alone(const sql::Job& job, const std::string& why) {
-  if (!passed_over_.leave(job.task)) return;
-  sys::log_of(sys::Component::job).info("{}; jobs of this task are left to other workers", why);
+  const PassedOver::News news = passed_over_.leave(job, PassedOver::Clock::now(), sys::chance());
+  if (news == PassedOver::News::task)
+    sys::log_of(sys::Component::job).info("{}; jobs of this task are left to other workers", why);
 }
 
 // Settles a doubtful lease and the outcomes that belong to it. Safe to be repeated at every point: a rescue

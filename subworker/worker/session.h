@@ -87,8 +87,8 @@ class Session {
   // database, the next visit finds out, too.
   void rehearse();
 
-  // The executable does not have the task of this job: from now on no job of the task is fetched. `why` stands in
-  // the log, once.
+  // The executable does not have the task of this job: from now on no job of the task is fetched, or, of very many such
+  // tasks, not this job for a while. `why` stands in the log, once for a task.
   void leave_alone(const sql::Job& job, const std::string& why);
   // But for those that a fresh task process has.
   void forget_left(const std::function<bool(const std::string& task)>& has) { passed_over_.forget_left(has); }

@@ -37,14 +37,27 @@ TEST(JobsThatArePassedOver, AreForgottenWhenTheyFailNoMore) {
 
 TEST(TasksOfOthers, AreLeftAloneUntilAFreshTaskProcessHasThem) {
   PassedOver passed_over;
-  EXPECT_TRUE(passed_over.leave("mail"));
-  EXPECT_FALSE(passed_over.leave("mail")) << "known, and not worth another line";
-  passed_over.leave("wash");
+  EXPECT_EQ(passed_over.leave(job(1, "mail"), kStart, 1), PassedOver::News::task);
+  EXPECT_EQ(passed_over.leave(job(2, "mail"), kStart, 1), PassedOver::News::none) << "known";
+  passed_over.leave(job(3, "wash"), kStart, 1);
   EXPECT_THAT(passed_over.list(kStart + 1000h).tasks, ElementsAre("mail", "wash"));
   passed_over.forget_left([](const std::string& task) { return task == "mail"; });
   EXPECT_THAT(passed_over.list(kStart).tasks, ElementsAre("wash"));
-  for (int i = 0; i < 1000; ++i) passed_over.leave(std::to_string(i));
-  EXPECT_LE(passed_over.list(kStart).tasks.size(), PassedOver::kMostLeft);
+}
+
+// None is forgotten for another one, or they would all be fetched and given back again and again.
+TEST(TasksOfOthers, BeyondThoseThatAreRememberedCostTheirJobsAWaitThatGrows) {
+  PassedOver passed_over;
+  const auto leave = [&](sql::JobId id, PassedOver::Clock::time_point now) {
+    return passed_over.leave(job(id, "task " + std::to_string(id)), now, 1);
+  };
+  for (sql::JobId id = 0; id < 201; ++id) leave(id, kStart);
+  EXPECT_EQ(passed_over.list(kStart).tasks.size(), PassedOver::kMostLeft);
+  EXPECT_EQ(leave(0, kStart), PassedOver::News::none) << "still known";
+  EXPECT_THAT(passed_over.list(kStart + 1s).jobs, ElementsAre(200));
+  EXPECT_THAT(passed_over.list(kStart + 2s).jobs, IsEmpty());
+  leave(200, kStart + 2s);
+  EXPECT_THAT(passed_over.list(kStart + 5s).jobs, ElementsAre(200)) << "after a longer wait";
 }
 
 // However many jobs of one task there are: no list grows with them, and a line is written for the first ones

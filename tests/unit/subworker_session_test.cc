@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "subworker/worker/lease.h"
+#include "subworker/worker/session.h"
 #include "subworker/worker/visit_plan.h"
 #include "tests/unit/start_time.h"
 
@@ -209,6 +210,23 @@ TEST(ADoubtfulLease, InConflictWithOthersIsTriedForEver) {
   VisitPlan plan({outcome_of(1)}, {1});
   for (int i = 0; i < 9; ++i) plan.after(kDeadlock, settling(), kStart);
   EXPECT_EQ(plan.after(kDeadlock, settling(), kStart), Next::say_and_again);
+}
+
+// It would cost an idle sub-worker its connection each second.
+TEST(ASession, AsksNobodyForAPermitToStoreProgress) {
+  board::Board board = board::Board::create(2, 1);
+  board.reset_slot(0, 0);
+  board.reset_slot(1, 0);
+  const auto permit = board::Permit::try_take(board, 1, 1);
+  ASSERT_TRUE(permit);
+  board.slot(1).enter(board::SlotState::idle);
+  const config::Config config;
+  const config::Group group;
+  Session session(config, group, board,
+                  {.supervisor = "s:1:0", .host = "host", .name = "q/0", .generation = 1, .cgroup = {}},
+                  {.on_tick = [] {}, .gives_up = [](bool) { return false; }, .on_lease = [](auto) {}});
+  EXPECT_FALSE(session.store_progress({.job_id = 1, .attempt = 1, .progress = {}}));
+  EXPECT_FALSE(board.slot(1).doorbell.is_rung());
 }
 
 TEST(ALease, IsTrustedUntilThereIsDoubt) {
