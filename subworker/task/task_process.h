@@ -116,6 +116,8 @@ class TaskProcess {
   // Runs the jobs of a set, one after the other, until one is not plain or has to be by itself (at most until
   // the last). Returns how that one ended. REQUIRES: as run(); serves_sets(); 1 to kLedgerEntries jobs.
   Execution run_set(const std::vector<SetMember>& jobs, const SetHooks& hooks);
+  // Is a job attended to, or its end? Then attend() may be called.
+  bool runs() const { return running_ != nullptr; }
   // For an on_tick that waits for something else: sees to the job that runs, as run() itself does between two
   // waits, so that its limits are kept and its output is read. Calls on_tick again. False when the job
   // has ended meanwhile: run() returns as soon as on_tick does.

@@ -74,7 +74,8 @@ void SetRun::run_next(HeldJob& next) {
 }
 
 void SetRun::attend() {
-  if (!records_) return;
+  // A task that is built in runs in this process, and ends by itself.
+  if (!records_ || !parts_.tasks.process().runs()) return;
   // Nothing runs any more, and heartbeats may stay out for as long as the database does.
   if (!parts_.tasks.process().attend()) parts_.fence.stand_down();
 }
@@ -258,7 +259,7 @@ void SetRun::execute(JobRun& run) {
   }
   const RunHooks hooks = begin(run, *task);
   end(run, process.run(job, time_limit_of(*task), hooks), *task);
-  if (task->fresh_process) process.retire();
+  parts_.tasks.ran(*task);
 }
 
 // The executable does not have its task.

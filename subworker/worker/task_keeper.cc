@@ -54,8 +54,13 @@ bool TaskKeeper::is_fit() {
 }
 
 int TaskKeeper::jobs_left() const {
-  if (!task_ || group_.fresh_process_per_job) return 1;
+  if (!task_ || group_.fresh_process_per_job || last_was_alone_) return 1;
   return max_jobs_ > 0 ? std::max(1, max_jobs_ - task_->jobs_served()) : std::numeric_limits<int>::max();
+}
+
+void TaskKeeper::ran(const libtask::wire::TaskDescription& task) {
+  last_was_alone_ = task.fresh_process;
+  if (last_was_alone_) task_->retire();
 }
 
 void TaskKeeper::replace(const std::function<void()>& waiting) {

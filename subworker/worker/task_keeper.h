@@ -38,6 +38,9 @@ class TaskKeeper {
   bool is_fit();
   // How many jobs the present one may be given at most, until it is replaced; 1 when there is none.
   int jobs_left() const;
+  // The present one has run a job of such a task. When that wanted a process for itself, the next job is likely to want one,
+  // too: then one job is left, though a fresh process would take more.
+  void ran(const libtask::wire::TaskDescription& task);
   // Ends the present one, starts a fresh one and greets it; `waiting` is called meanwhile, see
   // TaskProcess::greet(). Throws BadTask, sys::SpawnError and LeftBehind.
   void replace(const std::function<void()>& waiting);
@@ -58,7 +61,8 @@ class TaskKeeper {
   Reporter& reporter_;
   const board::Ledger ledger_;
   std::optional<TaskProcess> task_;
-  int max_jobs_ = 0;  // of the present one
+  int max_jobs_ = 0;             // of the present one
+  bool last_was_alone_ = false;  // the last job wanted a process for itself
 };
 
 }  // namespace postpone::subworker

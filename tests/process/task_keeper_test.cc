@@ -89,6 +89,20 @@ TEST_F(TheTaskKeeper, ReplacesAProcessThatHasDied) {
   EXPECT_NE(keeper_.process().pid(), first);
 }
 
+// Else every other fetch would take two jobs, and give one back.
+TEST_F(TheTaskKeeper, ExpectsAnotherJobThatWantsAProcessForItself) {
+  EXPECT_GT(keeper_.jobs_left(), 1);
+  libtask::wire::TaskDescription task;
+  task.fresh_process = true;
+  keeper_.ran(task);
+  EXPECT_FALSE(keeper_.is_fit());
+  keeper_.replace([] {});
+  EXPECT_EQ(keeper_.jobs_left(), 1);
+  keeper_.ran({});
+  EXPECT_TRUE(keeper_.is_fit());
+  EXPECT_GT(keeper_.jobs_left(), 1);
+}
+
 // What a job has left behind, and what cannot be killed or seen, would count as a helper of the next task
 // process.
 TEST_F(TheTaskKeeper, StartsNoProcessBesideWhatItCannotKillWhileIdle) {

@@ -247,14 +247,19 @@ TEST_P(ASetOfJobs, IsNotNeededForOneThatNoFrameHolds) {
   add("channel.nothing", R"({"a": ")" + std::string(libtask::wire::kMaxFrameBytes, 'x') + R"("})");
   add("channel.sleep", R"({"ms": 200})");
   RunHooks hooks;
+  bool runs = false;
   hooks.on_tick = [&](std::chrono::nanoseconds) {
+    runs |= process().runs();
     return stop_;
   };
+  EXPECT_FALSE(process().runs());
   const Execution execution = process().run(jobs_[0], 0ms, hooks);
   ASSERT_TRUE(std::holds_alternative<Oversized>(execution.end));
   EXPECT_THAT(std::get<Oversized>(execution.end).what, HasSubstr("the arguments are too large"));
   EXPECT_TRUE(process().is_sound());
   EXPECT_TRUE(std::holds_alternative<Returned>(process().run(jobs_[1], 0ms, hooks).end));
+  EXPECT_TRUE(runs);
+  EXPECT_FALSE(process().runs());
 }
 
 }  // namespace
