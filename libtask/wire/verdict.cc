@@ -60,7 +60,7 @@ Verdict after_stop(std::optional<Abort::Reason> reason, const std::optional<Retr
 }  // namespace
 
 bool has_attempts_left(const std::optional<RetryStrategy>& strategy, const Past& past) {
-  if (past.allowed) return past.attempts + 1 < *past.allowed;
+  if (past.allowed) return past.attempts < *past.allowed && past.attempts + 1 < *past.allowed;
   return !strategy || !strategy->max_attempts || past.attempts < *strategy->max_attempts;
 }
 

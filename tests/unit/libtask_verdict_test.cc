@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <limits>
 #include <optional>
 
 namespace libtask::wire {
@@ -97,6 +98,8 @@ TEST(RetryBudget, WhatAPersonHasGrantedCountsInThePlaceOfTheTasksLimit) {
     EXPECT_TRUE(has_attempts_left(strategy, {.attempts = 0, .allowed = 2}));
     EXPECT_FALSE(has_attempts_left(strategy, {.attempts = 1, .allowed = 2}));
     EXPECT_FALSE(has_attempts_left(strategy, {.attempts = 0, .allowed = 1}));
+    constexpr int kMost = std::numeric_limits<int>::max();
+    EXPECT_FALSE(has_attempts_left(strategy, {.attempts = kMost, .allowed = kMost}));
   }
 }
 
