@@ -47,6 +47,24 @@ class HarnessStory : public ::testing::Test {
   Harness harness{app};
 };
 
+// With the options that a client's job has.
+TEST_F(HarnessStory, TakesTheJobsOfDeclaredTasks) {
+  constexpr auto declared = libtask::declare<std::string>("write", "letter").queue("desk");
+  harness.defer(declared("b").lock("pen").schedule_in(1h).meta({{"tenant", "ann"}}));
+  harness.defer(declared("a").priority(5).queueing_lock("ink").schedule_at(harness.clock().now() + 30min));
+  EXPECT_EQ(harness.job(1).queue, "desk");
+  EXPECT_EQ(harness.job(1).lock, "pen");
+  EXPECT_EQ(harness.job(1).meta, R"({"tenant":"ann"})");
+  EXPECT_EQ(harness.job(2).priority, 5);
+  EXPECT_THROW(harness.defer(declared("c").queueing_lock("ink")), AlreadyEnqueued);
+  EXPECT_EQ(harness.defer(declared("c").queueing_lock("ink").on_conflict(libtask::OnConflict::keep)), 2);
+  EXPECT_THROW(harness.defer(declared("c").on_conflict(libtask::OnConflict::replace)), std::invalid_argument);
+  EXPECT_EQ(harness.work(), 0);
+  EXPECT_EQ(harness.advance(30min), 1);
+  EXPECT_EQ(harness.advance(30min), 1);
+  EXPECT_EQ(text, "ab");
+}
+
 TEST_F(HarnessStory, PriorityThenAgeDecides) {
   write("c");
   write("a", {.priority = 5});

@@ -240,6 +240,9 @@ class Harness {
   JobId defer(std::string_view task, const Args& args = {}, const DeferOptions& options = {}) {
     return defer(Call(task, args), options);
   }
+  // As a client does: with the options of the job, whose schedule_at() is a time of clock(). With OnConflict::keep it returns the
+  // job that waits. Throws std::invalid_argument for OnConflict::replace.
+  JobId defer(const NewJob& job);
 
   // Each of these returns how many runs there were. They throw std::runtime_error beyond `most_runs`, in words
   // that name the last tasks, and what run() throws.

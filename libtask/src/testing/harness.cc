@@ -2,6 +2,7 @@
 // memory: tests/integration/harness_test.cc compares both.
 #include <algorithm>
 #include <map>
+#include <stdexcept>
 
 #include "outcome.h"
 
@@ -179,6 +180,28 @@ JobId Harness::defer(const Call& call, const DeferOptions& options) {
                           *job.queueing_lock + "\" waits already");
   }
   return impl_->create(job);
+}
+
+JobId Harness::defer(const NewJob& job) {
+  const JobOptions& options = job.options();
+  if (options.on_conflict == OnConflict::replace)
+    throw std::invalid_argument(
+        "the harness replaces no job that waits; it knows OnConflict::refuse and keep");
+  std::chrono::microseconds delay = options.schedule_in.value_or(std::chrono::microseconds(0));
+  if (options.schedule_at) {
+    const auto due = std::chrono::ceil<std::chrono::microseconds>(*options.schedule_at);
+    delay = std::max(std::chrono::microseconds(0), due - impl_->clock.now());
+  }
+  const DeferOptions as_deferred{.queue = options.queue,
+                                 .priority = options.priority,
+                                 .lock = options.lock,
+                                 .queueing_lock = options.queueing_lock,
+                                 .delay = delay,
+                                 .meta = options.meta};
+  if (options.on_conflict == OnConflict::keep && !options.queueing_lock.empty()) {
+    if (const Job* waiting = impl_->waiting_under(options.queueing_lock)) return waiting->id;
+  }
+  return defer(Call(job), as_deferred);
 }
 
 int Harness::work() {
