@@ -38,7 +38,7 @@ install(FILES packaging/prometheus-rules.yml packaging/grafana-dashboard.json
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT programs)
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs
         FILES_MATCHING PATTERN "*.md" PATTERN "*.schema.json" PATTERN "*.svg")
-install(DIRECTORY examples/python DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples USE_SOURCE_PERMISSIONS COMPONENT programs
+install(DIRECTORY examples/python examples/shop DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples USE_SOURCE_PERMISSIONS COMPONENT programs
         PATTERN __pycache__ EXCLUDE)
 install(FILES packaging/logrotate/postpone DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples RENAME logrotate COMPONENT programs)
 
