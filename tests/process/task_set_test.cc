@@ -219,18 +219,18 @@ TEST_P(ASetOfJobs, AFalseStartOfTheJobThatRunsMovesNoTime) {
   EXPECT_LT(last.run_time, 1h) << "and it did not begin with the machine";
 }
 
-using ASetOfOneLanguage = ASetOfJobs;
-INSTANTIATE_TEST_SUITE_P(, ASetOfOneLanguage, testing::Values(Language::cpp));
-
-TEST_P(ASetOfOneLanguage, EndsAtAJobThatGivesBackAValueAndKnowsTheMetaOfEach) {
+TEST_P(ASetOfJobs, EndsAtAJobThatGivesBackAValueAndKnowsTheMetaOfEach) {
   add_between_plain_ones("channel.give");
   jobs_[1].meta = R"({"tenant": "bob"})";
   jobs_[2].meta = R"({"tenant": "ann"})";
   const Execution last = run_up_to(2);
   expect_that_the_third_is_the_last();
-  EXPECT_EQ(last.value, R"({"meta":{"tenant":"ann"}})");
+  EXPECT_THAT(last.value, testing::Optional(testing::MatchesRegex(R"(."meta": ?."tenant": ?"ann"..)")));
   EXPECT_EQ(last.progress, (sql::Progress{1, 2, "half"}));
 }
+
+using ASetOfOneLanguage = ASetOfJobs;
+INSTANTIATE_TEST_SUITE_P(, ASetOfOneLanguage, testing::Values(Language::cpp));
 
 TEST_P(ASetOfOneLanguage, IsNothingForATaskExecutableOfTheFirstProtocol) {
   group_.executable = POSTPONE_OLD_TASK;
