@@ -97,10 +97,13 @@ bool says_lease_is_gone(const DatabaseError& error) {
   return error.sqlstate() == "23503" && error.constraint() == kLeaseConstraint;
 }
 
-AlreadyEnqueued::AlreadyEnqueued(const DatabaseError& violation, std::string queueing_lock)
-    : DatabaseError(Remedy::conflict,
-                    "already enqueued: a job with queueing lock \"" + queueing_lock + "\" waits",
-                    violation.sqlstate(), violation.constraint(), violation.detail()),
+AlreadyEnqueued::AlreadyEnqueued(const DatabaseError& violation, std::string queueing_lock,
+                                 const std::string& reason)
+    : DatabaseError(
+          Remedy::conflict,
+          "already enqueued: " +
+              (reason.empty() ? "a job with queueing lock \"" + queueing_lock + "\" waits" : reason),
+          violation.sqlstate(), violation.constraint(), violation.detail()),
       queueing_lock_(std::move(queueing_lock)) {}
 
 Remedy remedy_for(std::string_view sqlstate, std::string_view constraint) {
@@ -121,7 +124,12 @@ void throw_server_error(const ServerError& error) {
   }
   const Remedy remedy = remedy_for(error.sqlstate, error.constraint);
   const DatabaseError thrown(remedy, describe(error), error.sqlstate, error.constraint, error.detail);
-  if (remedy == Remedy::conflict) throw AlreadyEnqueued(thrown, lock_in_detail(error.detail));
+  if (remedy == Remedy::conflict) {
+    // Said by postpone_meet_waiting(), and not by the unique index.
+    const bool is_of_another_task = error.message.starts_with("job ");
+    throw AlreadyEnqueued(thrown, lock_in_detail(error.detail),
+                          is_of_another_task ? one_line(error.message) : "");
+  }
   throw thrown;
 }
 

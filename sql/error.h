@@ -47,7 +47,9 @@ class DatabaseError : public std::runtime_error {
 // A job with the same queueing lock waits already. what() names the lock.
 class AlreadyEnqueued : public DatabaseError {
  public:
-  explicit AlreadyEnqueued(const DatabaseError& violation, std::string queueing_lock);
+  // `reason`: why it cannot replace the job that waits; empty = it was not to.
+  explicit AlreadyEnqueued(const DatabaseError& violation, std::string queueing_lock,
+                           const std::string& reason = "");
   const std::string& queueing_lock() const noexcept { return queueing_lock_; }
 
  private:

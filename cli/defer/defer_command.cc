@@ -52,6 +52,9 @@ ExitCode defer_one(const Invocation& invocation, DeferOptions& options) {
     std::cout << jobs.defer({options.request}).front() << '\n';
     return ExitCode::done;
   } catch (const sql::AlreadyEnqueued& refusal) {
+    // With another choice than "refuse" the job that waits cannot be met, which the database explains.
+    if (options.request.on_conflict != sql::OnConflict::refuse)
+      throw Failure(ExitCode::not_done, printable(refusal.what()));
     const std::string reason = "already enqueued: " + describe_waiting(jobs, refusal.queueing_lock());
     if (options.ignore_already_enqueued) {
       std::cerr << "postpone: " << printable(reason) << '\n';
@@ -81,6 +84,10 @@ void check(const Command& command, DeferOptions& options) {
   if (options.ignore_already_enqueued && options.on_conflict != "refuse")
     throw UsageError("--ignore-already-enqueued and --on-conflict " + options.on_conflict +
                      " say two things: leave one of them out");
+  if (!options.from_lines && options.on_conflict != "refuse" &&
+      options.request.queueing_lock.value_or("").empty())
+    throw UsageError("--on-conflict " + options.on_conflict +
+                     " needs a --queueing-lock: without one no job meets another");
   if (!options.from_lines && (options.all_or_nothing || options.print_ids))
     throw UsageError("--all-or-nothing and --print-ids go with --stdin");
 }

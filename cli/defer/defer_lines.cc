@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <iostream>
 
@@ -67,6 +68,8 @@ class Deferrer {
     auto& request = std::get<sql::DeferRequest>(parsed);
     const std::string fault = sql::fault_of(request);
     if (!fault.empty()) refuse(line_, 1, fault);
+    if (request.on_conflict != sql::OnConflict::refuse && request.queueing_lock.value_or("").empty())
+      refuse(line_, 1, "\"on_conflict\" needs a \"queueing_lock\": without one no job meets another");
     if (options_.ignore_already_enqueued && request.on_conflict != sql::OnConflict::refuse)
       refuse(line_, 1,
              "\"on_conflict\" says what becomes of a job that is enqueued already, and so does "
@@ -86,7 +89,9 @@ class Deferrer {
       keep_ids(ids);
     } catch (const sql::AlreadyEnqueued& refusal) {
       if (refusal.queueing_lock().empty()) refuse_one_of_many();
-      refuse(line_of(refusal.queueing_lock()), 1,
+      const std::size_t line = line_of(refusal.queueing_lock());
+      if (line == 0) refuse(batch_line_with(refusal.queueing_lock()), 1, refusal.what());
+      refuse(line, 1,
              "a job with queueing lock \"" + printable(refusal.queueing_lock()) +
                  "\" waits already; --ignore-already-enqueued passes over such lines");
     } catch (const sql::DatabaseError& error) {
@@ -128,16 +133,24 @@ class Deferrer {
     print_ids();
   }
 
-  // The line of this batch that was refused: the second of two with the same lock, or the only one.
+  // The line of this batch that was refused: of those with this lock that may be, the first one behind another, or the only one. 0 =
+  // there is none: a job that was to replace another one could not.
   std::size_t line_of(const std::string& queueing_lock) const {
     std::size_t found = 0;
-    std::size_t times = 0;
-    for (std::size_t i = 0; i < batch_.size() && times < 2; ++i) {
+    bool is_behind_another = false;
+    for (std::size_t i = 0; i < batch_.size(); ++i) {
       if (batch_[i].queueing_lock != queueing_lock) continue;
-      found = batch_lines_[i];
-      ++times;
+      if (batch_[i].on_conflict == sql::OnConflict::refuse) {
+        found = batch_lines_[i];
+        if (is_behind_another) return found;
+      }
+      is_behind_another = true;
     }
     return found;
+  }
+  std::size_t batch_line_with(const std::string& queueing_lock) const {
+    const auto found = std::ranges::find(batch_, queueing_lock, &sql::DeferRequest::queueing_lock);
+    return batch_lines_.at(static_cast<std::size_t>(found - batch_.begin()));
   }
 
   std::string stored() const {

@@ -13,6 +13,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 TEST_F(Cli, DeferPrintsTheIdAndStoresWhatWasSaid) {
   const std::string id =
@@ -95,6 +96,31 @@ TEST_F(Cli, LinesSayForThemselvesWhatBecomesOfAWaitingJob) {
   const ProgramRun refused = run({"defer", "--stdin"}, "{\"task\": \"wash\", \"queueing_lock\": \"b\"}\n");
   EXPECT_EQ(refused.exit_status, kNotDone);
   EXPECT_THAT(refused.errors, HasSubstr("line 1"));
+}
+
+TEST_F(Cli, AJobThatCannotReplaceTheWaitingOneIsToldWhy) {
+  run({"defer", "a", "--queueing-lock", "q"});
+  const auto refused = run({"defer", "b", "--queueing-lock", "q", "--on-conflict", "replace"});
+  EXPECT_EQ(refused.exit_status, 1);
+  EXPECT_THAT(refused.errors,
+              AllOf(HasSubstr("a job of b cannot replace it"), Not(HasSubstr("--ignore-already"))));
+  const auto line =
+      run({"defer", "--stdin"}, R"({"task": "b", "queueing_lock": "q", "on_conflict": "replace"})");
+  EXPECT_THAT(line.errors, AllOf(HasSubstr("line 1"), HasSubstr("a job of b cannot replace it")));
+}
+
+TEST_F(Cli, TheLineThatIsRefusedIsOneThatMayBe) {
+  run({"defer", "a", "--queueing-lock", "q"});
+  const auto refused = run({"defer", "--stdin"},
+                           "{\"task\": \"a\", \"queueing_lock\": \"q\"}\n"
+                           "{\"task\": \"a\", \"queueing_lock\": \"q\", \"on_conflict\": \"keep\"}\n");
+  EXPECT_THAT(refused.errors, HasSubstr("line 1,"));
+}
+
+TEST_F(Cli, WithoutAQueueingLockNoJobMeetsAnother) {
+  EXPECT_THAT(run({"defer", "a", "--on-conflict", "keep"}).errors, HasSubstr("needs a --queueing-lock"));
+  EXPECT_THAT(run({"defer", "--stdin"}, R"({"task": "a", "on_conflict": "keep"})").errors,
+              HasSubstr("needs a \"queueing_lock\""));
 }
 
 TEST_F(Cli, MetaIsCheckedBeforeItIsSent) {
