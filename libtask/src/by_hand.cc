@@ -60,6 +60,7 @@ std::string list_of(const Registry& registry) {
 int serve_by_hand(const Registry& registry, std::string_view program,
                   const std::vector<std::string>& arguments) {
   const std::string command = arguments.empty() ? "" : arguments.front();
+  if (command == "run" && arguments.back() == "--help") return print(help(program));
   if (command == "run") return run(registry, program, {arguments.begin() + 1, arguments.end()});
   // Whatever follows: a group of sub-workers may give its program arguments of its own, which are not ours to
   // read.

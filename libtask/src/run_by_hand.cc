@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -150,10 +151,15 @@ Value text_value(const std::string& text) {
   } catch (const std::invalid_argument&) {
     std::string plain = text;
     for (char& letter : plain) {
-      if (letter <= 0) letter = '?';
+      if (letter == '\0' || (static_cast<unsigned char>(letter) & 0x80U) != 0) letter = '?';
     }
     return plain;
   }
+}
+
+Value optional_text_value(const std::optional<std::string>& text) {
+  if (!text) return nullptr;
+  return text_value(*text);
 }
 
 Value json_value(const std::optional<std::string>& json) {
@@ -164,12 +170,12 @@ Value json_value(const std::optional<std::string>& json) {
 Value defers_value(const std::vector<testing::Deferred>& defers) {
   std::vector<Value> jobs;
   for (const testing::Deferred& job : defers) {
-    jobs.push_back({{"task", job.task},
+    jobs.push_back({{"task", text_value(job.task)},
                     {"args", Args::from_text(job.args)},
-                    {"queue", job.queue},
+                    {"queue", text_value(job.queue)},
                     {"priority", job.priority},
-                    {"lock", job.lock},
-                    {"queueing_lock", job.queueing_lock},
+                    {"lock", optional_text_value(job.lock)},
+                    {"queueing_lock", optional_text_value(job.queueing_lock)},
                     {"delay_s", seconds(job.delay)},
                     {"meta", json_value(job.meta)}});
   }
@@ -229,6 +235,7 @@ class Terminal : public JobGiver {
   // RunningJob sees the signals.
   std::optional<AbortReason> stop_wish(std::int64_t) override {
     if (!abort_after_ || now() - begin_ < *abort_after_) return std::nullopt;
+    is_asked_to_stop = true;
     return AbortReason::requested;
   }
   void tell_progress(const wire::Progress& progress) override {
@@ -256,6 +263,7 @@ class Terminal : public JobGiver {
     if (tells_) std::cerr << "result: " << value.json << '\n';
   }
 
+  std::atomic<bool> is_asked_to_stop = false;
   std::optional<testing::Progress> last_progress;
   std::optional<std::string> result;
   std::vector<testing::Logged> logs;
@@ -267,10 +275,11 @@ class Terminal : public JobGiver {
 };
 
 std::string read_all(std::istream& stream, const std::string& name) {
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (!stream.good() && !stream.eof())
+  try {
+    return {std::istreambuf_iterator<char>(stream), {}};
+  } catch (const std::ios_base::failure&) {  // a directory
     throw std::invalid_argument("the arguments cannot be read from " + name);
-  return text;
+  }
 }
 
 // Of a text of its own, of standard input ("-"), of a file ("@FILE").
@@ -323,6 +332,7 @@ int run_and_report(const Registry& registry, const TaskEntry& task, const wire::
   const std::chrono::duration<double> run_time = std::chrono::steady_clock::now() - begin;
   Outcome outcome = testing::detail::outcome_of(
       job, result, registry, std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()));
+  if (terminal.is_asked_to_stop) testing::detail::end_if_it_would_wait(outcome);
   outcome.progress = terminal.last_progress;
   outcome.result = terminal.result;
   outcome.logs = terminal.logs;

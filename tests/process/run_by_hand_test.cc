@@ -111,6 +111,18 @@ TEST(RunByHand, ArgumentsComeFromStandardInputOrAFile) {
             "misbehave: there is no file /nowhere to read the arguments from\n");
 }
 
+TEST(RunByHand, HelpIsGivenWhereverItIsAskedFor) {
+  const auto result = run(POSTPONE_TEST_TASKS, {"test.show", "--help"});
+  EXPECT_EQ(result.exit_status, 0);
+  EXPECT_THAT(result.output, HasSubstr("--abort-after DURATION"));
+}
+
+TEST(RunByHand, ADirectoryHoldsNoArguments) {
+  const auto result = run(POSTPONE_TEST_TASKS, {"test.show", "@/"});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.errors, HasSubstr("the arguments cannot be read from /"));
+}
+
 TEST(RunByHand, MistakesInOptionsAreOneLine) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> mistakes = {
       {{"misbehave.noop", "--attempt", "0"}, "--attempt: \"0\" is no whole number from 1 up"},

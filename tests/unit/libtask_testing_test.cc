@@ -176,6 +176,22 @@ TEST(RunInATest, AbortComesAtTheLookThatTheTestNames) {
   EXPECT_EQ(stopped.status, Status::todo) << "its process has to end, and it runs again";
 }
 
+// As the database has it.
+TEST(RunInATest, AJobThatSomebodyHasAskedToStopDoesNotWaitAgain) {
+  libtask::App app;
+  app.task("t",
+           [](libtask::Context& job) {
+             if (job.should_abort()) throw std::runtime_error("half done");
+           })
+      .retry({.max_attempts = 3});
+  for (const auto& [reason, status] : {std::pair(libtask::AbortReason::requested, Status::failed),
+                                       std::pair(libtask::AbortReason::time_limit, Status::todo)}) {
+    const Outcome outcome = lt::run(app, {"t"}, {.abort_at_look = 1, .abort_reason = reason});
+    EXPECT_EQ(outcome.status, status);
+    EXPECT_EQ(outcome.retry.has_value(), status == Status::todo);
+  }
+}
+
 TEST(RunInATest, TimePassesByTheClockOfTheTest) {
   libtask::App app;
   Clock clock;

@@ -20,6 +20,9 @@ wire::Run run_of(const Registry& registry, const Call& call, const Options& opti
 Outcome outcome_of(const wire::Run& run, const wire::Result& result, const Registry& registry, TimePoint now,
                    int uncounted = 0);
 
+// As the database has it of a job that somebody has asked to stop: it does not wait again.
+void end_if_it_would_wait(Outcome& outcome);
+
 // Runs the job, and says what became of it. REQUIRES: a registry without faults.
 Outcome run_here(const wire::Run& run, const Registry& registry, const Options& options);
 

@@ -1,4 +1,5 @@
 // testing::run(): one job, in the process of a test.
+#include <atomic>
 #include <sstream>
 
 #include "captured_output.h"
@@ -19,7 +20,9 @@ class TestGiver : public libtask::detail::JobGiver {
     ++looks_;
     const bool is_due = (options_.abort_at_look && looks_ >= *options_.abort_at_look) ||
                         (options_.abort_after && now() - begin_ >= *options_.abort_after);
-    return is_due ? std::optional(options_.abort_reason) : std::nullopt;
+    if (!is_due) return std::nullopt;
+    is_asked_to_stop = options_.abort_reason == AbortReason::requested;
+    return options_.abort_reason;
   }
   void tell_progress(const wire::Progress& progress) override {
     last_progress = {.done = progress.done, .total = progress.total, .note = progress.note};
@@ -43,6 +46,7 @@ class TestGiver : public libtask::detail::JobGiver {
                : std::chrono::system_clock::now();
   }
 
+  std::atomic<bool> is_asked_to_stop = false;  // by a person, that is
   std::optional<Progress> last_progress;
   std::optional<std::string> result;
   std::vector<Logged> logs;
@@ -72,6 +76,7 @@ Outcome run_here(const wire::Run& run, const Registry& registry, const Options& 
   if (options.capture_output) output.emplace();
   const wire::Result result = libtask::detail::execute(run, registry, giver);
   Outcome outcome = outcome_of(run, result, registry, now_of(options), options.uncounted);
+  if (giver.is_asked_to_stop) end_if_it_would_wait(outcome);
   outcome.progress = giver.last_progress;
   outcome.result = giver.result;
   outcome.logs = giver.logs;
