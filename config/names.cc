@@ -102,7 +102,10 @@ std::optional<Pairs> environment(const Value& value) {
       value.report.add(name.source(), shown + ": is a key of [[group]], move it above the environment");
     } else if (variable.empty() || variable.find_first_of(std::string_view("=\0", 2)) != std::string::npos) {
       value.report.add(name.source(), shown + ": is not the name of an environment variable");
-    } else if (auto setting = text(Value{node, shown, value.directory, value.files, value.report})) {
+    } else if (const Value secret{node, shown, value.directory, value.files, value.report};
+               !node.is_string()) {
+      secret.expected_type("a string in quotes");
+    } else if (auto setting = text(secret)) {
       variables.emplace_back(variable, std::move(*setting));
     }
   }

@@ -26,6 +26,8 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.postpone_announce_schedules(p_supervisor text, p_schedules jsonb)
 RETURNS TABLE (task varchar, id varchar, done_until bigint)
 LANGUAGE plpgsql AS $$
+DECLARE
+    soon constant timestamptz := now() + interval '60 seconds';
 BEGIN
     DELETE FROM {schema}.postpone_schedules AS old
     WHERE old.announced_at < now() - interval '30 days' AND old.paused_at IS NULL
@@ -53,8 +55,9 @@ BEGIN
         announced_at = now(), announced_by = excluded.announced_by
     RETURNING known.task_name, known.periodic_id,
               -- What was written while the server's clock was ahead counts as now: it would silence the schedule until then.
-              greatest(0, floor(extract(epoch FROM least(known.since, now()))),
-                       floor(extract(epoch FROM least(known.last_tick, now()))),
+              greatest(0,
+                       floor(extract(epoch FROM CASE WHEN known.since > soon THEN now() ELSE known.since END)),
+                       floor(extract(epoch FROM CASE WHEN known.last_tick > soon THEN now() ELSE known.last_tick END)),
                        {schema}.postpone_last_periodic_defer(known.task_name, known.periodic_id))::bigint;
 END
 $$;

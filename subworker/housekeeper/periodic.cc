@@ -93,6 +93,12 @@ void Periodic::add_rest() {
 }
 
 void Periodic::add_filed(const config::Schedule& filed, const TaskDescription& task) {
+  // The file may call a task by one of its aliases.
+  if (is_known(task.name, filed.id))
+    throw std::runtime_error(
+        fmt::format("schedule \"{}\" of task \"{}\": another one of the file is of the same task with the "
+                    "same id: give one an id",
+                    filed.cron, filed.task));
   sql::ServedSchedule served;
   served.cron = filed.cron;
   served.zone = filed.zone;

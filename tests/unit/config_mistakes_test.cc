@@ -208,7 +208,7 @@ TEST_F(ConfigTest, NoticesKeysThatSlippedIntoTheEnvironment) {
               ElementsAre(HasSubstr("is a key of [[group]]")));
   EXPECT_THAT(
       problems_of("environment = { THREADS = 4, \"A=B\" = \"\" }\n"),
-      ElementsAre("4:27: \"THREADS\" in [group.environment]: expected a string in quotes, got integer 4",
+      ElementsAre("4:27: \"THREADS\" in [group.environment]: expected a string in quotes, got an integer",
                   "4:30: \"A=B\" in [group.environment]: is not the name of an environment variable"));
 }
 
