@@ -53,7 +53,7 @@ sql::Job read_job(const Invocation& invocation, sql::JobId id) {
 // A descriptor with the text, for the program that this one becomes: a command line can be read by every user of the
 // host, and holds 128 KiB.
 int descriptor_with(const std::string& text) {
-  const sys::Fd memory = sys::make_sealed_memfd("arguments", text);
+  const sys::Fd memory = sys::make_sealed_memfd("replayed job", text);
   constexpr int kLowest = 10;  // a shell does not use those
   const int descriptor = fcntl(memory.get(), F_DUPFD, kLowest);
   if (descriptor < 0)
@@ -62,14 +62,19 @@ int descriptor_with(const std::string& text) {
   return descriptor;
 }
 
-std::vector<std::string> words_of(const ReplayOptions& options, const sql::Job& job, int args) {
+std::string file_with(const std::string& text) {
+  return "@/dev/fd/" + std::to_string(descriptor_with(text));
+}
+
+std::vector<std::string> words_of(const ReplayOptions& options, const sql::Job& job) {
   std::vector<std::string> words = options.program;
   const int attempt = options.attempt.value_or(std::max(job.attempts, 1));
   for (const std::string& word :
-       {std::string("run"), job.task, "@/dev/fd/" + std::to_string(args), std::string("--id"),
-        std::to_string(job.id), std::string("--attempt"), std::to_string(attempt), "--queue=" + job.queue,
+       {std::string("run"), job.task, file_with(job.args), std::string("--id"), std::to_string(job.id),
+        std::string("--attempt"), std::to_string(attempt), "--queue=" + job.queue,
         "--priority=" + std::to_string(job.priority), "--lock=" + job.lock.value_or("")})
     words.push_back(word);
+  if (job.meta) words.push_back("--meta=" + file_with(*job.meta));
   if (options.abort_after) words.push_back("--abort-after=" + *options.abort_after);
   if (options.as_json) words.emplace_back("--json");
   return words;
@@ -84,7 +89,7 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
 
 ExitCode replay(const Invocation& invocation, const ReplayOptions& options) {
   const sql::Job job = read_job(invocation, options.id);
-  std::vector<std::string> words = words_of(options, job, descriptor_with(job.args));
+  std::vector<std::string> words = words_of(options, job);
   std::vector<std::string> environment;
   for (const auto& [name, value] : sys::current_environment(config::is_private_variable))
     environment.push_back(name + "=" + value);

@@ -85,6 +85,8 @@ void take_option(RunByHand& run, const std::string& option, const std::string& v
     run.options.priority = number_of<int>(option, value, std::numeric_limits<int>::min());
   } else if (option == "--lock") {
     run.options.lock = value;
+  } else if (option == "--meta") {
+    run.meta = value;
   } else {
     throw std::invalid_argument("run has no option " + option + "; see --help");
   }
@@ -278,24 +280,24 @@ std::string read_all(std::istream& stream, const std::string& name) {
   try {
     return {std::istreambuf_iterator<char>(stream), {}};
   } catch (const std::ios_base::failure&) {  // a directory
-    throw std::invalid_argument("the arguments cannot be read from " + name);
+    throw std::invalid_argument("nothing can be read from " + name);
   }
 }
 
-// Of a text of its own, of standard input ("-"), of a file ("@FILE").
-Args read_args(const std::string& args) {
-  std::string text = args;
-  if (args == "-") text = read_all(std::cin, "standard input");
-  if (args.starts_with('@')) {
-    std::ifstream file(args.substr(1));
+// A JSON object, called so: a text of its own, of standard input ("-"), of a file ("@FILE").
+Args read_object(const std::string& word, const std::string& name) {
+  std::string text = word;
+  if (word == "-") text = read_all(std::cin, "standard input");
+  if (word.starts_with('@')) {
+    std::ifstream file(word.substr(1));
     if (!file)
-      throw std::invalid_argument("there is no file " + args.substr(1) + " to read the arguments from");
-    text = read_all(file, args.substr(1));
+      throw std::invalid_argument("there is no file " + word.substr(1) + " to read " + name + " from");
+    text = read_all(file, word.substr(1));
   }
   try {
     return Args::from_text(text);
   } catch (const std::invalid_argument& error) {
-    throw std::invalid_argument(std::string("the arguments are ") + error.what());
+    throw std::invalid_argument(name + (name == "the meta" ? " is " : " are ") + error.what());
   }
 }
 
@@ -383,7 +385,9 @@ int run_by_hand(const Registry& registry, std::string_view program, RunByHand ru
   try {
     if (task == nullptr)
       throw std::invalid_argument("no task is called \"" + run.task + "\"; " + registry.nearest(run.task));
-    job = testing::detail::run_of(registry, testing::Call(run.task, read_args(run.args)), run.options);
+    const testing::Call call(run.task, read_object(run.args, "the arguments"));
+    run.options.meta = read_object(run.meta, "the meta");
+    job = testing::detail::run_of(registry, call, run.options);
   } catch (const std::invalid_argument& error) {
     std::cerr << program << ": " << error.what() << '\n';
     return kNoSense;

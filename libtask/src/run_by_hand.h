@@ -14,6 +14,7 @@ namespace libtask::detail {
 struct RunByHand {
   std::string task;
   std::string args = "{}";  // JSON text; "-" and "@FILE" are still to be read
+  std::string meta = "{}";  // likewise
   testing::Options options{.id = 0};
   bool as_json = false;
 };

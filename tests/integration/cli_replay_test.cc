@@ -9,6 +9,7 @@
 
 #include "tests/support/cli_story.h"
 #include "tests/support/files.h"
+#include "tests/support/language.h"
 
 namespace postpone::tests {
 namespace {
@@ -26,9 +27,10 @@ class CliReplay : public CliStory {
   // A job that has failed after three attempts.
   std::string failed(const std::string& task, const std::string& args) const {
     return sql(
-        "INSERT INTO procrastinate_jobs (queue_name, task_name, args, status, attempts, priority, lock) "
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, args, status, attempts, priority, lock, "
+        "meta) "
         "VALUES ('letters', '" +
-        task + "', '" + args + "', 'failed', 3, 7, 'l') RETURNING id");
+        task + "', '" + args + R"(', 'failed', 3, 7, 'l', '{"tenant": "ann"}') RETURNING id)");
   }
   ProgramRun replay(const std::string& id, std::vector<std::string> more) const {
     more.insert(more.begin(), {"jobs", "replay", id});
@@ -60,8 +62,13 @@ TEST_F(CliReplay, RunsTheArgumentsAndRecordsNothing) {
 
 TEST_F(CliReplay, TheHandlerSeesTheJobAsItWasAndNoDatabase) {
   const std::string id = failed("test.show", "{}");
-  const ProgramRun result = replay(id, {POSTPONE_TEST_TASKS});
-  EXPECT_EQ(result.output, "job " + id + ", attempt 3, queue letters, priority 7, lock l\n") << result.errors;
+  for (const Language language : kLanguages) {
+    const ProgramRun result = replay(id, {test_tasks_in(language)});
+    EXPECT_EQ(
+        result.output,
+        "job " + id + R"(, attempt 3, queue letters, priority 7, lock l, meta {"tenant": "ann"})" + "\n")
+        << result.errors;
+  }
   EXPECT_THAT(replay(id, {"--attempt", "1", POSTPONE_TEST_TASKS}).output, HasSubstr("attempt 1,"));
   const ProgramRun environment = replay(id, {"--", "sh", "-c", "env"});
   EXPECT_EQ(environment.exit_status, 0);

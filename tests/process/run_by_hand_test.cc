@@ -34,11 +34,12 @@ ProgramRun run(const char* program, std::vector<std::string> words, const std::s
 
 TEST(RunByHand, TheHandlerSeesTheJobThatTheOptionsDescribe) {
   EXPECT_EQ(run(POSTPONE_TEST_TASKS, {"test.show"}).output,
-            "job 0, attempt 1, queue default, priority 0, lock \n");
+            "job 0, attempt 1, queue default, priority 0, lock , meta {}\n");
   EXPECT_EQ(run(POSTPONE_TEST_TASKS, {"--id", "17", "test.show", "--attempt=3", "--queue", "kitchen",
-                                      "--priority", "-5", "{}", "--lock=sink"})
+                                      "--priority", "-5", "{}", "--lock=sink", R"(--meta={"tenant": "ann"})"})
                 .output,
-            "job 17, attempt 3, queue kitchen, priority -5, lock sink\n");
+            R"(job 17, attempt 3, queue kitchen, priority -5, lock sink, meta {"tenant": "ann"})"
+            "\n");
 }
 
 TEST(RunByHand, TheAttemptDecidesAboutTheRetry) {
@@ -120,7 +121,7 @@ TEST(RunByHand, HelpIsGivenWhereverItIsAskedFor) {
 TEST(RunByHand, ADirectoryHoldsNoArguments) {
   const auto result = run(POSTPONE_TEST_TASKS, {"test.show", "@/"});
   EXPECT_EQ(result.exit_status, 2);
-  EXPECT_THAT(result.errors, HasSubstr("the arguments cannot be read from /"));
+  EXPECT_THAT(result.errors, HasSubstr("nothing can be read from /"));
 }
 
 TEST(RunByHand, MistakesInOptionsAreOneLine) {

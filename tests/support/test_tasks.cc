@@ -281,7 +281,7 @@ int run(libtask::App& app, int argc, char** argv, bool in_thread) {
 // What the job is, as its handler sees it.
 void show(libtask::Context& job) {
   std::cout << "job " << job.id() << ", attempt " << job.attempt() << ", queue " << job.queue()
-            << ", priority " << job.priority() << ", lock " << job.lock() << '\n';
+            << ", priority " << job.priority() << ", lock " << job.lock() << ", meta " << job.meta() << '\n';
 }
 
 }  // namespace

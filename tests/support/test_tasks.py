@@ -6,6 +6,7 @@ in Python does not offer, and tasks that the log's own tests need.
 """
 
 import ctypes
+import json
 import os
 import pathlib
 import signal
@@ -229,6 +230,14 @@ def give(job: Context, file: str):
     job.result({"attempt": job.attempt, "meta": job.meta})
     job.defer("test.hopeless", queue="followers")
     job.defer("test.hopeless", queue="followers", meta={"tenant": "bob"})
+
+
+@app.task("test.show")
+def show(job: Context):
+    print(
+        f"job {job.id}, attempt {job.attempt}, queue {job.queue}, priority {job.priority}, lock {job.lock}, "
+        f"meta {json.dumps(job.meta)}"
+    )
 
 
 @app.task("test.log")

@@ -1,6 +1,8 @@
 """A task executable on the command line, without a database."""
 
+import argparse
 import json
+import pathlib
 import sys
 import time
 
@@ -11,7 +13,8 @@ from .texts import log_line
 _DONE, _FAILED, _USAGE = 0, 1, 2
 
 _HELP = """A task executable of Postpone. A supervisor starts it; by hand:
-  {0} run TASK [JSON]   run one job now, without a database; JSON holds its arguments
+  {0} run TASK [JSON]   run one job now, without a database; JSON holds its arguments, - reads them from standard input,
+                        @FILE from a file. Options: --attempt N, --id N, --queue NAME, --priority N, --lock NAME, --meta JSON
   {0} --list            the tasks, each with the names of its arguments
   {0} --describe        the tasks with all their options, and the schedules, as JSON
   {0} --help            this text"""
@@ -84,22 +87,52 @@ def _report(task, result, run_time):
     return _FAILED
 
 
-def _run(app, program, name, args):
-    task = app.find(name)
+def _read(text, what):
+    """A JSON text of its own, of standard input ("-"), of a file ("@FILE"). Raises ValueError, and OSError."""
+    if text == "-":
+        text = sys.stdin.read()
+    elif text.startswith("@"):
+        text = pathlib.Path(text[1:]).read_text(encoding="utf-8")
+    try:
+        json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{what} not JSON: {error}") from None
+    return text
+
+
+def _parser(program):
+    parser = argparse.ArgumentParser(prog=f"{program} run", allow_abbrev=False)
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("args", metavar="JSON", nargs="?", default="{}")
+    parser.add_argument("--attempt", type=int, default=1)
+    parser.add_argument("--id", type=int, default=0)
+    parser.add_argument("--queue")
+    parser.add_argument("--priority", type=int)
+    parser.add_argument("--lock")
+    parser.add_argument("--meta", default="{}")
+    return parser
+
+
+def _run(app, program, words):
+    said = _parser(program).parse_args(words)  # exits with _USAGE
+    task = app.find(said.task)
     if task is None:
-        _say(f'{program}: no task is called "{name}"; {nearest(name, list(app.tasks))}')
+        _say(f'{program}: no task is called "{said.task}"; {nearest(said.task, list(app.tasks))}')
         return _USAGE
     try:
-        json.loads(args)
-    except ValueError as error:
-        _say(f"{program}: the arguments are not JSON: {error}")
+        args, meta = _read(said.args, "the arguments are"), _read(said.meta, "the meta is")
+    except (OSError, ValueError) as error:
+        _say(f"{program}: {error}")
         return _USAGE
     run = frames.Run(
-        task=name,
-        queue=task.queue,
-        priority=task.priority,
-        lock=task.lock or "",
+        job_id=said.id,
+        attempt=said.attempt,
+        task=said.task,
+        queue=task.queue if said.queue is None else said.queue,
+        priority=task.priority if said.priority is None else said.priority,
+        lock=(task.lock or "") if said.lock is None else said.lock,
         args=args,
+        meta=meta,
         time_limit_ms=int(task.time_limit * 1000),
     )
     termination.catch_by_hand()
@@ -110,8 +143,8 @@ def _run(app, program, name, args):
 
 def serve(app, program, words, version):
     """`version` of the protocol, for --describe."""
-    if words[:1] == ["run"] and len(words) in (2, 3):
-        return _run(app, program, words[1], words[2] if len(words) == 3 else "{}")
+    if words[:1] == ["run"]:
+        return _run(app, program, words[1:])
     # Whatever follows: a group of sub-workers may give its program arguments of its own, which are not ours to read.
     if words[:1] == ["--describe"]:
         print(app.describe(version))
