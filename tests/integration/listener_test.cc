@@ -254,16 +254,21 @@ TEST_F(AListener, ConnectsAgainWhenItsSessionIsEnded) {
   EXPECT_TRUE(loop.until_heard(Notification::Type::job_inserted, defer("kitchen")));
 }
 
-TEST_F(AListener, NoticesThatTheServerHasFallenSilent) {
-  ListenOptions options = options_for(database.url());
+// On a server of its own: a session that is stopped while it looks at notifications holds up those of all databases.
+TEST(Listening, NoticesThatTheServerHasFallenSilent) {
+  const tests::PrivateServer server;
+  ListenOptions options = options_for(server.url());
   options.probe_interval = 50ms;
   options.probe_timeout = 2s;
   Loop loop(options);
   ASSERT_TRUE(loop.until_established()) << loop.failure;
-  const FrozenProcess frozen(std::stoi(session("pid")));
+  const FrozenProcess frozen(
+      std::stoi(server.execute("select pid from pg_stat_activity where application_name = 'listener test'")));
   ASSERT_TRUE(loop.until_established());
   EXPECT_THAT(loop.failure, HasSubstr("fallen silent"));
-  EXPECT_TRUE(loop.until_heard(Notification::Type::job_inserted, defer("kitchen")));
+  server.execute(
+      "select pg_notify('procrastinate_any_queue_v1', '{\"type\":\"abort_job_requested\",\"job_id\":7}')");
+  EXPECT_TRUE(loop.until_heard(Notification::Type::abort_job_requested, 7));
 }
 
 TEST_F(AListener, KeepsAConnectionThatAnswersItsProbes) {
