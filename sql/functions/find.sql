@@ -63,8 +63,10 @@ BEGIN
             SELECT job.id, job.task_name, job.lock, job.queueing_lock
             FROM {schema}.procrastinate_jobs AS job
             WHERE job.status = 'todo' AND job.parked IS NULL
-              AND (job.queue_name, -job.priority::bigint, job.id) > (p_queue_name, after_rank, after_id)
-              AND (job.queue_name, -job.priority::bigint, job.id) <= (p_queue_name, last_rank, last_id)
+              -- A scan stops where the first column of a row comparison decides: with the queue as that, it would walk to the queue's end.
+              AND job.queue_name = p_queue_name
+              AND (-job.priority::bigint, job.id) > (after_rank, after_id)
+              AND (-job.priority::bigint, job.id) <= (last_rank, last_id)
               AND {schema}.postpone_is_open(job.id, job.task_name, job.scheduled_at, passed_over, passed_over_tasks)
               AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
               AND CASE WHEN job.lock IS NULL THEN true ELSE
@@ -104,8 +106,10 @@ BEGIN
             SELECT -job.priority::bigint AS rank, job.id
             FROM {schema}.procrastinate_jobs AS job
             WHERE job.status = 'todo' AND job.parked IS NULL
-              AND (job.queue_name, -job.priority::bigint, job.id) > (target.name, after_rank, after_id)
-              AND (job.queue_name, -job.priority::bigint, job.id) <= (target.name, last_rank, last_id)
+              -- A scan stops where the first column of a row comparison decides: with the queue as that, it would walk to the queue's end.
+              AND job.queue_name = target.name
+              AND (-job.priority::bigint, job.id) > (after_rank, after_id)
+              AND (-job.priority::bigint, job.id) <= (last_rank, last_id)
               AND {schema}.postpone_is_open(job.id, job.task_name, job.scheduled_at, passed_over, passed_over_tasks)
               AND (SELECT claim.job_id FROM {schema}.postpone_claims AS claim WHERE claim.job_id = job.id LIMIT 1) IS NULL
             ORDER BY job.queue_name, -job.priority::bigint, job.id

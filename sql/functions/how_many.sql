@@ -89,8 +89,9 @@ BEGIN
                 SELECT job.id, job.scheduled_at
                 FROM {schema}.procrastinate_jobs AS job
                 WHERE job.status = 'todo' AND job.parked IS NULL
-                  AND (job.queue_name, -job.priority::bigint, job.id) > (target.name, after_rank, after_id)
-                  AND (job.queue_name, -job.priority::bigint) <= (target.name, last_rank)
+                  AND job.queue_name = target.name
+                  AND (-job.priority::bigint, job.id) > (after_rank, after_id)
+                  AND -job.priority::bigint <= last_rank
                 ORDER BY job.queue_name, -job.priority::bigint, job.id
                 LIMIT look_ahead) AS waits
             WHERE waits.scheduled_at IS NULL OR waits.scheduled_at <= clock_timestamp()
