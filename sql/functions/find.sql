@@ -5,8 +5,8 @@
 -- ascending order, so that a walk may begin anywhere in it. Minus the priority is called the rank here; a bigint, since minus
 -- the least integer is none. Both leave out parked jobs (parked.sql).
 --
--- The walk through one queue compares with its name by < and >, and orders by it: with = the planner would take the index of
--- all queues for as good.
+-- The walk through one queue names it by =, and orders by it. Where the statistics know of one queue only, the planner may take the
+-- index of all queues for as good, until the next ANALYZE.
 
 -- What a job's own columns say against taking it. The planner puts this function's body where it is called.
 CREATE OR REPLACE FUNCTION {schema}.postpone_is_open(
