@@ -99,8 +99,9 @@ struct Job {
   int priority = 0;
   std::optional<std::string> lock;
   std::optional<std::string> queueing_lock;
-  std::string args;                 // JSON text, an object
-  std::optional<std::string> meta;  // beside the arguments; JSON text, an object
+  std::string args;                  // JSON text, an object
+  std::optional<std::string> meta;   // beside the arguments; JSON text, an object
+  std::optional<JobId> deferred_by;  // whose handler has; nothing = an application, a schedule or a person
   JobStatus status = JobStatus::todo;
   std::optional<DatabaseTime> scheduled_at;
   int attempts = 0;  // how many attempts came before

@@ -10,7 +10,7 @@ namespace {
 
 // The status, abort_requested and worker_id are not among the columns of a fetch, which decides them.
 std::string all_job_columns() {
-  return job_columns("j") + ", j.status, j.abort_requested, j.worker_id, j.meta";
+  return job_columns("j") + ", j.status, j.abort_requested, j.worker_id, j.meta, j.deferred_by";
 }
 
 Job full_job_of(const Row& row) {
@@ -19,6 +19,7 @@ Job full_job_of(const Row& row) {
   job.abort_requested = row.get<bool>(kJobColumns + 1);
   job.worker_id = row.get<std::optional<WorkerId>>(kJobColumns + 2);
   job.meta = meta_of(row, kJobColumns + 3);
+  job.deferred_by = row.get<std::optional<JobId>>(kJobColumns + 4);
   return job;
 }
 

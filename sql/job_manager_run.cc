@@ -109,8 +109,9 @@ RetryBudget budget_of(const Row& row, int column) {
 }
 
 Statement fetch_statement(const FetchRequest& request) {
-  static const std::string kColumns =
-      "select " + job_columns("f") + ", f.more, f.is_claimed, f.waiting, f.from_top, f.meta" + kBudgetColumns;
+  static const std::string kColumns = "select " + job_columns("f") +
+                                      ", f.more, f.is_claimed, f.waiting, f.from_top, f.meta, f.deferred_by" +
+                                      kBudgetColumns;
   const std::string from =
       " from postpone_fetch_jobs($1::varchar[], $2::bigint, $3::int, $4::bigint[], $5::text[]" +
       std::string(request.omit_events ? ", true" : ", false") + (request.may_claim ? ", true" : ", false") +
@@ -144,8 +145,9 @@ Fetched fetched_of(const Result& result, WorkerId worker_id, bool tells_waited) 
     fetched.waiting = row.get<std::optional<int>>(kJobColumns + 2);
     fetched.from_top = row.get<bool>(kJobColumns + 3);
     job.meta = meta_of(row, kJobColumns + 4);
-    job.budget = budget_of(row, kJobColumns + 5);
-    if (tells_waited && !row.is_null(kJobColumns + 8)) job.waited = Seconds(row.get<double>(kJobColumns + 8));
+    job.deferred_by = row.get<std::optional<JobId>>(kJobColumns + 5);
+    job.budget = budget_of(row, kJobColumns + 6);
+    if (tells_waited && !row.is_null(kJobColumns + 9)) job.waited = Seconds(row.get<double>(kJobColumns + 9));
     fetched.jobs.push_back(std::move(job));
     fetched.more = row.get<bool>(kJobColumns);
   }
@@ -241,8 +243,8 @@ void JobManager::rehearse_rescue() {
 }
 
 FetchedAround JobManager::fetch_around(const FetchRequest& fetch) {
-  static const std::string kSql = "select " + job_columns("f") + ", f.more, f.refused_because, f.meta" +
-                                  kBudgetColumns +
+  static const std::string kSql = "select " + job_columns("f") +
+                                  ", f.more, f.refused_because, f.meta, f.deferred_by" + kBudgetColumns +
                                   " from postpone_fetch_around($1::varchar[], $2::bigint, $3::bigint[], "
                                   "$4::text[]) f" +
                                   kBudget;
@@ -257,7 +259,8 @@ FetchedAround JobManager::fetch_around(const FetchRequest& fetch) {
     }
     around.fetched.jobs.push_back(leased_job_of(row, fetch.worker_id));
     around.fetched.jobs.back().meta = meta_of(row, kJobColumns + 2);
-    around.fetched.jobs.back().budget = budget_of(row, kJobColumns + 3);
+    around.fetched.jobs.back().deferred_by = row.get<std::optional<JobId>>(kJobColumns + 3);
+    around.fetched.jobs.back().budget = budget_of(row, kJobColumns + 4);
     around.fetched.more = row.get<bool>(kJobColumns);
   }
   return around;

@@ -193,7 +193,7 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_jobs(
     start_id bigint DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
                args jsonb, scheduled_at timestamptz, attempts integer, more boolean, is_claimed boolean, waiting integer,
-               from_top boolean, meta jsonb)
+               from_top boolean, meta jsonb, deferred_by bigint)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
@@ -242,7 +242,8 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
-           job.scheduled_at, job.attempts, is_more, job.status::text = 'todo', seen, is_from_top, job.meta
+           job.scheduled_at, job.attempts, is_more, job.status::text = 'todo', seen, is_from_top, job.meta,
+           job.deferred_by
     FROM {schema}.procrastinate_jobs AS job
     WHERE job.id = ANY (taken_ids) AND (job.status::text = 'doing' OR job.id = ANY (claimed_ids))
     ORDER BY job.priority DESC, job.id;

@@ -23,7 +23,7 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_fetch_around(
     target_queue_names varchar[], p_worker_id bigint, passed_over bigint[], passed_over_tasks text[] DEFAULT NULL)
 RETURNS TABLE (id bigint, queue_name varchar, task_name varchar, priority integer, lock text, queueing_lock text,
                args jsonb, scheduled_at timestamptz, attempts integer, more boolean, refused_because text,
-               meta jsonb)
+               meta jsonb, deferred_by bigint)
 LANGUAGE plpgsql
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
@@ -66,7 +66,7 @@ BEGIN
             PERFORM {schema}.postpone_start_jobs(found_ids, p_worker_id);
             RETURN QUERY
             SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
-                   job.scheduled_at, job.attempts, true, NULL::text, job.meta
+                   job.scheduled_at, job.attempts, true, NULL::text, job.meta, job.deferred_by
             FROM {schema}.procrastinate_jobs AS job
             WHERE job.id = ANY (found_ids) AND job.status::text = 'doing';
             EXIT;
@@ -87,7 +87,7 @@ BEGIN
         END IF;
         RETURN QUERY
         SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
-               job.scheduled_at, job.attempts, true, refusal, job.meta
+               job.scheduled_at, job.attempts, true, refusal, job.meta, job.deferred_by
         FROM {schema}.procrastinate_jobs AS job
         WHERE job.id = ANY (found_ids);
         refused_task := (SELECT job.task_name FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (found_ids));

@@ -196,14 +196,15 @@ $$;
 
 -- Creates the jobs that a handler deferred, except those whose queueing lock is taken: the job that waits
 -- under it stands for them. Those without a meta get the inherited one; an empty meta is none.
-CREATE OR REPLACE FUNCTION {schema}.postpone_defer_followers(defers jsonb, inherited_meta jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.postpone_defer_followers(defers jsonb, inherited_meta jsonb, p_deferred_by bigint)
+RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO {schema}.procrastinate_jobs (
-        queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, meta)
+        queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, meta, deferred_by)
     SELECT coalesce(queue, 'default'), task, coalesce(priority, 0), lock, queueing_lock, coalesce(args, '{}'),
            CASE WHEN delay > 0 THEN now() + {schema}.postpone_seconds(delay) END,
-           nullif(coalesce(job.meta, inherited_meta), '{}')
+           nullif(coalesce(job.meta, inherited_meta), '{}'), p_deferred_by
     FROM jsonb_to_recordset(defers) AS job (
         task varchar, args jsonb, queue varchar, priority integer, lock text, queueing_lock text,
         delay double precision, meta jsonb)
@@ -250,7 +251,7 @@ BEGIN
             FROM {schema}.postpone_apply_outcomes(p_worker_id, jsonb_build_array(outcome));
             IF disposition = 'recorded' AND status = 'succeeded' AND outcome ? 'defers' THEN
                 at_followers := true;
-                PERFORM {schema}.postpone_defer_followers(outcome -> 'defers', outcome -> 'inherited_meta');
+                PERFORM {schema}.postpone_defer_followers(outcome -> 'defers', outcome -> 'inherited_meta', job_id);
             END IF;
             RETURN NEXT;
             RETURN;

@@ -77,5 +77,6 @@ SELECT job.id, job.status, job.task_name AS task, job.queue_name AS queue, job.p
                      AND (ours.queues IS NULL OR ours.queues = '{}' OR job.queue_name = ANY (ours.queues)))
                    THEN 'no worker serves queue ' || job.queue_name END,
                'waiting for a worker')
-           END AS waits_for
+           END AS waits_for,
+       job.deferred_by
 FROM {schema}.procrastinate_jobs AS job;

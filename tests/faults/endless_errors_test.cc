@@ -91,7 +91,7 @@ constexpr const char* kFetched =
     "text, "
     "args jsonb, scheduled_at timestamptz, attempts integer, more boolean, is_claimed boolean, waiting "
     "integer, "
-    "from_top boolean, meta jsonb)";
+    "from_top boolean, meta jsonb, deferred_by bigint)";
 constexpr const char* kDoing =
     "INSERT INTO procrastinate_jobs (queue_name, task_name, status) SELECT 'q', 'test.tick', 'doing' "
     "FROM generate_series(1, 20)";

@@ -189,12 +189,14 @@ TEST_F(Results, MetaComesWithTheFetchAndFollowersHaveTheirs) {
   finish(outcome(1, "succeed",
                  R"("defers": [{"task": "mail", "meta": {"tenant": "bob"}}, {"task": "dry"}, {"task": "sweep",
                                   "meta": {}}])"));
-  EXPECT_THAT(app.rows("SELECT task, meta FROM postpone_jobs WHERE id > 1 ORDER BY id"),
-              ElementsAre("mail|{\"tenant\": \"bob\"}", "dry|∅", "sweep|∅"));
   EXPECT_THAT(
-      app.rows(
-          "SELECT task_name, meta FROM postpone_fetch_around(NULL, 1, '{}') WHERE refused_because IS NULL"),
-      ElementsAre("mail|{\"tenant\": \"bob\"}"));
+      app.rows("SELECT task, meta, deferred_by FROM postpone_jobs ORDER BY id"),
+      ElementsAre("t|{\"tenant\": \"ann\"}|∅", "mail|{\"tenant\": \"bob\"}|1", "dry|∅|1", "sweep|∅|1"));
+  EXPECT_THAT(app.rows("SELECT task_name, meta, deferred_by FROM postpone_fetch_around(NULL, 1, '{}')"
+                       " WHERE refused_because IS NULL"),
+              ElementsAre("mail|{\"tenant\": \"bob\"}|1"));
+  EXPECT_THAT(app.rows("SELECT task_name, deferred_by FROM postpone_fetch_jobs(NULL, 1, 1)"),
+              ElementsAre("dry|1"));
 }
 
 }  // namespace

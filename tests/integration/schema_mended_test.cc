@@ -36,7 +36,7 @@ TEST_P(AlteredSchema, IsNamedAndMended) {
   EXPECT_THAT(report.missing, IsEmpty());
   EXPECT_THAT(report.differing, ElementsAre(GetParam().named));
   EXPECT_EQ(sql::explain(report),
-            "schema \"public\" is at version 13, this program at 13, with other contents of " +
+            "schema \"public\" is at version 14, this program at 14, with other contents of " +
                 GetParam().named + ": run: postpone schema apply");
   EXPECT_THAT(sql::apply_schema(options_for(database)), ElementsAre("functions"));
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
@@ -100,7 +100,7 @@ TEST(Schema, ThatWasRenamedNamesItselfAgainAfterApply) {
   EXPECT_EQ(report.moved_from, "public");
   EXPECT_EQ(
       sql::explain(report),
-      R"(schema "it's "here"" is at version 13, this program at 13, moved from schema "public", which its )"
+      R"(schema "it's "here"" is at version 14, this program at 14, moved from schema "public", which its )"
       "functions still name: run: postpone schema apply");
   EXPECT_THAT(sql::apply_schema(options), ElementsAre("functions"));
   EXPECT_EQ(sql::check_schema(options).state, State::current);

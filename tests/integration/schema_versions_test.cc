@@ -41,7 +41,7 @@ TEST(Schema, DatabaseOfTheFirstReleaseIsBroughtUpToDate) {
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::outdated);
   EXPECT_THAT(sql::apply_schema(options_for(database)),
               ElementsAre("0006_functions", "0007_oldest_program", "0008_bookkeeping", "0010_keys",
-                          "0011_claims", "0012_waiting", "0013_authors", "functions"));
+                          "0011_claims", "0012_waiting", "0013_authors", "0014_deferred_by", "functions"));
   EXPECT_EQ(sql::check_schema(options_for(database)).state, State::current);
 }
 
@@ -57,7 +57,7 @@ void make_newer(Session& session, const std::string& oldest_program) {
 }
 
 TEST(Schema, NewerSchemaThatIsNotOpenToThisProgramIsLeftAlone) {
-  for (const std::string oldest : {"NULL", "9000", "14"}) {
+  for (const std::string oldest : {"NULL", "9000", "15"}) {
     SCOPED_TRACE(oldest);
     const TestDatabase database;
     Session session(database);
@@ -65,8 +65,8 @@ TEST(Schema, NewerSchemaThatIsNotOpenToThisProgramIsLeftAlone) {
     const SchemaReport report = sql::check_schema(options_for(database));
     EXPECT_EQ(report.state, State::newer);
     EXPECT_EQ(sql::explain(report),
-              "schema \"public\" is at version 9000, this program at 13, and it wants " +
-                  (oldest == "14" ? oldest : "9000") + " or later: upgrade this program");
+              "schema \"public\" is at version 9000, this program at 14, and it wants " +
+                  (oldest == "15" ? oldest : "9000") + " or later: upgrade this program");
     try {
       sql::apply_schema(options_for(database));
       ADD_FAILURE() << "it was applied";
@@ -90,7 +90,7 @@ TEST(Schema, NewerSchemaThatIsOpenToThisProgramIsUsedAndLeftAsItIs) {
     sql::apply_roles(options_for(database));
     ADD_FAILURE() << "an older program does not know what the roles need";
   } catch (const sql::SchemaUnfit& refusal) {
-    EXPECT_THAT(refusal.what(), HasSubstr("is at version 9000, newer than this program at 13"));
+    EXPECT_THAT(refusal.what(), HasSubstr("is at version 9000, newer than this program at 14"));
   }
   EXPECT_THROW(session.rows(sql::schema_script()), SqlError);
   session.rows("ROLLBACK");
