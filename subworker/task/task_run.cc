@@ -261,6 +261,7 @@ wire::Run TaskProcess::to_frame(const sql::Job& job, std::chrono::milliseconds t
   run.args = job.args;
   run.time_limit_ms = time_limit.count();
   run.meta = job.meta.value_or("");
+  run.deferred_by = job.deferred_by;
   // It is past, or the job would not have been fetched; so the number fits.
   if (job.scheduled_at && job.scheduled_at->is_finite())
     run.scheduled_at_us = job.scheduled_at->seconds() * 1'000'000 + job.scheduled_at->microseconds();

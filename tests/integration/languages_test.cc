@@ -180,6 +180,16 @@ TEST_P(InEachLanguage, ATaskProcessServesManyJobsUntilItIsRecycled) {
   EXPECT_EQ(processes("fresh"), 4u);
 }
 
+TEST_P(InEachLanguage, AJobKnowsWhichOneHasDeferredIt) {
+  Family family(database_.url(), kNoPolling + group("t", test_tasks(), 1));
+  family.wait_until_ready(1);
+  EXPECT_TRUE(becomes(defer("test.chain", "t", R"({"links": 3})"), "succeeded")) << family.log();
+  EXPECT_TRUE(becomes("3", "succeeded")) << family.log();
+  EXPECT_EQ(
+      sql("SELECT string_agg(concat_ws(' ', id, deferred_by, result), ', ' ORDER BY id) FROM postpone_jobs"),
+      R"(1, 2 1 {"deferred_by": 1}, 3 2 {"deferred_by": 2})");
+}
+
 TEST_P(InEachLanguage, WhatAJobTellsIsKeptAndItsFollowersHaveItsMeta) {
   Family family(database_.url(), kNoPolling + group("t", test_tasks(), 1));
   family.wait_until_ready(1);

@@ -232,11 +232,22 @@ def give(job: Context, file: str):
     job.defer("test.hopeless", queue="followers", meta={"tenant": "bob"})
 
 
+@app.task("test.chain")
+def chain(job: Context, links: int):
+    """So many jobs in a row, each deferred by the one before it, and run again once."""
+    if job.attempt == 1:
+        job.retry_in(0, "once more")
+    if job.deferred_by is not None:
+        job.result({"deferred_by": job.deferred_by})
+    if links > 1:
+        job.defer("test.chain", {"links": links - 1}, queue=job.queue)
+
+
 @app.task("test.show")
 def show(job: Context):
     print(
         f"job {job.id}, attempt {job.attempt}, queue {job.queue}, priority {job.priority}, lock {job.lock}, "
-        f"meta {json.dumps(job.meta)}"
+        f"meta {json.dumps(job.meta)}, deferred by {job.deferred_by or 0}"
     )
 
 

@@ -62,11 +62,12 @@ class Frames(unittest.TestCase):
 
     def test_a_run_has_the_words_of_its_version(self):
         fields = bytes.fromhex("04" + self.RUN)
-        more = bytes.fromhex("01 0500000000000000" "63 0100000078" "01 020000007b7d")  # a tag 99, which we do not know
+        # With a tag 99, which we do not know.
+        more = bytes.fromhex("01 0500000000000000" "63 0100000078" "01 020000007b7d" "03 020000003137")
         old = self.decode(struct.pack("<I", len(fields)) + fields, version=1)
         self.assertEqual(old, frames.Run(7, 1, "t", "", 0, "", "{}", 0))
         new = self.decode(struct.pack("<I", len(fields + more)) + fields + more)
-        self.assertEqual(new, frames.Run(7, 1, "t", "", 0, "", "{}", 0, scheduled_at_us=5, meta="{}"))
+        self.assertEqual(new, frames.Run(7, 1, "t", "", 0, "", "{}", 0, scheduled_at_us=5, meta="{}", deferred_by=17))
         with self.assertRaises(frames.ProtocolError):
             self.decode(struct.pack("<I", len(fields + more)) + fields + more, version=1)
 
@@ -91,6 +92,7 @@ class Frames(unittest.TestCase):
             "11000000 09 01000000 0000000000000000 00000000",  # a set of no jobs
             "2d000000 04" + self.RUN + "02",  # a flag that is neither 0 nor 1
             "39000000 04" + self.RUN + "00" + 2 * "01 01000000 78",  # meta for more jobs than there are
+            "33000000 04" + self.RUN + "00" + "03 01000000 78",  # deferred by what is no number
         ]:
             with self.assertRaises(frames.ProtocolError, msg=broken):
                 self.decode(bytes.fromhex(broken))

@@ -311,20 +311,20 @@ class Ending(unittest.TestCase):
         self.assertEqual(giver.lines[1][1], "é" * 4096 + "…")
         self.assertEqual(giver.lines[2][1:], ("much (its fields are left out: 20012 bytes, of at most 16384)", "{}"))
 
-    def test_a_handler_sees_meta_and_when_the_job_was_to_start(self):
+    def test_a_handler_sees_meta_and_who_deferred_the_job_and_when_it_was_to_start(self):
         seen = []
 
         def handler(job: Context):
-            seen.append((job.meta, job.scheduled_at))
+            seen.append((job.meta, job.scheduled_at, job.deferred_by))
 
         app = App()
         app.task("t")(handler)
         run(app, "t")
-        run(app, "t", meta='{"tenant": "ann"}', scheduled_at_us=1_500_000)
+        run(app, "t", meta='{"tenant": "ann"}', scheduled_at_us=1_500_000, deferred_by=7)
         run(app, "t", scheduled_at_us=-(1 << 63))
         utc = datetime.timezone.utc
-        self.assertEqual(seen[0], ({}, None))
-        self.assertEqual(seen[1], ({"tenant": "ann"}, datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, utc)))
+        self.assertEqual(seen[0], ({}, None, None))
+        self.assertEqual(seen[1], ({"tenant": "ann"}, datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, utc), 7))
         self.assertEqual(seen[2][1].year, 1, "what no datetime holds")
 
     def test_a_handler_that_returns_when_it_should_stop_is_aborted(self):

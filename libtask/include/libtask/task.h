@@ -162,6 +162,9 @@ class Context {
   // What came beside the arguments, for programs on the way rather than for the handler: who asked, a `traceparent`. JSON text
   // of an object, "{}" when nothing did. Jobs that this job defers get it, too.
   const std::string& meta() const;
+  // The id of the job whose handler deferred this one (defer() below); none when an application, a schedule or a person did. That
+  // job has succeeded, and may be deleted by now.
+  std::optional<std::int64_t> deferred_by() const;
   // The time before which the job could not start: its schedule, or the end of the wait before a retry, by the
   // database's clock. Nothing when it was ready at once.
   std::optional<std::chrono::system_clock::time_point> scheduled_at() const;
