@@ -180,6 +180,16 @@ TEST_P(InEachLanguage, ATaskProcessServesManyJobsUntilItIsRecycled) {
   EXPECT_EQ(processes("fresh"), 4u);
 }
 
+TEST_P(InEachLanguage, SetUpTearDownAndMiddlewareDoWhatTheySay) {
+  Family family(database_.url(), group("t", test_tasks(), 1));
+  family.wait_until_ready(1);
+  for (const char* task : {"test.was_set_up", "test.forgiving.throws"})
+    EXPECT_TRUE(becomes(defer(task, "t"), "succeeded")) << family.log();
+  EXPECT_EQ(family.stop().code, 0);
+  EXPECT_THAT(family.log(), HasSubstr("forgiven: of no account"));
+  EXPECT_THAT(family.log(), HasSubstr("torn down"));
+}
+
 TEST_P(InEachLanguage, AJobKnowsWhichOneHasDeferredIt) {
   Family family(database_.url(), kNoPolling + group("t", test_tasks(), 1));
   family.wait_until_ready(1);

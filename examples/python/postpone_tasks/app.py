@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from . import by_hand, channel, frames, ledger, serve
 from .arguments import Parameters
+from .around import Around
 
 VERSION = "postpone_tasks.py 0.1.0"
 
@@ -87,10 +88,11 @@ def _print_whole_lines():
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
 
 
-class App:
+class App(Around):
     """No registration raises for a mistake in it: run() reports all mistakes, one line each, and returns 2."""
 
     def __init__(self):
+        super().__init__()
         self.tasks = {}
         self._called = {}  # the tasks by their names and aliases
         self._schedules = []

@@ -139,9 +139,13 @@ def _run(app, program, words):
         time_limit_ms=int(task.time_limit * 1000),
     )
     termination.catch_by_hand()
+    if not app.begin_process():
+        return _FAILED
     begin = time.monotonic()
     result = execute(run, app, _Terminal())
-    return _report(task, result, time.monotonic() - begin)
+    run_time = time.monotonic() - begin
+    is_torn_down = app.end_process()
+    return _report(task, result, run_time) or (_DONE if is_torn_down else _FAILED)
 
 
 def serve(app, program, words, version):
