@@ -136,13 +136,13 @@ class Registration(unittest.TestCase):
     def test_is_described(self):
         app = App()
         retry = RetryOptions(max_attempts=2, wait=3, max_wait=60, jitter=0.2)
-        more = {"aliases": ["b"], "memory_limit": 1 << 20, "fresh_process": True}
+        more = {"aliases": ["b"], "memory_limit": 1 << 20, "concurrency_limit": 2, "fresh_process": True}
         app.task("a", queue="q", time_limit=1.5, retry=retry, **more)(lambda: None)
         app.periodic("@daily", "a", id="x", args={"n": 1}, zone="Europe/Paris", missed="all", missed_within=60)
         description = json.loads(app.describe(3))
         (task,) = description["tasks"]
         self.assertEqual((task["time_limit_ms"], task["memory_limit_bytes"]), (1500, 1 << 20))
-        self.assertEqual((task["aliases"], task["fresh_process"]), (["b"], True))
+        self.assertEqual((task["aliases"], task["concurrency_limit"], task["fresh_process"]), (["b"], 2, True))
         self.assertEqual((task["retry"]["max_attempts"], task["retry"]["max_wait_s"], task["retry"]["jitter"]), (2, 60, 0.2))
         (schedule,) = description["periodic"]
         self.assertEqual(schedule["args"], {"n": 1})

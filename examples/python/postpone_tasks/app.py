@@ -61,6 +61,7 @@ class Task:
     retry: RetryOptions | None = None  # None = a failure is final
     aliases: tuple = ()  # other names that jobs of this task may have
     memory_limit: int = 0  # bytes; 0 = the group's
+    concurrency_limit: int = 0  # so many of its jobs run at a time under one supervisor; 0 = any number
     fresh_process: bool = False  # each job has a process of its own, replaced after it
 
     def describe(self):
@@ -74,6 +75,7 @@ class Task:
             "retry": self.retry and self.retry.describe(),
             "aliases": list(self.aliases),
             "memory_limit_bytes": self.memory_limit,
+            "concurrency_limit": self.concurrency_limit,
             "fresh_process": self.fresh_process,
         }
 
@@ -100,7 +102,8 @@ class App(Around):
 
     def task(self, name, **options):
         """Registers the function below it as the handler of this task. Options: queue, priority, lock, queueing_lock,
-        time_limit (seconds), retry (RetryOptions), aliases (a list of names), memory_limit (bytes), fresh_process."""
+        time_limit (seconds), retry (RetryOptions), aliases (a list of names), memory_limit (bytes), concurrency_limit,
+        fresh_process."""
 
         def register(handler):
             try:

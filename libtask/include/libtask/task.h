@@ -261,6 +261,10 @@ class Task {
   // A task process that is larger than this (resident memory, with all that it has started) while a job of this
   // task runs is killed. The smaller of this and the group's memory_limit holds.
   Task memory_limit(std::int64_t bytes);
+  // So many jobs of this task run at a time under one supervisor, whichever of its sub-workers run them; the others wait
+  // meanwhile, and jobs of other tasks run. Where the executables of two groups say different things of a task, the smallest
+  // number holds for both. At least 1.
+  Task concurrency_limit(int jobs);
   // Each job of this task has a task process of its own, fresh before it and replaced after it: for tasks that
   // leave a mess behind. Costs the start of a process for each job.
   Task fresh_process();
