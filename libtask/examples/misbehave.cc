@@ -171,6 +171,8 @@ int main(int argc, char** argv) {
   app.task("misbehave.close_channel", close_channel).queue(queue);
   app.task("misbehave.memory", grow, {"mib"}).queue(queue);
   app.task("misbehave.noop", [] {}).queue(queue);
-  app.task("misbehave.journal", journal, {"file", "ms", "gives"}).queue(queue).retry({.max_attempts = 3});
+  libtask::Task journals = app.task("misbehave.journal", journal, {"file", "ms", "gives"});
+  journals.queue(queue).retry({.max_attempts = 3});
+  if (const char* limit = std::getenv("MISBEHAVE_JOURNALS")) journals.concurrency_limit(std::atoi(limit));
   return app.run(argc, argv);
 }
