@@ -19,6 +19,8 @@ struct ConnectOptions {
   // Called at least every 500 ms while a call waits for the server. It may throw, which ends the wait; the
   // connection is then of no more use.
   std::function<void()> on_tick;
+  // A descriptor that on_tick looks after, -1 for none: what can be read there calls it at once. Asked before each wait.
+  std::function<int()> watched_fd;
 };
 
 }  // namespace postpone::sql

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <limits>
 #include <system_error>
 #include <utility>
@@ -101,12 +102,14 @@ void Connection::tick() {
 short Connection::wait_for(int socket, short events, Clock::time_point until) {
   for (;;) {
     const auto slice = std::chrono::ceil<milliseconds>(std::min(next_tick_, until) - Clock::now());
-    pollfd one{.fd = socket, .events = events, .revents = 0};
-    const int ready = poll(&one, 1, static_cast<int>(std::max(slice, milliseconds(0)).count()));
+    const int watched = options_.watched_fd ? options_.watched_fd() : -1;  // poll() passes over negative ones
+    pollfd fds[] = {{.fd = socket, .events = events, .revents = 0},
+                    {.fd = watched, .events = POLLIN, .revents = 0}};
+    const int ready = poll(fds, std::size(fds), static_cast<int>(std::max(slice, milliseconds(0)).count()));
     if (ready < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
     const auto now = Clock::now();
-    if (ready < 0 || now >= next_tick_) tick();
-    if (ready > 0) return one.revents;
+    if (ready < 0 || now >= next_tick_ || fds[1].revents != 0) tick();
+    if (fds[0].revents != 0) return fds[0].revents;
     if (now >= until) return 0;
   }
 }

@@ -118,6 +118,8 @@ class TaskProcess {
   Execution run_set(const std::vector<SetMember>& jobs, const SetHooks& hooks);
   // Is a job attended to, or its end? Then attend() may be called.
   bool runs() const { return running_ != nullptr; }
+  // What attend() reads from, until the job has ended; -1 when it has, or none runs.
+  int attended_fd() const;
   // For an on_tick that waits for something else: sees to the job that runs, as run() itself does between two
   // waits, so that its limits are kept and its output is read. Calls on_tick again. False when the job
   // has ended meanwhile: run() returns as soon as on_tick does.

@@ -80,7 +80,9 @@ Execution TaskProcess::Run::go_to_its_end() {
 }
 
 bool TaskProcess::Run::attend() {
-  if (!end_) guarded([this] { look(); });
+  if (end_) return false;
+  guarded([this] { look(); });
+  if (end_) ended_ = Clock::now();
   return !end_;
 }
 
@@ -225,7 +227,7 @@ void TaskProcess::Run::flooded() {
 }
 
 Execution TaskProcess::Run::report() {
-  const auto run_time = Clock::now() - started_;
+  const auto run_time = ended_.value_or(Clock::now()) - started_;
   // Its result and our SIGKILL have crossed: the process is as good as dead, and serves no other job.
   if (killed_ && owner_.alive()) owner_.kill_all();
   // What it had started has said its last words in the name of this job, and none in that of the next.
@@ -274,6 +276,10 @@ Execution TaskProcess::run(const sql::Job& job, std::chrono::milliseconds time_l
   Run run(*this, job, time_limit, hooks);
   const Attended attended(running_, run);
   return run.go();
+}
+
+int TaskProcess::attended_fd() const {
+  return running_ != nullptr && !running_->has_ended() ? channel_.fd() : -1;
 }
 
 bool TaskProcess::attend() {

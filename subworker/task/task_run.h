@@ -18,6 +18,7 @@ class TaskProcess::Run {
   // The same when the ledger cannot be believed.
   Execution give_up(const std::string& garble);
   bool attend();
+  bool has_ended() const { return end_.has_value(); }
 
  private:
   using Frame = libtask::wire::Frame;
@@ -47,6 +48,7 @@ class TaskProcess::Run {
   const Clock::time_point started_;
   JobLook look_;
   std::optional<End> end_;
+  std::optional<Clock::time_point> ended_;  // where others waited while it ended
   std::optional<std::string> value_;
   std::optional<sql::Progress> progress_;
   std::optional<StopReason> stop_;

@@ -15,11 +15,12 @@ std::size_t HeldJobs::free_place() const {
   return static_cast<std::size_t>(free - taken_.begin());
 }
 
-HeldJob& HeldJobs::hold(sql::Job job) {
+HeldJob& HeldJobs::hold(sql::Job job, std::chrono::steady_clock::time_point horizon) {
   const std::size_t place = free_place();
   taken_.at(place) = true;
   board::JobEntry& entry = slot_.jobs[place];
-  HeldJob& held = jobs_.emplace_back(HeldJob{.job = std::move(job), .entry = entry, .outcome = std::nullopt});
+  HeldJob& held = jobs_.emplace_back(
+      HeldJob{.job = std::move(job), .entry = entry, .outcome = std::nullopt, .horizon = horizon});
   freed_lock_ |= held.job.lock.has_value();
   if (slot_.jobs_used.load(std::memory_order_relaxed) <= place)
     slot_.jobs_used.store(static_cast<std::uint32_t>(place) + 1);
@@ -31,6 +32,11 @@ HeldJob& HeldJobs::hold(sql::Job job) {
 HeldJob* HeldJobs::next() {
   const auto found = std::ranges::find_if(jobs_, [](const HeldJob& held) { return !held.outcome; });
   return found != jobs_.end() ? &*found : nullptr;
+}
+
+std::chrono::steady_clock::time_point HeldJobs::horizon() const {
+  const auto found = std::ranges::find_if(jobs_, [](const HeldJob& held) { return !held.outcome; });
+  return found != jobs_.end() ? found->horizon : std::chrono::steady_clock::time_point::max();
 }
 
 void HeldJobs::begins(HeldJob& held) {
@@ -178,7 +184,9 @@ sql::Cause HeldJobs::refused(sql::JobId job_id, const std::string& why) {
 }
 
 bool HeldJobs::take_freed_lock() {
-  return std::exchange(freed_lock_, false);
+  return std::exchange(freed_lock_, std::ranges::any_of(jobs_, [](const HeldJob& held) {
+                         return !held.outcome && held.job.lock.has_value();
+                       }));
 }
 
 }  // namespace postpone::subworker

@@ -20,6 +20,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -38,6 +39,8 @@ struct HeldJob {
   sql::Job job;
   board::JobEntry& entry;
   std::optional<Unrecorded> outcome;  // nothing = it has not ended
+  // Fetched, and not begun by then, it goes back; running by then, it is settled.
+  std::chrono::steady_clock::time_point horizon;
   bool begun = false;
   bool has_text = false;  // its entry says where in the slot's room for outcomes
 };
@@ -48,9 +51,11 @@ class HeldJobs {
   explicit HeldJobs(board::Slot& slot) : slot_(slot) {}
 
   // A fetch was answered with this job. REQUIRES: fewer than kJobsPerSlot are held.
-  HeldJob& hold(sql::Job job);
+  HeldJob& hold(sql::Job job, std::chrono::steady_clock::time_point horizon);
   // The job that was fetched first of those that have not ended; null when there is none.
   HeldJob* next();
+  // Its horizon; max() when there is none. Those behind it have later ones.
+  std::chrono::steady_clock::time_point horizon() const;
   // The task process is about to get it. From here on a wish on the slot to stop the run means this one.
   void begins(HeldJob& held);
   // The task process is about to get these, as the set of this number; none of them has begun. `success`: what
@@ -87,7 +92,8 @@ class HeldJobs {
   // that was refused. REQUIRES: unrecorded() has it, and it is not left to people.
   sql::Cause refused(sql::JobId job_id, const std::string& why);
 
-  // Does one of the jobs that were held since this was last asked keep a lock, which its end frees?
+  // Does one of the jobs that were held since this was last asked keep a lock, which its end frees, or has freed? One that has not
+  // ended is told of next time, too.
   bool take_freed_lock();
 
   const std::list<HeldJob>& all() const { return jobs_; }

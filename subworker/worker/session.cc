@@ -74,63 +74,6 @@ void Session::rehearse() {
   slot_.warm.store(1);
 }
 
-std::optional<std::vector<sql::Recorded>> Session::record_beside_run(const std::vector<SentOutcome>& outcomes,
-                                                                     const std::vector<sql::JobId>& running) {
-  if (!connection_.try_permit()) {
-    board::ask_idle_holder_for_permit(board_);
-    return std::nullopt;
-  }
-  if (auto recorded = record_aside(outcomes, running)) return recorded;
-  if (outcomes.size() + running.size() <= 1 || !connection_.is_connected()) return std::nullopt;
-  // One of them is refused, perhaps. Which one, the next visit finds out; it must not hold up the others.
-  if (!running.empty() && !record_aside({}, running)) return std::nullopt;
-  std::vector<sql::Recorded> recorded;
-  for (const SentOutcome& outcome : outcomes) {
-    if (const auto one = record_aside({outcome}, {})) append(recorded, *one);
-    if (!connection_.is_connected()) break;
-  }
-  if (recorded.empty() && running.empty()) return std::nullopt;
-  return recorded;
-}
-
-// A release whose answer is lost may come true late, and would then release the next run of its job under
-// this lease. So no job is fetched under it any more: it is in doubt, and is settled when the present run has
-// ended. Until then the release may be sent again: what it means has not changed.
-std::optional<std::vector<sql::Recorded>> Session::record_aside(const std::vector<SentOutcome>& outcomes,
-                                                                const std::vector<sql::JobId>& running) {
-  try {
-    auto recorded = database().finish_and_settle(lease_.id(), ended(outcomes), running);
-    sys::crash_point("sub_worker.beside_run_committed");
-    outage_.ended();
-    return recorded;
-  } catch (const sql::DatabaseError& error) {
-    failed_beside_run(error, std::ranges::any_of(outcomes, &SentOutcome::releases), true);
-    return std::nullopt;
-  }
-}
-
-void Session::failed_beside_run(const sql::DatabaseError& error, bool releases, bool pending) {
-  const bool is_lost = error.remedy() == sql::Remedy::reconnect;
-  if (is_lost && connection_.is_connected() && releases && error.leaves_doubt()) lease_.doubt();
-  if (is_lost || error.remedy() == sql::Remedy::wait) lease_.trouble();
-  if (is_lost) connection_.give_up();
-  say(error.what(), pending);
-}
-
-// It takes a permit that is free, and asks no holder for one: that would cost the other its connection each time.
-bool Session::store_progress(const ToldProgress& told) {
-  if (!connection_.try_permit()) return false;
-  try {
-    database().store_progress(lease_.id(), told.job_id, told.attempt, told.progress);
-    sys::crash_point("sub_worker.progress_stored");
-    outage_.ended();
-    return true;
-  } catch (const sql::DatabaseError& error) {
-    failed_beside_run(error, false, false);
-    return false;
-  }
-}
-
 sys::Tried Session::try_once(VisitPlan& plan) {
   if (!connection_.take_permit(plan.is_pending())) return sys::Tried::again;
   slot_.enter(board::SlotState::looking);
@@ -378,6 +321,7 @@ sql::JobManager Session::connect() const {
   options.connect_timeout = config_.database.connect_timeout;
   options.statement_timeout = config_.database.statement_timeout;
   options.on_tick = hooks_.on_tick;
+  options.watched_fd = hooks_.watched_fd;
   return sql::JobManager::connect(options);
 }
 

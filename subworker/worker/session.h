@@ -53,6 +53,8 @@ class Session {
  public:
   struct Hooks {
     std::function<void()> on_tick;  // at least twice a second, while waiting for anything
+    // What on_tick looks after while the database is asked; see sql::ConnectOptions.
+    std::function<int()> watched_fd = [] { return -1; };
     // Is there no point in waiting on? `pending`: outcomes are not stored yet.
     std::function<bool(bool pending)> gives_up;
     std::function<void(sql::WorkerId)> on_lease;  // a new lease
@@ -74,6 +76,11 @@ class Session {
   // REQUIRES: none of the outcomes is left to people.
   std::optional<std::vector<sql::Recorded>> record_beside_run(const std::vector<SentOutcome>& outcomes,
                                                               const std::vector<sql::JobId>& running);
+
+  // While a job of this sub-worker runs: records outcomes of others that it holds and fetches what is wanted, in one try. Nothing
+  // when that did not go well: a visit() is to follow when the run has ended. It waits for the answer, and for nothing else.
+  // REQUIRES: none of the outcomes is left to people.
+  std::optional<Visit> visit_beside_run(std::vector<SentOutcome> outcomes, const Wanted& wanted);
 
   // While it runs: how far a job is, in one try. False when the database could not be asked.
   bool store_progress(const ToldProgress& told);

@@ -39,7 +39,8 @@ SetRun::SetRun(const Parts& parts, TaskPermits permits, Hooks hooks)
     : parts_(parts),
       permits_(std::move(permits)),
       hooks_(std::move(hooks)),
-      size_(parts.group.prefetch, parts.group.prefetch_horizon) {}
+      size_(parts.group.prefetch, parts.group.prefetch_horizon),
+      ahead_(parts.group.prefetch_horizon) {}
 
 int SetRun::size() const {
   return std::min(size_.next(), parts_.tasks.jobs_left());
@@ -48,47 +49,64 @@ int SetRun::size() const {
 // The first is run in any case: else a set might be fetched and given back for ever.
 void SetRun::run(int jobs) {
   size_.fetched(jobs);
-  horizon_ = Clock::now() + parts_.group.prefetch_horizon;
   pause_.succeeded();
   begun_ = 0;
+  bool has_begun = false;
   give_back_unpermitted();
   while (HeldJob* next = parts_.held.next()) {
     hooks_.on_tick();
-    if (begun_ > 0 && !(may_keep_unbegun() && parts_.tasks.is_fit() && parts_.held.has_room())) {
+    if (has_begun && !(may_keep_unbegun() && parts_.tasks.is_fit() && parts_.held.has_room())) {
       give_back_unbegun();
       break;
     }
-    run_next(*next);
+    has_begun |= run_next(*next);
   }
   parts_.fence.stand_down();
 }
 
-void SetRun::run_next(HeldJob& next) {
-  if (!permits_.may_run(next.job.task)) return parts_.held.ends(next, given_back(next.job));
+// False when it goes back unbegun, for want of a permit.
+bool SetRun::run_next(HeldJob& next) {
+  if (!permits_.may_run(next.job.task)) {
+    parts_.held.ends(next, given_back(next.job));
+    return false;
+  }
   const auto since = Clock::now();
+  fetch_ahead_at_ = Clock::time_point::max();
+  ended_.reset();
   if (parts_.held.unbegun().size() > 1 && may_start(next.job)) {
     // A new task process may have taken longer to start than the horizon is away.
     const auto set = may_keep_unbegun() ? to_hand_over() : std::vector<HeldJob*>();
-    if (set.size() > 1) return run_several(set);
+    if (set.size() > 1) {
+      run_several(set);
+      return true;
+    }
   }
   ++begun_;
   const std::string task = next.job.task;
-  if (size_.outlasts_horizon(task)) horizon_ = since;
+  if (size_.outlasts_horizon(task)) next.horizon = std::min(next.horizon, since);
+  plan_fetch_ahead(task, since);
   run_job(next);
-  size_.took(task, Clock::now() - since);
+  size_.took(task, ended_.value_or(Clock::now()) - since);
+  return true;
 }
 
 void SetRun::attend() {
   // A task that is built in runs in this process, and ends by itself.
   if (!records_ || !parts_.tasks.process().runs()) return;
+  if (parts_.tasks.process().attend()) return;
+  if (!ended_) ended_ = Clock::now();
   // Nothing runs any more, and heartbeats may stay out for as long as the database does.
-  if (!parts_.tasks.process().attend()) parts_.fence.stand_down();
+  parts_.fence.stand_down();
+}
+
+int SetRun::attended_fd() const {
+  return records_ ? parts_.tasks.process().attended_fd() : -1;
 }
 
 // --- what has not begun ---
 
 bool SetRun::may_keep_unbegun() const {
-  return Clock::now() < horizon_ && !parts_.leaving.is_ordered() && hooks_.may_fetch();
+  return Clock::now() < parts_.held.horizon() && !parts_.leaving.is_ordered() && hooks_.may_fetch();
 }
 
 void SetRun::give_back_unbegun() {
@@ -103,40 +121,6 @@ void SetRun::give_back_unbegun() {
 void SetRun::give_back_unpermitted() {
   for (HeldJob* held : parts_.held.unbegun())
     if (!permits_.may_run(held->job.task)) parts_.held.ends(*held, given_back(held->job));
-}
-
-std::vector<SentOutcome> SetRun::owed() const {
-  std::vector<SentOutcome> outcomes = parts_.held.unrecorded();
-  std::erase_if(outcomes, [](const SentOutcome& outcome) { return outcome.left_to_people; });
-  return outcomes;
-}
-
-// Until the database has answered, it is tried again after waits that grow. What is left to people is settled
-// with the lease, when the run has ended.
-void SetRun::record_beside_run(std::optional<sql::JobId> but_not) {
-  give_back_unbegun();
-  std::vector<SentOutcome> outcomes = owed();
-  std::erase_if(outcomes, [but_not](const SentOutcome& outcome) { return outcome.job_id == but_not; });
-  const std::vector<sql::JobId> running = parts_.held.claimed_running();
-  if (outcomes.empty() && running.empty()) return;
-  records_ = true;
-  const auto recorded = parts_.session.record_beside_run(outcomes, running);
-  records_ = false;
-  if (!recorded) return pause_.failed(Clock::now(), sys::chance());
-  parts_.held.settled(running);
-  hooks_.on_recorded(*recorded);
-  owed().empty() ? pause_.succeeded() : pause_.failed(Clock::now(), sys::chance());
-}
-
-// What is told while we wait for the answer, and whether the job has ended by then, attend() sees to.
-void SetRun::record_progress() {
-  std::optional<ToldProgress> told = progress_.take_due(Clock::now());
-  if (!told) return;
-  records_ = true;
-  const bool is_stored = parts_.session.store_progress(*told);
-  records_ = false;
-  if (is_stored) return progress_.stored(Clock::now());
-  progress_.failed(std::move(*told), Clock::now(), sys::chance());
 }
 
 // --- several at once ---
@@ -178,7 +162,7 @@ void SetRun::run_several(const std::vector<HeldJob*>& set) {
   std::optional<JobRun> run;
   Clock::time_point last_since = since;
   SetHooks hooks;
-  hooks.tick_at = horizon_;
+  hooks.tick_at = parts_.held.horizon();
   hooks.goes_on = [this] { return goes_on(); };
   hooks.on_hand_over = [&](std::uint32_t number) {
     parts_.slot.enter(board::SlotState::running);
@@ -191,6 +175,7 @@ void SetRun::run_several(const std::vector<HeldJob*>& set) {
     begun_ += static_cast<int>(index) + 1;
     last = set[index];
     if (!before.empty()) last_since = Clock::time_point(std::chrono::nanoseconds(before.back().ended_ns));
+    plan_fetch_ahead(last->job.task, last_since);
     run.emplace(*set[index], parts_.held, parts_.slot, parts_.reporter);
     return begin(*run, task_of(*last));
   };
@@ -199,7 +184,7 @@ void SetRun::run_several(const std::vector<HeldJob*>& set) {
   const std::string task = last->job.task;
   end(*run, execution, task_of(*last));
   run.reset();
-  size_.took(task, Clock::now() - last_since);
+  size_.took(task, ended_.value_or(Clock::now()) - last_since);
   see_to_survivors(id);
 }
 
@@ -281,6 +266,7 @@ void SetRun::refuse(JobRun& run, sql::Outcome outcome) {
 }
 
 void SetRun::execute_builtin(JobRun& run, const TaskDescription& task) {
+  fetch_ahead_at_ = Clock::time_point::max();  // it has no process that could be attended meanwhile
   const RunHooks hooks = begin(run, task);
   end(run, run_builtin(run.job(), parts_.config.database, time_limit_of(task), hooks), task);
 }
@@ -296,7 +282,7 @@ RunHooks SetRun::begin(JobRun& run, const TaskDescription& task) {
     run.progresses(progress);
     progress_.is_told(progress);
   };
-  hooks.tick_at = horizon_;
+  hooks.tick_at = std::min(parts_.held.horizon(), fetch_ahead_at_);
   hooks.memory_limit = task.memory_limit;
   run.begins(time_limit_of(task));
   progress_.begins(run.job(), Clock::now());
@@ -317,6 +303,7 @@ std::optional<RunHooks::Stop> SetRun::on_run_tick() {
   parts_.reporter.weigh_task(parts_.tasks.process().jobs_served(), false);
   if (!records_) {
     if (!may_keep_unbegun() && pause_.over(Clock::now())) record_beside_run(std::nullopt);
+    if (Clock::now() >= fetch_ahead_at_ && may_keep_unbegun()) fetch_ahead();
     record_progress();
     // Lend the connection only if nothing is left to be recorded: at the horizon the sub-worker needs it to
     // give jobs back.

@@ -8,8 +8,10 @@
 //   given back else   those that have not begun wait again, attempts untouched. When that turns out while a
 //                     job runs, they go back at once, and with them what has ended
 //
-// The horizon is the group's prefetch_horizon after the fetch. A job whose task is known to outlast it ends
+// The horizon of a job is the group's prefetch_horizon after its fetch. A job whose task is known to outlast it ends
 // it when it begins.
+//
+// Shortly before the last of them ends, the next ones are fetched (fetch_ahead.h), and those follow without a wait.
 #pragma once
 
 #include <chrono>
@@ -22,6 +24,7 @@
 #include "subworker/family/leaving.h"
 #include "subworker/task/task_process.h"
 #include "subworker/worker/fence.h"
+#include "subworker/worker/fetch_ahead.h"
 #include "subworker/worker/held_jobs.h"
 #include "subworker/worker/job_run.h"
 #include "subworker/worker/progress_record.h"
@@ -53,6 +56,7 @@ class SetRun {
     std::function<void()> replace_task;  // the task process cannot be given another job
     std::function<bool()> may_fetch;     // else nothing is kept that has not begun
     std::function<void(const std::vector<sql::Recorded>&)> on_recorded;
+    std::function<void(Visit&)> on_fetched_ahead;  // is to hold the jobs that were fetched
   };
 
   SetRun(const Parts& parts, TaskPermits permits, Hooks hooks);
@@ -63,11 +67,15 @@ class SetRun {
   int size() const;
   // Of which tasks a job will most likely outlast the horizon.
   std::vector<std::string> slow_tasks() const { return size_.slow_tasks(); }
-  // Runs the jobs that were just fetched, `jobs` in number: all that are held and have not ended. When it
-  // returns each of them has ended, was given back, or was taken away. Throws LeftBehind.
+  // The database has answered a fetch after so long. `more`: other jobs are waiting.
+  void answered(std::chrono::nanoseconds took, bool more) { ahead_.answered(took, more); }
+  // Runs the jobs that were just fetched, `jobs` in number: all that are held and have not ended, and those that it fetches
+  // meanwhile. When it returns each of them has ended, was given back, or was taken away. Throws LeftBehind.
   void run(int jobs);
   // The session waits for the database: sees to a job that runs meanwhile.
   void attend();
+  // What it would read from, -1 for nothing.
+  int attended_fd() const;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -79,7 +87,10 @@ class SetRun {
   // `but_not`: a job whose outcome is not to be recorded.
   void record_beside_run(std::optional<sql::JobId> but_not);
   void record_progress();
-  void run_next(HeldJob& next);
+  void plan_fetch_ahead(const std::string& task, Clock::time_point since);
+  int room_ahead() const;
+  void fetch_ahead();
+  bool run_next(HeldJob& next);
   std::vector<HeldJob*> to_hand_over();
   void run_several(const std::vector<HeldJob*>& set);
   void take_plain(const std::vector<HeldJob*>& set, const std::vector<libtask::wire::PlainRun>& runs);
@@ -101,10 +112,12 @@ class SetRun {
   TaskPermits permits_;
   const Hooks hooks_;
   SetSize size_;
-  int begun_ = 0;  // jobs of this set
-  Clock::time_point horizon_;
-  ProgressRecord progress_;  // of the job that runs
-  bool records_ = false;     // at this moment, while a job runs
+  FetchAhead ahead_;
+  Clock::time_point fetch_ahead_at_ = Clock::time_point::max();  // as long as what is handed over now runs
+  int begun_ = 0;                                                // jobs of this set
+  ProgressRecord progress_;                                      // of the job that runs
+  bool records_ = false;                                         // at this moment, while a job runs
+  std::optional<Clock::time_point> ended_;                       // when that job did, meanwhile
   // After it could not: until it is tried again.
   sys::Pause pause_{{std::chrono::milliseconds(50), std::chrono::seconds(5)}};
 };

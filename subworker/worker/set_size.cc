@@ -38,6 +38,11 @@ void SetSize::took(const std::string& task, Nanoseconds time) {
   of_task = blend(of_task, ns, kWeightOfTask);
 }
 
+SetSize::Nanoseconds SetSize::expected(const std::string& task) const {
+  const auto known = tasks_.find(task);
+  return Nanoseconds(static_cast<Nanoseconds::rep>(known != tasks_.end() ? known->second : mean_ns_));
+}
+
 bool SetSize::outlasts_horizon(const std::string& task) const {
   const auto known = tasks_.find(task);
   return known != tasks_.end() && known->second > static_cast<double>(horizon_.count());

@@ -25,6 +25,8 @@ class SetSize {
   void fetched(int jobs);
   // A job of this task took so long, together with what it takes to begin and to end it.
   void took(const std::string& task, Nanoseconds time);
+  // How long a job of this task will run; for one that is not known, as long as the others.
+  Nanoseconds expected(const std::string& task) const;
   // Will a job of this task outlast the horizon, most likely? False for one that is not known.
   bool outlasts_horizon(const std::string& task) const;
   // All tasks of which that is known.

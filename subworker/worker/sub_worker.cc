@@ -41,6 +41,7 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
                       set_run_.attend();
                       set_run_.permits().rest(held_);
                     },
+                .watched_fd = [this] { return set_run_.attended_fd(); },
                 .gives_up = [this](bool pending) { return gives_up(pending); },
                 .on_lease = [this](sql::WorkerId id) { leash_.say(board::LeashWord::leased, id); },
                 .full_tasks = [this] { return set_run_.permits().full_tasks(held_); }}),
@@ -56,6 +57,12 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
                     [this](const std::vector<sql::Recorded>& outcomes) {
                       settled(outcomes);
                       let_a_sibling_look();
+                    },
+                .on_fetched_ahead =
+                    [this](Visit& visit) {
+                      const bool freed_lock = held_.take_freed_lock();
+                      settled(visit.recorded);
+                      take(visit.fetched, freed_lock);
                     }}) {}
 
 board::SubWorkerExit SubWorker::run() {
@@ -118,20 +125,29 @@ bool SubWorker::look_for_work(bool rested) {
   if (!fetches) set_run_.permits().keep_needed(held_);
   if (!fetches && !held_.has_unrecorded() && ready_) return false;
   const bool freed_lock = held_.take_freed_lock();
+  const auto asked = Clock::now();
   auto answer = exchange(fetches ? size_of_set(rested) : 0, rested);
   if (!answer) return false;
+  if (fetches) set_run_.answered(Clock::now() - asked, answer->more);
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, slot().lease.load());
-  slot().counters.fetched += answer->jobs.size();
   // A job that was deferred behind a lock while we were freeing it may have been seen neither by its own
   // announcement's look nor by ours: both were before our commit. A look after it sees the job.
   if (freed_lock && answer->jobs.empty() && fetches) return look_for_work(false);
-  for (sql::Job& job : answer->jobs) held_.hold(std::move(job));
-  set_run_.permits().keep_needed(held_);
-  if (freed_lock || (answer->more && !set_run_.permits().are_used_up_by(held_)))
-    board::wake_sibling(board_, slot().group.load());
-  if (answer->jobs.empty()) return false;
-  set_run_.run(static_cast<int>(answer->jobs.size()));
+  const auto jobs = static_cast<int>(answer->jobs.size());
+  take(*answer, freed_lock);
+  if (jobs == 0) return false;
+  set_run_.run(jobs);
   return true;
+}
+
+// A sibling looks for what is left, and for what waits behind a lock that was freed.
+void SubWorker::take(sql::Fetched& fetched, bool freed_lock) {
+  slot().counters.fetched += fetched.jobs.size();
+  const auto horizon = Clock::now() + group_.prefetch_horizon;
+  for (sql::Job& job : fetched.jobs) held_.hold(std::move(job), horizon);
+  set_run_.permits().keep_needed(held_);
+  if (freed_lock || (fetched.more && !set_run_.permits().are_used_up_by(held_)))
+    board::wake_sibling(board_, slot().group.load());
 }
 
 // After a rest a single job waits, as a rule, and it waits for us: the database is not asked how many there

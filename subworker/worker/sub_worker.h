@@ -54,6 +54,7 @@ class SubWorker {
   void work();
   void replace_task();
   bool look_for_work(bool rested);
+  void take(sql::Fetched& fetched, bool freed_lock);
   int size_of_set(bool rested) const;
   bool may_fetch() const;
   std::optional<sql::Fetched> exchange(int max_jobs, bool from_top);

@@ -76,6 +76,9 @@ constexpr Death kDeaths[] = {
     {"sub_worker.beside_run_committed", Victim::self},
     {"sub_worker.beside_run_committed", Victim::child},
     {"sub_worker.beside_run_committed", Victim::parent},
+    {"sub_worker.fetched_ahead", Victim::self},
+    {"sub_worker.fetched_ahead", Victim::child},
+    {"sub_worker.fetched_ahead", Victim::parent},
     {"sub_worker.task_permit_taken", Victim::self},
     {"sub_worker.task_permit_taken", Victim::child},
     {"sub_worker.task_permit_taken", Victim::parent},
@@ -130,6 +133,8 @@ class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
     return place == "sub_worker.beside_run_committed" || place == "sub_worker.success_on_board" ||
            place.starts_with("sub_worker.set_");
   }
+  // Of jobs that take as long as an exchange with the database, and end before the horizon.
+  static bool is_of_a_fetch_ahead() { return std::string(GetParam().place) == "sub_worker.fetched_ahead"; }
   // Two of the three runners may run a job at a time.
   static bool is_of_a_limit() {
     const std::string place = GetParam().place;
@@ -137,9 +142,11 @@ class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
   }
   // Of jobs that take long enough to tell how far they are.
   static bool is_of_progress() { return std::string(GetParam().place) == "sub_worker.progress_stored"; }
-  static int ms_of_long_jobs() { return is_of_progress() ? 1300 : is_of_a_set() ? 300 : 60; }
+  static int ms_of_long_jobs() {
+    return is_of_progress() ? 1300 : is_of_a_set() ? 300 : is_of_a_fetch_ahead() ? 20 : 60;
+  }
   // One alone takes sets for sure.
-  static int runners() { return is_of_a_set() ? 1 : 3; }
+  static int runners() { return is_of_a_set() || is_of_a_fetch_ahead() ? 1 : 3; }
   static std::string config(const std::string& more = "") {
     const std::string horizon = is_of_a_set() ? "prefetch_horizon = \"200ms\"\n" : "";
     const std::string limit = is_of_a_limit() ? "environment = { MISBEHAVE_JOURNALS = \"2\" }\n" : "";

@@ -99,6 +99,32 @@ TEST_P(Sets, ACrashOfTheTaskCostsItsJobAlone) {
   EXPECT_EQ(all_causes(), "1 signalled, 6 succeeded");
 }
 
+TEST_P(Sets, TheNextJobsAreFetchedWhileTheLastOneRuns) {
+  Family family(database_.url(),
+                supervisor_keys() + group("q", test_tasks(), 1, std::string(kPatient) + "\nprefetch = 2"));
+  family.wait_until_ready(1);
+  const auto defer = [&](const std::string& file, int jobs) {
+    sql("SELECT count(postpone_defer('test.until', '" + file_argument(file) +
+        "', 'q')) FROM generate_series(1, " + std::to_string(jobs) + ")");
+  };
+  const auto claims = [&] { return sql("SELECT count(*) FROM postpone_claims"); };
+  // How long its jobs take, the sub-worker learns from the first.
+  defer("first", 1);
+  EXPECT_TRUE(eventually([&] { return claims() == "1"; })) << family.log();
+  touch("first");
+  EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "1"; })) << family.log();
+  sql("BEGIN; SELECT postpone_defer('test.until', '" + file_argument("second") +
+      "', 'q'); SELECT count(postpone_defer('test.until', '" + file_argument("go") +
+      "', 'q')) FROM generate_series(1, 3); COMMIT");
+  EXPECT_TRUE(eventually([&] { return claims() == "2"; })) << family.log();
+  touch("second");
+  EXPECT_TRUE(eventually([&] { return claims() == "3"; })) << "one runs, two are ready\n" << family.log();
+  EXPECT_EQ(count("status = 'succeeded'"), "2") << "what has ended is recorded by the same exchange";
+  touch("go");
+  EXPECT_TRUE(eventually([&] { return count("status = 'succeeded'") == "5"; })) << family.log();
+  EXPECT_EQ(all_causes(), "5 succeeded");
+}
+
 TEST_P(Sets, OneAtATimeIsOneAtATime) {
   Family family(database_.url(),
                 supervisor_keys() + group("q", test_tasks(), 1, std::string(kPatient) + "\nprefetch = 1"));

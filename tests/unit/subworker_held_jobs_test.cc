@@ -49,7 +49,7 @@ class TheHeldJobs : public testing::Test {
 };
 
 TEST_F(TheHeldJobs, StandOnTheBoardFromTheirFetchToTheAnswerOfTheDatabase) {
-  HeldJob& held = held_.hold(job_of(17));
+  HeldJob& held = held_.hold(job_of(17), {});
   EXPECT_EQ(phase_of(17), JobPhase::fetched);
   held_.begins(held);
   EXPECT_EQ(phase_of(17), JobPhase::running);
@@ -63,9 +63,9 @@ TEST_F(TheHeldJobs, StandOnTheBoardFromTheirFetchToTheAnswerOfTheDatabase) {
 }
 
 TEST_F(TheHeldJobs, ThatAreHandedOverStandOnTheBoardWithTheirPlaceInTheSet) {
-  HeldJob& first = held_.hold(job_of(17));
-  HeldJob& second = held_.hold(job_of(18));
-  HeldJob& third = held_.hold(job_of(19));
+  HeldJob& first = held_.hold(job_of(17), {});
+  HeldJob& second = held_.hold(job_of(18), {});
+  HeldJob& third = held_.hold(job_of(19), {});
   sql::Outcome success;
   success.delete_job = true;
   success.omit_attempt = true;
@@ -84,9 +84,9 @@ TEST_F(TheHeldJobs, ThatAreHandedOverStandOnTheBoardWithTheirPlaceInTheSet) {
 }
 
 TEST_F(TheHeldJobs, OfASetSucceedRunAndAreKept) {
-  HeldJob& first = held_.hold(job_of(17));
-  HeldJob& second = held_.hold(job_of(18));
-  HeldJob& third = held_.hold(job_of(19));
+  HeldJob& first = held_.hold(job_of(17), {});
+  HeldJob& second = held_.hold(job_of(18), {});
+  HeldJob& third = held_.hold(job_of(19), {});
   held_.hands_over({&first, &second, &third}, 5, {});
   held_.succeeds(first, {.started_ns = 10, .ended_ns = 30, .cpu_us = 2, .max_rss_bytes = 3}, success_of(17));
   held_.keeps(third);
@@ -107,19 +107,19 @@ TEST_F(TheHeldJobs, OfASetSucceedRunAndAreKept) {
 }
 
 TEST_F(TheHeldJobs, HaveAPlaceEach) {
-  HeldJob& first = held_.hold(job_of(1));
-  held_.hold(job_of(2));
+  HeldJob& first = held_.hold(job_of(1), {});
+  held_.hold(job_of(2), {});
   held_.ends(first, success_of(1));
   held_.recorded(1);
-  held_.hold(job_of(3));
+  held_.hold(job_of(3), {});
   EXPECT_EQ(phase_of(2), JobPhase::fetched) << "not moved, nor written over, by what became of the others";
   EXPECT_EQ(phase_of(3), JobPhase::fetched);
   EXPECT_EQ(held_.next()->job.id, 2) << "the one that was fetched first";
 }
 
 TEST_F(TheHeldJobs, RunWhereTheHousekeeperSeesThemBehindPlacesThatAreFreeAgain) {
-  HeldJob& first = held_.hold(job_of(1));
-  HeldJob& second = held_.hold(job_of(2));
+  HeldJob& first = held_.hold(job_of(1), {});
+  HeldJob& second = held_.hold(job_of(2), {});
   held_.ends(first, success_of(1));
   held_.begins(second);
   held_.recorded(1);
@@ -129,14 +129,14 @@ TEST_F(TheHeldJobs, RunWhereTheHousekeeperSeesThemBehindPlacesThatAreFreeAgain) 
 }
 
 TEST_F(TheHeldJobs, FillTheBoardAndNoMore) {
-  for (sql::JobId id = 1; id <= sql::JobId{board::kJobsPerSlot}; ++id) held_.hold(job_of(id));
+  for (sql::JobId id = 1; id <= sql::JobId{board::kJobsPerSlot}; ++id) held_.hold(job_of(id), {});
   EXPECT_THAT(held_.all(), SizeIs(board::kJobsPerSlot));
-  EXPECT_THROW(held_.hold(job_of(1000)), std::logic_error);
+  EXPECT_THROW(held_.hold(job_of(1000), {}), std::logic_error);
 }
 
 TEST_F(TheHeldJobs, AreSentOnceTheyHaveEnded) {
-  HeldJob& first = held_.hold(job_of(1));
-  held_.hold(job_of(2));
+  HeldJob& first = held_.hold(job_of(1), {});
+  held_.hold(job_of(2), {});
   EXPECT_FALSE(held_.has_unrecorded());
   held_.ends(first, success_of(1));
   ASSERT_THAT(held_.unrecorded(), SizeIs(1));
@@ -147,7 +147,7 @@ TEST_F(TheHeldJobs, AreSentOnceTheyHaveEnded) {
 }
 
 TEST_F(TheHeldJobs, ThatAreRefusedTakeTheirNextFormOnTheBoardToo) {
-  HeldJob& held = held_.hold(job_of(17));
+  HeldJob& held = held_.hold(job_of(17), {});
   sql::Outcome outcome = success_of(17);
   outcome.message = "\u2713";
   held_.begins(held);
@@ -161,7 +161,7 @@ TEST_F(TheHeldJobs, ThatAreRefusedTakeTheirNextFormOnTheBoardToo) {
 
 // The owner keeps it, and after its death the job counts as one that was running.
 TEST_F(TheHeldJobs, WhoseOutcomeIsTooLongForTheBoardSayThatTheyHaveEnded) {
-  HeldJob& held = held_.hold(job_of(17));
+  HeldJob& held = held_.hold(job_of(17), {});
   sql::Outcome outcome = success_of(17);
   outcome.message = std::string(board::kMaxOutcomeBytes, 'x');
   held_.ends(held, outcome);
@@ -176,7 +176,7 @@ TEST_F(TheHeldJobs, WhoseOutcomeIsTooLongForTheBoardSayThatTheyHaveEnded) {
 TEST_F(TheHeldJobs, ShareTheRoomForOutcomesUntilItIsUsedUp) {
   sql::JobId id = 0;
   const auto end_one = [&](std::size_t bytes) {
-    HeldJob& held = held_.hold(job_of(++id));
+    HeldJob& held = held_.hold(job_of(++id), {});
     sql::Outcome outcome = success_of(id);
     outcome.message = std::string(bytes - sql::to_json(outcome).size(), static_cast<char>('a' + id % 26));
     held_.begins(held);
@@ -198,7 +198,7 @@ TEST_F(TheHeldJobs, ShareTheRoomForOutcomesUntilItIsUsedUp) {
 }
 
 TEST_F(TheHeldJobs, ThatAreGivenBackUnbegunTakeNoRoom) {
-  HeldJob& held = held_.hold(job_of(17));
+  HeldJob& held = held_.hold(job_of(17), {});
   sql::Outcome outcome = success_of(17);
   outcome.action = sql::Action::release;
   held_.ends(held, outcome);
@@ -207,7 +207,7 @@ TEST_F(TheHeldJobs, ThatAreGivenBackUnbegunTakeNoRoom) {
 }
 
 TEST_F(TheHeldJobs, ThatAreTakenAwayLeaveNothing) {
-  HeldJob& held = held_.hold(job_of(17));
+  HeldJob& held = held_.hold(job_of(17), {});
   held_.begins(held);
   held_.let_go(held);
   EXPECT_EQ(phase_of(17), JobPhase::none);
@@ -215,14 +215,27 @@ TEST_F(TheHeldJobs, ThatAreTakenAwayLeaveNothing) {
   EXPECT_FALSE(held_.has_unrecorded());
 }
 
-TEST_F(TheHeldJobs, TellOfALockOnce) {
-  held_.hold(job_of(1));
+TEST_F(TheHeldJobs, TellOfALockUntilItIsFree) {
+  held_.hold(job_of(1), {});
   EXPECT_FALSE(held_.take_freed_lock());
   sql::Job job = job_of(2);
   job.lock = "stove";
-  held_.hold(job);
+  held_.hold(job, {});
   EXPECT_TRUE(held_.take_freed_lock());
+  held_.let_go(*held_.next());
+  held_.let_go(*held_.next());
+  EXPECT_TRUE(held_.take_freed_lock()) << "by now it is free";
   EXPECT_FALSE(held_.take_freed_lock());
+}
+
+TEST_F(TheHeldJobs, HaveTheHorizonOfTheFirstThatHasNotEnded) {
+  using Time = std::chrono::steady_clock::time_point;
+  EXPECT_EQ(held_.horizon(), Time::max());
+  HeldJob& first = held_.hold(job_of(1), Time(std::chrono::seconds(1)));
+  held_.hold(job_of(2), Time(std::chrono::seconds(2)));
+  EXPECT_EQ(held_.horizon(), Time(std::chrono::seconds(1)));
+  held_.let_go(first);
+  EXPECT_EQ(held_.horizon(), Time(std::chrono::seconds(2)));
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ class AJobRun : public testing::Test {
 };
 
 TEST_F(AJobRun, IsAnnouncedStepByStep) {
-  JobRun run(held_.hold(job_), held_, slot_, reporter_);
+  JobRun run(held_.hold(job_, {}), held_, slot_, reporter_);
   EXPECT_EQ(slot_.state.load(), board::SlotState::running);
   EXPECT_EQ(phase(), JobPhase::fetched);
   EXPECT_EQ(shown(), 0);
@@ -52,7 +52,7 @@ TEST_F(AJobRun, IsAnnouncedStepByStep) {
 }
 
 TEST_F(AJobRun, ThatIsGivenBackIsHeldUntilTheDatabaseKnowsAndCountsForNothing) {
-  JobRun run(held_.hold(job_), held_, slot_, reporter_);
+  JobRun run(held_.hold(job_, {}), held_, slot_, reporter_);
   run.ends(outcome(sql::Action::release));
   EXPECT_EQ(phase(), JobPhase::fetched) << "which after a death means the same";
   EXPECT_TRUE(held_.has_unrecorded());
@@ -61,7 +61,7 @@ TEST_F(AJobRun, ThatIsGivenBackIsHeldUntilTheDatabaseKnowsAndCountsForNothing) {
 }
 
 TEST_F(AJobRun, ThatIsTakenAwayLeavesNothingToRecord) {
-  JobRun run(held_.hold(job_), held_, slot_, reporter_);
+  JobRun run(held_.hold(job_, {}), held_, slot_, reporter_);
   run.begins(0s);
   run.is_taken_away(outcome(sql::Action::abort));
   EXPECT_EQ(phase(), JobPhase::none);

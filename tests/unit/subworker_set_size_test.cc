@@ -94,5 +94,13 @@ TEST(SetSize, KnowsTheTasksThatOutlastTheHorizon) {
   EXPECT_FALSE(size.outlasts_horizon("slow")) << "it has become quick";
 }
 
+TEST(SetSize, ExpectsOfATaskWhatItTookAndOfOthersTheMean) {
+  SetSize size(32, 50ms);
+  EXPECT_EQ(size.expected("t"), 0ns);
+  size.took("t", 10ms);
+  EXPECT_EQ(size.expected("t"), 10ms);
+  EXPECT_EQ(size.expected("other"), 10ms);
+}
+
 }  // namespace
 }  // namespace postpone::subworker

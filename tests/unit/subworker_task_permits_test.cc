@@ -40,7 +40,7 @@ class TwoWithLimits : public testing::Test {
     sql::Job job;
     job.id = ++jobs_;
     job.task = task;
-    return held.hold(std::move(job));
+    return held.hold(std::move(job), {});
   }
   static void end(HeldJobs& held, HeldJob& job) {
     sql::Outcome outcome;
