@@ -67,24 +67,37 @@ Statement next_statement() {
       {}};
 }
 
+// What is older than an hour is one row, for the number of its events.
 Statement minutes_statement() {
   return {
-      "with latest as materialized (select e.type, e.at from procrastinate_events e order by e.id desc "
-      "limit " +
-          std::to_string(kEventsOfTheHour) +
-          ") select floor(extract(epoch from at) / 60)::bigint, count(*) filter (where type = 'succeeded'),"
-          " count(*) filter (where type = 'failed'), count(*) filter (where type = 'deferred_for_retry'),"
-          " count(*) filter (where type = 'aborted'),"
-          " (select case when count(*) = " +
-          std::to_string(kEventsOfTheHour) + " then " + microseconds_of("min(at)") +
-          " end from latest) from latest where at between now() - interval '1 hour' and now() group by 1 "
-          "order by 1",
+      "select minute, succeeded, failed, retried, aborted, events, " + microseconds_of("first") +
+          " from (select case when e.at > now() - interval '1 hour' and e.at <= now()"
+          "  then floor(date_part('epoch', e.at) / 60)::bigint end as minute,"
+          "  count(*) filter (where e.type = 'succeeded') as succeeded,"
+          "  count(*) filter (where e.type = 'failed') as failed,"
+          "  count(*) filter (where e.type = 'deferred_for_retry') as retried,"
+          "  count(*) filter (where e.type = 'aborted') as aborted, count(*) as events, min(e.at) as first"
+          " from (select e.type, e.at from procrastinate_events e order by e.id desc limit " +
+          std::to_string(kEventsOfTheHour) + ") e group by 1) minutes order by 1",
       {}};
 }
 
 Minute minute_of(const Row& row) {
   return {row.get<std::int64_t>(0), row.get<std::int64_t>(1), row.get<std::int64_t>(2),
           row.get<std::int64_t>(3), row.get<std::int64_t>(4)};
+}
+
+// The events do not reach back for the whole hour when as many as were to be read lie within it.
+void read_minutes(const Result& result, FleetFigures& figures) {
+  std::int64_t events = 0;
+  for (const Row row : result) {
+    if (row.is_null(0)) continue;
+    events += row.get<std::int64_t>(5);
+    const auto first = row.get<std::optional<DatabaseTime>>(6);
+    if (first && (!figures.minutes_from || *first < *figures.minutes_from)) figures.minutes_from = first;
+    figures.minutes.push_back(minute_of(row));
+  }
+  if (events < kEventsOfTheHour) figures.minutes_from.reset();
 }
 
 // Of at most 1,000 jobs that run; each costs an index probe.
@@ -103,9 +116,12 @@ Statement longest_statement() {
           ", g.progress_done, coalesce(g.progress_total, 0), coalesce(g.progress_note, ''),"
           " coalesce((select h.host from postpone_workers h where h.worker_id = coalesce(j.worker_id,"
           "  (select c.worker_id from postpone_claims c where c.job_id = j.id))), '')"
-          " from longest l join procrastinate_jobs j on j.id = l.id" +
+          " from longest l cross join lateral (select j.* from procrastinate_jobs j where j.id = l.id limit "
+          "1) j" +
           job_line_joins() +
-          " left join postpone_results g on g.job_id = j.id and g.attempt > j.attempts"
+          " left join lateral (select g.* from postpone_results g where g.job_id = j.id and g.attempt > "
+          "j.attempts"
+          "   limit 1) g on true"
           " order by l.started_at nulls last",
       {}};
 }
@@ -172,11 +188,12 @@ FailureGroup group_of(const Row& row) {
 
 // Where the reading of events ended; a statement of its own, as there may be no group to say it.
 Statement events_statement_from(std::optional<std::int64_t> before) {
-  return {"select e.id, " + microseconds_of("e.at") +
-              " from procrastinate_events e where $1::bigint is null or e.id < $1::bigint order by e.id desc "
-              "offset " +
-              std::to_string(kEventsOfFailures - 1) + " limit 1",
-          {to_parameter(before)}};
+  return {
+      "select e.id, " + microseconds_of("e.at") +
+          " from (select e.id, e.at from procrastinate_events e where $1::bigint is null or e.id < $1::bigint"
+          " order by e.id desc offset " +
+          std::to_string(kEventsOfFailures - 1) + " limit 1) e",
+      {to_parameter(before)}};
 }
 
 }  // namespace
@@ -188,8 +205,7 @@ FleetFigures Fleet::figures() {
   figures.reading = reading_of(results[0].only());
   read_figures(results[1].only(), figures);
   if (!results[2].empty()) figures.next = job_line_of(results[2].only());
-  figures.minutes = each(results[3], minute_of);
-  if (!results[3].empty()) figures.minutes_from = results[3].row(0).get<std::optional<DatabaseTime>>(5);
+  read_minutes(results[3], figures);
   figures.longest = each(results[4], running_of);
   return figures;
 }

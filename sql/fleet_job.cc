@@ -18,33 +18,16 @@ Statement page_statement(JobId id, bool hide_arguments) {
           microseconds_of("v.started_at") + ", " + microseconds_of("v.ended_at") +
           ", coalesce(v.waits_for, ''), " + (hide_arguments ? "null" : "v.result::text") +
           ", g.progress_done, coalesce(g.progress_total, 0), coalesce(g.progress_note, ''), " +
-          microseconds_of("g.updated_at") +
-          ", w.id, o2.worker_id is null, coalesce(o2.name, ''), coalesce(o2.host, ''),"
-          " coalesce(o2.supervisor, ''), coalesce(o2.pid, 0), " +
-          microseconds_of("o2.registered_at") + ", " + microseconds_of("w.last_heartbeat") + ", " +
-          seconds_since("w.last_heartbeat") +
-          " from procrastinate_jobs j join postpone_jobs v on v.id = j.id" + job_line_joins() +
+          microseconds_of("g.updated_at") + ", " + lease_columns() +
+          " from (select j.* from procrastinate_jobs j where j.id = $1::bigint) j"
+          " cross join lateral (select v.* from postpone_jobs v where v.id = j.id limit 1) v" +
+          job_line_joins() +
           " left join lateral (select g.* from postpone_results g where g.job_id = j.id"
           "   and (g.attempt > j.attempts or g.attempt = j.attempts and j.status not in ('todo', 'doing'))"
           "   limit 1) g on true"
-          " left join procrastinate_workers w on w.id = coalesce(j.worker_id,"
-          "   (select c.worker_id from postpone_claims c where c.job_id = j.id))"
-          " left join postpone_workers o2 on o2.worker_id = w.id where j.id = $1::bigint",
+          " left join lateral (select w.* from procrastinate_workers w where w.id = coalesce(j.worker_id,"
+          "   (select c.worker_id from postpone_claims c where c.job_id = j.id)) limit 1) w on true",
       {to_parameter(id)}};
-}
-
-Lease page_lease_of(const Row& row, int first) {
-  Lease lease;
-  lease.id = row.get<WorkerId>(first);
-  lease.foreign = row.get<bool>(first + 1);
-  lease.name = row.get<std::string>(first + 2);
-  lease.host = row.get<std::string>(first + 3);
-  lease.supervisor = row.get<std::string>(first + 4);
-  lease.pid = row.get<int>(first + 5);
-  lease.registered_at = row.get<std::optional<DatabaseTime>>(first + 6);
-  lease.last_heartbeat = row.get<DatabaseTime>(first + 7);
-  lease.silent_for = Seconds(row.get<double>(first + 8));
-  return lease;
 }
 
 JobPage page_of(const Row& row) {
@@ -66,13 +49,15 @@ JobPage page_of(const Row& row) {
     page.progress_at = row.get<std::optional<DatabaseTime>>(kMore + 11);
   }
   const bool runs = page.job.state == State::running || page.job.state == State::stalled;
-  if (runs && !row.is_null(kMore + 12)) page.lease = page_lease_of(row, kMore + 12);
+  if (runs && !row.is_null(kMore + 12)) page.lease = lease_of(row, kMore + 12);
   return page;
 }
 
+// Its events first, by their index, then in order: the planner must not look for them from the newest of all events on.
 Statement events_statement(JobId id) {
-  return {"select e.type, " + microseconds_of("e.at") +
-              " from procrastinate_events e where e.job_id = $1::bigint order by e.id desc limit 200",
+  return {"select type, " + microseconds_of("at") +
+              " from (select e.* from procrastinate_events e where e.job_id = $1::bigint offset 0) e"
+              " order by id desc limit 200",
           {to_parameter(id)}};
 }
 
@@ -109,10 +94,13 @@ Statement ahead_statement(JobId id) {
   return {
       "select " +
           bounded(
-              "from procrastinate_jobs b, procrastinate_jobs j where j.id = $1::bigint and j.status = 'todo'"
-              " and b.status = 'todo' and b.parked is null and b.queue_name = j.queue_name"
-              " and (-b.priority::bigint, b.id) < (-j.priority::bigint, j.id)"
-              " and (b.scheduled_at is null or b.scheduled_at <= now())"),
+              "from (select j.* from procrastinate_jobs j where j.id = $1::bigint and j.status = 'todo') j"
+              " cross join lateral (select b.id from procrastinate_jobs b where b.status = 'todo'"
+              "   and b.parked is null and b.queue_name = j.queue_name"
+              "   and (-b.priority::bigint, b.id) < (-j.priority::bigint, j.id)"
+              "   and (b.scheduled_at is null or b.scheduled_at <= now())"
+              "   order by b.queue_name, (-b.priority::bigint), b.id limit " +
+              std::to_string(kMostCounted + 1) + ") b"),
       {to_parameter(id)}};
 }
 

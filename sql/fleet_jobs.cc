@@ -102,8 +102,8 @@ class Conditions {
 std::string source(const JobSearch& search, const std::string& ids, const std::string& order) {
   if (search.tab == Tab::running) {
     return "(select r.* from procrastinate_jobs r where r.status = 'doing' union all"
-           " select r.* from postpone_claims c join procrastinate_jobs r on r.id = c.job_id and r.status = "
-           "'todo') j"
+           " select r.* from postpone_claims c cross join lateral (select r.* from procrastinate_jobs r"
+           "   where r.id = c.job_id and r.status = 'todo' limit 1) r) j"
            " where true" +
            ids;
   }

@@ -11,7 +11,8 @@ namespace {
 constexpr int kMostQueues = 200;
 constexpr int kMostLocks = 200;
 constexpr int kMostInLine = 1'000;  // counted behind one lock
-constexpr int kSample = 20'000;
+constexpr int kParkedSample = 5'000;
+constexpr int kTaskSample = 10'000;
 
 // ---- queues --------------------------------------------------------------------------------------
 
@@ -47,14 +48,15 @@ Statement parked_statement() {
       "select queue_name, count(*) filter (where parked = 'time'), count(*) filter (where parked = 'lock'),"
       "  bool_or(is_full) from ("
       " (select queue_name, parked, count(*) over () = " +
-          std::to_string(kSample) +
+          std::to_string(kParkedSample) +
           " as is_full from (select queue_name, parked from procrastinate_jobs where status = 'todo'"
           "  and parked = 'time' order by coalesce(scheduled_at, '-infinity') limit " +
-          std::to_string(kSample) +
-          ") later) union all (select queue_name, parked, count(*) over () = " + std::to_string(kSample) +
+          std::to_string(kParkedSample) +
+          ") later) union all (select queue_name, parked, count(*) over () = " +
+          std::to_string(kParkedSample) +
           " from (select queue_name, parked from procrastinate_jobs where status = 'todo' and parked = 'lock'"
           "  order by lock limit " +
-          std::to_string(kSample) + ") locked)) parked group by 1",
+          std::to_string(kParkedSample) + ") locked)) parked group by 1",
       {}};
 }
 
@@ -62,7 +64,8 @@ Statement running_statement(const std::string& column) {
   return {"select j." + column +
               ", count(*) from (select id, queue_name, task_name from procrastinate_jobs where"
               " status = 'doing' union all select r.id, r.queue_name, r.task_name from postpone_claims c"
-              " join procrastinate_jobs r on r.id = c.job_id and r.status = 'todo') j group by 1",
+              " cross join lateral (select r.* from procrastinate_jobs r where r.id = c.job_id"
+              "   and r.status = 'todo' limit 1) r) j group by 1",
           {}};
 }
 
@@ -135,7 +138,7 @@ Statement attempts_by_task_statement() {
       " percentile_cont(0.95) within group (order by a.run_time), max(a.max_rss), " +
           microseconds_of("max(a.ended_at)") +
           " from (select a.* from postpone_attempts a order by a.job_id desc, a.attempt desc limit " +
-          std::to_string(kSample) +
+          std::to_string(kTaskSample) +
           ") a cross join lateral (select j.task_name from procrastinate_jobs j where j.id = a.job_id limit "
           "1) j"
           " group by 1",
@@ -146,7 +149,7 @@ Statement waiting_by_task_statement() {
   return {
       "select j.task_name, count(*) filter (where j.status = 'todo'), count(*)"
       " from (select j.task_name, j.status from procrastinate_jobs j order by j.id desc limit " +
-          std::to_string(kSample) + ") j group by 1",
+          std::to_string(kTaskSample) + ") j group by 1",
       {}};
 }
 

@@ -21,20 +21,25 @@ Statement leases_statement() {
 
 // A claimed job runs, too, from the moment of its claim on.
 Statement runs_statement() {
-  return {"select " + run_columns() + " from procrastinate_jobs j" + kRunTables +
-              " where j.status = 'doing' order by j.id limit 5000",
+  return {"select " + run_columns() +
+              " from (select j.* from procrastinate_jobs j where j.status = 'doing' order by j.lock limit "
+              "5000) j" +
+              kRunTables + " order by j.id",
           {}};
 }
 
 Statement claimed_statement() {
-  return {"select j.id, j.task_name, j.queue_name, j.lock, postpone_next_attempt(j.attempts), " +
-              microseconds_of("c.claimed_at") + ", " + seconds_since("c.claimed_at") + ", " +
-              lease_columns() +
-              " from postpone_claims c join procrastinate_jobs j on j.id = c.job_id and j.status = 'todo'"
-              " join procrastinate_workers w on w.id = c.worker_id left join postpone_workers o on "
-              "o.worker_id = w.id"
-              " order by c.claimed_at, c.job_id limit 5000",
-          {}};
+  return {
+      "select j.id, j.task_name, j.queue_name, j.lock, postpone_next_attempt(j.attempts), " +
+          microseconds_of("c.claimed_at") + ", " + seconds_since("c.claimed_at") + ", " + lease_columns() +
+          " from (select c.* from postpone_claims c order by c.claimed_at, c.job_id limit 5000) c"
+          " cross join lateral (select j.* from procrastinate_jobs j where j.id = c.job_id and j.status = "
+          "'todo'"
+          "   limit 1) j"
+          " cross join lateral (select w.* from procrastinate_workers w where w.id = c.worker_id limit 1) w"
+          " left join lateral (select o.* from postpone_workers o where o.worker_id = w.id limit 1) o on "
+          "true",
+      {}};
 }
 
 std::vector<std::string> lines_of(std::string text) {
@@ -53,7 +58,8 @@ Statement schedules_statement() {
                               "postpone_last_periodic_defer(s.task_name, s.periodic_id)))") +
               ", s.last_job_id, case when j.id is not null then " + state_column("j") + " end, " +
               microseconds_of("s.paused_at") + ", s.announced_by, " + seconds_since("s.announced_at") +
-              " from postpone_schedules s left join procrastinate_jobs j on j.id = s.last_job_id order by 1, "
+              " from postpone_schedules s left join lateral (select j.* from procrastinate_jobs j where j.id "
+              "= s.last_job_id limit 1) j on true order by 1, "
               "2 limit 500",
           {}};
 }

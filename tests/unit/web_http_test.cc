@@ -29,11 +29,12 @@ TEST(WebUrl, DecodesWhatItEncodes) {
 }
 
 TEST(WebUrl, ReadsAQuery) {
-  const Query query = Query::parse("q=task%3Aa+b&empty=&=x&bad=%&flag&q=second&id=17&nul=%00");
+  const Query query = Query::parse("q=task%3Aa+b&empty=&=x&bad=%&flag&q=second&id=17&nul=%00&odd=%ff");
   EXPECT_EQ(query.get("q"), "task:a b");
   EXPECT_EQ(query.get("empty"), "");
   EXPECT_EQ(query.get("bad"), "");
   EXPECT_EQ(query.get("nul"), "");
+  EXPECT_EQ(query.get("odd"), "");
   EXPECT_EQ(query.id("id"), 17);
   EXPECT_EQ(query.id("q"), std::nullopt);
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "sys/utf8.h"
+
 namespace postpone::web {
 namespace {
 
@@ -16,6 +18,16 @@ std::optional<char> byte_of(std::string_view digits) {
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
   if (error != std::errc() || digits.size() != 2 || end != digits.data() + 2) return std::nullopt;
   return static_cast<char>(value);
+}
+
+// The database knows neither NULs nor bytes that are no UTF-8.
+bool is_storable(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t bytes = sys::utf8_character_at(text, at);
+    if (bytes == 0 || text[at] == '\0') return false;
+    at += bytes;
+  }
+  return true;
 }
 
 }  // namespace
@@ -61,7 +73,7 @@ Query Query::parse(std::string_view text) {
     const std::size_t equals = std::min(pair.find('='), pair.size());
     auto name = percent_decoded(pair.substr(0, equals), true);
     auto value = percent_decoded(pair.substr(std::min(pair.size(), equals + 1)), true);
-    if (!name || !value || name->empty() || value->find('\0') != std::string::npos) continue;
+    if (!name || !value || name->empty() || !is_storable(*value)) continue;
     query.pairs_.emplace_back(std::move(*name), std::move(*value));
   }
   return query;

@@ -17,8 +17,8 @@ std::optional<std::string> percent_decoded(std::string_view text, bool plus_is_s
 
 class Query {
  public:
-  // Of what stands behind the question mark. Pairs that cannot be read, and NULs, which the database does not
-  // know, are left out. Of more than kMostPairs the rest is left out.
+  // Of what stands behind the question mark. Pairs that cannot be read, and values that the database does not
+  // know as text (a NUL, bytes that are no UTF-8), are left out. Of more than kMostPairs the rest is left out.
   static Query parse(std::string_view text);
   static constexpr std::size_t kMostPairs = 64;
 

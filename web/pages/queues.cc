@@ -95,7 +95,7 @@ Html task_table(const sql::TasksPage& page) {
       "m-only\">Memory</th>"
       "<th role=\"columnheader\" class=\"num w-sm l-only\">Last</th></tr></thead>"
       "<tbody role=\"rowgroup\" data-rows>\n{}</tbody></table>"
-      "<footer><span>Attempts of the newest 20,000, waiting jobs of the newest {} jobs.</span></footer>",
+      "<footer><span>Attempts of the newest 10,000, waiting jobs of the newest {} jobs.</span></footer>",
       each_of(page.tasks, [&](const TaskLine& task) { return task_row(task, page.reading.now); }),
       thousands(page.looked_at));
 }
