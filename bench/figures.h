@@ -41,6 +41,7 @@ std::vector<double> flush_times(int flushes);
 // Each measures one thing on a database and a family of its own, and prints it.
 void latency(int jobs);    // defer to start on an idle system, beside the bare NOTIFY round trip
 void locks(int rounds);    // four jobs of one lock, retries without wait, lateness of scheduled jobs
+void aborts(int jobs);     // a person aborts a job that runs: how soon its handler hears of it
 void letters(int rounds);  // four jobs append a, b, c, d under one lock, two supervisors: abcd?
 void throughput(int jobs, int rounds);  // no-op jobs under 8 sub-workers, and that each ran exactly once
 void hostile(int jobs, int hostile_jobs, int rounds);  // throughput beside rows that no program should write

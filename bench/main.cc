@@ -52,6 +52,7 @@ const std::map<std::string, std::function<void()>>& benchmarks() {
   static const std::map<std::string, std::function<void()>> all = {
       {"latency", [] { latency(300); }},
       {"locks", [] { locks(30); }},
+      {"aborts", [] { aborts(100); }},
       {"letters", [] { letters(50); }},
       {"rest", [] { rest(std::chrono::seconds(30)); }},
       {"throughput", [] { throughput(20'000, 3); }},

@@ -34,7 +34,7 @@ void write_ended(Client& client, int jobs) {
   client.execute("VACUUM ANALYZE procrastinate_jobs, procrastinate_events, postpone_attempts");
 }
 
-// The sections of a configuration as Stage has them.
+// The sections of a configuration as Stage has them. REQUIRES: others than are in force, or nobody is replaced.
 void reload(Stage& stage, const std::string& sections) {
   const auto before = stage.family.processes("postpone: housekeeper");
   stage.family.rewrite(kNoPolling + sections + tests::group("m", kMisbehave, kSubWorkers));
@@ -62,7 +62,6 @@ void retention(int ended, int jobs) {
   };
   std::vector<double> without, with, removed_per_second;
   while (left() > 0 || with.empty()) {
-    reload(stage, "");
     without.push_back(stage.jobs_per_second(jobs));
     const auto before = left();
     reload(stage, kRetention);

@@ -192,6 +192,9 @@ Grave& Board::grave(std::uint32_t index) const {
 PermitCell& Board::permit(std::uint32_t index) const {
   return layout_->permits[index];
 }
+TaskLimit& Board::task_limit(std::uint32_t index) const {
+  return layout_->task_limits[index];
+}
 
 std::size_t Board::bytes() {
   return sizeof(Layout);
@@ -236,6 +239,7 @@ std::uint32_t Board::reset_slot(std::uint32_t index, GroupId group) {
   used.lost_lease.store(0, std::memory_order_relaxed);
   used.good_lease.store(0, std::memory_order_relaxed);
   used.holds_permit.store(0, std::memory_order_relaxed);
+  for (auto& word : used.wanted_tasks) word.store(0, std::memory_order_relaxed);
   used.warm.store(0, std::memory_order_relaxed);
   used.task_pid.store(0, std::memory_order_relaxed);
   used.last_fetch.store({});

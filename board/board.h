@@ -6,10 +6,10 @@
 //
 // Which process writes what (any process may read everything, at any time):
 //
-//   supervisor          Header; of each slot: generation, group, command, doorbell; and, while no process
-//                       owns the slot, all of it
-//   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, lease, holds_permit, warm, task_pid,
-//                       runs, last_fetch, counters, telemetry, jobs, outcomes
+//   supervisor          Header; which tasks have a limit (task_permits.h); of each slot: generation, group,
+//                       command, doorbell; and, while no process owns the slot, all of it
+//   owner of a slot     state, since_ns, heartbeat_ns, unrecorded_ns, lease, holds_permit, wanted_tasks, warm,
+//                       task_pid, runs, last_fetch, counters, telemetry, jobs, outcomes
 //   housekeeper         Header::housekeeper; of each slot: lost_lease, good_lease, good_ns, stop
 //   any process         a doorbell is rung by any process, a permit taken and freed by compare-exchange
 //
@@ -48,10 +48,11 @@
 namespace postpone::board {
 
 inline constexpr std::uint32_t kMagic = 0x50505442;  // "PPTB"
-// Any change of a struct below, in job_entry.h or in last_fetch.h raises it.
-inline constexpr std::uint32_t kLayoutVersion = 9;
+// Any change of a struct below, in job_entry.h, last_fetch.h or task_permits.h raises it.
+inline constexpr std::uint32_t kLayoutVersion = 10;
 inline constexpr std::uint32_t kMaxSlots = 1024;
 inline constexpr std::uint32_t kMaxGraves = 128;
+inline constexpr std::uint32_t kMaxLimitedTasks = 256;  // tasks with a concurrency limit, in one family
 inline constexpr std::uint32_t kJobsPerSlot = 128;  // the most jobs that one sub-worker may hold at a time
 
 using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC: the same for all processes of a host
@@ -184,6 +185,8 @@ struct Slot {
   std::atomic<std::int64_t> unrecorded_ns;  // when an outcome was last left to people; 0 = never
   std::atomic<std::int64_t> lease;          // its lease: the row of procrastinate_workers; 0 = none yet
   std::atomic<std::uint32_t> holds_permit;
+  // A bit for each task with a limit: it leaves jobs of the task alone, for want of a permit (task_permits.h).
+  std::atomic<std::uint64_t> wanted_tasks[kMaxLimitedTasks / 64];
   std::atomic<std::uint32_t> warm;  // jobs came over its connection, or a rehearsal: the server has its plans
   std::atomic<std::int32_t> task_pid;
   std::atomic<std::uint64_t> runs;  // jobs that ran here by themselves, over all incarnations
@@ -220,7 +223,7 @@ struct Grave {
   OutcomeRoom outcomes;
 };
 
-// The right to hold one pooled connection: 0 = free, else the owner's tag (slot + 1, generation).
+// The right to hold one pooled connection, or to run jobs of a task: 0 = free, else the owner's tag (slot + 1, generation).
 struct PermitCell {
   std::atomic<std::uint64_t> owner;
 };
@@ -228,9 +231,11 @@ struct PermitCell {
 struct Header {
   std::uint32_t magic;
   std::uint32_t layout_version;
-  std::uint64_t bytes;                 // of the whole layout
-  std::atomic<std::uint32_t> slots;    // slots in use: 0 … slots-1
-  std::atomic<std::uint32_t> permits;  // permits that may be held at a time: cells 0 … permits-1
+  std::uint64_t bytes;                           // of the whole layout
+  std::atomic<std::uint32_t> slots;              // slots in use: 0 … slots-1
+  std::atomic<std::uint32_t> permits;            // permits that may be held at a time: cells 0 … permits-1
+  std::atomic<std::uint32_t> task_limits;        // entries in use: 0 … task_limits-1
+  std::atomic<std::uint32_t> task_limits_epoch;  // raised when they have changed
   // Rung when a job was scheduled for later or a sub-worker was buried.
   Doorbell housekeeper_doorbell;
   std::atomic<Command> housekeeper_command;
@@ -244,7 +249,8 @@ struct Header {
   HousekeeperTelemetry housekeeper;
 };
 
-struct Layout;  // Header, permits, graves, slots
+struct Layout;  // Header, permits, limits of tasks, graves, slots
+struct TaskLimit;
 
 // A process has written over the board. The member that finds this out ends, with this line. It is no
 // std::runtime_error, because callers treat that as a passing trouble of the one thing they were doing.
@@ -277,6 +283,7 @@ class Board {
   Slot& slot(std::uint32_t index) const;    // REQUIRES: index < kMaxSlots
   Grave& grave(std::uint32_t index) const;  // REQUIRES: index < kMaxGraves
   PermitCell& permit(std::uint32_t index) const;
+  TaskLimit& task_limit(std::uint32_t index) const;  // REQUIRES: index < kMaxLimitedTasks
   // How many slots there are to look through, whatever the header says.
   std::uint32_t slots() const;
 

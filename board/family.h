@@ -36,9 +36,13 @@ struct LeashMessage {
   std::int64_t lease;
 };
 
-// The preflight sends none of these messages. It sends each reason why it refuses the configuration, or, at
-// the start, why it cannot answer yet: a datagram of text, cut to so many bytes.
-inline constexpr std::size_t kMostReasonBytes = 1024;
+// The preflight sends none of these messages, but datagrams of text, cut to so many bytes, whose first letter says of
+// what kind they are.
+inline constexpr std::size_t kMostPreflightBytes = 1024;
+enum class PreflightWord : char {
+  reason = 'r',  // why it refuses the configuration, or, at the start, why it cannot answer yet
+  limit = 'l',   // of a task: how many of its jobs may run at a time, a blank, its name
+};
 
 // In each cgroup that families keep for their task processes, this and the supervisor's pid is the name of a
 // family's part.

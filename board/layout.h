@@ -8,12 +8,14 @@
 #include <algorithm>
 
 #include "board/board.h"
+#include "board/task_permits.h"
 
 namespace postpone::board {
 
 struct Layout {
   Header header;
   PermitCell permits[kMaxSlots];
+  TaskLimit task_limits[kMaxLimitedTasks];
   Grave graves[kMaxGraves];
   Slot slots[kMaxSlots];
 };

@@ -19,30 +19,11 @@
 #include <utility>
 
 #include "board/layout.h"
+#include "board/permit_cell.h"
 
 namespace postpone::board {
 
 namespace {
-
-std::uint64_t tag_of(std::uint32_t slot, std::uint32_t generation) {
-  return (std::uint64_t{slot} + 1) << 32 | generation;
-}
-
-bool take(PermitCell& cell, std::uint64_t owner) {
-  std::uint64_t expected = 0;
-  return cell.owner.load(std::memory_order_seq_cst) == 0 &&
-         cell.owner.compare_exchange_strong(expected, owner, std::memory_order_seq_cst);
-}
-
-// By compare-exchange: a cell that was reclaimed meanwhile may be another's by now.
-bool free(PermitCell& cell, std::uint64_t owner) {
-  return cell.owner.load(std::memory_order_seq_cst) == owner &&
-         cell.owner.compare_exchange_strong(owner, 0, std::memory_order_seq_cst);
-}
-
-std::uint32_t slot_of(std::uint64_t owner) {
-  return static_cast<std::uint32_t>(owner >> 32) - 1;
-}
 
 bool waits_for_permit(const Slot& slot) {
   return slot.state.load(std::memory_order_seq_cst) == SlotState::waiting_for_permit;

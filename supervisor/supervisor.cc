@@ -93,10 +93,12 @@ Supervisor::Supervisor(Configuration configuration, Options options)
       timer_(loop_),
       board_(board::Board::create(static_cast<std::uint32_t>(in_force_.config.total_subworkers()),
                                   permits_of(in_force_.config))),
+      task_limits_(board_),
       name_(identity(in_force_.config)),
       crew_(loop_, board_, in_force_.config,
             make_family(name_, options_.file, in_force_.memfd.get(), board_.fd()),
             {[this](std::string reason) { on_reason(std::move(reason)); },
+             [this](board::LimitedTask task) { task_limits_.add(std::move(task)); },
              [this](const sys::ExitReport& report) { on_preflight_end(report); }, [this] { upkeep(); },
              [this](board::GroupId group) { board::wake_sibling(board_, group); }}),
       waking_(loop_, board_, in_force_.config, [this] { announcer_.feed_watchdog(); }),
@@ -157,6 +159,7 @@ void Supervisor::on_preflight_end(const sys::ExitReport& report) {
 
 void Supervisor::start_working() {
   phase_ = Phase::working;
+  task_limits_.take();
   announcer_.on_preflight_done();
   upkeep();
   waking_.listen();
@@ -243,6 +246,7 @@ status::SupervisorFacts Supervisor::facts() const {
   facts.phase = phase_;
   facts.paused = crew_.is_paused();
   facts.standing = crew_.standing();
+  facts.task_limits = task_limits_.in_force();
   facts.listen = listen_facts(in_force_.config.database.listen, waking_.facts());
   const auto starting = [this](MemberId member) -> status::Starting {
     // Before the preflight has ended no member is started, and when it ends is not known.
@@ -260,7 +264,11 @@ status::SupervisorFacts Supervisor::facts() const {
 // --- reload ---
 
 Reload::Handlers Supervisor::reload_handlers() {
-  return {[this] { announcer_.on_reload_begin(); }, [this](int config_fd) { crew_.start_check(config_fd); },
+  return {[this] { announcer_.on_reload_begin(); },
+          [this](int config_fd) {
+            task_limits_.begin();
+            crew_.start_check(config_fd);
+          },
           [this] { crew_.stop_preflight(); },
           [this](Configuration next, const Change& change) { take(std::move(next), change); },
           [this](bool ok, const std::string& message) {
@@ -281,6 +289,7 @@ void Supervisor::take(Configuration next, const Change& change) {
     board_.header().log_levels.store(sys::levels_in_a_word(log_options(in_force_.config.log)));
     ++board_.header().log_epoch;
   }
+  task_limits_.take();
   crew_.take({.everybody = change.everybody, .housekeeper = change.housekeeper, .groups = change.groups});
   if (change.listening) waking_.listen();
   if (!change.words.empty()) board::ring_all(board_, board::kRungForWork);

@@ -34,6 +34,7 @@
 #include "supervisor/crew/crew.h"
 #include "supervisor/loop.h"
 #include "supervisor/reload/reload.h"
+#include "supervisor/task_limits.h"
 #include "supervisor/waking.h"
 #include "sys/service_manager.h"
 
@@ -89,6 +90,7 @@ class Supervisor {
   Loop loop_;
   Timer timer_;
   board::Board board_;
+  TaskLimits task_limits_;
   const std::string name_;  // of this supervisor, in the database
   Crew crew_;
   Waking waking_;

@@ -42,6 +42,7 @@ Json to_json(const sql::Job& job) {
           {"queueing_lock", or_null(job.queueing_lock)},
           {"args", verbatim(job.args)},
           {"meta", job.meta ? verbatim(*job.meta) : Json(nullptr)},
+          {"deferred_by", or_null(job.deferred_by)},
           {"scheduled_at", or_null(job.scheduled_at)},
           {"abort_requested", job.abort_requested},
           {"worker_id", or_null(job.worker_id)}};

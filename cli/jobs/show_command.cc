@@ -62,6 +62,7 @@ void print_job(const sql::Job& job) {
   if (job.lock) print_field("lock", *job.lock);
   if (job.queueing_lock) print_field("queueing lock", queueing_lock_of(job));
   if (job.scheduled_at) print_field("scheduled", to_local(*job.scheduled_at));
+  if (job.deferred_by) print_field("deferred by", "job " + std::to_string(*job.deferred_by));
   print_field("attempts", std::to_string(job.attempts));
   if (job.worker_id && job.status != sql::JobStatus::doing)
     print_field("worker", std::to_string(*job.worker_id));

@@ -144,7 +144,10 @@ std::vector<WhyWaiting> why_waiting(const sql::Job& job, const sql::Standing& st
     add(WhyWaiting{Reason::queue, "behind " + jobs(standing.ahead_in_queue) + " of queue " +
                                       printable(job.queue) + " that are due, too"});
   }
-  if (reasons.empty()) add(WhyWaiting{Reason::ready, "nothing: a worker is about to take it"});
+  if (reasons.empty())
+    add(WhyWaiting{Reason::ready,
+                   "nothing: a worker is about to take it, unless its task has a concurrency "
+                   "limit that is reached"});
   return reasons;
 }
 

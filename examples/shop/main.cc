@@ -1,41 +1,23 @@
-// The task executable: the tasks, whose webhooks go through HTTP.
-#include <netdb.h>
-#include <sys/socket.h>
-
-#include <cstdio>
-#include <memory>
-#include <regex>
+// The task executable: the tasks, with libcurl to call webhooks.
+#include <curl/curl.h>
+#include <stdexcept>
 
 #include "shop.h"
 
-namespace {
-
-shop::Answer post(const std::string& url, const std::string& body) {
-  static const std::regex kUrl("http://([^:/]+):([0-9]+)(/.*)");
-  static const std::regex kAnswer("HTTP/1.. ([0-9]{3})(?:[^\n]*\n(?:[^\r][^\n]*\n)*?retry-after: *([0-9]+))?",
-                                  std::regex::icase);
-  std::smatch part;
-  if (!std::regex_match(url, part, kUrl)) throw libtask::BadArguments(url + " is not http://host:port/path");
-  addrinfo wanted{}, *found = nullptr;
-  wanted.ai_socktype = SOCK_STREAM;
-  if (getaddrinfo(part.str(1).c_str(), part.str(2).c_str(), &wanted, &found) != 0)
-    throw std::runtime_error("nobody knows " + part.str(1));
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> address(found, freeaddrinfo);
-  const int channel = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const std::unique_ptr<FILE, decltype(&fclose)> server(fdopen(channel, "r+"), fclose);
-  if (!server || connect(channel, found->ai_addr, found->ai_addrlen) != 0)
-    throw std::runtime_error(url + " cannot be reached");
-  std::fprintf(server.get(), "POST %s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s", part.str(3).c_str(),
-               body.size(), body.c_str());
-  std::fflush(server.get());
-  std::string text(4096, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), server.get()));
-  std::smatch answer;
-  if (!std::regex_search(text, answer, kAnswer)) throw std::runtime_error(url + " does not answer in HTTP");
-  return {std::stoi(answer.str(1)), std::chrono::seconds(answer[2].matched ? std::stoi(answer.str(2)) : 60)};
+static shop::Answer post(const std::string& url, const std::string& body) {
+  long status = 0;
+  curl_off_t wait = 0;
+  CURL* const call = curl_easy_init();
+  curl_easy_setopt(call, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(call, CURLOPT_POSTFIELDS, body.c_str());
+  curl_easy_setopt(call, CURLOPT_TIMEOUT, 30L);
+  const CURLcode code = curl_easy_perform(call);  // what the server says is printed, and so in the log
+  curl_easy_getinfo(call, CURLINFO_RESPONSE_CODE, &status);
+  curl_easy_getinfo(call, CURLINFO_RETRY_AFTER, &wait);
+  curl_easy_cleanup(call);
+  if (code != CURLE_OK) throw std::runtime_error(url + ": " + curl_easy_strerror(code));
+  return {.status = static_cast<int>(status), .retry_after = std::chrono::seconds(wait > 0 ? wait : 60)};
 }
-
-}  // namespace
 
 int main(int argc, char** argv) {
   libtask::App app;

@@ -10,13 +10,11 @@
 
 namespace shop {
 
-using libtask::declare;
-using std::string;
+using libtask::declare, std::string;
 
 inline constexpr auto send_mail = declare<string, string>("mail.send", "to", "text").queue("mail");
 inline constexpr auto make_invoice = declare<string, std::int64_t>("invoice.make", "customer", "cents");
-inline constexpr auto make_thumbnail =
-    declare<string, int>("image.thumbnail", "image", "width").queue("media");
+inline constexpr auto thumbnail = declare<string, int>("image.thumbnail", "image", "width").queue("media");
 inline constexpr auto call_webhook = declare<string, string>("webhook.call", "url", "body").queue("web");
 inline constexpr auto transcode = declare<string>("audio.transcode", "file").queue("media");
 inline constexpr auto report = declare<>("report.nightly");

@@ -151,6 +151,14 @@ void journal(libtask::Context& job, const std::string& file, std::optional<int> 
   write_journal_line(file, "end", job);
 }
 
+// Until it is asked to stop; and when it has heard of that.
+void journal_until_abort(libtask::Context& job, const std::string& file) {
+  write_journal_line(file, "start", job);
+  while (!job.should_abort()) std::this_thread::sleep_for(100us);
+  write_journal_line(file, "asked", job);
+  throw libtask::Aborted{};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -171,6 +179,9 @@ int main(int argc, char** argv) {
   app.task("misbehave.close_channel", close_channel).queue(queue);
   app.task("misbehave.memory", grow, {"mib"}).queue(queue);
   app.task("misbehave.noop", [] {}).queue(queue);
-  app.task("misbehave.journal", journal, {"file", "ms", "gives"}).queue(queue).retry({.max_attempts = 3});
+  libtask::Task journals = app.task("misbehave.journal", journal, {"file", "ms", "gives"});
+  journals.queue(queue).retry({.max_attempts = 3});
+  if (const char* limit = std::getenv("MISBEHAVE_JOURNALS")) journals.concurrency_limit(std::atoi(limit));
+  app.task("misbehave.obey", journal_until_abort, {"file"}).queue(queue);
   return app.run(argc, argv);
 }

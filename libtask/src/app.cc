@@ -47,6 +47,11 @@ Task Task::memory_limit(std::int64_t bytes) {
   return *this;
 }
 
+Task Task::concurrency_limit(int jobs) {
+  entry_->concurrency_limit = jobs;
+  return *this;
+}
+
 Task Task::fresh_process() {
   entry_->fresh_process = true;
   return *this;

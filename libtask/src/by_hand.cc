@@ -26,8 +26,8 @@ std::string help(std::string_view program) {
          "  --abort-after DURATION  after 500ms, 2s, 5m: should_abort() becomes true\n"
          "  --json                  the outcome as JSON on stdout; what the handler writes there goes to "
          "stderr\n"
-         "  --id N, --queue NAME, --priority N, --lock NAME, --meta JSON   of the job, as the handler sees "
-         "it\n";
+         "  --id N, --queue NAME, --priority N, --lock NAME, --meta JSON, --deferred-by N   of the job, as "
+         "the handler sees it\n";
 }
 
 int run(const Registry& registry, std::string_view program, const std::vector<std::string>& words) {

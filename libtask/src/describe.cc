@@ -38,6 +38,7 @@ Value task_object(const TaskEntry& task) {
           {"aliases", task.aliases},
           {"time_limit_ms", task.time_limit.value_or(no_limit).count()},
           {"memory_limit_bytes", task.memory_limit.value_or(0)},
+          {"concurrency_limit", task.concurrency_limit.value_or(0)},
           {"fresh_process", task.fresh_process},
           {"retry", retry_object(task.retry)}};
 }

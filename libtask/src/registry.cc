@@ -83,6 +83,7 @@ void check_task(Faults& faults, const TaskEntry& task) {
   check.lock("its queueing lock", task.queueing_lock);
   check.require(!task.time_limit || task.time_limit->count() > 0, "its time limit is not above 0");
   check.require(task.memory_limit.value_or(1) > 0, "its memory limit is not above 0");
+  check.require(task.concurrency_limit.value_or(1) > 0, "its concurrency limit is not above 0");
   check.require(task.handler != nullptr, "its handler is an empty function");
   check_parameters(check, task.parameters);
   if (task.retry) check_retry(check, *task.retry);

@@ -39,6 +39,7 @@ struct TaskEntry {
   std::optional<RetryOptions> retry{};
   std::vector<std::string> aliases{};
   std::optional<std::int64_t> memory_limit{};  // bytes
+  std::optional<int> concurrency_limit{};      // jobs
   bool fresh_process = false;
   const Scope* scope = nullptr;  // null = none is around it
 

@@ -87,6 +87,8 @@ void take_option(RunByHand& run, const std::string& option, const std::string& v
     run.options.lock = value;
   } else if (option == "--meta") {
     run.meta = value;
+  } else if (option == "--deferred-by") {
+    run.options.deferred_by = number_of<std::int64_t>(option, value, 1);
   } else {
     throw std::invalid_argument("run has no option " + option + "; see --help");
   }

@@ -220,6 +220,9 @@ const std::string& Context::args() const {
 const std::string& Context::meta() const {
   return job_.meta();
 }
+std::optional<std::int64_t> Context::deferred_by() const {
+  return job_.run().deferred_by;
+}
 std::optional<std::chrono::system_clock::time_point> Context::scheduled_at() const {
   using std::chrono::system_clock;
   if (!job_.run().scheduled_at_us) return std::nullopt;

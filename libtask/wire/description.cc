@@ -42,6 +42,12 @@ class Object {
     if (bytes < 0) fail(at(key), "a number of bytes, not negative", *value);
     return bytes;
   }
+  // 0 where there is none.
+  int count(const char* key) const {
+    const int count = optional_integer(key).value_or(0);
+    if (count < 0) fail(at(key), "a number, not negative", *find(key));
+    return count;
+  }
   std::chrono::milliseconds milliseconds(const char* key) const {
     const auto count = as_integer<std::int64_t>(key, required(key));
     if (count < 0) fail(at(key), "a number of milliseconds, not negative", required(key));
@@ -170,6 +176,7 @@ TaskDescription read_task(const Object& in) {
   if (const auto retry = in.optional_object("retry")) task.retry = read_retry(*retry);
   task.aliases = in.texts("aliases");
   task.memory_limit = in.size("memory_limit_bytes");
+  task.concurrency_limit = in.count("concurrency_limit");
   task.fresh_process = in.flag("fresh_process");
   return task;
 }

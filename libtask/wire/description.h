@@ -41,6 +41,7 @@ struct TaskDescription {
   std::optional<RetryStrategy> retry{};     // nothing = a failure is final
   std::vector<std::string> aliases{};       // other names that jobs of this task may have
   std::int64_t memory_limit = 0;            // bytes; 0 = the group's
+  int concurrency_limit = 0;                // of its jobs, under one supervisor; 0 = none
   bool fresh_process = false;               // each of its jobs has a task process of its own
 };
 

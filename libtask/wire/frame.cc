@@ -1,6 +1,8 @@
 #include "libtask/wire/frame.h"
 
 #include <algorithm>
+#include <charconv>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -29,6 +31,7 @@ enum class FrameType : std::uint8_t {
 enum class Tag : std::uint8_t {
   meta = 1,  // of each job in the body, in their order; empty = none
   note = 2,
+  deferred_by = 3,  // of each job in the body, in their order: its number in decimal digits; empty = none
 };
 
 constexpr std::size_t kLengthBytes = 4;
@@ -84,7 +87,14 @@ Refuse read_refuse(Reader& in) {
   return {.reason = in.text()};
 }
 
-// The k-th meta is that of the k-th job.
+// The k-th piece of a tag is that of the k-th job.
+template <class Jobs>
+auto& job_of_piece(Jobs& jobs, std::size_t k, const char* what) {
+  if (k >= jobs.size())
+    throw ProtocolError(std::string("a frame has ") + what + " for more jobs than it has");
+  return jobs[k];
+}
+
 template <class Jobs>
 void write_metas(Writer& out, const Jobs& jobs) {
   if (!out.reaches(kVersion3)) return;
@@ -92,13 +102,35 @@ void write_metas(Writer& out, const Jobs& jobs) {
   for (const auto& job : jobs) write_tail(out, Tag::meta, job.meta);
 }
 
-template <class Jobs>
-void read_metas(Reader& in, Jobs& jobs) {
-  std::size_t count = 0;
+void read_metas(Reader& in, std::vector<DeferredJob>& jobs) {
+  std::size_t metas = 0;
   read_tail(in, [&](Tag tag, std::string&& text) {
-    if (tag != Tag::meta) return;
-    if (count == jobs.size()) throw ProtocolError("a frame has meta for more jobs than it has");
-    jobs[count++].meta = std::move(text);
+    if (tag == Tag::meta) job_of_piece(jobs, metas++, "meta").meta = std::move(text);
+  });
+}
+
+std::optional<std::int64_t> job_id_in(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  std::int64_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error != std::errc() || end != text.data() + text.size())
+    throw ProtocolError("a frame says that a job was deferred by \"" + text + "\", which is no number");
+  return id;
+}
+
+void write_tail_of_runs(Writer& out, std::span<const Run> runs) {
+  write_metas(out, runs);
+  if (!out.reaches(kVersion3)) return;
+  if (std::ranges::none_of(runs, [](const Run& run) { return run.deferred_by.has_value(); })) return;
+  for (const Run& run : runs)
+    write_tail(out, Tag::deferred_by, run.deferred_by ? std::to_string(*run.deferred_by) : "");
+}
+
+void read_tail_of_runs(Reader& in, std::span<Run> runs) {
+  std::size_t metas = 0, deferred = 0;
+  read_tail(in, [&](Tag tag, std::string&& text) {
+    if (tag == Tag::meta) job_of_piece(runs, metas++, "meta").meta = std::move(text);
+    if (tag == Tag::deferred_by) job_of_piece(runs, deferred++, "who deferred").deferred_by = job_id_in(text);
   });
 }
 
@@ -117,7 +149,7 @@ void write_fields(Writer& out, const Run& run) {
 
 void write(Writer& out, const Run& run) {
   write_fields(out, run);
-  if (out.reaches(kVersion3) && !run.meta.empty()) write_tail(out, Tag::meta, run.meta);
+  write_tail_of_runs(out, std::span(&run, 1));
 }
 
 Run read_fields_of_run(Reader& in) {
@@ -136,9 +168,7 @@ Run read_fields_of_run(Reader& in) {
 
 Run read_run(Reader& in) {
   Run run = read_fields_of_run(in);
-  read_tail(in, [&run](Tag tag, std::string&& text) {
-    if (tag == Tag::meta) run.meta = std::move(text);
-  });
+  read_tail_of_runs(in, std::span(&run, 1));
   return run;
 }
 
@@ -147,7 +177,7 @@ void write(Writer& out, const Runs& runs) {
   out.integer(runs.max_rss_bytes);
   out.integer(static_cast<std::uint32_t>(runs.runs.size()));
   for (const Run& run : runs.runs) write_fields(out, run);
-  write_metas(out, runs.runs);
+  write_tail_of_runs(out, runs.runs);
 }
 
 Runs read_runs(Reader& in) {
@@ -159,7 +189,7 @@ Runs read_runs(Reader& in) {
   if (count == 0 || count > kLedgerEntries) throw ProtocolError("a runs frame has too many jobs, or none");
   runs.runs.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) runs.runs.push_back(read_fields_of_run(in));
-  read_metas(in, runs.runs);
+  read_tail_of_runs(in, runs.runs);
   return runs;
 }
 

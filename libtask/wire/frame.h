@@ -65,6 +65,8 @@ struct Run {
   std::optional<std::int64_t> scheduled_at_us{};
   // Beside the arguments: JSON text of an object; empty = nothing. In the tail, so that a job without it costs nothing.
   std::string meta{};
+  // Whose handler has deferred this job; nothing = an application, a schedule or a person. In the tail, too.
+  std::optional<std::int64_t> deferred_by{};
 };
 // A set: jobs that run one after the other, of which the ledger says how far they are. Its result is that of
 // the job at which it ends. Only from version 2 on, and only to a process that has a ledger.

@@ -61,7 +61,8 @@ CREATE OR REPLACE FUNCTION {schema}.postpone_take_jobs(
     passed_over_tasks text[] DEFAULT NULL, may_fail boolean DEFAULT false, omit_events boolean DEFAULT false,
     claims boolean DEFAULT false, slow_tasks text[] DEFAULT NULL, start_priority integer DEFAULT NULL,
     start_id bigint DEFAULT NULL,
-    OUT taken_ids bigint[], OUT claimed_ids bigint[], OUT is_cut boolean, OUT from_top boolean)
+    OUT taken_ids bigint[], OUT claimed_ids bigint[], OUT last_rank bigint, OUT last_id bigint, OUT with_locks boolean,
+    OUT is_cut boolean, OUT from_top boolean)
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -69,13 +70,11 @@ DECLARE
     found_ids bigint[];
     plain_ids bigint[];
     started_ids bigint[];
-    found_lock boolean;
     violated text;
 BEGIN
     IF NOT may_fail AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         BEGIN
-            SELECT taken.taken_ids, taken.claimed_ids, taken.is_cut, taken.from_top
-            INTO taken_ids, claimed_ids, is_cut, from_top
+            SELECT taken.* INTO taken_ids, claimed_ids, last_rank, last_id, with_locks, is_cut, from_top
             FROM {schema}.postpone_take_jobs(
                 target_queue_names, p_worker_id, max_jobs, passed_over, passed_over_tasks, true, omit_events, claims,
                 slow_tasks, start_priority, start_id) AS taken;
@@ -89,21 +88,25 @@ BEGIN
     -- One round, nearly always; under REPEATABLE READ, where a second look sees no more than the first, it must
     -- end.
     FOR round IN 1 .. 10 LOOP
-        SELECT found.job_ids, found.plain_ids, found.with_lock, found.is_cut, found.from_top
-        INTO found_ids, plain_ids, found_lock, is_cut, from_top
+        SELECT found.* INTO found_ids, last_rank, with_locks, is_cut, from_top
         FROM {schema}.postpone_find_jobs(
-            target_queue_names, max_jobs, passed_over, passed_over_tasks, slow_tasks, start_priority, start_id) AS found;
+            target_queue_names, max_jobs, passed_over, passed_over_tasks, start_priority, start_id) AS found;
         EXIT WHEN found_ids IS NULL;
+        last_id := found_ids[cardinality(found_ids)];
         started_ids := found_ids;
-        IF claims AND plain_ids <> '{}' THEN
-            claimed_ids := {schema}.postpone_claim_jobs(p_worker_id, plain_ids, omit_events);
+        IF claims THEN
+            plain_ids := CASE WHEN with_locks OR slow_tasks <> '{}'
+                THEN {schema}.postpone_plain_of(found_ids, slow_tasks) ELSE found_ids END;
+            IF plain_ids <> '{}' THEN
+                claimed_ids := {schema}.postpone_claim_jobs(p_worker_id, plain_ids, omit_events);
+            END IF;
             started_ids := CASE WHEN cardinality(plain_ids) = cardinality(found_ids) THEN '{}' ELSE
                 ARRAY(SELECT found_id FROM unnest(found_ids) AS found_id WHERE found_id <> ALL (plain_ids)) END;
         END IF;
         IF started_ids <> '{}' THEN
             started_ids := {schema}.postpone_unclaimed(started_ids);
         END IF;
-        IF started_ids = '{}' OR NOT found_lock THEN
+        IF started_ids = '{}' OR NOT with_locks THEN
             -- Nothing can collide: no need to pay for a subtransaction.
             IF started_ids <> '{}' THEN
                 PERFORM {schema}.postpone_start_jobs(started_ids, p_worker_id, omit_events);
@@ -130,6 +133,17 @@ BEGIN
     IF from_top THEN
         PERFORM {schema}.postpone_park_crowd(target_queue_names, counted, cardinality(taken_ids));
     END IF;
+END
+$$;
+
+-- Those of these jobs that may be claimed: they have neither a lock nor a queueing lock, and are of none of slow_tasks.
+CREATE OR REPLACE FUNCTION {schema}.postpone_plain_of(job_ids bigint[], slow_tasks text[]) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT job.id FROM {schema}.procrastinate_jobs AS job
+        WHERE job.id = ANY (job_ids) AND job.lock IS NULL AND job.queueing_lock IS NULL
+          AND (slow_tasks IS NULL OR array_position(slow_tasks, job.task_name::text) IS NULL));
 END
 $$;
 
@@ -205,10 +219,7 @@ DECLARE
     seen integer;
     is_top boolean := start_id IS NULL OR coalesce(current_setting('postpone.fetch_from_top', true), '') <> '';
     unparked_ids bigint[] := '{}';
-    taken_ids bigint[];
-    claimed_ids bigint[];
-    is_cut boolean;
-    is_from_top boolean;
+    taken record;
     is_more boolean := false;
 BEGIN
     PERFORM {schema}.postpone_hold_worker(p_worker_id);
@@ -224,28 +235,30 @@ BEGIN
         most := least(most, greatest(1, (seen + parts - 1) / parts));
     END IF;
     LOOP
-        SELECT taken.taken_ids, taken.claimed_ids, taken.is_cut, taken.from_top
-        INTO taken_ids, claimed_ids, is_cut, is_from_top
+        SELECT * INTO taken
         FROM {schema}.postpone_take_jobs(
             target_queue_names, p_worker_id, most, passed_over, passed_over_tasks, false, omit_events,
-            may_claim AND {schema}.postpone_may_claim(), slow_tasks, start_priority, CASE WHEN NOT is_top THEN start_id END)
-            AS taken;
-        EXIT WHEN is_top OR taken_ids IS NOT NULL;
+            may_claim AND {schema}.postpone_may_claim(), slow_tasks, start_priority, CASE WHEN NOT is_top THEN start_id END);
+        EXIT WHEN is_top OR taken.taken_ids IS NOT NULL;
         -- Whoever rests after this has looked at everything.
         is_top := true;
         unparked_ids := {schema}.postpone_unpark(target_queue_names, passed_over, passed_over_tasks, true);
         EXIT WHEN unparked_ids = '{}';
     END LOOP;
-    PERFORM {schema}.postpone_announce_unparked(unparked_ids, taken_ids);
-    IF is_cut THEN
-        is_more := {schema}.postpone_are_more(target_queue_names, taken_ids, passed_over, passed_over_tasks);
+    IF unparked_ids <> '{}' THEN
+        PERFORM {schema}.postpone_announce_unparked(unparked_ids, taken.taken_ids);
+    END IF;
+    IF taken.is_cut THEN
+        is_more := {schema}.postpone_are_more(
+            target_queue_names, taken.last_rank, taken.last_id, CASE WHEN taken.with_locks THEN taken.taken_ids END,
+            passed_over, passed_over_tasks);
     END IF;
     RETURN QUERY
     SELECT job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
-           job.scheduled_at, job.attempts, is_more, job.status::text = 'todo', seen, is_from_top, job.meta,
+           job.scheduled_at, job.attempts, is_more, job.status::text = 'todo', seen, taken.from_top, job.meta,
            job.deferred_by
     FROM {schema}.procrastinate_jobs AS job
-    WHERE job.id = ANY (taken_ids) AND (job.status::text = 'doing' OR job.id = ANY (claimed_ids))
+    WHERE job.id = ANY (taken.taken_ids) AND (job.status::text = 'doing' OR job.id = ANY (taken.claimed_ids))
     ORDER BY job.priority DESC, job.id;
 END
 $$;

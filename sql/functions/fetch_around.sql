@@ -49,7 +49,7 @@ BEGIN
         IF NOT is_parked THEN
             found_ids := (SELECT job_ids
                           FROM {schema}.postpone_find_jobs(
-                              target_queue_names, 1, passed_over, passed_over_tasks, NULL, NULL, NULL));
+                              target_queue_names, 1, passed_over, passed_over_tasks, NULL, NULL));
             EXIT WHEN found_ids IS NULL;
             passed_over := passed_over || found_ids;
             CONTINUE WHEN {schema}.postpone_unclaimed(found_ids) = '{}';

@@ -1,24 +1,27 @@
 -- What a fetch wants to know of jobs besides which to take: are there more, how many for each who looks, and for how long
 -- have these waited. Its callers pin the plans (fetch.sql).
 
--- Is another job due that does not wait for one of these, which have been taken? It looks behind the last of them first, where
--- there is one most often, and from the top then.
+-- Is another job due that does not wait for one of those that have been taken? It looks behind the last of them first, where there
+-- is one most often, and from the top then. locked_ids: those of them that may have a lock.
 CREATE OR REPLACE FUNCTION {schema}.postpone_are_more(
-    target_queue_names varchar[], taken_ids bigint[], passed_over bigint[], passed_over_tasks text[])
+    target_queue_names varchar[], last_rank bigint, last_id bigint, locked_ids bigint[], passed_over bigint[],
+    passed_over_tasks text[])
 RETURNS boolean
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    last_rank bigint;
-    last_id bigint;
-    taken_locks text[] := ARRAY(
-        SELECT job.lock FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (taken_ids) AND job.lock IS NOT NULL);
+    taken_locks text[] := '{}';
 BEGIN
-    SELECT max(-job.priority::bigint) INTO last_rank FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (taken_ids);
-    SELECT max(job.id) INTO last_id FROM {schema}.procrastinate_jobs AS job
-    WHERE job.id = ANY (taken_ids) AND -job.priority::bigint = last_rank;
-    RETURN {schema}.postpone_is_another(target_queue_names, last_rank, last_id, taken_locks, passed_over, passed_over_tasks)
-        OR {schema}.postpone_is_another(target_queue_names, -2147483649, 0, taken_locks, passed_over, passed_over_tasks);
+    IF locked_ids <> '{}' THEN
+        taken_locks := ARRAY(
+            SELECT job.lock FROM {schema}.procrastinate_jobs AS job WHERE job.id = ANY (locked_ids) AND job.lock IS NOT NULL);
+    END IF;
+    IF last_rank IS NOT NULL AND {schema}.postpone_is_another(
+        target_queue_names, last_rank, last_id, taken_locks, passed_over, passed_over_tasks)
+    THEN
+        RETURN true;
+    END IF;
+    RETURN {schema}.postpone_is_another(target_queue_names, -2147483649, 0, taken_locks, passed_over, passed_over_tasks);
 END
 $$;
 
@@ -90,6 +93,7 @@ BEGIN
                 FROM {schema}.procrastinate_jobs AS job
                 WHERE job.status = 'todo' AND job.parked IS NULL
                   AND job.queue_name = target.name
+                  AND (job.queue_name, -job.priority::bigint, job.id) > (target.name, after_rank, after_id)
                   AND (-job.priority::bigint, job.id) > (after_rank, after_id)
                   AND -job.priority::bigint <= last_rank
                 ORDER BY job.queue_name, -job.priority::bigint, job.id

@@ -18,20 +18,23 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
+DECLARE
+    gone_ids bigint[];
 BEGIN
     IF TG_RELID OPERATOR(pg_catalog.<>) '{schema}.procrastinate_jobs'::pg_catalog.regclass THEN
         RAISE EXCEPTION 'this trigger function serves procrastinate_jobs alone';
     END IF;
+    gone_ids := ARRAY(SELECT id FROM deleted);
     DELETE FROM {schema}.procrastinate_events AS event
-    WHERE event.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
+    WHERE event.job_id OPERATOR(pg_catalog.=) ANY (gone_ids);
     DELETE FROM {schema}.postpone_attempts AS attempt
-    WHERE attempt.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
+    WHERE attempt.job_id OPERATOR(pg_catalog.=) ANY (gone_ids);
     DELETE FROM {schema}.postpone_claims AS claim
-    WHERE claim.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
+    WHERE claim.job_id OPERATOR(pg_catalog.=) ANY (gone_ids);
     DELETE FROM {schema}.postpone_results AS given
-    WHERE given.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
+    WHERE given.job_id OPERATOR(pg_catalog.=) ANY (gone_ids);
     UPDATE {schema}.procrastinate_periodic_defers AS defer SET job_id = NULL
-    WHERE defer.job_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT id FROM deleted));
+    WHERE defer.job_id OPERATOR(pg_catalog.=) ANY (gone_ids);
     RETURN NULL;
 END
 $$;

@@ -10,3 +10,13 @@ DROP FUNCTION IF EXISTS postpone_fetch_jobs(
     varchar[], bigint, integer, bigint[], text[], boolean, boolean, text[], integer, integer, bigint);
 -- It writes it.
 DROP FUNCTION IF EXISTS postpone_defer_followers(jsonb, jsonb);
+
+-- Functions that have other parameters or results now.
+DROP FUNCTION IF EXISTS postpone_are_more(varchar[], bigint[], bigint[], text[]);
+DROP FUNCTION IF EXISTS postpone_find_jobs(varchar[], integer, bigint[], text[], text[], integer, bigint);
+DROP FUNCTION IF EXISTS postpone_take_jobs(
+    varchar[], bigint, integer, bigint[], text[], boolean, boolean, boolean, text[], integer, bigint);
+DROP FUNCTION IF EXISTS postpone_walk(
+    varchar, varchar[], bigint, bigint, bigint, bigint, integer, bigint[], text[], text[]);
+DROP FUNCTION IF EXISTS postpone_walk_queues(
+    varchar[], bigint, bigint, bigint, bigint, integer, bigint[], text[], text[]);

@@ -3,6 +3,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace postpone::subworker {
 
 void Leash::say(board::LeashWord word, std::int64_t lease) const {
@@ -12,8 +15,18 @@ void Leash::say(board::LeashWord word, std::int64_t lease) const {
 }
 
 void Leash::say_why(std::string_view reason) const {
-  const std::string_view said = reason.substr(0, board::kMostReasonBytes);
-  if (fd_) ::send(fd_.get(), said.data(), said.size(), MSG_NOSIGNAL);
+  send(board::PreflightWord::reason, std::string(reason));
+}
+
+bool Leash::say_limit(std::string_view task, std::uint32_t limit) const {
+  return send(board::PreflightWord::limit, std::to_string(limit) + ' ' + std::string(task));
+}
+
+bool Leash::send(board::PreflightWord word, std::string text) const {
+  if (!fd_) return true;
+  text.insert(text.begin(), static_cast<char>(word));
+  text.resize(std::min(text.size(), board::kMostPreflightBytes));
+  return ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
 }
 
 bool Leash::supervisor_gone() const {

@@ -2,6 +2,8 @@
 // there.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "board/family.h"
@@ -22,11 +24,15 @@ class Leash {
 
   // By the preflight: a reason why its answer is no, or not there yet.
   void say_why(std::string_view reason) const;
+  // By the preflight: so many jobs of a task may run at a time. False when the supervisor did not get that.
+  bool say_limit(std::string_view task, std::uint32_t limit) const;
 
   // True once the supervisor's end is closed. Never without a leash.
   bool supervisor_gone() const;
 
  private:
+  bool send(board::PreflightWord word, std::string text) const;
+
   sys::Fd fd_;
   std::uint32_t generation_ = 0;
 };

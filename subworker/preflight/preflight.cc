@@ -12,6 +12,7 @@
 #include "sql/schema.h"
 #include "subworker/family/leaving.h"
 #include "subworker/housekeeper/periodic.h"
+#include "subworker/preflight/task_limits.h"
 #include "subworker/task/describe.h"
 #include "subworker/task/task_process.h"
 #include "sys/backoff.h"
@@ -26,6 +27,9 @@ constexpr std::chrono::milliseconds kSlice{50};  // how soon it gives up when it
 
 // How often a task executable may be killed or late before it is held to be at fault itself.
 constexpr int kMostCutOff = 3;
+
+// In bytes. No job has a task with a longer name, and a message over the leash has room for such a one.
+constexpr std::size_t kLongestName = 4 * 128;
 
 // Thrown out of what is waited for.
 struct GivenUp {};
@@ -56,9 +60,12 @@ class Preflight {
   bool tasks_are_good() {
     bool good = true;
     Periodic periodic(config_.schedules);
+    TaskLimits limits;
     for (const config::Group& group : config_.groups) {
       try {
-        periodic.add(describe_in_time(group));
+        const libtask::wire::Description description = describe_in_time(group);
+        limits.add(group.name, description);
+        periodic.add(description);
       } catch (const std::runtime_error& error) {
         refuse(fmt::format("[[group]] \"{}\": {}", group.name, error.what()));
         good = false;
@@ -70,7 +77,22 @@ class Preflight {
       refuse(fmt::format("[[schedule]]: {}", error.what()));
       good = false;
     }
-    return good;
+    return tell_limits(limits) && good;
+  }
+
+  bool tell_limits(const TaskLimits& limits) {
+    const auto in_force = limits.in_force();
+    if (in_force.size() > board::kMaxLimitedTasks) {
+      refuse(fmt::format(
+          "the task executables have {} tasks with a concurrency limit: {} are the most that there may be",
+          in_force.size(), board::kMaxLimitedTasks));
+      return false;
+    }
+    for (const std::string& difference : limits.differences()) sys::log.warn("{}", difference);
+    for (const auto& [task, limit] : in_force)
+      if (task.size() <= kLongestName && !leash_.say_limit(task, static_cast<std::uint32_t>(limit)))
+        throw GivenUp();
+    return true;
   }
 
   // A host that has no process or memory to spare at the moment is no reason not to start. An executable that

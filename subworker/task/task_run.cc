@@ -23,6 +23,8 @@ namespace wire = libtask::wire;
 
 // So that a connection that others wait for is given up early in a long job.
 constexpr auto kFirstTick = 10ms;
+// From one look at the board to the next: a person who aborts a job waits for half of it on average.
+constexpr auto kRunTick = 20ms;
 // Between the end of its channel and the end of a process: exit handlers.
 constexpr auto kDyingTime = 2s;
 
@@ -109,9 +111,9 @@ void TaskProcess::Run::look() {
 
 void TaskProcess::Run::wait() {
   const auto elapsed = Clock::now() - started_;
-  Clock::duration tick = elapsed < kFirstTick ? kFirstTick : kPollTick;
-  if (const auto left = hooks_.tick_at - Clock::now(); left > Clock::duration::zero())
-    tick = std::min(tick, left);
+  Clock::duration tick = elapsed < kFirstTick ? kFirstTick : kRunTick;
+  for (const auto at : {hooks_.tick_at, memory_limit() > 0 ? next_weighing_ : Clock::time_point()})
+    if (const auto left = at - Clock::now(); left > Clock::duration::zero()) tick = std::min(tick, left);
   pollfd fds[] = {{owner_.channel_.fd(), POLLIN, 0},
                   {owner_.pipes_.fd(Output::Stream::out), POLLIN, 0},
                   {owner_.pipes_.fd(Output::Stream::err), POLLIN, 0},
@@ -261,6 +263,7 @@ wire::Run TaskProcess::to_frame(const sql::Job& job, std::chrono::milliseconds t
   run.args = job.args;
   run.time_limit_ms = time_limit.count();
   run.meta = job.meta.value_or("");
+  run.deferred_by = job.deferred_by;
   // It is past, or the job would not have been fetched; so the number fits.
   if (job.scheduled_at && job.scheduled_at->is_finite())
     run.scheduled_at_us = job.scheduled_at->seconds() * 1'000'000 + job.scheduled_at->microseconds();

@@ -20,13 +20,14 @@ std::uint64_t number_of(const std::vector<std::string>& queues) {
 
 GroupFetches::GroupFetches(const board::Board& board, board::Slot& slot,
                            const std::vector<std::string>& queues)
-    : board_(board), slot_(slot) {
-  last_.queues = number_of(queues);
-}
+    : board_(board), slot_(slot), queues_(number_of(queues)) {}
 
 void GroupFetches::begin(sql::FetchRequest& request, bool from_top, std::int64_t now_ns) {
   const std::vector<board::SlotView> slots = board::view(board_);
   const board::GroupId group = slot_.group.load();
+  // A sibling that takes jobs of these tasks must not begin behind them.
+  last_.queues =
+      queues_ + 31 * (request.passed_over_tasks.empty() ? 0 : number_of(request.passed_over_tasks));
   const board::FetchAdvice advice =
       board::advise(board::last_fetches(board_, slots, group), last_.queues, now_ns);
   last_.began_ns = now_ns;

@@ -31,6 +31,7 @@ class GroupFetches {
 
   const board::Board& board_;
   board::Slot& slot_;
+  const std::uint64_t queues_;   // as a number
   board::LastFetch last_;        // as the siblings know it
   std::int64_t last_taken_ = 0;  // how many the last fetch has got
 };

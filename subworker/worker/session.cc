@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "board/wake.h"
@@ -197,6 +198,7 @@ sql::FetchRequest Session::fetch_request(int max_jobs) {
   PassedOver::List passed_over = passed_over_.list(PassedOver::Clock::now());
   request.passed_over = std::move(passed_over.jobs);
   request.passed_over_tasks = std::move(passed_over.tasks);
+  if (max_jobs > 0) std::ranges::move(hooks_.full_tasks(), std::back_inserter(request.passed_over_tasks));
   return request;
 }
 

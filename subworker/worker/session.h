@@ -56,6 +56,8 @@ class Session {
     // Is there no point in waiting on? `pending`: outcomes are not stored yet.
     std::function<bool(bool pending)> gives_up;
     std::function<void(sql::WorkerId)> on_lease;  // a new lease
+    // Right before a fetch: tasks to leave alone, besides those that this class knows of.
+    std::function<std::vector<std::string>()> full_tasks = [] { return std::vector<std::string>(); };
   };
 
   Session(const config::Config& config, const config::Group& group, const board::Board& board,

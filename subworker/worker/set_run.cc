@@ -35,8 +35,11 @@ class TaskFinder {
 
 }  // namespace
 
-SetRun::SetRun(const Parts& parts, Hooks hooks)
-    : parts_(parts), hooks_(std::move(hooks)), size_(parts.group.prefetch, parts.group.prefetch_horizon) {}
+SetRun::SetRun(const Parts& parts, TaskPermits permits, Hooks hooks)
+    : parts_(parts),
+      permits_(std::move(permits)),
+      hooks_(std::move(hooks)),
+      size_(parts.group.prefetch, parts.group.prefetch_horizon) {}
 
 int SetRun::size() const {
   return std::min(size_.next(), parts_.tasks.jobs_left());
@@ -48,6 +51,7 @@ void SetRun::run(int jobs) {
   horizon_ = Clock::now() + parts_.group.prefetch_horizon;
   pause_.succeeded();
   begun_ = 0;
+  give_back_unpermitted();
   while (HeldJob* next = parts_.held.next()) {
     hooks_.on_tick();
     if (begun_ > 0 && !(may_keep_unbegun() && parts_.tasks.is_fit() && parts_.held.has_room())) {
@@ -60,6 +64,7 @@ void SetRun::run(int jobs) {
 }
 
 void SetRun::run_next(HeldJob& next) {
+  if (!permits_.may_run(next.job.task)) return parts_.held.ends(next, given_back(next.job));
   const auto since = Clock::now();
   if (parts_.held.unbegun().size() > 1 && may_start(next.job)) {
     // A new task process may have taken longer to start than the horizon is away.
@@ -92,6 +97,12 @@ void SetRun::give_back_unbegun() {
   for (HeldJob* held : unbegun) parts_.held.ends(*held, given_back(held->job));
   size_.cut_to(begun_);
   sys::log.debug("{} job(s) go back to the queue before they began", unbegun.size());
+}
+
+// At once: siblings see then which permits are taken, and take no jobs in vain.
+void SetRun::give_back_unpermitted() {
+  for (HeldJob* held : parts_.held.unbegun())
+    if (!permits_.may_run(held->job.task)) parts_.held.ends(*held, given_back(held->job));
 }
 
 std::vector<SentOutcome> SetRun::owed() const {
@@ -131,7 +142,7 @@ void SetRun::record_progress() {
 // --- several at once ---
 
 // A job that will outlast the horizon runs by itself, since those behind it could only wait.
-std::vector<HeldJob*> SetRun::to_hand_over() const {
+std::vector<HeldJob*> SetRun::to_hand_over() {
   std::vector<HeldJob*> set;
   if (!parts_.tasks.process().serves_sets()) return set;
   const auto most = std::min<std::size_t>(libtask::wire::kLedgerEntries,
@@ -144,7 +155,7 @@ std::vector<HeldJob*> SetRun::to_hand_over() const {
     bytes += job.task.size() + job.queue.size() + job.args.size() + (job.lock ? job.lock->size() : 0) +
              (job.meta ? job.meta->size() : 0);
     if (set.size() == most || bytes > kMostBytes || size_.outlasts_horizon(job.task) || task == nullptr ||
-        task->fresh_process)
+        task->fresh_process || !permits_.may_run(job.task))
       break;
     set.push_back(held);
   }
@@ -302,6 +313,7 @@ void SetRun::end(JobRun& run, const Execution& execution, const TaskDescription&
 // connection.
 std::optional<RunHooks::Stop> SetRun::on_run_tick() {
   hooks_.on_tick();
+  permits_.attend(parts_.held);
   parts_.reporter.weigh_task(parts_.tasks.process().jobs_served(), false);
   if (!records_) {
     if (!may_keep_unbegun() && pause_.over(Clock::now())) record_beside_run(std::nullopt);

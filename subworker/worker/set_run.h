@@ -3,7 +3,8 @@
 // at each, and says when one needs a look (TaskProcess::run_set()); that one goes on as a job by itself.
 //
 //   begun at once     while the horizon is not reached, the sub-worker is not ordered to leave, the task process
-//                     is fit, and the board has room for what becomes of them
+//                     is fit, and the board has room for what becomes of them; and, of a task with a concurrency
+//                     limit, while the sub-worker holds a permit for it
 //   given back else   those that have not begun wait again, attempts untouched. When that turns out while a
 //                     job runs, they go back at once, and with them what has ended
 //
@@ -28,6 +29,7 @@
 #include "subworker/worker/session.h"
 #include "subworker/worker/set_size.h"
 #include "subworker/worker/task_keeper.h"
+#include "subworker/worker/task_permits.h"
 #include "sys/retry.h"
 
 namespace postpone::subworker {
@@ -53,7 +55,9 @@ class SetRun {
     std::function<void(const std::vector<sql::Recorded>&)> on_recorded;
   };
 
-  SetRun(const Parts& parts, Hooks hooks);
+  SetRun(const Parts& parts, TaskPermits permits, Hooks hooks);
+
+  TaskPermits& permits() { return permits_; }
 
   // How many jobs to fetch.
   int size() const;
@@ -70,12 +74,13 @@ class SetRun {
 
   bool may_keep_unbegun() const;
   void give_back_unbegun();
+  void give_back_unpermitted();
   std::vector<SentOutcome> owed() const;
   // `but_not`: a job whose outcome is not to be recorded.
   void record_beside_run(std::optional<sql::JobId> but_not);
   void record_progress();
   void run_next(HeldJob& next);
-  std::vector<HeldJob*> to_hand_over() const;
+  std::vector<HeldJob*> to_hand_over();
   void run_several(const std::vector<HeldJob*>& set);
   void take_plain(const std::vector<HeldJob*>& set, const std::vector<libtask::wire::PlainRun>& runs);
   bool goes_on();
@@ -93,6 +98,7 @@ class SetRun {
   std::optional<RunHooks::Stop> reason_to_stop() const;
 
   const Parts parts_;
+  TaskPermits permits_;
   const Hooks hooks_;
   SetSize size_;
   int begun_ = 0;  // jobs of this set

@@ -39,13 +39,16 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
                     [this] {
                       tick();
                       set_run_.attend();
+                      set_run_.permits().rest(held_);
                     },
                 .gives_up = [this](bool pending) { return gives_up(pending); },
-                .on_lease = [this](sql::WorkerId id) { leash_.say(board::LeashWord::leased, id); }}),
+                .on_lease = [this](sql::WorkerId id) { leash_.say(board::LeashWord::leased, id); },
+                .full_tasks = [this] { return set_run_.permits().full_tasks(); }}),
       fence_(slot(), config.supervisor, leash_.exists()),
       tasks_(config, group, identity_.cgroup, std::move(ledger), slot(), reporter_),
       held_(slot()),
       set_run_({config, group, slot(), leaving_, reporter_, session_, fence_, tasks_, held_},
+               TaskPermits(board, {identity_.slot, identity_.generation}),
                {.on_tick = [this] { tick(); },
                 .replace_task = [this] { replace_task(); },
                 .may_fetch = [this] { return may_fetch(); },
@@ -84,8 +87,9 @@ void SubWorker::work() {
       // First what has ended: its lock is free at once, and the next job stays where others can take it
       // meanwhile.
       if (held_.has_unrecorded()) exchange(0, false);
+      set_run_.permits().keep_needed(held_);  // it may take a while
       replace_task();
-      if (leaving()) return;  // it took a while
+      if (leaving()) return;
     }
     if (look_for_work(std::exchange(rested, false)) || leaving()) continue;
     idle();
@@ -99,6 +103,7 @@ void SubWorker::replace_task() {
     session_.lend_connection();
   });
   const auto& description = tasks_.process().description();
+  set_run_.permits().learn(description);
   session_.forget_left([&](const std::string& task) { return description.find(task) != nullptr; });
   if (!ready_) leash_.say(board::LeashWord::started, 0);
 }
@@ -110,6 +115,7 @@ bool SubWorker::look_for_work(bool rested) {
   tick();  // jobs may be so short, and the database so quick, that nothing ever waits
   slot().doorbell.answer();
   const bool fetches = may_fetch();
+  if (!fetches) set_run_.permits().keep_needed(held_);
   if (!fetches && !held_.has_unrecorded() && ready_) return false;
   const bool freed_lock = held_.take_freed_lock();
   auto answer = exchange(fetches ? size_of_set(rested) : 0, rested);
@@ -119,8 +125,10 @@ bool SubWorker::look_for_work(bool rested) {
   // A job that was deferred behind a lock while we were freeing it may have been seen neither by its own
   // announcement's look nor by ours: both were before our commit. A look after it sees the job.
   if (freed_lock && answer->jobs.empty() && fetches) return look_for_work(false);
-  if (answer->more || freed_lock) board::wake_sibling(board_, slot().group.load());
   for (sql::Job& job : answer->jobs) held_.hold(std::move(job));
+  set_run_.permits().keep_needed(held_);
+  if (freed_lock || (answer->more && !set_run_.permits().are_used_up_by(held_)))
+    board::wake_sibling(board_, slot().group.load());
   if (answer->jobs.empty()) return false;
   set_run_.run(static_cast<int>(answer->jobs.size()));
   return true;
@@ -244,6 +252,7 @@ bool SubWorker::gives_up(bool pending) {
 board::SubWorkerExit SubWorker::leave() {
   slot().enter(board::SlotState::stopping);
   reporter_.does("leaving");
+  set_run_.permits().keep_needed(held_);
   let_a_sibling_look();
   if (held_.has_unrecorded()) exchange(0, false);
   const bool gone = !held_.has_unrecorded() && session_.leave();

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "board/task_permits.h"
 #include "sys/crash_point.h"
 #include "sys/logger.h"
 #include "sys/process.h"
@@ -84,7 +85,10 @@ void Burials::finish(Clock::time_point now, const std::function<void(const Buria
     if (is_sub_worker(burial.member)) board_.slot(burial.member).lease.store(0);  // the end of its heartbeat
     if (rescue && !board_.fill_grave(burial.member, burial.lease, slots_.ledger(burial.member))) return false;
     sys::crash_point("supervisor.grave_filled");
-    if (is_sub_worker(burial.member)) board::reclaim_permits(board_, burial.member, burial.generation);
+    if (is_sub_worker(burial.member)) {
+      board::reclaim_permits(board_, burial.member, burial.generation);
+      board::reclaim_task_permits(board_, burial.member, burial.generation);
+    }
     buried(burial);
     return true;
   });

@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <system_error>
 #include <utility>
 
 #include "sys/crash_point.h"
@@ -88,7 +90,7 @@ void Children::await_words(Child& child) {
 // noticed by the pidfd, and the kernel closes the leash a moment earlier. Who went through an upkeep for it
 // would be late for the death.
 bool Children::hear(Child& child) {
-  return child.member == kPreflight ? hear_reasons(child) : hear_messages(child);
+  return child.member == kPreflight ? hear_preflight(child) : hear_messages(child);
 }
 
 bool Children::hear_messages(Child& child) {
@@ -104,16 +106,28 @@ bool Children::hear_messages(Child& child) {
   return any;
 }
 
-bool Children::hear_reasons(Child& child) {
-  std::array<char, board::kMostReasonBytes> text;
+bool Children::hear_preflight(Child& child) {
+  std::array<char, board::kMostPreflightBytes> text;
   ssize_t length = 0;
   bool any = false;
   while ((length = ::recv(child.leash.get(), text.data(), text.size(), MSG_DONTWAIT)) > 0) {
     any = true;
-    handlers_.on_reason(std::string(text.data(), static_cast<std::size_t>(length)));
+    on_preflight_word({text.data(), static_cast<std::size_t>(length)});
   }
   if (length < 0 && (errno == EAGAIN || errno == EINTR)) await_words(child);
   return any;
+}
+
+void Children::on_preflight_word(std::string_view text) {
+  const auto word = static_cast<board::PreflightWord>(text.front());
+  text.remove_prefix(1);
+  if (word == board::PreflightWord::reason) return handlers_.on_reason(std::string(text));
+  board::LimitedTask task;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), task.limit);
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  if (word != board::PreflightWord::limit || error != std::errc() || !text.starts_with(' ')) return;
+  task.name = text.substr(1);
+  handlers_.on_limit(std::move(task));
 }
 
 void Children::on_end(MemberId member) {

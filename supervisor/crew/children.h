@@ -8,9 +8,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "board/family.h"
+#include "board/task_permits.h"
 #include "supervisor/crew/member.h"
 #include "supervisor/crew/spawn.h"
 #include "supervisor/loop.h"
@@ -28,6 +30,7 @@ class Children {
   struct Handlers {
     std::function<void(MemberId, const board::LeashMessage&)> on_message;  // of the incarnation that lives
     std::function<void(std::string)> on_reason;                            // of the preflight
+    std::function<void(board::LimitedTask)> on_limit;                      // of the preflight
     std::function<void()> on_heard;             // after one or more messages or reasons of a living child
     std::function<void(MemberId, End)> on_end;  // reaped, after its last words were handed over
   };
@@ -54,7 +57,8 @@ class Children {
   void await_words(Child& child);
   bool hear(Child& child);
   bool hear_messages(Child& child);
-  bool hear_reasons(Child& child);
+  bool hear_preflight(Child& child);
+  void on_preflight_word(std::string_view text);
   void on_end(MemberId member);
 
   Loop& loop_;

@@ -42,6 +42,7 @@ Crew::Crew(Loop& loop, board::Board& board, const config::Config& config, Family
       slots_(board),
       children_(loop, {[this](MemberId member, const auto& message) { on_message(member, message); },
                        [this](std::string reason) { handlers_.on_reason(std::move(reason)); },
+                       [this](board::LimitedTask task) { handlers_.on_limit(std::move(task)); },
                        [this] { handlers_.on_change(); },
                        [this](MemberId member, const Children::End& end) { on_end(member, end); }}),
       burials_(loop, board, slots_, cgroups_, children_, [this] { handlers_.on_change(); }) {

@@ -41,7 +41,8 @@ namespace postpone::supervisor {
 class Crew {
  public:
   struct Handlers {
-    std::function<void(std::string reason)> on_reason;  // of the preflight
+    std::function<void(std::string reason)> on_reason;      // of the preflight
+    std::function<void(board::LimitedTask task)> on_limit;  // of the preflight: what it has read
     std::function<void(const sys::ExitReport& report)> on_preflight_end;
     std::function<void()> on_change;  // a member has spoken or ended: upkeep is due
     // A sub-worker of this group was rung for work, and died before it looked. Another one must be rung, or the

@@ -114,6 +114,19 @@ void add_totals(const board::Tallies& tallies, std::set<std::string, std::less<>
   }
 }
 
+void add_limits(const board::Board& board, const std::vector<board::LimitedTask>& tasks,
+                std::set<std::string, std::less<>>& named, Totals& totals) {
+  for (const board::LimitedTask& task : tasks) {
+    const auto entry = board::find_task_limit(board, task.name);
+    if (!entry ||
+        !(named.contains(task.name) || (named.size() < kMostTotals && named.insert(task.name).second)))
+      continue;
+    Total& total = totals[task.name];
+    total.concurrency_limit = task.limit;
+    total.concurrency = board::permits_held(board.task_limit(*entry));
+  }
+}
+
 Pool read_pool(const board::Board& board, const Snapshot& s) {
   Pool pool;
   pool.size = std::min(board.header().permits.load(), board::kMaxSlots);
@@ -224,6 +237,7 @@ Snapshot collect(const board::Board& board, const config::Config& config, const 
     if (!facts.in_use) continue;
     s.sub_workers.push_back(read_sub_worker(slot, i, static_cast<std::uint32_t>(group), member));
   }
+  if (detail == Detail::all) add_limits(board, known.task_limits, history.tasks, s.tasks);
   s.pool = read_pool(board, s);
 
   const board::HousekeeperTelemetry& house = board.header().housekeeper;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "board/board.h"
+#include "board/task_permits.h"
 #include "config/config.h"
 #include "supervisor/status/snapshot.h"
 
@@ -39,6 +40,7 @@ struct SupervisorFacts {
   Process process;
   Listen listen;
   std::vector<SlotFacts> slots;  // by slot
+  std::vector<board::LimitedTask> task_limits;
   Starting housekeeper;
   std::optional<Trouble> preflight_trouble;  // of the first preflight, before the family works
 };

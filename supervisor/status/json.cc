@@ -214,6 +214,8 @@ void write_totals(Page& page, const Totals& totals, bool are_tasks) {
     page.object([&, &name = name, &total = total] {
       page.field("name", name);
       if (are_tasks) page.field("registered", total.registered);
+      if (are_tasks) page.number_or_null("concurrency_limit", total.concurrency_limit);
+      if (total.concurrency_limit > 0) page.field("concurrency", total.concurrency);
       write_endings(page, total.ended);
       page.field("run_time_s", seconds(total.run_ns));
     });

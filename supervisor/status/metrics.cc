@@ -205,6 +205,16 @@ void add_totals(MetricsPage& page, const char* what, const Totals& totals) {
   for (const auto& [name, total] : totals) page.sample(seconds(total.run_ns), label(what, name));
 }
 
+void add_limits(MetricsPage& page, const Totals& tasks) {
+  if (std::ranges::none_of(tasks, [](const auto& task) { return task.second.concurrency_limit > 0; })) return;
+  page.metric("postpone_task_concurrency_limit", "gauge", "How many jobs of a task may run at a time.");
+  for (const auto& [name, total] : tasks)
+    if (total.concurrency_limit > 0) page.sample(total.concurrency_limit, label("task", name));
+  page.metric("postpone_task_concurrency", "gauge", "How many do, of the tasks with such a limit.");
+  for (const auto& [name, total] : tasks)
+    if (total.concurrency_limit > 0) page.sample(total.concurrency, label("task", name));
+}
+
 void add_waiting(MetricsPage& page, const Snapshot& s) {
   if (!s.waiting || s.now_ns - s.waiting->measured_ns > kFreshWaiting) return;
   const board::QueueFacts& facts = *s.waiting;
@@ -241,6 +251,7 @@ std::string to_metrics(const Snapshot& s, const Judgement& judgement) {
   add_database(page, s);
   add_groups(page, s);
   add_totals(page, "task", s.tasks);
+  add_limits(page, s.tasks);
   add_totals(page, "queue", s.queues);
   add_waiting(page, s);
   return page.take();

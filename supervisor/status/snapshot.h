@@ -185,6 +185,8 @@ struct Total {
   bool registered = false;  // tasks: a task executable has it
   std::array<std::uint64_t, board::kEndings> ended{};
   std::uint64_t run_ns = 0;
+  std::uint32_t concurrency_limit = 0;  // tasks: so many jobs may run at a time; 0 = any number
+  std::uint32_t concurrency = 0;        // with a limit: so many do, or may at any moment
 };
 using Totals = std::map<std::string, Total>;
 

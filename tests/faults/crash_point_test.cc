@@ -76,6 +76,12 @@ constexpr Death kDeaths[] = {
     {"sub_worker.beside_run_committed", Victim::self},
     {"sub_worker.beside_run_committed", Victim::child},
     {"sub_worker.beside_run_committed", Victim::parent},
+    {"sub_worker.task_permit_taken", Victim::self},
+    {"sub_worker.task_permit_taken", Victim::child},
+    {"sub_worker.task_permit_taken", Victim::parent},
+    {"sub_worker.task_permit_freed", Victim::self},
+    {"sub_worker.task_permit_freed", Victim::child},
+    {"sub_worker.task_permit_freed", Victim::parent},
     {"sub_worker.lease_deleted", Victim::self},
     {"database.statements_sent", Victim::self},
     {"database.statements_sent", Victim::parent},
@@ -124,6 +130,11 @@ class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
     return place == "sub_worker.beside_run_committed" || place == "sub_worker.success_on_board" ||
            place.starts_with("sub_worker.set_");
   }
+  // Two of the three runners may run a job at a time.
+  static bool is_of_a_limit() {
+    const std::string place = GetParam().place;
+    return place.starts_with("sub_worker.task_permit_");
+  }
   // Of jobs that take long enough to tell how far they are.
   static bool is_of_progress() { return std::string(GetParam().place) == "sub_worker.progress_stored"; }
   static int ms_of_long_jobs() { return is_of_progress() ? 1300 : is_of_a_set() ? 300 : 60; }
@@ -131,7 +142,8 @@ class CrashPoint : public Faults, public testing::WithParamInterface<Death> {
   static int runners() { return is_of_a_set() ? 1 : 3; }
   static std::string config(const std::string& more = "") {
     const std::string horizon = is_of_a_set() ? "prefetch_horizon = \"200ms\"\n" : "";
-    return supervisor_keys(kShortSilence) + group("q", kMisbehave, runners(), horizon + more) +
+    const std::string limit = is_of_a_limit() ? "environment = { MISBEHAVE_JOURNALS = \"2\" }\n" : "";
+    return supervisor_keys(kShortSilence) + group("q", kMisbehave, runners(), horizon + limit + more) +
            group("default", kTestTasks, 1);
   }
   std::string journal() const { return files_.file("journal"); }

@@ -64,9 +64,10 @@ TEST_F(CliReplay, TheHandlerSeesTheJobAsItWasAndNoDatabase) {
   const std::string id = failed("test.show", "{}");
   for (const Language language : kLanguages) {
     const ProgramRun result = replay(id, {test_tasks_in(language)});
-    EXPECT_EQ(
-        result.output,
-        "job " + id + R"(, attempt 3, queue letters, priority 7, lock l, meta {"tenant": "ann"})" + "\n")
+    EXPECT_EQ(result.output,
+              "job " + id +
+                  R"(, attempt 3, queue letters, priority 7, lock l, meta {"tenant": "ann"}, deferred by 0)" +
+                  "\n")
         << result.errors;
   }
   EXPECT_THAT(replay(id, {"--attempt", "1", POSTPONE_TEST_TASKS}).output, HasSubstr("attempt 1,"));

@@ -50,6 +50,13 @@ Error error_of(F call) {
   throw std::runtime_error("nothing was thrown");
 }
 
+TEST_F(AClient, FindsTheDatabaseAsTheCommandDoes) {
+  setenv("POSTPONE_DATABASE_URL", database.url().c_str(), 1);
+  const auto id = Client().defer("t").id;
+  EXPECT_EQ(to_string(client.status(id)->status), "todo");
+  unsetenv("POSTPONE_DATABASE_URL");
+}
+
 TEST_F(AClient, DefersWithEveryOption) {
   const auto time = std::chrono::system_clock::time_point(2'000'000'000s + 123'456us);
   const auto deferred = client.defer("dishes.wash", {{"dish", "plate"}, {"times", 2}},

@@ -67,7 +67,7 @@ TEST_P(InEachLanguage, EachWayToMisbehaveCostsOneJobAndItsReasonIsKept) {
               {"misbehave.hang", "{}", "timed_out", "time limit"},
               {"misbehave.exit", R"({"status": "three"})", "bad_arguments", R"(argument "status")"},
               {"misbehave.exit", R"({"sttus": 3})", "bad_arguments", "sttus"},
-              {"misbehave.unheard_of", "{}", "unknown_task", "of its 16 tasks these are the nearest"}};
+              {"misbehave.unheard_of", "{}", "unknown_task", "of its 17 tasks these are the nearest"}};
   // The time limit is that of the one which needs it: a busy machine may take seconds over any other.
   Family family(database_.url(),
                 kNoPolling +
@@ -178,6 +178,26 @@ TEST_P(InEachLanguage, ATaskProcessServesManyJobsUntilItIsRecycled) {
   EXPECT_EQ(processes("m"), 1u);
   EXPECT_EQ(processes("two"), 2u);
   EXPECT_EQ(processes("fresh"), 4u);
+}
+
+TEST_P(InEachLanguage, SetUpTearDownAndMiddlewareDoWhatTheySay) {
+  Family family(database_.url(), group("t", test_tasks(), 1));
+  family.wait_until_ready(1);
+  for (const char* task : {"test.was_set_up", "test.forgiving.throws"})
+    EXPECT_TRUE(becomes(defer(task, "t"), "succeeded")) << family.log();
+  EXPECT_EQ(family.stop().code, 0);
+  EXPECT_THAT(family.log(), HasSubstr("forgiven: of no account"));
+  EXPECT_THAT(family.log(), HasSubstr("torn down"));
+}
+
+TEST_P(InEachLanguage, AJobKnowsWhichOneHasDeferredIt) {
+  Family family(database_.url(), kNoPolling + group("t", test_tasks(), 1));
+  family.wait_until_ready(1);
+  EXPECT_TRUE(becomes(defer("test.chain", "t", R"({"links": 3})"), "succeeded")) << family.log();
+  EXPECT_TRUE(becomes("3", "succeeded")) << family.log();
+  EXPECT_EQ(
+      sql("SELECT string_agg(concat_ws(' ', id, deferred_by, result), ', ' ORDER BY id) FROM postpone_jobs"),
+      R"(1, 2 1 {"deferred_by": 1}, 3 2 {"deferred_by": 2})");
 }
 
 TEST_P(InEachLanguage, WhatAJobTellsIsKeptAndItsFollowersHaveItsMeta) {

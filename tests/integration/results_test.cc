@@ -191,7 +191,7 @@ TEST_F(Results, MetaComesWithTheFetchAndFollowersHaveTheirs) {
                                   "meta": {}}])"));
   EXPECT_THAT(
       app.rows("SELECT task, meta, deferred_by FROM postpone_jobs ORDER BY id"),
-      ElementsAre("t|{\"tenant\": \"ann\"}|∅", "mail|{\"tenant\": \"bob\"}|1", "dry|∅|1", "sweep|∅|1"));
+      ElementsAre("wash|{\"tenant\": \"ann\"}|∅", "mail|{\"tenant\": \"bob\"}|1", "dry|∅|1", "sweep|∅|1"));
   EXPECT_THAT(app.rows("SELECT task_name, meta, deferred_by FROM postpone_fetch_around(NULL, 1, '{}')"
                        " WHERE refused_because IS NULL"),
               ElementsAre("mail|{\"tenant\": \"bob\"}|1"));

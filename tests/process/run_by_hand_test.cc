@@ -34,12 +34,13 @@ ProgramRun run(const char* program, std::vector<std::string> words, const std::s
 
 TEST(RunByHand, TheHandlerSeesTheJobThatTheOptionsDescribe) {
   EXPECT_EQ(run(POSTPONE_TEST_TASKS, {"test.show"}).output,
-            "job 0, attempt 1, queue default, priority 0, lock , meta {}\n");
-  EXPECT_EQ(run(POSTPONE_TEST_TASKS, {"--id", "17", "test.show", "--attempt=3", "--queue", "kitchen",
-                                      "--priority", "-5", "{}", "--lock=sink", R"(--meta={"tenant": "ann"})"})
-                .output,
-            R"(job 17, attempt 3, queue kitchen, priority -5, lock sink, meta {"tenant": "ann"})"
-            "\n");
+            "job 0, attempt 1, queue default, priority 0, lock , meta {}, deferred by 0\n");
+  EXPECT_EQ(
+      run(POSTPONE_TEST_TASKS, {"--id", "17", "test.show", "--attempt=3", "--queue", "kitchen", "--priority",
+                                "-5", "{}", "--lock=sink", R"(--meta={"tenant": "ann"})", "--deferred-by=16"})
+          .output,
+      R"(job 17, attempt 3, queue kitchen, priority -5, lock sink, meta {"tenant": "ann"}, deferred by 16)"
+      "\n");
 }
 
 TEST(RunByHand, TheAttemptDecidesAboutTheRetry) {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <functional>
@@ -241,6 +242,21 @@ TEST_P(ASetOfOneLanguage, IsNothingForATaskExecutableOfTheFirstProtocol) {
   hooks.on_tick = [](std::chrono::nanoseconds) { return std::nullopt; };
   const Execution execution = process().run(jobs_[0], 0ms, hooks);
   EXPECT_EQ(std::get<Returned>(execution.end).result.status, ResultStatus::succeeded);
+}
+
+// A person who aborts a job waits for the next look. Each may be late on a busy machine, but not all of them.
+TEST_P(ASetOfOneLanguage, IsNoReasonToLookSeldomAtALongJob) {
+  add("channel.sleep", R"({"ms": 500})");
+  std::vector<std::chrono::nanoseconds> looks;
+  RunHooks hooks;
+  hooks.on_tick = [&](std::chrono::nanoseconds elapsed) {
+    if (elapsed > 50ms) looks.push_back(elapsed);
+    return stop_;
+  };
+  process().run(jobs_[0], 0ms, hooks);
+  std::chrono::nanoseconds shortest = 1h;
+  for (std::size_t i = 1; i < looks.size(); ++i) shortest = std::min(shortest, looks[i] - looks[i - 1]);
+  EXPECT_LT(shortest, 40ms);
 }
 
 TEST_P(ASetOfJobs, IsNotNeededForOneThatNoFrameHolds) {

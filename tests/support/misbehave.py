@@ -141,5 +141,13 @@ def journal(job: Context, file: str, ms: int = 0):
     write_journal_line(file, "end", job)
 
 
+@task("obey")
+def obey(job: Context, file: str):
+    write_journal_line(file, "start", job)
+    while not job.should_abort():
+        time.sleep(0.0001)
+    write_journal_line(file, "asked", job)
+
+
 if __name__ == "__main__":
     sys.exit(app.run())

@@ -77,6 +77,13 @@ void give(libtask::Context& job, const std::string& file) {
   job.defer("test.hopeless", {}, {.queue = "followers", .meta = libtask::Args{{"tenant", "bob"}}});
 }
 
+// So many jobs in a row, each deferred by the one before it, and run again once.
+void chain(libtask::Context& job, int links) {
+  if (job.attempt() == 1) job.retry_in(0s, "once more");
+  if (const auto before = job.deferred_by()) job.result({{"deferred_by", *before}});
+  if (links > 1) job.defer("test.chain", {{"links", links - 1}}, {.queue = job.queue()});
+}
+
 // A line as misbehave.journal writes it: what, job, attempt, process, when.
 void tell(const libtask::Context& job, const std::string& file, const std::string& what) {
   const std::chrono::nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
@@ -281,7 +288,8 @@ int run(libtask::App& app, int argc, char** argv, bool in_thread) {
 // What the job is, as its handler sees it.
 void show(libtask::Context& job) {
   std::cout << "job " << job.id() << ", attempt " << job.attempt() << ", queue " << job.queue()
-            << ", priority " << job.priority() << ", lock " << job.lock() << ", meta " << job.meta() << '\n';
+            << ", priority " << job.priority() << ", lock " << job.lock() << ", meta " << job.meta()
+            << ", deferred by " << job.deferred_by().value_or(0) << '\n';
 }
 
 }  // namespace
@@ -316,6 +324,7 @@ int main(int argc, char** argv) {
   app.task("test.surroundings", surroundings, {"file"});
   app.task("test.append", append, {"file", "text"});
   app.task("test.until", until, {"file"});
+  app.task("test.chain", chain, {"links"});
   app.task("test.give", give, {"file"});
   app.task("test.give_too_much", [](libtask::Context& job) { job.result(std::string(1024UL * 1024, 'x')); });
   app.task("test.murmur", murmur, {"file"});

@@ -232,11 +232,58 @@ def give(job: Context, file: str):
     job.defer("test.hopeless", queue="followers", meta={"tenant": "bob"})
 
 
+life = {"is_set_up": False, "is_asked_after": False}
+
+
+@app.set_up
+def set_up():
+    life["is_set_up"] = True
+
+
+@app.tear_down
+def tear_down():
+    if life["is_asked_after"]:
+        print("torn down", flush=True)
+
+
+@app.around
+def forgive(job, call_next):
+    try:
+        call_next()
+    except ValueError as error:
+        if job.task != "test.forgiving.throws":
+            raise
+        print("forgiven:", error)
+
+
+@app.task("test.forgiving.throws")
+def throw_of_no_account():
+    raise ValueError("of no account")
+
+
+@app.task("test.was_set_up")
+def fail_unless_set_up():
+    if not life["is_set_up"]:
+        raise RuntimeError("set_up() did not run")
+    life["is_asked_after"] = True
+
+
+@app.task("test.chain")
+def chain(job: Context, links: int):
+    """So many jobs in a row, each deferred by the one before it, and run again once."""
+    if job.attempt == 1:
+        job.retry_in(0, "once more")
+    if job.deferred_by is not None:
+        job.result({"deferred_by": job.deferred_by})
+    if links > 1:
+        job.defer("test.chain", {"links": links - 1}, queue=job.queue)
+
+
 @app.task("test.show")
 def show(job: Context):
     print(
         f"job {job.id}, attempt {job.attempt}, queue {job.queue}, priority {job.priority}, lock {job.lock}, "
-        f"meta {json.dumps(job.meta)}"
+        f"meta {json.dumps(job.meta)}, deferred by {job.deferred_by or 0}"
     )
 
 

@@ -139,7 +139,11 @@ TEST_F(WhyWaitingTexts, TellWhenNoWorkerOfTheGroupsIsAliveOrIdle) {
               ElementsAre("busy: queue mail is served by group post of my.toml, whose 2 living workers are "
                           "all busy"));
   workers.push_back(idle("post/4"));
-  EXPECT_THAT(texts(), ElementsAre("ready: nothing: a worker is about to take it"));
+  EXPECT_THAT(
+      texts(),
+      ElementsAre(
+          "ready: nothing: a worker is about to take it, unless its task has a concurrency limit that is "
+          "reached"));
 }
 
 TEST_F(WhyWaitingTexts, CountTheJobsOfTheQueueThatComeFirst) {

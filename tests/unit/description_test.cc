@@ -66,12 +66,14 @@ TEST(Description, KnowsWhatNewerProgramsSayOfATask) {
   const TaskDescription before = *parse_description(text.dump()).find("dishes.wash");
   EXPECT_TRUE(before.aliases.empty());
   EXPECT_EQ(before.memory_limit, 0);
+  EXPECT_EQ(before.concurrency_limit, 0);
   EXPECT_FALSE(before.fresh_process);
   EXPECT_EQ(before.retry->max_wait, std::nullopt);
   EXPECT_EQ(before.retry->jitter, 0);
 
   text["tasks"][0]["aliases"] = {"dishes.scrub", "scrub"};
   text["tasks"][0]["memory_limit_bytes"] = 1 << 20;
+  text["tasks"][0]["concurrency_limit"] = 3;
   text["tasks"][0]["fresh_process"] = true;
   text["tasks"][0]["retry"]["max_wait_s"] = 90;
   text["tasks"][0]["retry"]["jitter"] = 0.25;
@@ -81,6 +83,7 @@ TEST(Description, KnowsWhatNewerProgramsSayOfATask) {
     ASSERT_NE(task, nullptr) << name;
     EXPECT_EQ(task->name, "dishes.wash");
     EXPECT_EQ(task->memory_limit, 1 << 20);
+    EXPECT_EQ(task->concurrency_limit, 3);
     EXPECT_TRUE(task->fresh_process);
     EXPECT_EQ(task->retry->max_wait, 90s);
     EXPECT_EQ(task->retry->jitter, 0.25);

@@ -272,6 +272,32 @@ TEST(Frames, EachJobOfASetHasItsOwnMeta) {
   EXPECT_EQ(read.runs[2].meta, "");
 }
 
+TEST(Frames, EachJobSaysWhoDeferredIt) {
+  const wire::Run follower{.job_id = 8, .task = "t", .args = "{}", .meta = "{}", .deferred_by = 7};
+  const auto one = std::get<wire::Run>(decode_one(encode(follower)));
+  EXPECT_EQ(one.deferred_by, 7);
+  EXPECT_EQ(one.meta, "{}");
+  Runs runs{.set = 1, .runs = {{.job_id = 1}, {.job_id = 9, .deferred_by = 1LL << 40}, {.job_id = 3}}};
+  const auto read = std::get<Runs>(decode_one(encode(runs)));
+  ASSERT_EQ(read.runs.size(), 3U);
+  EXPECT_EQ(read.runs[0].deferred_by, std::nullopt);
+  EXPECT_EQ(read.runs[1].deferred_by, 1LL << 40);
+  EXPECT_EQ(read.runs[2].deferred_by, std::nullopt);
+  runs.runs[1].deferred_by.reset();
+  EXPECT_LT(encode(runs).size(), encode(Runs{.set = 1, .runs = read.runs}).size())
+      << "it costs others nothing";
+}
+
+TEST(Frames, WhoDeferredAJobIsANumberOfOneJob) {
+  const std::string run = encode(wire::Run{.task = "t"}).substr(5);
+  const std::string seven = bytes({3, 1, 0, 0, 0, '7'});
+  decoding(4, run + seven)();
+  EXPECT_THAT(decoding(4, run + seven + seven),
+              ThrowsMessage<ProtocolError>(HasSubstr("who deferred for more jobs than it has")));
+  EXPECT_THAT(decoding(4, run + bytes({3, 2, 0, 0, 0, '7', 'x'})),
+              ThrowsMessage<ProtocolError>(HasSubstr("deferred by \"7x\", which is no number")));
+}
+
 TEST(Frames, ADeferredJobHasItsOwnMetaOrNone) {
   Result result = full_result();
   result.defers[1].meta = "{}";

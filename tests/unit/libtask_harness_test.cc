@@ -17,9 +17,11 @@ using libtask::testing::Harness;
 using libtask::testing::Job;
 using libtask::testing::Status;
 using libtask::testing::TimePoint;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Optional;
 using ::testing::SizeIs;
 
 // Tasks that write letters, one after the other.
@@ -186,7 +188,7 @@ TEST_F(HarnessStory, ChainThatNeverEndsIsAnErrorInWords) {
   }
 }
 
-TEST_F(HarnessStory, FollowersGetTheMetaOfTheirJobUnlessTheyHaveTheirOwn) {
+TEST_F(HarnessStory, FollowersKnowTheirJobAndGetItsMetaUnlessTheyHaveTheirOwn) {
   libtask::App followed;
   std::string metas;
   followed.task("first", [](libtask::Context& job) {
@@ -194,11 +196,18 @@ TEST_F(HarnessStory, FollowersGetTheMetaOfTheirJobUnlessTheyHaveTheirOwn) {
     job.defer("next", {}, {.meta = {{{"own", 1}}}});
     job.defer("next", {}, {.meta = libtask::Args{}});
   });
-  followed.task("next", [&](libtask::Context& job) { metas += job.meta() + ' '; });
+  std::vector<std::optional<std::int64_t>> deferred_by;
+  followed.task("next", [&](libtask::Context& job) {
+    metas += job.meta() + ' ';
+    deferred_by.push_back(job.deferred_by());
+  });
   Harness of_them(followed);
   of_them.defer("first", {}, {.meta = {{{"tenant", "ann"}}}});
   EXPECT_EQ(of_them.work(), 4);
   EXPECT_EQ(metas, R"({"tenant":"ann"} {"own":1} {} )");
+  EXPECT_THAT(deferred_by, Each(Optional(1)));
+  EXPECT_EQ(of_them.job(1).deferred_by, std::nullopt);
+  EXPECT_EQ(of_them.job(4).deferred_by, 1);
 }
 
 TEST_F(HarnessStory, AttemptsThatDoNotCountLeaveTheOthersToTheJob) {

@@ -147,7 +147,11 @@ TEST(Registration, EveryMistakeIsReportedOnALineOfItsOwn) {
 
 TEST(Registration, MistakesInNamespacesAliasesAndLimitsAreReportedToo) {
   App app;
-  app.task("a", nothing).alias("b").memory_limit(0).retry({.max_wait = -1s, .jitter = 1.5});
+  app.task("a", nothing)
+      .alias("b")
+      .memory_limit(0)
+      .concurrency_limit(0)
+      .retry({.max_wait = -1s, .jitter = 1.5});
   app.task("b", nothing).alias("a").alias("");
   app.in("").task("c", nothing);
   app.in("dishes").task("", nothing);
@@ -157,6 +161,7 @@ TEST(Registration, MistakesInNamespacesAliasesAndLimitsAreReportedToo) {
   app.set_up({});
   EXPECT_EQ(run(app, {"--list"}).err,
             "dishes: task \"a\": its memory limit is not above 0\n"
+            "dishes: task \"a\": its concurrency limit is not above 0\n"
             "dishes: task \"a\": its max_wait is not a time span from 0 up\n"
             "dishes: task \"a\": its jitter is not from 0 to 1\n"
             "dishes: task \"b\": its alias is empty\n"
@@ -170,7 +175,11 @@ TEST(Registration, MistakesInNamespacesAliasesAndLimitsAreReportedToo) {
 }
 
 void register_dishes(Namespace dishes) {
-  dishes.task("wash", nothing).alias("wash_dishes").memory_limit(1 << 20).fresh_process();
+  dishes.task("wash", nothing)
+      .alias("wash_dishes")
+      .memory_limit(1 << 20)
+      .concurrency_limit(2)
+      .fresh_process();
   dishes.in("glass").task("polish", nothing);
   dishes.periodic("@hourly", "wash");
 }
@@ -185,6 +194,8 @@ TEST(Registration, NamespacesPutTheirNamesBeforeThoseOfTheirTasks) {
   ASSERT_NE(task, nullptr);
   EXPECT_EQ(task->name, "dishes.wash");
   EXPECT_EQ(task->memory_limit, 1 << 20);
+  EXPECT_EQ(task->concurrency_limit, 2);
+  EXPECT_EQ(description.find("cache.sweep")->concurrency_limit, 0) << "any number";
   EXPECT_TRUE(task->fresh_process);
   EXPECT_FALSE(description.find("cache.sweep")->fresh_process);
   EXPECT_EQ(description.periodic.at(0).task, "dishes.wash");

@@ -136,13 +136,13 @@ class Registration(unittest.TestCase):
     def test_is_described(self):
         app = App()
         retry = RetryOptions(max_attempts=2, wait=3, max_wait=60, jitter=0.2)
-        more = {"aliases": ["b"], "memory_limit": 1 << 20, "fresh_process": True}
+        more = {"aliases": ["b"], "memory_limit": 1 << 20, "concurrency_limit": 2, "fresh_process": True}
         app.task("a", queue="q", time_limit=1.5, retry=retry, **more)(lambda: None)
         app.periodic("@daily", "a", id="x", args={"n": 1}, zone="Europe/Paris", missed="all", missed_within=60)
         description = json.loads(app.describe(3))
         (task,) = description["tasks"]
         self.assertEqual((task["time_limit_ms"], task["memory_limit_bytes"]), (1500, 1 << 20))
-        self.assertEqual((task["aliases"], task["fresh_process"]), (["b"], True))
+        self.assertEqual((task["aliases"], task["concurrency_limit"], task["fresh_process"]), (["b"], 2, True))
         self.assertEqual((task["retry"]["max_attempts"], task["retry"]["max_wait_s"], task["retry"]["jitter"]), (2, 60, 0.2))
         (schedule,) = description["periodic"]
         self.assertEqual(schedule["args"], {"n": 1})
@@ -311,20 +311,20 @@ class Ending(unittest.TestCase):
         self.assertEqual(giver.lines[1][1], "é" * 4096 + "…")
         self.assertEqual(giver.lines[2][1:], ("much (its fields are left out: 20012 bytes, of at most 16384)", "{}"))
 
-    def test_a_handler_sees_meta_and_when_the_job_was_to_start(self):
+    def test_a_handler_sees_meta_and_who_deferred_the_job_and_when_it_was_to_start(self):
         seen = []
 
         def handler(job: Context):
-            seen.append((job.meta, job.scheduled_at))
+            seen.append((job.meta, job.scheduled_at, job.deferred_by))
 
         app = App()
         app.task("t")(handler)
         run(app, "t")
-        run(app, "t", meta='{"tenant": "ann"}', scheduled_at_us=1_500_000)
+        run(app, "t", meta='{"tenant": "ann"}', scheduled_at_us=1_500_000, deferred_by=7)
         run(app, "t", scheduled_at_us=-(1 << 63))
         utc = datetime.timezone.utc
-        self.assertEqual(seen[0], ({}, None))
-        self.assertEqual(seen[1], ({"tenant": "ann"}, datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, utc)))
+        self.assertEqual(seen[0], ({}, None, None))
+        self.assertEqual(seen[1], ({"tenant": "ann"}, datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, utc), 7))
         self.assertEqual(seen[2][1].year, 1, "what no datetime holds")
 
     def test_a_handler_that_returns_when_it_should_stop_is_aborted(self):

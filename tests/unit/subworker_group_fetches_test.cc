@@ -55,6 +55,18 @@ class TwoSiblings : public testing::Test {
   std::int64_t now_ns_ = 1'000'000'000'000;
 };
 
+// It has left jobs in front of where it ended.
+TEST_F(TwoSiblings, WhoMayTakeMoreBeginsNotBehindWhoPassesTasksOver) {
+  sql::FetchRequest request = wanting(100);
+  request.passed_over_tasks = {"thumbnail"};
+  a_.begin(request, false, now_ns_ += 1'000'000);
+  end(a_, request, jobs(1000, 100));
+  EXPECT_FALSE(begin(b_).start);
+  request.start.reset();
+  a_.begin(request, false, now_ns_ += 1'000'000);
+  EXPECT_TRUE(request.start) << "for itself it knows";
+}
+
 TEST_F(TwoSiblings, CountWhatWaitsWhenNothingIsKnown) {
   const sql::FetchRequest request = begin(a_);
   EXPECT_EQ(request.sharers, 2);

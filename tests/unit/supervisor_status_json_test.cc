@@ -33,6 +33,18 @@ TEST(StatusJson, TellsOfTheRunningJob) {
   EXPECT_EQ(job["progress"]["age_s"], 1.0);
 }
 
+TEST(StatusJson, TellsOfLimitsWhereTheyAre) {
+  Snapshot s = all_well();
+  EXPECT_EQ(told(s)["tasks"][0]["concurrency_limit"], nullptr);
+  EXPECT_FALSE(told(s)["tasks"][0].contains("concurrency"));
+  s.tasks["dishes.wash"].concurrency_limit = 2;
+  EXPECT_EQ(told(s)["tasks"][0]["concurrency_limit"], 2);
+  EXPECT_EQ(told(s)["tasks"][0]["concurrency"], 0);
+  s.tasks["dishes.wash"].concurrency = 1;
+  EXPECT_EQ(told(s)["tasks"][0]["concurrency"], 1);
+  EXPECT_FALSE(told(s)["queues"][0].contains("concurrency_limit"));
+}
+
 TEST(StatusJson, SaysUnknownWhatWasTorn) {
   Snapshot s = all_well();
   s.sub_workers[1].job_known = s.sub_workers[1].task_known = false;

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from . import by_hand, channel, frames, ledger, serve
 from .arguments import Parameters
+from .around import Around
 
 VERSION = "postpone_tasks.py 0.1.0"
 
@@ -60,6 +61,7 @@ class Task:
     retry: RetryOptions | None = None  # None = a failure is final
     aliases: tuple = ()  # other names that jobs of this task may have
     memory_limit: int = 0  # bytes; 0 = the group's
+    concurrency_limit: int = 0  # so many of its jobs run at a time under one supervisor; 0 = any number
     fresh_process: bool = False  # each job has a process of its own, replaced after it
 
     def describe(self):
@@ -73,6 +75,7 @@ class Task:
             "retry": self.retry and self.retry.describe(),
             "aliases": list(self.aliases),
             "memory_limit_bytes": self.memory_limit,
+            "concurrency_limit": self.concurrency_limit,
             "fresh_process": self.fresh_process,
         }
 
@@ -87,10 +90,11 @@ def _print_whole_lines():
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
 
 
-class App:
+class App(Around):
     """No registration raises for a mistake in it: run() reports all mistakes, one line each, and returns 2."""
 
     def __init__(self):
+        super().__init__()
         self.tasks = {}
         self._called = {}  # the tasks by their names and aliases
         self._schedules = []
@@ -98,7 +102,8 @@ class App:
 
     def task(self, name, **options):
         """Registers the function below it as the handler of this task. Options: queue, priority, lock, queueing_lock,
-        time_limit (seconds), retry (RetryOptions), aliases (a list of names), memory_limit (bytes), fresh_process."""
+        time_limit (seconds), retry (RetryOptions), aliases (a list of names), memory_limit (bytes), concurrency_limit,
+        fresh_process."""
 
         def register(handler):
             try:

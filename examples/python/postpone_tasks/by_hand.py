@@ -14,7 +14,8 @@ _DONE, _FAILED, _USAGE = 0, 1, 2
 
 _HELP = """A task executable of Postpone. A supervisor starts it; by hand:
   {0} run TASK [JSON]   run one job now, without a database; JSON holds its arguments, - reads them from standard input,
-                        @FILE from a file. Options: --attempt N, --id N, --queue NAME, --priority N, --lock NAME, --meta JSON
+                        @FILE from a file. Options: --attempt N, --id N, --queue NAME, --priority N, --lock NAME, --meta JSON,
+                        --deferred-by N
   {0} --list            the tasks, each with the names of its arguments
   {0} --describe        the tasks with all their options, and the schedules, as JSON
   {0} --help            this text"""
@@ -110,6 +111,7 @@ def _parser(program):
     parser.add_argument("--priority", type=int)
     parser.add_argument("--lock")
     parser.add_argument("--meta", default="{}")
+    parser.add_argument("--deferred-by", type=int)
     return parser
 
 
@@ -133,12 +135,17 @@ def _run(app, program, words):
         lock=(task.lock or "") if said.lock is None else said.lock,
         args=args,
         meta=meta,
+        deferred_by=said.deferred_by,
         time_limit_ms=int(task.time_limit * 1000),
     )
     termination.catch_by_hand()
+    if not app.begin_process():
+        return _FAILED
     begin = time.monotonic()
     result = execute(run, app, _Terminal())
-    return _report(task, result, time.monotonic() - begin)
+    run_time = time.monotonic() - begin
+    is_torn_down = app.end_process()
+    return _report(task, result, run_time) or (_DONE if is_torn_down else _FAILED)
 
 
 def serve(app, program, words, version):

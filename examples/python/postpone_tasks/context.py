@@ -125,6 +125,11 @@ class Context:
         return json.loads(self._run.meta or "{}")
 
     @property
+    def deferred_by(self):
+        """The id of the job whose handler deferred this one; None when an application, a schedule or a person did."""
+        return self._run.deferred_by
+
+    @property
     def scheduled_at(self):
         """The time before which the job could not start, by the database's clock: a datetime in UTC. None when it was ready
         at once."""

@@ -8,7 +8,7 @@ import traceback
 
 from . import arguments, frames
 from .context import Aborted, AbortReason, BadArguments, Context, Retry
-from .texts import shortened
+from .texts import shortened, type_of
 
 _LONGEST_WAIT_S = 100 * 365.25 * 86400  # any clock on the way can hold it
 _libc = ctypes.CDLL(None)
@@ -29,13 +29,6 @@ def nearest(task, names):
     return ("it has: " if len(near) == len(names) else f"of its {len(names)} tasks these are the nearest: ") + ", ".join(near)
 
 
-def _type_of(error):
-    kind = type(error)
-    if kind.__module__ in ("builtins", "__main__"):
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
 def _text_of(error):
     try:
         return str(error)
@@ -51,7 +44,7 @@ def _message_of(error):
     """With its causes, as they are nested."""
     text = _text_of(error)
     while (error := _cause_of(error)) is not None:
-        text += f"; caused by: {_type_of(error)}" + (f": {_text_of(error)}" if _text_of(error) else "")
+        text += f"; caused by: {type_of(error)}" + (f": {_text_of(error)}" if _text_of(error) else "")
     return shortened(text)
 
 
@@ -72,11 +65,14 @@ def _tell_exception(result, error, task, job):
         result.message = _message_of(error)
     else:
         result.status = frames.Status.EXCEPTION
-        result.exception_type = _type_of(error)
+        result.exception_type = type_of(error)
         result.message = _message_of(error)
         result.retryable = not (task.retry and task.retry.on) or isinstance(error, tuple(task.retry.on))
-        # Where it was raised is in the log, with the job's id. The first line of the traceback is ours.
-        traceback.print_exception(type(error), error, error.__traceback__.tb_next or error.__traceback__)
+        # Where it was raised is in the log, with the job's id. The first lines of the traceback are ours.
+        trace = error.__traceback__
+        while trace.tb_next and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        traceback.print_exception(type(error), error, trace)
 
 
 def _end_if_forked(task, owner):
@@ -97,6 +93,25 @@ def flush_output():
     _libc.fflush(None)
 
 
+def _read_args(job, run):
+    """None, or what is wrong with them: for the innermost to raise, so that middlewares see it."""
+    try:
+        job.args = arguments.parse(run.args, run.task)
+    except BadArguments as error:
+        return error
+
+
+def _call(task, job, unfit):
+    """The handler, with its arguments."""
+    if unfit:
+        raise unfit
+    read = task.parameters.read(job.args, job.task)
+    if task.parameters.takes_context:
+        task.handler(job, **read)
+    else:
+        task.handler(**read)
+
+
 def execute(run, app, giver):
     """Runs the handler of run.task. The result says how that ended, and not what it used. Its output is flushed.
     sys.exit() ends the process, and so its job."""
@@ -109,12 +124,8 @@ def execute(run, app, giver):
     job = Context(run, app, giver)
     owner = os.getpid()
     try:
-        job.args = arguments.parse(run.args, run.task)
-        read = task.parameters.read(job.args, run.task)
-        if task.parameters.takes_context:
-            task.handler(job, **read)
-        else:
-            task.handler(**read)
+        unfit = _read_args(job, run)
+        app.wrap(job, lambda: _call(task, job, unfit))()
         # A handler that saw that it should stop, and returned, has stopped before its work was done: no success.
         if job.abort_reason is not None:
             raise Aborted

@@ -39,6 +39,7 @@ class Tag(enum.IntEnum):
 
     META = 1
     NOTE = 2
+    DEFERRED_BY = 3
 
 
 class Status(enum.IntEnum):
@@ -74,6 +75,7 @@ class Run:
     # From version 3 on:
     scheduled_at_us: int | None = None  # since 1970
     meta: str = ""  # JSON text; empty = none
+    deferred_by: int | None = None
 
 
 @dataclass(slots=True)
@@ -160,9 +162,6 @@ class _Reader:
             (tag,) = self.integers("<B")
             yield tag, self.text()
 
-    def metas(self):
-        """Of each job in the body. Tags that we do not know are passed over: a later version may have more of them."""
-        return [text for tag, text in self.tail() if tag == Tag.META]
 
     def expect_end(self):
         if self._at != len(self._body):
@@ -179,16 +178,34 @@ def _read_fields_of_run(body):
     return Run(job_id, attempt, task, queue, priority, lock, args, time_limit_ms, scheduled_at_us)
 
 
-def _with_metas(runs, metas):
-    if len(metas) > len(runs):
-        raise ProtocolError("a frame has meta for more jobs than it has")
+def _job_id(text):
+    try:
+        return int(text) if text else None
+    except ValueError:
+        raise ProtocolError(f'a frame says that a job was deferred by "{text}", which is no number') from None
+
+
+def _with_tail(runs, pieces):
+    """The pieces of a tag are in the order of the jobs. Tags that we do not know are passed over: a later version may have
+    more of them."""
+    metas, deferred_by = [], []
+    for tag, text in pieces:
+        if tag == Tag.META:
+            metas.append(text)
+        elif tag == Tag.DEFERRED_BY:
+            deferred_by.append(_job_id(text))
+    for what, values in (("meta", metas), ("who deferred", deferred_by)):
+        if len(values) > len(runs):
+            raise ProtocolError(f"a frame has {what} for more jobs than it has")
     for run, meta in zip(runs, metas):
         run.meta = meta
+    for run, job_id in zip(runs, deferred_by):
+        run.deferred_by = job_id
     return runs
 
 
 def _read_run(body):
-    return _with_metas([_read_fields_of_run(body)], body.metas())[0]
+    return _with_tail([_read_fields_of_run(body)], body.tail())[0]
 
 
 def _read_runs(body):
@@ -198,7 +215,7 @@ def _read_runs(body):
     if not 1 <= count <= MOST_JOBS:
         raise ProtocolError("a runs frame has too many jobs, or none")
     runs = [_read_fields_of_run(body) for _ in range(count)]
-    return Runs(number, max_rss_bytes, _with_metas(runs, body.metas()))
+    return Runs(number, max_rss_bytes, _with_tail(runs, body.tail()))
 
 
 def _read_abort(body):

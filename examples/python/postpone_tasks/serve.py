@@ -12,6 +12,7 @@ from .execute import execute, flush_output
 from .texts import log_line
 
 _PROTOCOL_EXIT = 70  # EX_SOFTWARE
+_FAILED_EXIT = 1  # of a set-up or a tear-down
 
 
 def _complain(what):
@@ -159,11 +160,13 @@ def serve(app):
         channel = Channel(os.environ.pop(VARIABLE), version)
         _read_stdin_from_nowhere()
         termination.catch_served()
+        if not app.begin_process():
+            return _FAILED_EXIT
         server = _Server(app, channel, its_ledger, version)
         if not server.greet():
             return _PROTOCOL_EXIT
         server.serve_until_closed()
-        return 0
+        return 0 if app.end_process() else _FAILED_EXIT
     except (ChannelError, frames.ProtocolError) as error:
         _complain(error)
         return _PROTOCOL_EXIT

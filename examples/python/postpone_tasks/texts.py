@@ -17,3 +17,10 @@ def shortened(text):
 def log_line(level, text, fields):
     """Where there is no log with levels and fields."""
     return f"{level}: {text}" + ("" if fields == "{}" else f" {fields}")
+
+
+def type_of(error):
+    kind = type(error)
+    if kind.__module__ in ("builtins", "__main__"):
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -83,6 +83,8 @@ struct Deferred {
 };
 
 enum class JobStatus { todo, doing, succeeded, failed, cancelled, aborted };
+std::string_view to_string(
+    JobStatus status);  // "succeeded": as the database and `postpone jobs show` name it
 
 struct JobState {
   JobStatus status = JobStatus::todo;
@@ -112,6 +114,8 @@ class Client {
   // Connects. `conninfo` is a connection string of libpq, "" = what the PG* variables say. A connection that was
   // lost is made again by the next call. Each call is a transaction of its own. Throws ConnectionLost.
   explicit Client(const std::string& conninfo);
+  // The same, with POSTPONE_DATABASE_URL, as the command `postpone` does; where that is not set, with "".
+  Client();
 
   // Over your connection, which stays yours and must outlive the Client; its client_encoding is UTF8.
   //

@@ -162,6 +162,9 @@ class Context {
   // What came beside the arguments, for programs on the way rather than for the handler: who asked, a `traceparent`. JSON text
   // of an object, "{}" when nothing did. Jobs that this job defers get it, too.
   const std::string& meta() const;
+  // The id of the job whose handler deferred this one (defer() below); none when an application, a schedule or a person did. That
+  // job has succeeded, and may be deleted by now.
+  std::optional<std::int64_t> deferred_by() const;
   // The time before which the job could not start: its schedule, or the end of the wait before a retry, by the
   // database's clock. Nothing when it was ready at once.
   std::optional<std::chrono::system_clock::time_point> scheduled_at() const;
@@ -258,6 +261,10 @@ class Task {
   // A task process that is larger than this (resident memory, with all that it has started) while a job of this
   // task runs is killed. The smaller of this and the group's memory_limit holds.
   Task memory_limit(std::int64_t bytes);
+  // So many jobs of this task run at a time under one supervisor, whichever of its sub-workers run them; the others wait
+  // meanwhile, and jobs of other tasks run. Where the executables of two groups say different things of a task, the smallest
+  // number holds for both. At least 1.
+  Task concurrency_limit(int jobs);
   // Each job of this task has a task process of its own, fresh before it and replaced after it: for tasks that
   // leave a mess behind. Costs the start of a process for each job.
   Task fresh_process();

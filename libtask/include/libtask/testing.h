@@ -95,6 +95,7 @@ struct Options {
   std::optional<int> priority{};
   std::optional<std::string> lock{};  // "" = none
   Args meta{};                        // what comes beside the arguments
+  std::optional<std::int64_t> deferred_by{};
   // What the process writes to stdout and stderr while the handler runs becomes Outcome::log, and then is
   // written where it was meant to go. A crash loses it: false leaves it alone.
   bool capture_output = true;
@@ -211,9 +212,10 @@ struct Job {
   std::optional<std::string> queueing_lock{};
   std::optional<TimePoint> scheduled_at{};
   Status status = Status::todo;
-  int attempts = 0;                 // how many runs have ended
-  int uncounted = 0;                // so many of them do not count against max_attempts
-  std::vector<Outcome> outcomes{};  // of each of them
+  int attempts = 0;                    // how many runs have ended
+  int uncounted = 0;                   // so many of them do not count against max_attempts
+  std::vector<Outcome> outcomes{};     // of each of them
+  std::optional<JobId> deferred_by{};  // the job whose handler has; nothing = the test
 };
 
 // Another job with this queueing lock waits.

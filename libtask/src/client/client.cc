@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 
@@ -14,14 +15,20 @@ namespace {
 
 using Statements = detail::Whole::Statements;
 
-JobStatus status_of(std::string_view label) {
-  constexpr std::array<std::string_view, 6> kLabels{"todo",   "doing",     "succeeded",
+constexpr std::array<std::string_view, 6> kStatuses{"todo",   "doing",     "succeeded",
                                                     "failed", "cancelled", "aborted"};
-  const auto found = std::find(kLabels.begin(), kLabels.end(), label);
-  if (found != kLabels.end()) return static_cast<JobStatus>(found - kLabels.begin());
+
+JobStatus status_of(std::string_view label) {
+  const auto found = std::find(kStatuses.begin(), kStatuses.end(), label);
+  if (found != kStatuses.end()) return static_cast<JobStatus>(found - kStatuses.begin());
   if (label == "aborting") return JobStatus::doing;  // a legacy that nothing writes
   throw DatabaseError(
       "the database sent the status \"" + std::string(label) + "\", which this program does not know", "");
+}
+
+std::string conninfo_of_environment() {
+  const char* const url = std::getenv("POSTPONE_DATABASE_URL");
+  return url != nullptr ? url : "";
 }
 
 bool has_ended(JobStatus status) {
@@ -81,6 +88,11 @@ class Client::Impl {
   detail::Session session;
 };
 
+std::string_view to_string(JobStatus status) {
+  return kStatuses.at(static_cast<std::size_t>(status));
+}
+
+Client::Client() : Client(conninfo_of_environment()) {}
 Client::Client(const std::string& conninfo) : impl_(std::make_unique<Impl>(std::cref(conninfo))) {}
 Client::Client(pg_conn* connection) : impl_(std::make_unique<Impl>(connection)) {}
 Client::Client(Client&&) noexcept = default;

@@ -104,7 +104,8 @@ void Harness::Impl::run(Job& job) {
       .scheduled_at_us = job.scheduled_at
                              ? std::optional<std::int64_t>(job.scheduled_at->time_since_epoch().count())
                              : std::nullopt,
-      .meta = job.meta};
+      .meta = job.meta,
+      .deferred_by = job.deferred_by};
   runs.push_back(job.id);
   job.status = Status::doing;
   settle(job, detail::run_here(run, registry, options));
@@ -116,18 +117,20 @@ void Harness::Impl::settle(Job& job, Outcome outcome) {
   job.status = outcome.status;
   const std::vector<Deferred> defers = outcome.defers;
   const std::string meta = job.meta;
+  const JobId id = job.id;
   job.outcomes.push_back(std::move(outcome));
   for (const Deferred& deferred : defers) {
     // The job that waits stands for this one.
     if (waiting_under(deferred.queueing_lock) != nullptr) continue;
-    create({.task = deferred.task,
-            .args = deferred.args,
-            .queue = deferred.queue,
-            .priority = deferred.priority,
-            .lock = deferred.lock,
-            .queueing_lock = deferred.queueing_lock,
-            .delay_us = deferred.delay.count(),
-            .meta = deferred.meta.value_or(meta)});
+    const JobId follower = create({.task = deferred.task,
+                                   .args = deferred.args,
+                                   .queue = deferred.queue,
+                                   .priority = deferred.priority,
+                                   .lock = deferred.lock,
+                                   .queueing_lock = deferred.queueing_lock,
+                                   .delay_us = deferred.delay.count(),
+                                   .meta = deferred.meta.value_or(meta)});
+    jobs[static_cast<std::size_t>(follower - 1)].deferred_by = id;
   }
 }
 

@@ -130,7 +130,8 @@ wire::Run run_of(const Registry& registry, const Call& call, const Options& opti
           .args = call.args.text(),
           .time_limit_ms = usual.time_limit.value_or(std::chrono::milliseconds(0)).count(),
           .scheduled_at_us = scheduled_at_us,
-          .meta = options.meta.text()};
+          .meta = options.meta.text(),
+          .deferred_by = options.deferred_by};
 }
 
 Outcome outcome_of(const wire::Run& run, const wire::Result& result, const Registry& registry, TimePoint now,
