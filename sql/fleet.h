@@ -23,6 +23,7 @@ namespace postpone::sql {
 
 inline constexpr std::int64_t kMostCounted = 10'000;
 inline constexpr int kJobsOnPage = 50;
+inline constexpr int kWindow = 50'000;  // jobs, by id
 
 struct BoundedCount {
   std::int64_t count = 0;  // kMostCounted at most
@@ -289,7 +290,8 @@ class Fleet {
   FailuresPage failures(std::optional<std::int64_t> before_event);
   QueuesPage queues();
   TasksPage tasks();
-  LocksPage locks(const std::optional<std::string>& lock);
+  // Of one lock, or the first `most` by name of those that are held, and of those that are waited for.
+  LocksPage locks(const std::optional<std::string>& lock, int most);
   SchedulesPage schedules();
   WorkersPage workers();
 

@@ -8,8 +8,8 @@ namespace postpone::sql {
 namespace {
 
 // Events are walked from the newest by their primary key. So many are read, whatever they say.
-constexpr int kEventsOfTheHour = 60'000;
-constexpr int kEventsOfFailures = 50'000;
+constexpr int kEventsOfTheHour = 30'000;
+constexpr int kEventsOfFailures = 30'000;
 constexpr int kMostFailures = 2'000;
 constexpr int kMostGroups = 100;
 
@@ -157,7 +157,7 @@ Statement failures_statement(std::optional<std::int64_t> before) {
           "   order by a.attempt desc limit 20) a"
           " cross join lateral (select j.* from procrastinate_jobs j where j.id = bad.job_id limit 1) j"
           " where a.cause not in ('succeeded', 'aborted', 'finished_by_hand')"
-          "  and a.ended_at >= bad.since - interval '1 second')"
+          "  and a.ended_at >= bad.since)"
           " select task_name, cause::text, detail, (array_agg(message order by ended_at desc))[1],"
           "  left((array_agg(stderr_tail order by ended_at desc))[1], 8000), count(*),"
           "  count(distinct job_id) filter (where for_good), (array_agg(job_id order by ended_at "

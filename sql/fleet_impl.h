@@ -11,7 +11,6 @@
 
 namespace postpone::sql {
 
-inline constexpr int kWindow = 100'000;
 
 struct Fleet::Impl {
   Impl(const ConnectOptions& options, bool hide) : connection(options), hide_arguments(hide) {}

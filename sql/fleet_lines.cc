@@ -9,7 +9,6 @@ namespace postpone::sql {
 namespace {
 
 constexpr int kMostQueues = 200;
-constexpr int kMostLocks = 200;
 constexpr int kMostInLine = 1'000;  // counted behind one lock
 constexpr int kParkedSample = 5'000;
 constexpr int kTaskSample = 10'000;
@@ -168,7 +167,7 @@ TaskLine task_of(const Row& row) {
 // ---- locks ---------------------------------------------------------------------------------------
 
 // Held locks, and those for which a fetch has found a job waiting: of these one probe of the index each.
-Statement locks_statement_of(const std::optional<std::string>& lock) {
+Statement locks_statement_of(const std::optional<std::string>& lock, int most) {
   const std::string parked = " from procrastinate_jobs j where j.status = 'todo' and j.parked = 'lock'";
   return {"with recursive name as ((select j.lock as name" + parked +
               " order by j.lock limit 1) union all"
@@ -177,10 +176,10 @@ Statement locks_statement_of(const std::optional<std::string>& lock) {
               " and j.lock > name.name order by j.lock limit 1) from name where name.name is not null),"
               " held as materialized (select j.lock as name, j.id from procrastinate_jobs j"
               "  where j.status = 'doing' and j.lock is not null order by j.lock limit " +
-              std::to_string(kMostLocks + 1) +
+              std::to_string(most + 1) +
               "), known as materialized (select name from held union"
               "  (select name from name where name is not null limit " +
-              std::to_string(kMostLocks + 1) +
+              std::to_string(most + 1) +
               ") union select $1::text where $1::text is not null)"
               " select known.name, (select count(*) from (select from procrastinate_jobs j where j.status = "
               "'todo'"
@@ -259,13 +258,14 @@ TasksPage Fleet::tasks() {
   return page;
 }
 
-LocksPage Fleet::locks(const std::optional<std::string>& lock) {
-  const std::vector<Result> results = impl_->read({locks_statement_of(lock), waiting_for_statement(lock)});
+LocksPage Fleet::locks(const std::optional<std::string>& lock, int most) {
+  const std::vector<Result> results =
+      impl_->read({locks_statement_of(lock, most), waiting_for_statement(lock)});
   LocksPage page;
   page.reading = reading_of(results[0].only());
   page.locks = each(results[1], lock_line_of);
-  page.is_more = page.locks.size() > kMostLocks;
-  if (page.is_more) page.locks.resize(kMostLocks);
+  page.is_more = page.locks.size() > static_cast<std::size_t>(most);
+  if (page.is_more) page.locks.resize(static_cast<std::size_t>(most));
   if (lock) page.line = each(results[2], [](const Row& row) { return in_line_of(row, 0); });
   return page;
 }

@@ -5,6 +5,9 @@ Opens each page of postpone-web in Chromium: at 375 and 1440 pixels, with JavaSc
 may leave an error in the console, and no text of a job may become a script. With PICTURES-DIRECTORY it writes the screenshots
 of docs/web.md instead.
 
+With POSTPONE_AXE, the path of axe.min.js (`npm pack axe-core` has it as package/axe.min.js), each page is also judged by axe-core, and
+may have no fault that it calls serious or critical.
+
 Wants chromium, chromium-driver and python3-selenium; where one of them is missing it says so and ends with 77.
 """
 import os
@@ -151,6 +154,14 @@ def check(is_right, what):
         FAULTS.append(what)
 
 
+def judge(driver, axe, where):
+    driver.execute_script(axe)
+    faults = driver.execute_async_script(
+        "const done = arguments[0]; axe.run().then((found) => done(found.violations"
+        ".filter((one) => ['serious', 'critical'].includes(one.impact)).map((one) => `${one.id}: ${one.nodes[0].html}`)))")
+    check(not faults, f"{where}: {faults}")
+
+
 def look_at(driver, url, width, has_script):
     where = f"{url} at {width} {'with' if has_script else 'without'} JavaScript"
     driver.get(url)
@@ -216,6 +227,22 @@ def take_pictures(root, database, directory):
         driver.quit()
 
 
+def try_axe(root, database):
+    path = os.environ.get("POSTPONE_AXE")
+    if not path:
+        print("axe-core was not asked: POSTPONE_AXE names no file", flush=True)
+        return
+    axe = pathlib.Path(path).read_text()
+    for width, is_dark in ((1440, False), (375, True)):
+        driver = browser(width, True, is_dark)
+        try:
+            for page in pages_of(database):
+                driver.get(root + page)
+                judge(driver, axe, f"{page} at {width}")
+        finally:
+            driver.quit()
+
+
 def try_everything(root, empty_root, database):
     for width in WIDTHS:
         for has_script in (True, False):
@@ -234,6 +261,7 @@ def try_everything(root, empty_root, database):
         try_themes(driver, root)
     finally:
         driver.quit()
+    try_axe(root, database)
 
 
 def main():
@@ -245,7 +273,7 @@ def main():
     webs = []
     try:
         is_for_pictures = len(sys.argv) > 2
-        database.sql(FILL, hostile="a harmless text" if is_for_pictures else HOSTILE, long=LONG)
+        database.sql(FILL, hostile="webhook.deliver" if is_for_pictures else HOSTILE, long=LONG)
         webs = [Web(build, database.url), Web(build, empty.url)]
         root, empty_root = (f"http://{web.address}" for web in webs)
         if is_for_pictures:

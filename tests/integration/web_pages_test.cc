@@ -97,18 +97,19 @@ TEST_F(WebPages, ShowWhateverStandsInTheTables) {
   for (const std::string& statement : rows.statements(120)) sql(statement);
   for (const std::string& page : web_pages()) {
     const WebAnswer answer = web_.get(page);
-    EXPECT_EQ(answer.status, 200) << page << answer.body.substr(0, 4000);
+    EXPECT_EQ(answer.status, 200) << page << answer.body;
     EXPECT_THAT(answer.body, Not(HasSubstr("<script>alert"))) << page;
   }
   const std::string ids = sql("SELECT string_agg(id::text, ' ') FROM procrastinate_jobs WHERE id > 0");
   std::istringstream list(ids);
   for (std::string id; list >> id;) {
     EXPECT_EQ(web_.get("/jobs/" + id).status, 200) << id << web_.get("/jobs/" + id).body;
-    api("/api/jobs/" + id);
+    EXPECT_EQ(web_.get("/api/jobs/" + id).status, 200) << id;
   }
   for (const char* page : {"/api/overview", "/api/jobs", "/api/failures", "/api/queues", "/api/tasks",
-                           "/api/locks", "/api/schedules", "/api/workers", "/api/openapi.json"})
-    api(page);
+                           "/api/locks", "/api/schedules", "/api/workers"})
+    EXPECT_EQ(web_.get(page).status, 200) << page << web_.get(page).body;
+  api("/api/openapi.json");
 }
 
 TEST_F(WebPages, HideArgumentsWhereTheyAreToldTo) {

@@ -172,7 +172,7 @@ Json tasks_json(const Visit& visit) {
 
 Json locks_json(const Visit& visit) {
   const std::string lock = visit.query.get("lock");
-  const sql::LocksPage page = visit.fleet.locks(lock.empty() ? std::nullopt : std::optional(lock));
+  const sql::LocksPage page = visit.fleet.locks(lock.empty() ? std::nullopt : std::optional(lock), 200);
   return {json_object([&](JsonWriter& json) {
     write_reading(json, page.reading);
     json.field("is_more", page.is_more);

@@ -43,7 +43,7 @@ Html group_entry(const FailureGroup& group, sql::DatabaseTime now, bool is_first
 Html groups(const sql::FailuresPage& page) {
   if (page.groups.empty())
     return empty_list("No attempt has ended badly",
-                      "Among the 50,000 latest events of all jobs there is none.");
+                      "Among the 30,000 latest events of all jobs there is none.");
   std::size_t at = 0;
   return html("<ul class=\"groups\">{}</ul>", each_of(page.groups, [&](const FailureGroup& group) {
                 return group_entry(group, page.reading.now, at++ == 0);
@@ -53,7 +53,7 @@ Html groups(const sql::FailuresPage& page) {
 Html footer(const sql::FailuresPage& page) {
   if (!page.older_from) return html("<footer><span>All events were read.</span></footer>");
   return html(
-      "<footer><span>50,000 events were read, back to {}.</span><nav class=\"pager\" aria-label=\"Pages\">"
+      "<footer><span>30,000 events were read, back to {}.</span><nav class=\"pager\" aria-label=\"Pages\">"
       "<a class=\"btn sm\" rel=\"next\" href=\"{}\">Older →</a></nav></footer>",
       page.from ? ago(*page.from, page.reading.now) : Html(),
       Link("/failures").with("before", *page.older_from));

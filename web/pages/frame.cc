@@ -63,7 +63,8 @@ Html top(const Page& page, const FrameOptions& options) {
   return html(
       "<div class=\"top\"><details class=\"menu drop\"><summary class=\"btn\">{}{}</summary><div>"
       "<nav aria-label=\"Main, narrow\">{}</nav>{}</div></details>"
-      "<form class=\"find\" action=\"{}\" role=\"search\">{}<input type=\"search\" name=\"q\" data-find"
+      "<form class=\"find\" action=\"{}\" role=\"search\" aria-label=\"Find jobs\">{}<input type=\"search\" "
+      "name=\"q\" data-find"
       " aria-label=\"Find jobs\" placeholder=\"Job id, or task:… queue:… lock:…\" autocomplete=\"off\""
       " spellcheck=\"false\"><kbd aria-hidden=\"true\">/</kbd></form><span class=\"grow d-only\"></span>"
       "<span class=\"{}\" role=\"status\" data-state>{}</span></div>",

@@ -47,7 +47,8 @@ std::vector<Span> spans_of(const JobPage& page) {
   for (const sql::Event& event : page.events) {
     if (!event.at || !event.type || *event.type == "scheduled" || *event.type == "abort_requested") continue;
     const bool ended_well = *event.type == "succeeded";
-    add(*event.at, ended_well ? Literal("b-run") : Literal("b-fail"), ended_well ? "ran well" : "ended badly after");
+    add(*event.at, ended_well ? Literal("b-run") : Literal("b-fail"),
+        ended_well ? "ran well" : "ended badly after");
     is_running = *event.type == "started";
     before = &event;
   }

@@ -162,7 +162,7 @@ Html pager(const Search& search, const sql::JobsPage& page) {
     links += html("<a class=\"btn sm\" rel=\"next\" href=\"{}\">Older →</a>",
                   at_page(search, "before", page.jobs.back().id));
   else if (page.searched_to)
-    links += html("<a class=\"btn sm\" rel=\"next\" href=\"{}\">Search 100,000 older ones →</a>",
+    links += html("<a class=\"btn sm\" rel=\"next\" href=\"{}\">Search 50,000 older ones →</a>",
                   at_page(search, "before", *page.searched_to));
   return html("<nav class=\"pager\" aria-label=\"Pages\">{}</nav>", links);
 }
@@ -170,7 +170,7 @@ Html pager(const Search& search, const sql::JobsPage& page) {
 Html nothing(const Search& search, const sql::JobsPage& page) {
   if (page.searched_to) {
     return empty_list("None from here down to job " + std::to_string(*page.searched_to),
-                      "What has no index is looked for among 100,000 jobs at a time.");
+                      "What has no index is looked for among 50,000 jobs at a time.");
   }
   const bool is_whole = search.jobs.conditions.empty() && search.jobs.tab == Tab::all && !search.jobs.before;
   return is_whole ? empty_list("No jobs yet", "They appear here as soon as one is deferred.")

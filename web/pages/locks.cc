@@ -85,7 +85,7 @@ Html warning(const sql::LocksPage& page) {
 
 Page locks_page(const Visit& visit) {
   const std::string lock = visit.query.get("lock");
-  const sql::LocksPage page = visit.fleet.locks(lock.empty() ? std::nullopt : std::optional(lock));
+  const sql::LocksPage page = visit.fleet.locks(lock.empty() ? std::nullopt : std::optional(lock), 200);
   const Html note = lock.empty()
                         ? html("held ones, and those for which a fetch has found a job waiting{}",
                                page.is_more ? "; the first 200" : "")
@@ -95,7 +95,8 @@ Page locks_page(const Visit& visit) {
       .title = "Locks",
       .main = html(
           "<div class=\"head\"><h1>Locks</h1><p>{}</p><div class=\"acts\">"
-          "<form class=\"inline\" role=\"search\" method=\"get\" action=\"{}\"><label class=\"vh\" "
+          "<form class=\"inline\" role=\"search\" aria-label=\"Find a lock\" method=\"get\" "
+          "action=\"{}\"><label class=\"vh\" "
           "for=\"lk\">"
           "Lock</label><input type=\"search\" id=\"lk\" name=\"lock\" value=\"{}\" placeholder=\"Name of a "
           "lock\"></form></div></div><div class=\"stackv\" data-live=\"locks\">{}<section class=\"panel\">{}"

@@ -125,7 +125,7 @@ Html figures_panel(const Everything& all) {
           Link("/jobs").with("status", "scheduled"), "Scheduled", count_text(figures.scheduled),
           figures.next_due ? html("next {}", ago(*figures.next_due, figures.reading.now)) : html("none is")),
       figure(Link("/locks"), "Behind a lock", count_text(figures.locked),
-             html("{} shown", plural(static_cast<std::int64_t>(all.locks.locks.size()), "lock"))),
+             html("wait for an elder job of it")),
       figure(Link("/tasks"), "Attempts a minute", thousands(ended_a_minute(figures)),
              html("of the last five minutes")),
       figure(Link("/failures"), "Failed for good", thousands(failed_in_hour(figures)),
@@ -171,7 +171,7 @@ Page overview_page(const Visit& visit) {
   Everything all{visit.fleet.figures(), {}, visit.fleet.workers(), {}, {}};
   if (all.figures.is_empty) return first_run(all.figures, all.workers);
   all.failures = visit.fleet.failures(std::nullopt);
-  all.locks = visit.fleet.locks(std::nullopt);
+  all.locks = visit.fleet.locks(std::nullopt, 20);
   all.schedules = visit.fleet.schedules();
   return {.section = Section::overview,
           .title = "Overview",
