@@ -8,8 +8,8 @@ namespace postpone::sql {
 namespace {
 
 // Events are walked from the newest by their primary key. So many are read, whatever they say.
-constexpr int kEventsOfTheHour = 30'000;
-constexpr int kEventsOfFailures = 30'000;
+constexpr int kEventsOfTheHour = 20'000;
+constexpr int kEventsOfFailures = 20'000;
 constexpr int kMostFailures = 2'000;
 constexpr int kMostGroups = 100;
 

@@ -28,7 +28,7 @@ Html group_entry(const FailureGroup& group, sql::DatabaseTime now, bool is_first
   return html(
       "<li><details{}><summary class=\"group\"><div><span class=\"t\">{}{}<span class=\"tag "
       "bad\"><bdi>{}</bdi></span></span>"
-      "<span class=\"sub cut\" title=\"{}\"><bdi>{}</bdi></span></div><span></span>"
+      "<span class=\"sub cut\" title=\"{}\"><bdi>{}</bdi></span></div><span class=\"m x\"></span>"
       "<span class=\"num m\"><b class=\"v\">{}</b><span>{}</span></span>"
       "<span class=\"num m x\">{}<span>failed for good</span></span><span class=\"num m "
       "x\">{}<span>last</span></span>"
@@ -43,7 +43,7 @@ Html group_entry(const FailureGroup& group, sql::DatabaseTime now, bool is_first
 Html groups(const sql::FailuresPage& page) {
   if (page.groups.empty())
     return empty_list("No attempt has ended badly",
-                      "Among the 30,000 latest events of all jobs there is none.");
+                      "Among the 20,000 latest events of all jobs there is none.");
   std::size_t at = 0;
   return html("<ul class=\"groups\">{}</ul>", each_of(page.groups, [&](const FailureGroup& group) {
                 return group_entry(group, page.reading.now, at++ == 0);
@@ -53,7 +53,7 @@ Html groups(const sql::FailuresPage& page) {
 Html footer(const sql::FailuresPage& page) {
   if (!page.older_from) return html("<footer><span>All events were read.</span></footer>");
   return html(
-      "<footer><span>30,000 events were read, back to {}.</span><nav class=\"pager\" aria-label=\"Pages\">"
+      "<footer><span>20,000 events were read, back to {}.</span><nav class=\"pager\" aria-label=\"Pages\">"
       "<a class=\"btn sm\" rel=\"next\" href=\"{}\">Older →</a></nav></footer>",
       page.from ? ago(*page.from, page.reading.now) : Html(),
       Link("/failures").with("before", *page.older_from));

@@ -144,7 +144,7 @@ Html plot(const Minutes& minutes) {
 Html last_hour(const sql::FleetFigures& figures) {
   const Minutes minutes = minutes_of(figures);
   const Html reach = figures.minutes_from
-                         ? html("<span>The latest 30,000 events were read; they reach back to {}.</span>",
+                         ? html("<span>The latest 20,000 events were read; they reach back to {}.</span>",
                                 ago(*figures.minutes_from, figures.reading.now))
                          : Html();
   return html(
