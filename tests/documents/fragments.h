@@ -61,3 +61,4 @@ inline const std::size_t pages = 3;
 inline const std::string who = "ann";
 inline const std::string file = "report.pdf";
 inline void build_page(std::size_t) {}
+inline void thumbnail(const std::string&) {}

@@ -49,6 +49,7 @@ TEST_F(Roles, TheClientDefersAndCanDoNoMore) {
            std::string("INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES ('q', 't', "
                        "'succeeded')"),
            "INSERT INTO procrastinate_jobs (queue_name, task_name, attempts) VALUES ('q', 't', 7)",
+           "INSERT INTO procrastinate_jobs (queue_name, task_name, deferred_by) VALUES ('q', 't', 7)",
            "SELECT procrastinate_cancel_job_v1(" + id + ", false, true)",
            "SELECT procrastinate_finish_job_v1(" + id + ", 'succeeded', false)",
            "SELECT postpone_register_worker('s', 'h', 'n', 1)", "SELECT procrastinate_fetch_job_v2(NULL, 1)"})
