@@ -16,7 +16,7 @@ constexpr int kTaskSample = 10'000;
 // ---- queues --------------------------------------------------------------------------------------
 
 // One probe of the index for each queue that has jobs, then the front of its line. All queues together count
-// 50,000 jobs at most.
+// 30,000 jobs at most.
 Statement queues_statement() {
   const std::string front = " from procrastinate_jobs j where j.status = 'todo' and j.parked is null";
   const std::string order = " order by j.queue_name, (-j.priority::bigint), j.id limit 1";
@@ -27,7 +27,7 @@ Statement queues_statement() {
               " select name from name where name is not null limit " +
               std::to_string(kMostQueues + 1) + "), most as (select greatest(200, least(" +
               std::to_string(kMostCounted) +
-              ", 50000 / greatest(1, count(*))))::int as n from queue)"
+              ", 30000 / greatest(1, count(*))))::int as n from queue)"
               " select queue.name, most.n, line.ready, line.later, head.id, head.task_name,"
               "  postpone_waited(head.id, head.scheduled_at)"
               " from queue cross join most cross join lateral ("
