@@ -43,7 +43,7 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
                     },
                 .gives_up = [this](bool pending) { return gives_up(pending); },
                 .on_lease = [this](sql::WorkerId id) { leash_.say(board::LeashWord::leased, id); },
-                .full_tasks = [this] { return set_run_.permits().full_tasks(); }}),
+                .full_tasks = [this] { return set_run_.permits().full_tasks(held_); }}),
       fence_(slot(), config.supervisor, leash_.exists()),
       tasks_(config, group, identity_.cgroup, std::move(ledger), slot(), reporter_),
       held_(slot()),

@@ -61,8 +61,11 @@ TaskPermits::Limited* TaskPermits::find(const std::string& task) {
 }
 
 // First the note, then another look: who frees a permit in between sees one of the two.
-bool TaskPermits::is_full(Limited& task) {
-  if (task.permit && board::is_surplus(board_, *task.permit)) give_back(task);
+bool TaskPermits::is_full(Limited& task, const HeldJobs& held) {
+  if (task.permit && board::is_surplus(board_, *task.permit)) {
+    if (is_needed(task, held)) return true;
+    give_back(task);
+  }
   bool full = !task.permit && board::is_full(board_.task_limit(task.entry));
   if (full) {
     board::want_task(slot_, task.entry, true);
@@ -72,12 +75,12 @@ bool TaskPermits::is_full(Limited& task) {
   return full;
 }
 
-std::vector<std::string> TaskPermits::full_tasks() {
+std::vector<std::string> TaskPermits::full_tasks(const HeldJobs& held) {
   follow();
   last_use_ = Clock::now();
   std::vector<std::string> full;
   for (Limited& task : limited_)
-    if (is_full(task)) full.insert(full.end(), task.names.begin(), task.names.end());
+    if (is_full(task, held)) full.insert(full.end(), task.names.begin(), task.names.end());
   return full;
 }
 
@@ -104,12 +107,13 @@ bool TaskPermits::are_used_up_by(const HeldJobs& held) {
 }
 
 void TaskPermits::keep_needed(const HeldJobs& held) {
-  for (Limited& task : limited_) {
-    if (!task.permit) continue;
-    const bool needed = std::ranges::any_of(
-        held.all(), [&](const HeldJob& each) { return !each.outcome && task.is_called(each.job.task); });
-    if (!needed) give_back(task);
-  }
+  for (Limited& task : limited_)
+    if (task.permit && !is_needed(task, held)) give_back(task);
+}
+
+bool TaskPermits::is_needed(const Limited& task, const HeldJobs& held) {
+  return std::ranges::any_of(
+      held.all(), [&](const HeldJob& each) { return !each.outcome && task.is_called(each.job.task); });
 }
 
 void TaskPermits::attend(const HeldJobs& held) {

@@ -32,8 +32,9 @@ class TaskPermits {
   // The task process has these tasks from now on. `description` must live until the next call.
   void learn(const libtask::wire::Description& description);
 
-  // Right before a fetch: the names of the tasks of which no job could be run. One permit too many is given back here.
-  std::vector<std::string> full_tasks();
+  // Right before a fetch: the names of the tasks of which no job could be run. One permit too many is given back here, if
+  // no job needs it.
+  std::vector<std::string> full_tasks(const HeldJobs& held);
   // May a job of this task begin? If it has a limit: there is a permit then.
   bool may_run(const std::string& task);
   // Right after a fetch: are all jobs that are held of tasks of which no further job can begin, with those that begin here?
@@ -62,7 +63,8 @@ class TaskPermits {
   void read();
   void add(const libtask::wire::TaskDescription& task);
   Limited* find(const std::string& task);
-  bool is_full(Limited& task);
+  bool is_full(Limited& task, const HeldJobs& held);
+  static bool is_needed(const Limited& task, const HeldJobs& held);
   void give_back(Limited& task);
 
   const board::Board& board_;

@@ -60,10 +60,10 @@ class TwoWithLimits : public testing::Test {
 };
 
 TEST_F(TwoWithLimits, OneLeavesAloneWhatTheOtherRuns) {
-  EXPECT_THAT(a_.full_tasks(), IsEmpty());
+  EXPECT_THAT(a_.full_tasks(a_holds_), IsEmpty());
   hold(a_holds_, "wash");
   EXPECT_TRUE(a_.may_run("wash"));
-  EXPECT_THAT(b_.full_tasks(), ElementsAre("wash", "scrub")) << "under each of its names";
+  EXPECT_THAT(b_.full_tasks(b_holds_), ElementsAre("wash", "scrub")) << "under each of its names";
   EXPECT_FALSE(b_.may_run("scrub"));
   EXPECT_TRUE(b_.may_run("dry"));
   EXPECT_TRUE(b_.may_run("no such task"));
@@ -73,8 +73,8 @@ TEST_F(TwoWithLimits, APermitIsKeptThroughTheNextFetch) {
   HeldJob& first = hold(a_holds_, "wash");
   ASSERT_TRUE(a_.may_run("wash"));
   end(a_holds_, first);
-  EXPECT_THAT(a_.full_tasks(), IsEmpty());
-  b_.full_tasks();
+  EXPECT_THAT(a_.full_tasks(a_holds_), IsEmpty());
+  b_.full_tasks(b_holds_);
   a_holds_.recorded(first.job.id);
   hold(a_holds_, "scrub");
   a_.keep_needed(a_holds_);
@@ -86,13 +86,13 @@ TEST_F(TwoWithLimits, APermitIsKeptThroughTheNextFetch) {
 TEST_F(TwoWithLimits, APermitThatIsNotNeededAnyMoreWakesWhoWantsIt) {
   HeldJob& first = hold(a_holds_, "wash");
   ASSERT_TRUE(a_.may_run("wash"));
-  b_.full_tasks();
+  b_.full_tasks(b_holds_);
   end(a_holds_, first);
   hold(a_holds_, "dry");
   a_.keep_needed(a_holds_);
   EXPECT_EQ(running(), 0u);
   EXPECT_TRUE(b_is_rung());
-  EXPECT_THAT(b_.full_tasks(), IsEmpty());
+  EXPECT_THAT(b_.full_tasks(b_holds_), IsEmpty());
 }
 
 TEST_F(TwoWithLimits, WhoGetsAJobWithoutAPermitIsRungLater) {
@@ -130,11 +130,15 @@ TEST_F(TwoWithLimits, AJobThatRunsCountsWhenItsTaskGetsALimit) {
 TEST_F(TwoWithLimits, WhoIsOneTooManyGoesOnWithOtherTasks) {
   limit({{"wash", 2}});
   ASSERT_TRUE(a_.may_run("wash"));
-  hold(b_holds_, "wash");
+  HeldJob& last = hold(b_holds_, "wash");
   ASSERT_TRUE(b_.may_run("wash"));
+  b_holds_.begins(last);
   limit({{"wash", 1}});
-  EXPECT_THAT(a_.full_tasks(), IsEmpty());
-  EXPECT_THAT(b_.full_tasks(), ElementsAre("wash", "scrub"));
+  EXPECT_THAT(a_.full_tasks(a_holds_), IsEmpty());
+  EXPECT_THAT(b_.full_tasks(b_holds_), ElementsAre("wash", "scrub"));
+  EXPECT_EQ(running(), 2u) << "its job runs still";
+  end(b_holds_, last);
+  EXPECT_THAT(b_.full_tasks(b_holds_), ElementsAre("wash", "scrub"));
   EXPECT_EQ(running(), 1u);
 }
 
@@ -146,7 +150,7 @@ TEST_F(TwoWithLimits, AFreshTaskProcessMayHaveOtherTasks) {
   a_.learn(other);
   EXPECT_EQ(running(), 0u);
   EXPECT_TRUE(b_.may_run("wash"));
-  EXPECT_THAT(a_.full_tasks(), IsEmpty()) << "it has no such task";
+  EXPECT_THAT(a_.full_tasks(a_holds_), IsEmpty()) << "it has no such task";
 }
 
 TEST_F(TwoWithLimits, AllThatOneHoldsMayBeOfTasksThatAreUsedUp) {
