@@ -6,7 +6,7 @@ include(CMakePackageConfigHelpers)
 set(POSTPONE_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/postpone)
 
 # The supervisor finds the sub-worker's program next to its own.
-install(TARGETS postpone postpone-supervisor RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
+install(TARGETS postpone postpone-supervisor postpone-web RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
 # Users execute it and do not read it: what a process cannot read of its own program, the kernel lets no other process
 # of the same user look into, from exec on.
 install(TARGETS postpone-subworker RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs
@@ -37,7 +37,7 @@ install(FILES config/reference.toml DESTINATION ${CMAKE_INSTALL_DOCDIR}/config C
 install(FILES packaging/prometheus-rules.yml packaging/grafana-dashboard.json
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT programs)
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs
-        FILES_MATCHING PATTERN "*.md" PATTERN "*.schema.json" PATTERN "*.svg")
+        FILES_MATCHING PATTERN "*.md" PATTERN "*.schema.json" PATTERN "openapi.json" PATTERN "*.svg" PATTERN "web-*.png")
 install(DIRECTORY examples/python examples/shop DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples USE_SOURCE_PERMISSIONS COMPONENT programs
         PATTERN __pycache__ EXCLUDE)
 install(FILES packaging/logrotate/postpone DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples RENAME logrotate COMPONENT programs)
@@ -45,7 +45,7 @@ install(FILES packaging/logrotate/postpone DESTINATION ${CMAKE_INSTALL_DOCDIR}/e
 # Manual pages, and completion where each shell looks. zsh of Debian looks elsewhere for what packages bring.
 set(POSTPONE_ZSH_COMPLETION_DIR ${CMAKE_INSTALL_DATADIR}/zsh/site-functions CACHE STRING
     "Where zsh looks for completion functions")
-foreach(page postpone.1 postpone-supervisor.8 postpone.toml.5)
+foreach(page postpone.1 postpone-supervisor.8 postpone-web.8 postpone.toml.5)
   string(REGEX MATCH "[0-9]$" section ${page})
   if(POSTPONE_GZIP)
     string(APPEND page .gz)
@@ -53,7 +53,7 @@ foreach(page postpone.1 postpone-supervisor.8 postpone.toml.5)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/packaging/${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section}
           COMPONENT programs)
 endforeach()
-foreach(program postpone postpone-supervisor)
+foreach(program postpone postpone-supervisor postpone-web)
   set(script ${CMAKE_CURRENT_BINARY_DIR}/packaging/${program})
   install(FILES ${script}.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME ${program}
           COMPONENT programs)
@@ -68,4 +68,4 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/packaging/postpone@.service
 install(FILES packaging/sysusers.conf DESTINATION lib/sysusers.d RENAME postpone.conf COMPONENT programs)
 install(FILES packaging/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME postpone.conf COMPONENT programs)
 
-add_custom_target(installed DEPENDS postpone postpone-supervisor postpone-subworker libtask postpone_client postpone-pages)
+add_custom_target(installed DEPENDS postpone postpone-supervisor postpone-web postpone-subworker libtask postpone_client postpone-pages)

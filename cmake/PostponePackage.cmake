@@ -27,7 +27,8 @@ commit, and one of its sub-workers runs it in a task executable, a program
 that links libtask. A crash costs one job. The tables are those of the
 Python project Procrastinate, and its clients share the database.
 .
-This package holds the supervisor, the command line and a systemd service.")
+This package holds the supervisor, the command line, a web page for
+operators and a systemd service.")
 
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libtask-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)

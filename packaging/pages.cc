@@ -18,6 +18,7 @@
 #include "manual/page.h"
 #include "supervisor/command_line.h"
 #include "sys/standard_streams.h"
+#include "web/command_line.h"
 
 namespace {
 
@@ -25,13 +26,16 @@ namespace manual = postpone::manual;
 
 manual::Command command_line_of(const std::string& program) {
   postpone::cli::Invocation invocation;
-  postpone::supervisor::Arguments arguments;
+  postpone::supervisor::Arguments supervisor_arguments;
+  postpone::web::Arguments web_arguments;
   postpone::cli::Command command_line;
   CLI::App& app = command_line.parser();
   if (program == "postpone") {
     postpone::cli::define_command_line(command_line, invocation);
+  } else if (program == "postpone-web") {
+    postpone::web::define_command_line(app, web_arguments);
   } else {
-    postpone::supervisor::define_command_line(app, arguments);
+    postpone::supervisor::define_command_line(app, supervisor_arguments);
   }
   return manual::describe(app);
 }

@@ -43,6 +43,10 @@ T known(std::optional<T> value, std::string_view label) {
 }
 JobStatus status_of(const Row& row, int column);
 
+// Of the columns job_id, attempt, cause, exception_type, message, signal, exit_status, stderr_tail, run_time, cpu_time,
+// max_rss, worker_id, worker_name, ended_at; the texts without nulls.
+Attempt attempt_of(const Row& row);
+
 inline constexpr std::string_view kRecordedColumns = "job_id, disposition, by_job_id, status";
 Recorded recorded_of(const Row& row);
 

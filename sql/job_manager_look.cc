@@ -23,25 +23,6 @@ Job full_job_of(const Row& row) {
   return job;
 }
 
-Attempt attempt_of(const Row& row) {
-  Attempt attempt;
-  attempt.job_id = row.get<JobId>(0);
-  attempt.attempt = row.get<int>(1);
-  attempt.cause = known(parse_cause(row.text(2)), row.text(2));
-  attempt.exception_type = row.get<std::string>(3);
-  attempt.message = row.get<std::string>(4);
-  attempt.signal = row.get<std::optional<int>>(5);
-  attempt.exit_status = row.get<std::optional<int>>(6);
-  attempt.stderr_tail = row.get<std::string>(7);
-  if (!row.is_null(8)) attempt.run_time = Seconds(row.get<double>(8));
-  if (!row.is_null(9)) attempt.cpu_time = Seconds(row.get<double>(9));
-  attempt.max_rss_bytes = row.get<std::optional<std::int64_t>>(10);
-  attempt.worker_id = row.get<std::optional<WorkerId>>(11);
-  attempt.worker_name = row.get<std::string>(12);
-  attempt.ended_at = row.get<DatabaseTime>(13);
-  return attempt;
-}
-
 }  // namespace
 
 std::map<JobStatus, std::int64_t> JobManager::count(const JobFilter& filter) {

@@ -4,67 +4,10 @@
 #include <map>
 
 #include "sql/connection.h"
+#include "sql/overview_rows.h"
 
 namespace postpone::sql {
 namespace {
-
-std::optional<Seconds> seconds_at(const Row& row, int column) {
-  const auto value = row.get<std::optional<double>>(column);
-  if (!value) return std::nullopt;
-  return Seconds(*value);
-}
-
-// ---- leases and runs -----------------------------------------------------------------------------
-
-// What lease_of() reads, of procrastinate_workers w and postpone_workers o.
-std::string lease_columns() {
-  return "w.id, o.worker_id is null, coalesce(o.name, ''), coalesce(o.host, ''), coalesce(o.supervisor, ''),"
-         " coalesce(o.pid, 0), " +
-         microseconds_of("o.registered_at") + ", " + microseconds_of("w.last_heartbeat") + ", " +
-         seconds_since("w.last_heartbeat");
-}
-constexpr int kLeaseColumns = 9;
-
-Lease lease_of(const Row& row, int first) {
-  Lease lease;
-  lease.id = row.get<WorkerId>(first);
-  lease.foreign = row.get<bool>(first + 1);
-  lease.name = row.get<std::string>(first + 2);
-  lease.host = row.get<std::string>(first + 3);
-  lease.supervisor = row.get<std::string>(first + 4);
-  lease.pid = row.get<int>(first + 5);
-  lease.registered_at = row.get<std::optional<DatabaseTime>>(first + 6);
-  lease.last_heartbeat = row.get<DatabaseTime>(first + 7);
-  lease.silent_for = Seconds(row.get<double>(first + 8));
-  return lease;
-}
-
-// What run_of() reads, of the tables of kRunTables.
-std::string run_columns() {
-  return "j.id, j.task_name, j.queue_name, j.lock, postpone_next_attempt(j.attempts), " +
-         microseconds_of("started.at") + ", " + seconds_since("started.at") + ", " + lease_columns();
-}
-constexpr int kRunColumns = 7 + kLeaseColumns;
-
-// For a job j in doing.
-constexpr const char* kRunTables =
-    " left join procrastinate_workers w on w.id = j.worker_id"
-    " left join postpone_workers o on o.worker_id = w.id"
-    " left join lateral (select max(e.at) as at from procrastinate_events e"
-    "                    where e.job_id = j.id and e.type = 'started') started on true";
-
-DoingJob run_of(const Row& row, int first = 0) {
-  DoingJob run;
-  run.job_id = row.get<JobId>(first);
-  run.task = row.get<std::string>(first + 1);
-  run.queue = row.get<std::string>(first + 2);
-  run.lock = row.get<std::optional<std::string>>(first + 3);
-  run.attempt = row.get<int>(first + 4);
-  run.started_at = row.get<std::optional<DatabaseTime>>(first + 5);
-  run.running_for = seconds_at(row, first + 6);
-  if (!row.is_null(first + 7)) run.lease = lease_of(row, first + 7);
-  return run;
-}
 
 std::string runs_where(const std::string& condition) {
   return "select " + run_columns() + " from procrastinate_jobs j" + kRunTables +
@@ -250,6 +193,54 @@ Standing standing_of(const Row& row) {
 }
 
 }  // namespace
+
+std::optional<Seconds> seconds_at(const Row& row, int column) {
+  const auto value = row.get<std::optional<double>>(column);
+  if (!value) return std::nullopt;
+  return Seconds(*value);
+}
+
+// ---- leases and runs -----------------------------------------------------------------------------
+
+std::string lease_columns() {
+  return "w.id, o.worker_id is null, coalesce(o.name, ''), coalesce(o.host, ''), coalesce(o.supervisor, ''),"
+         " coalesce(o.pid, 0), " +
+         microseconds_of("o.registered_at") + ", " + microseconds_of("w.last_heartbeat") + ", " +
+         seconds_since("w.last_heartbeat");
+}
+
+Lease lease_of(const Row& row, int first) {
+  Lease lease;
+  lease.id = row.get<WorkerId>(first);
+  lease.foreign = row.get<bool>(first + 1);
+  lease.name = row.get<std::string>(first + 2);
+  lease.host = row.get<std::string>(first + 3);
+  lease.supervisor = row.get<std::string>(first + 4);
+  lease.pid = row.get<int>(first + 5);
+  lease.registered_at = row.get<std::optional<DatabaseTime>>(first + 6);
+  lease.last_heartbeat = row.get<DatabaseTime>(first + 7);
+  lease.silent_for = Seconds(row.get<double>(first + 8));
+  return lease;
+}
+
+std::string run_columns() {
+  return "j.id, j.task_name, j.queue_name, j.lock, postpone_next_attempt(j.attempts), " +
+         microseconds_of("started.at") + ", " + seconds_since("started.at") + ", " + lease_columns();
+}
+constexpr int kRunColumns = 7 + kLeaseColumns;
+
+DoingJob run_of(const Row& row, int first) {
+  DoingJob run;
+  run.job_id = row.get<JobId>(first);
+  run.task = row.get<std::string>(first + 1);
+  run.queue = row.get<std::string>(first + 2);
+  run.lock = row.get<std::optional<std::string>>(first + 3);
+  run.attempt = row.get<int>(first + 4);
+  run.started_at = row.get<std::optional<DatabaseTime>>(first + 5);
+  run.running_for = seconds_at(row, first + 6);
+  if (!row.is_null(first + 7)) run.lease = lease_of(row, first + 7);
+  return run;
+}
 
 struct Overview::Impl {
   explicit Impl(const ConnectOptions& options) : connection(options) {}

@@ -1,0 +1,65 @@
+// The symbols of the frame, of which icon() shows one. They stand in every page, as a page may show no other file's.
+#pragma once
+
+#include "web/html/html.h"
+
+namespace postpone::web {
+
+inline Html symbols() {
+  return html(
+      "<svg width=\"0\" height=\"0\" class=\"vh\" aria-hidden=\"true\"><defs>"
+      "<symbol id=\"logo\" viewBox=\"0 0 24 24\"><rect x=\"1.5\" y=\"1.5\" width=\"21\" height=\"21\" r"
+      "x=\"6\" fill=\"currentColor\"/><path d=\"M8 18.5V6h5a4 4 0 0 1 0 8h-2\" fill=\"none\" stroke=\"v"
+      "ar(--bg)\" stroke-width=\"2.2\" stroke-linecap=\"round\" stroke-linejoin=\"round\"/><circle cx="
+      "\"16.6\" cy=\"17.6\" r=\"1.5\" fill=\"var(--bg)\"/></symbol>"
+      "<symbol id=\"i-overview\" viewBox=\"0 0 16 16\"><path d=\"M1.5 8.5h3l2-5.5 3 10 2-4.5h3\"/></sym"
+      "bol>"
+      "<symbol id=\"i-jobs\" viewBox=\"0 0 16 16\"><path d=\"M6 4h8M6 8h8M6 12h8M2.5 4h.01M2.5 8h.01M2."
+      "5 12h.01\"/></symbol>"
+      "<symbol id=\"i-queues\" viewBox=\"0 0 16 16\"><path d=\"m8 2 6 3-6 3-6-3zM2 8l6 3 6-3M2 11l6 3 6"
+      "-3\"/></symbol>"
+      "<symbol id=\"i-tasks\" viewBox=\"0 0 16 16\"><path d=\"M6 2.5c-2 0-1.7 1.3-1.7 2.8S3.8 7.7 2.5 8"
+      "c1.3.3 1.8 1.2 1.8 2.7S4 13.5 6 13.5M10 2.5c2 0 1.7 1.3 1.7 2.8S12.2 7.7 13.5 8c-1.3.3-1.8 1.2-1"
+      ".8 2.7s.3 2.8-1.7 2.8\"/></symbol>"
+      "<symbol id=\"i-failures\" viewBox=\"0 0 16 16\"><path d=\"M5.5 2h5L14 5.5v5L10.5 14h-5L2 10.5v-5"
+      "zM6 6l4 4M10 6l-4 4\"/></symbol>"
+      "<symbol id=\"i-locks\" viewBox=\"0 0 16 16\"><path d=\"M3.5 7.5h9v6h-9zM5.5 7.5V5a2.5 2.5 0 0 1 "
+      "5 0v2.5\"/></symbol>"
+      "<symbol id=\"i-schedules\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"6\"/><path d=\"M8"
+      " 4.5V8l2.5 1.5\"/></symbol>"
+      "<symbol id=\"i-workers\" viewBox=\"0 0 16 16\"><rect x=\"2\" y=\"2.5\" width=\"12\" height=\"4.5"
+      "\" rx=\"1\"/><rect x=\"2\" y=\"9\" width=\"12\" height=\"4.5\" rx=\"1\"/><path d=\"M4.75 4.75h.0"
+      "1M4.75 11.25h.01\"/></symbol>"
+      "<symbol id=\"s-waiting\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"5.5\" stroke-dashar"
+      "ray=\"2.3 2.02\"/></symbol>"
+      "<symbol id=\"s-idle\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"5.5\"/></symbol>"
+      "<symbol id=\"s-sched\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"5.5\"/><path d=\"M8 5"
+      "v3l2 1.3\"/></symbol>"
+      "<symbol id=\"s-lock\" viewBox=\"0 0 16 16\"><path d=\"M4 7.5h8v5.5H4zM5.75 7.5V5.25a2.25 2.25 0 "
+      "0 1 4.5 0V7.5\"/></symbol>"
+      "<symbol id=\"s-run\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"5.5\" opacity=\".3\"/><"
+      "path d=\"M8 2.5A5.5 5.5 0 0 1 13.5 8\" class=\"spin\"/><circle cx=\"8\" cy=\"8\" r=\"1.6\" class"
+      "=\"solid\"/></symbol>"
+      "<symbol id=\"s-ok\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"5.5\"/><path d=\"m5.7 8."
+      "2 1.6 1.7 3-3.7\"/></symbol>"
+      "<symbol id=\"s-fail\" viewBox=\"0 0 16 16\"><path class=\"solid\" d=\"M5.6 2.25h4.8l3.35 3.35v4."
+      "8l-3.35 3.35H5.6L2.25 10.4V5.6z\"/><path class=\"knock\" d=\"m6 6 4 4M10 6l-4 4\"/></symbol>"
+      "<symbol id=\"s-retry\" viewBox=\"0 0 16 16\"><path d=\"M13 8.5A5 5 0 1 1 11.5 4.5M11.8 1.9v2.9H8"
+      ".9\"/></symbol>"
+      "<symbol id=\"s-cancel\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"5.5\"/><path d=\"m4."
+      "2 11.8 7.6-7.6\"/></symbol>"
+      "<symbol id=\"s-abort\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"5.5\"/><path class=\""
+      "solid\" d=\"M6.5 6.5h3v3h-3z\"/></symbol>"
+      "<symbol id=\"s-pause\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"5.5\"/><path d=\"M6.7"
+      " 6v4M9.3 6v4\"/></symbol>"
+      "<symbol id=\"i-warn\" viewBox=\"0 0 16 16\"><path d=\"M8 2.3 14.3 13.3H1.7zM8 6.5v3M8 11.5h.01\""
+      "/></symbol>"
+      "<symbol id=\"i-info\" viewBox=\"0 0 16 16\"><circle cx=\"8\" cy=\"8\" r=\"6\"/><path d=\"M8 7.5V"
+      "11M8 5h.01\"/></symbol>"
+      "<symbol id=\"i-search\" viewBox=\"0 0 16 16\"><circle cx=\"7\" cy=\"7\" r=\"4.5\"/><path d=\"m10"
+      ".5 10.5 3.5 3.5\"/></symbol>"
+      "<symbol id=\"i-add\" viewBox=\"0 0 16 16\"><path d=\"M8 3v10M3 8h10\"/></symbol>"
+      "</defs></svg>");
+}
+
+}  // namespace postpone::web
