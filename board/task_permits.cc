@@ -45,14 +45,6 @@ void use_cells(TaskLimit& task, std::uint32_t count) {
   while (used < count && !task.cells_used.compare_exchange_weak(used, count)) continue;
 }
 
-// By who has just taken a permit: are more held than may be?
-bool is_overbooked(const TaskLimit& task) {
-  const std::uint32_t limit = limit_of(task);
-  const std::uint32_t used = cells_used(task);
-  return limit != 0 && used > limit && held_between(task, limit, used) > 0 &&
-         held_between(task, 0, used) > limit;
-}
-
 void ring_one_of_each_group(const Board& board, std::uint32_t entry) {
   std::vector<SlotView> wanting;
   for (const SlotView& view : view(board))
@@ -113,6 +105,14 @@ bool is_full(const TaskLimit& task) {
   return std::all_of(task.cells, task.cells + limit, is_held);
 }
 
+// Mostly no cell beyond the limit was ever taken, and nothing is counted.
+bool is_overbooked(const TaskLimit& task) {
+  const std::uint32_t limit = limit_of(task);
+  const std::uint32_t used = cells_used(task);
+  return limit != 0 && used > limit && held_between(task, limit, used) > 0 &&
+         held_between(task, 0, used) > limit;
+}
+
 // The tasks without a limit first: their entries may be needed.
 void set_task_limits(const Board& board, std::span<const LimitedTask> tasks) {
   for (std::uint32_t i = 0; i < task_limits_in_use(board); ++i) {
@@ -169,6 +169,15 @@ TaskPermit take_task_permit_anyway(const Board& board, std::uint32_t entry, Perm
 bool is_surplus(const Board& board, TaskPermit permit) {
   const std::uint32_t limit = limit_of(board.task_limit(permit.entry));
   return limit != 0 && permit.cell >= limit;
+}
+
+// One that runs a job is not rung, and does not count either: it looks when the job has ended.
+bool is_wanted_by_another_group(const Board& board, std::uint32_t entry, GroupId group) {
+  return std::ranges::any_of(view(board), [&](const SlotView& view) {
+    const bool looks_when_rung = view.state == SlotState::idle || view.state == SlotState::looking;
+    return view.group != kNoGroup && view.group != group && looks_when_rung &&
+           wants_task(board.slot(view.slot), entry);
+  });
 }
 
 void give_back(const Board& board, TaskPermit permit, PermitHolder holder) {

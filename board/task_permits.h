@@ -54,6 +54,9 @@ std::uint32_t limit_of(const TaskLimit& task);
 std::uint32_t permits_held(const TaskLimit& task);
 // Is there no permit to be had?
 bool is_full(const TaskLimit& task);
+// Are more held than may be, because a limit has come or is lower? Then no holder may begin another job, whichever its cell: the
+// job of the one beyond the limit may run for an hour.
+bool is_overbooked(const TaskLimit& task);
 
 // Who holds a permit: an incarnation of a slot.
 struct PermitHolder {
@@ -74,6 +77,8 @@ std::optional<TaskPermit> try_take_task_permit(const Board& board, std::uint32_t
 TaskPermit take_task_permit_anyway(const Board& board, std::uint32_t entry, PermitHolder holder);
 // Is it one of too many, because the limit is lower than when it was taken? Then it is to be given back before the next job.
 bool is_surplus(const Board& board, TaskPermit permit);
+// Does a sub-worker of another group than `group` leave the task alone, that would look at once if it were rung?
+bool is_wanted_by_another_group(const Board& board, std::uint32_t entry, GroupId group);
 // Frees it, and rings.
 void give_back(const Board& board, TaskPermit permit, PermitHolder holder);
 

@@ -60,12 +60,34 @@ TaskPermits::Limited* TaskPermits::find(const std::string& task) {
   return found == limited_.end() ? nullptr : &*found;
 }
 
+bool TaskPermits::is_overbooked(const Limited& task) const {
+  return board::is_overbooked(board_.task_limit(task.entry));
+}
+
+bool TaskPermits::is_wanted_elsewhere(const Limited& task) const {
+  return board::is_full(board_.task_limit(task.entry)) &&
+         board::is_wanted_by_another_group(board_, task.entry, slot_.group.load());
+}
+
+// Once another group wants it, this fetch goes without the task, so that the other one comes first. It may have no job of the
+// task after all: so we ring ourselves, and look again after this fetch.
+void TaskPermits::pass_on(Limited& task) {
+  board::want_task(slot_, task.entry, true);
+  give_back(task);
+  slot_.doorbell.ring(board::kRungForWork);
+}
+
 // First the note, then another look: who frees a permit in between sees one of the two.
 bool TaskPermits::is_full(Limited& task, const HeldJobs& held) {
-  if (task.permit && board::is_surplus(board_, *task.permit)) {
-    if (is_needed(task, held)) return true;
-    give_back(task);
+  const bool is_one_too_many =
+      task.permit && (is_overbooked(task) || board::is_surplus(board_, *task.permit));
+  const bool is_wanted = task.permit && !is_one_too_many && is_wanted_elsewhere(task);
+  if ((is_one_too_many || is_wanted) && is_needed(task, held)) return true;
+  if (is_wanted) {
+    pass_on(task);
+    return true;
   }
+  if (is_one_too_many) give_back(task);
   bool full = !task.permit && board::is_full(board_.task_limit(task.entry));
   if (full) {
     board::want_task(slot_, task.entry, true);
@@ -84,11 +106,14 @@ std::vector<std::string> TaskPermits::full_tasks(const HeldJobs& held) {
   return full;
 }
 
+// A job of it may run at this moment, so that the permit is kept: it goes when no job needs it any more, before the next fetch at
+// the latest.
 bool TaskPermits::may_run(const std::string& task) {
   follow();
   if (limited_.empty()) return true;
   Limited* const limited = find(task);
-  if (limited == nullptr || limited->permit) return true;
+  if (limited == nullptr) return true;
+  if (limited->permit) return !is_overbooked(*limited);
   limited->permit = board::try_take_task_permit(board_, limited->entry, holder_);
   if (limited->permit) return true;
   board::want_task(slot_, limited->entry, true);

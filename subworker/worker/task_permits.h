@@ -6,7 +6,11 @@
 //               back, unbegun, since another one may have been quicker
 //   set ends    keeps what it has for the next fetch: else each end of a job would wake another sub-worker, for
 //               nothing
-//   next fetch  gives back those of tasks of which it has got no job             keep_needed()
+//   next fetch  leaves a task to another group that wants it, for one fetch      full_tasks()
+//   fetched     gives back those of tasks of which it has got no job             keep_needed()
+//
+// While too many are held, since a limit has come or is lower, no holder begins another job: each gives its jobs and its permit
+// back, and takes one anew when there is one.
 //
 // It keeps none for long that it does not need: what comes between the end of a set and the next fetch (a wait for the
 // database, say) may take long (rest()), and so may a job of another task in the same set (attend()).
@@ -32,10 +36,10 @@ class TaskPermits {
   // The task process has these tasks from now on. `description` must live until the next call.
   void learn(const libtask::wire::Description& description);
 
-  // Right before a fetch: the names of the tasks of which no job could be run. One permit too many is given back here, if
-  // no job needs it.
+  // Right before a fetch: the names of the tasks of which no job could be run. Here a permit is given back
+  // that no job needs, if there are too many, or another group wants it.
   std::vector<std::string> full_tasks(const HeldJobs& held);
-  // May a job of this task begin? If it has a limit: there is a permit then.
+  // May a job of this task begin? If it has a limit: there is a permit then, and not too many are held.
   bool may_run(const std::string& task);
   // Right after a fetch: are all jobs that are held of tasks of which no further job can begin, with those that begin here?
   // Then what waits behind them is probably nothing for others.
@@ -64,6 +68,9 @@ class TaskPermits {
   void add(const libtask::wire::TaskDescription& task);
   Limited* find(const std::string& task);
   bool is_full(Limited& task, const HeldJobs& held);
+  bool is_overbooked(const Limited& task) const;
+  bool is_wanted_elsewhere(const Limited& task) const;
+  void pass_on(Limited& task);
   static bool is_needed(const Limited& task, const HeldJobs& held);
   void give_back(Limited& task);
 

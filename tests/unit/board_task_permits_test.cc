@@ -141,7 +141,9 @@ TEST_F(TaskPermits, ALowerLimitLetsNobodyInAsLongAsTooManyAreThere) {
   limit({{"wash", 1}});
   EXPECT_FALSE(is_surplus(board_, *first));
   EXPECT_TRUE(is_surplus(board_, *second));
+  EXPECT_TRUE(is_overbooked(of()));
   free(first, 0);
+  EXPECT_FALSE(is_overbooked(of()));
   EXPECT_TRUE(is_full(of())) << "its cell is free, but one job runs";
   EXPECT_FALSE(take(2));
   free(second, 1);

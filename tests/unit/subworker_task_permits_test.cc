@@ -48,6 +48,11 @@ class TwoWithLimits : public testing::Test {
     outcome.attempt = 1;
     held.ends(job, outcome);
   }
+  void put_b_into(const std::string& group) {
+    board_.reset_slot(1, board::group_id(group));
+    board_.slot(1).enter(board::SlotState::idle);
+  }
+  bool a_is_rung() { return board_.slot(0).doorbell.answer() != 0; }
   bool b_is_rung() { return board_.slot(1).doorbell.answer() != 0; }
 
   board::Board board_ = board::Board::create(2, 2);
@@ -134,11 +139,85 @@ TEST_F(TwoWithLimits, WhoIsOneTooManyGoesOnWithOtherTasks) {
   ASSERT_TRUE(b_.may_run("wash"));
   b_holds_.begins(last);
   limit({{"wash", 1}});
-  EXPECT_THAT(a_.full_tasks(a_holds_), IsEmpty());
   EXPECT_THAT(b_.full_tasks(b_holds_), ElementsAre("wash", "scrub"));
   EXPECT_EQ(running(), 2u) << "its job runs still";
   end(b_holds_, last);
   EXPECT_THAT(b_.full_tasks(b_holds_), ElementsAre("wash", "scrub"));
+  EXPECT_EQ(running(), 1u);
+}
+
+TEST_F(TwoWithLimits, WhileTooManyRunNobodyBeginsAnotherWhicheverItsCell) {
+  limit({{"wash", 2}});
+  HeldJob& done = hold(a_holds_, "wash");
+  HeldJob& next = hold(a_holds_, "wash");
+  HeldJob& hour = hold(b_holds_, "wash");
+  ASSERT_TRUE(a_.may_run("wash"));
+  ASSERT_TRUE(b_.may_run("wash"));
+  b_holds_.begins(hour);
+  limit({{"wash", 1}});
+  end(a_holds_, done);
+  EXPECT_FALSE(a_.may_run("wash")) << "it has the first cell, and the other job runs on";
+  EXPECT_FALSE(b_.may_run("wash")) << "beside its own job";
+  EXPECT_EQ(running(), 2u);
+  end(a_holds_, next);
+  EXPECT_THAT(a_.full_tasks(a_holds_), ElementsAre("wash", "scrub"));
+  EXPECT_FALSE(a_.may_run("wash"));
+  EXPECT_EQ(running(), 1u);
+  end(b_holds_, hour);
+  b_.keep_needed(b_holds_);
+  EXPECT_TRUE(a_is_rung());
+  EXPECT_THAT(a_.full_tasks(a_holds_), IsEmpty());
+  EXPECT_TRUE(a_.may_run("wash"));
+}
+
+TEST_F(TwoWithLimits, WhenAllGiveBackBecauseTooManyRanOneTakesAgain) {
+  limit({{"wash", 2}});
+  ASSERT_TRUE(a_.may_run("wash"));
+  ASSERT_TRUE(b_.may_run("wash"));
+  limit({{"wash", 1}});
+  EXPECT_FALSE(a_.may_run("wash"));
+  EXPECT_FALSE(b_.may_run("wash"));
+  a_.keep_needed(a_holds_);
+  b_.keep_needed(b_holds_);
+  EXPECT_EQ(running(), 0u);
+  EXPECT_TRUE(a_.may_run("wash"));
+  EXPECT_FALSE(b_.may_run("wash"));
+}
+
+TEST_F(TwoWithLimits, ALimitThatComesCountsAllThatRuns) {
+  HeldJob& first = hold(a_holds_, "polish");
+  HeldJob& hour = hold(b_holds_, "polish");
+  a_holds_.begins(first);
+  b_holds_.begins(hour);
+  limit({{"polish", 1}});
+  a_.attend(a_holds_);
+  b_.attend(b_holds_);
+  end(a_holds_, first);
+  EXPECT_FALSE(a_.may_run("polish"));
+}
+
+TEST_F(TwoWithLimits, APermitThatAnotherGroupWantsIsLeftToItForOneFetch) {
+  put_b_into("bar");
+  HeldJob& first = hold(a_holds_, "wash");
+  ASSERT_TRUE(a_.may_run("wash"));
+  b_.full_tasks(b_holds_);
+  EXPECT_THAT(a_.full_tasks(a_holds_), ElementsAre("wash", "scrub")) << "none is fetched ahead";
+  EXPECT_EQ(running(), 1u) << "its job runs still";
+  end(a_holds_, first);
+  EXPECT_THAT(a_.full_tasks(a_holds_), ElementsAre("wash", "scrub"));
+  EXPECT_EQ(running(), 0u);
+  EXPECT_TRUE(b_is_rung());
+  EXPECT_TRUE(a_is_rung()) << "if the other one has no such job, nobody else would have it look again";
+  EXPECT_THAT(b_.full_tasks(b_holds_), IsEmpty());
+  EXPECT_THAT(a_.full_tasks(a_holds_), IsEmpty());
+}
+
+TEST_F(TwoWithLimits, APermitIsKeptFromAnotherGroupThatIsBusy) {
+  put_b_into("bar");
+  ASSERT_TRUE(a_.may_run("wash"));
+  b_.full_tasks(b_holds_);
+  board_.slot(1).enter(board::SlotState::running);
+  EXPECT_THAT(a_.full_tasks(a_holds_), IsEmpty());
   EXPECT_EQ(running(), 1u);
 }
 
