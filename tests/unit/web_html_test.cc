@@ -100,5 +100,16 @@ TEST(WebJson, TakesWhatIsNoJsonAsItIs) {
     EXPECT_EQ(coloured_json(odd).text().find('<' + std::string("script")), std::string::npos);
 }
 
+TEST(WebJson, LimitsWhatItMakes) {
+  std::string deep(1000, '[');
+  while (deep.size() < std::size_t{39} * 1024) deep += "1,";
+  const std::string quotes = std::string(1000, '[') + '"' + std::string(std::size_t{38} * 1024, '\x01') + '"';
+  for (const std::string& text : {deep, quotes, std::string(std::size_t{1024} * 1024, '\x01')}) {
+    const std::string markup = coloured_json(text).text();
+    EXPECT_LT(markup.size(), std::size_t{242} * 1024);
+    EXPECT_NE(markup.find("bytes more"), std::string::npos) << text.substr(0, 2000);
+  }
+}
+
 }  // namespace
 }  // namespace postpone::web

@@ -6,8 +6,12 @@
 namespace postpone::web {
 namespace {
 
-constexpr std::size_t kMostShown = std::size_t{64} * 1024;
-constexpr std::size_t kDeepest = 60;
+constexpr std::size_t kMostShown = std::size_t{40} * 1024;
+constexpr std::size_t kDeepest = 20;
+// Indentation and marks may make many bytes of one: "[[[[1,1,1" makes forty. What is made is limited, too, for pages are
+// kept and sent whole.
+constexpr std::size_t kLongestEscape = 6;  // "&quot;"
+constexpr std::size_t kMostMarkup = kMostShown * kLongestEscape;
 
 bool is_space(char c) {
   return c == ' ' || c == '\n' || c == '\t' || c == '\r';
@@ -19,11 +23,17 @@ class Colours {
   explicit Colours(std::string_view text) : rest_(text) {}
 
   Html all() {
-    while (!rest_.empty()) step();
+    while (!rest_.empty() && room() > 0) step();
+    if (!rest_.empty()) html_ += html("\n… {} bytes more", rest_.size());
     return std::move(html_);
   }
 
  private:
+  // So many bytes of the text have room yet.
+  std::size_t room() const {
+    return (kMostMarkup - std::min(kMostMarkup, html_.text().size())) / kLongestEscape;
+  }
+
   void step() {
     const char c = rest_.front();
     if (is_space(c)) return drop(1);
@@ -47,8 +57,8 @@ class Colours {
   void string() {
     std::size_t end = 1;
     while (end < rest_.size() && rest_[end] != '"') end += rest_[end] == '\\' ? 2 : 1;
-    const std::string_view text = rest_.substr(0, end + 1);
-    drop(end + 1);
+    const std::string_view text = rest_.substr(0, std::min(end + 1, room()));
+    drop(text.size());
     std::string_view behind = rest_;
     while (!behind.empty() && is_space(behind.front())) behind.remove_prefix(1);
     html_ += behind.starts_with(':') ? html("<span class=\"k\">{}</span>", text)
@@ -73,7 +83,7 @@ class Colours {
 
   void plain() {
     const std::size_t end =
-        std::max<std::size_t>(1, std::min(rest_.find_first_of(" \n\t\r\"{}[],:"), rest_.size()));
+        std::max<std::size_t>(1, std::min({rest_.find_first_of(" \n\t\r\"{}[],:"), rest_.size(), room()}));
     html_ += html("{}", rest_.substr(0, end));
     drop(end);
   }

@@ -8,7 +8,8 @@
 namespace postpone::web {
 
 // Indented, names and strings marked; nothing of it changes, numbers least of all. Of a text that is no JSON, or
-// that is longer than 64 KiB, what cannot be told apart stays as it is.
+// that is longer than 40 KiB, what cannot be told apart stays as it is. Never more than some 240 KiB; what has no room is
+// counted.
 Html coloured_json(std::string_view text);
 
 }  // namespace postpone::web
