@@ -37,6 +37,24 @@ Statement reading_statement() {
           {}};
 }
 
+// Arguments may be as long as PostgreSQL stores: fifty of them, in full, could fill the memory of who shows a list.
+std::string arguments_column(ArgumentsRead arguments) {
+  switch (arguments) {
+    case ArgumentsRead::none:
+      return "null";
+    case ArgumentsRead::beginning:
+      return "left(j.args::text, " + std::to_string(kArgumentsInList) + ")";
+    case ArgumentsRead::all:
+      return "j.args::text";
+  }
+  return "null";
+}
+
+std::string are_cut_column(ArgumentsRead arguments) {
+  if (arguments != ArgumentsRead::beginning) return "false";
+  return "coalesce(length(j.args::text) > " + std::to_string(kArgumentsInList) + ", false)";
+}
+
 }  // namespace
 
 std::string_view to_string(State state) {
@@ -91,12 +109,11 @@ State state_at(const Row& row, int column) {
   return parse_state(row.text(column));
 }
 
-std::string job_line_columns(bool hide_arguments) {
+std::string job_line_columns(ArgumentsRead arguments) {
   return "j.id, j.task_name, j.queue_name, j.priority, j.lock, j.queueing_lock, " +
-         std::string(hide_arguments ? "null" : "j.args::text") + ", " + state_column("j") + ", " +
-         microseconds_of("j.scheduled_at") +
+         arguments_column(arguments) + ", " + state_column("j") + ", " + microseconds_of("j.scheduled_at") +
          ", j.attempts, a.cause::text, coalesce(a.message, ''), a.run_time, " + microseconds_of("e.at") +
-         ", coalesce(o.name, '')";
+         ", coalesce(o.name, ''), " + are_cut_column(arguments);
 }
 
 // Each of them is a few index probes for each job that is shown.
@@ -126,6 +143,7 @@ FleetJob job_line_of(const Row& row) {
   job.run_time = seconds_at(row, 12);
   job.last_event_at = row.get<std::optional<DatabaseTime>>(13);
   job.worker = row.get<std::string>(14);
+  job.args_are_cut = row.get<bool>(15);
   return job;
 }
 
@@ -143,6 +161,10 @@ Fleet::Fleet(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Fleet::Fleet(Fleet&&) noexcept = default;
 Fleet& Fleet::operator=(Fleet&&) noexcept = default;
 Fleet::~Fleet() = default;
+
+bool Fleet::hides_arguments() const {
+  return impl_->hide_arguments;
+}
 
 Fleet Fleet::connect(const ConnectOptions& options, bool hide_arguments) {
   return Fleet(std::make_unique<Impl>(options, hide_arguments));

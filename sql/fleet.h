@@ -23,7 +23,8 @@ namespace postpone::sql {
 
 inline constexpr std::int64_t kMostCounted = 10'000;
 inline constexpr int kJobsOnPage = 50;
-inline constexpr int kWindow = 50'000;  // jobs, by id
+inline constexpr int kWindow = 50'000;          // jobs, by id
+inline constexpr int kArgumentsInList = 2'000;  // characters of a job's arguments that a list has
 
 struct BoundedCount {
   std::int64_t count = 0;  // kMostCounted at most
@@ -84,6 +85,7 @@ struct FleetJob {
   std::optional<std::string> lock;
   std::optional<std::string> queueing_lock;
   std::optional<std::string> args;  // JSON text; nothing = hidden
+  bool args_are_cut = false;        // of a list: only the beginning of a longer text, which is no JSON then
   State state = State::waiting;
   std::optional<DatabaseTime> scheduled_at;
   int attempts = 0;
@@ -102,6 +104,8 @@ struct JobsPage {
   bool has_newer = false;
   // Nothing more was found from here on down to this id, and there are older jobs.
   std::optional<JobId> searched_to;
+  // Likewise of JobSearch::after, up to this id, and there are newer jobs.
+  std::optional<JobId> searched_up_to;
 };
 
 struct JobCounts {
@@ -277,12 +281,15 @@ struct WorkersPage {
 
 class Fleet {
  public:
-  // Connects, as JobManager::connect() does. `hide_arguments`: arguments, meta and results are not even read.
+  // Connects, as JobManager::connect() does. `hide_arguments`: arguments, meta and results are not even read, nor may they
+  // be searched: whoever may ask for a value learns it by guessing.
   static Fleet connect(const ConnectOptions& options, bool hide_arguments);
   Fleet(Fleet&&) noexcept;
   Fleet& operator=(Fleet&&) noexcept;
   ~Fleet();
 
+  bool hides_arguments() const;
+  // REQUIRES: no condition on an argument where these are hidden (std::invalid_argument).
   JobsPage jobs(const JobSearch& search);
   JobCounts counts();
   std::optional<JobPage> job(JobId id);  // nothing when there is no such job

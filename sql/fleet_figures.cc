@@ -58,7 +58,7 @@ void read_figures(const Row& row, FleetFigures& figures) {
 
 Statement next_statement() {
   return {
-      "select " + job_line_columns(true) +
+      "select " + job_line_columns(ArgumentsRead::none) +
           " from (select j.* from procrastinate_jobs j where j.status = 'todo' and j.parked is null and " +
           kDue +
           " and not exists (select from postpone_claims c where c.job_id = j.id)"
@@ -112,7 +112,7 @@ Statement longest_statement() {
       "   where e.job_id = r.id and e.job_id between r.id and r.id and e.type = 'started')) as started_at"
       " from running r order by started_at limit 5)"
       " select " +
-          job_line_columns(true) + ", " + microseconds_of("l.started_at") +
+          job_line_columns(ArgumentsRead::none) + ", " + microseconds_of("l.started_at") +
           ", g.progress_done, coalesce(g.progress_total, 0), coalesce(g.progress_note, ''),"
           " coalesce((select h.host from postpone_workers h where h.worker_id = coalesce(j.worker_id,"
           "  (select c.worker_id from postpone_claims c where c.job_id = j.id))), '')"

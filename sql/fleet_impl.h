@@ -11,7 +11,6 @@
 
 namespace postpone::sql {
 
-
 struct Fleet::Impl {
   Impl(const ConnectOptions& options, bool hide) : connection(options), hide_arguments(hide) {}
 
@@ -29,9 +28,12 @@ Reading reading_of(const Row& row);
 std::string bounded(const std::string& from_where_order);
 BoundedCount bounded_of(const Row& row, int column, std::int64_t most = kMostCounted);
 
-// The columns that job_line_of() reads, and the joins they want, of a job called j. `args` is SQL.
-std::string job_line_columns(bool hide_arguments);
-inline constexpr int kJobLineColumns = 15;
+// How much of a job's arguments is read.
+enum class ArgumentsRead { none, beginning, all };
+
+// The columns that job_line_of() reads, and the joins they want, of a job called j.
+std::string job_line_columns(ArgumentsRead arguments);
+inline constexpr int kJobLineColumns = 16;
 std::string job_line_joins();
 FleetJob job_line_of(const Row& row);
 

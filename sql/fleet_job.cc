@@ -12,7 +12,8 @@ constexpr int kLineShown = 10;
 // The view knows most of it (sql/functions/jobs_view.sql).
 Statement page_statement(JobId id, bool hide_arguments) {
   return {
-      "select " + job_line_columns(hide_arguments) + ", " + (hide_arguments ? "null" : "j.meta::text") +
+      "select " + job_line_columns(hide_arguments ? ArgumentsRead::none : ArgumentsRead::all) + ", " +
+          (hide_arguments ? "null" : "j.meta::text") +
           ", j.abort_requested, j.deferred_by, (select p.periodic_id from procrastinate_periodic_defers p"
           " where p.job_id = j.id limit 1), " +
           microseconds_of("v.started_at") + ", " + microseconds_of("v.ended_at") +

@@ -1,5 +1,6 @@
 // The list of jobs: a page of it by id, and what stands behind its tabs.
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "sql/fleet_impl.h"
@@ -143,7 +144,8 @@ Search statements_of(const JobSearch& search, bool hide_arguments) {
   for (const JobCondition& condition : search.conditions) conditions.add(condition);
   const std::string chosen = "select j.* from " + source(search, ids, order) + conditions.sql() +
                              " order by j.id " + order + " limit " + std::to_string(kJobsOnPage + 1);
-  return {{"select " + job_line_columns(hide_arguments) + " from (" + chosen + ") j" + job_line_joins() +
+  const ArgumentsRead arguments = hide_arguments ? ArgumentsRead::none : ArgumentsRead::beginning;
+  return {{"select " + job_line_columns(arguments) + " from (" + chosen + ") j" + job_line_joins() +
                " order by j.id " + order,
            conditions.parameters()},
           {"select j.id from procrastinate_jobs j where true" + ids + " order by j.id " + order + " offset " +
@@ -151,9 +153,16 @@ Search statements_of(const JobSearch& search, bool hide_arguments) {
            id_parameters}};
 }
 
+bool asks_for_arguments(const JobSearch& search) {
+  return std::any_of(search.conditions.begin(), search.conditions.end(),
+                     [](const JobCondition& condition) { return condition.field == Field::argument; });
+}
+
 }  // namespace
 
 JobsPage Fleet::jobs(const JobSearch& search) {
+  if (impl_->hide_arguments && asks_for_arguments(search))
+    throw std::invalid_argument("arguments are hidden, and cannot be searched");
   Search statements = statements_of(search, impl_->hide_arguments);
   std::vector<Result> results = impl_->read({statements.page});
   JobsPage page;
@@ -164,9 +173,11 @@ JobsPage Fleet::jobs(const JobSearch& search) {
   if (search.after) std::reverse(page.jobs.begin(), page.jobs.end());
   page.has_older = search.after ? true : is_full;
   page.has_newer = search.after ? is_full : search.before.has_value();
-  if (is_full || search.after || search.tab == Tab::running) return page;
+  if (is_full || search.tab == Tab::running) return page;
   const std::vector<Result> end = impl_->read({statements.window_end});
-  if (!end[1].empty()) page.searched_to = end[1].only().get<JobId>(0);
+  if (end[1].empty()) return page;
+  (search.after ? page.searched_up_to : page.searched_to) = end[1].only().get<JobId>(0);
+  if (search.after) page.has_newer = true;
   return page;
 }
 

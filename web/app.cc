@@ -51,9 +51,9 @@ class Bridge {
     if (auto at_once = answer_at_once(request)) return done(std::move(*at_once));
     const auto asked = std::make_shared<const Request>(std::move(request));
     const bool is_taken = pool_.submit([this, asked, done](Database& database) {
-      asio::post(loop_, [asked, done, response = answer_from(database, *asked)] {
+      asio::post(loop_, [asked, done, response = answer_from(database, *asked)]() mutable {
         log_fault(*asked, response);
-        done(response);
+        done(std::move(response));
       });
     });
     if (!is_taken) done(busy_answer(*asked));
@@ -61,7 +61,7 @@ class Bridge {
 
   void make_page(const std::string& target, std::function<void(LivePage)> done) {
     const bool is_taken = pool_.submit([this, target, done](Database& database) {
-      asio::post(loop_, [done, page = live_page_from(database, target)] { done(page); });
+      asio::post(loop_, [done, page = live_page_from(database, target)]() mutable { done(std::move(page)); });
     });
     if (!is_taken) done({"", "Too many pages wait for the database already."});
   }

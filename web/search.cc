@@ -77,9 +77,11 @@ std::string quoted(const std::string& value) {
 // "17", ">17", "<17": one condition or two.
 bool add_ids(std::string_view value, std::vector<JobCondition>& conditions) {
   const char sign = value.empty() ? ' ' : value.front();
-  const auto id = parse_id(sign == '>' || sign == '<' ? value.substr(1) : value);
+  const std::string_view digits = sign == '>' || sign == '<' ? value.substr(1) : value;
+  const auto id = sign == '>' && digits == "0" ? std::optional<std::int64_t>(0) : parse_id(digits);
   if (!id) return false;
-  if (sign == '>' && *id < INT64_MAX) {
+  if (sign == '>') {
+    if (*id == INT64_MAX) return false;  // there is no id behind the greatest
     conditions.push_back({Field::id_from, std::to_string(*id + 1)});
   } else if (sign == '<') {
     conditions.push_back({Field::id_to, std::to_string(*id - 1)});
@@ -116,6 +118,21 @@ bool add_word(std::string_view word, std::vector<JobCondition>& conditions) {
   return true;
 }
 
+// The number of a condition, `step` further, as far as there are numbers.
+std::string id_beside(const std::string& value, std::int64_t step) {
+  const std::int64_t id = std::stoll(value);
+  const bool is_last = step > 0 ? id == INT64_MAX : id == 0;
+  return std::to_string(is_last ? id : id + step);
+}
+
+bool is_about_argument(std::string_view word) {
+  return word.starts_with("args.") || word.starts_with("-args.");
+}
+
+std::string hidden_fault(std::string_view word) {
+  return std::string(word) + " (arguments are hidden)";
+}
+
 void add_field(const Query& query, std::string_view name, Field field,
                std::vector<JobCondition>& conditions) {
   const std::string value = query.get(name);
@@ -132,27 +149,39 @@ std::string_view tab_word(Tab tab) {
   return kTabs.at(static_cast<std::size_t>(tab)).word;
 }
 
-std::vector<JobCondition> parse_words(std::string_view text, std::vector<std::string>& faults) {
+std::vector<JobCondition> parse_words(std::string_view text, bool hide_arguments,
+                                      std::vector<std::string>& faults) {
   std::vector<JobCondition> conditions;
-  for (const std::string& word : split(text))
-    if (conditions.size() >= kMostConditions || !add_word(word, conditions)) faults.push_back(word);
+  for (const std::string& word : split(text)) {
+    if (hide_arguments && is_about_argument(word))
+      faults.push_back(hidden_fault(word));
+    else if (conditions.size() >= kMostConditions || !add_word(word, conditions))
+      faults.push_back(word);
+  }
   return conditions;
 }
 
-Search parse_search(const Query& query) {
+Search parse_search(const Query& query, bool hide_arguments) {
   Search search;
   const std::string status = query.get("status");
   for (const TabName& tab : kTabs)
     if (tab.value == status) search.jobs.tab = tab.tab;
   if (!status.empty() && search.jobs.tab == Tab::all) search.faults.push_back("status=" + status);
-  search.jobs.conditions = parse_words(query.get("q"), search.faults);
+  search.jobs.conditions = parse_words(query.get("q"), hide_arguments, search.faults);
   for (const Named& named : kNamed) add_field(query, named.name, named.field, search.jobs.conditions);
   const std::string argument = query.get("args");
-  if (!argument.empty() && !add_argument(argument, false, search.jobs.conditions))
+  if (!argument.empty() && hide_arguments)
+    search.faults.push_back(hidden_fault("args." + argument));
+  else if (!argument.empty() && !add_argument(argument, false, search.jobs.conditions))
     search.faults.push_back(argument);
   search.jobs.before = query.id("before");
   if (!search.jobs.before) search.jobs.after = query.id("after");
   return search;
+}
+
+bool is_id_equal(const std::vector<JobCondition>& conditions, std::size_t at) {
+  return at + 1 < conditions.size() && conditions[at].field == Field::id_from &&
+         conditions[at + 1].field == Field::id_to && conditions[at + 1].value == conditions[at].value;
 }
 
 std::string words_of(const std::vector<JobCondition>& conditions) {
@@ -160,8 +189,7 @@ std::string words_of(const std::vector<JobCondition>& conditions) {
   for (std::size_t at = 0; at < conditions.size(); ++at) {
     const JobCondition& condition = conditions[at];
     if (!text.empty()) text += ' ';
-    if (condition.field == Field::id_from && at + 1 < conditions.size() &&
-        conditions[at + 1].field == Field::id_to && conditions[at + 1].value == condition.value) {
+    if (is_id_equal(conditions, at)) {
       text += "id:" + condition.value;
       ++at;
       continue;
@@ -169,10 +197,10 @@ std::string words_of(const std::vector<JobCondition>& conditions) {
     if (condition.is_not) text += '-';
     switch (condition.field) {
       case Field::id_from:
-        text += "id:>" + std::to_string(std::stoll(condition.value) - 1);
+        text += "id:>" + id_beside(condition.value, -1);
         break;
       case Field::id_to:
-        text += "id:<" + std::to_string(std::stoll(condition.value) + 1);
+        text += "id:<" + id_beside(condition.value, 1);
         break;
       case Field::argument:
         text += quoted("args." + condition.argument + '=' + condition.value);

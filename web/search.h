@@ -22,10 +22,15 @@ struct Search {
 
 inline constexpr std::size_t kMostConditions = 20;
 
-Search parse_search(const Query& query);
-std::vector<sql::JobCondition> parse_words(std::string_view text, std::vector<std::string>& faults);
+// `hide_arguments`: a condition on an argument is a fault, for its answer would tell the value.
+Search parse_search(const Query& query, bool hide_arguments);
+std::vector<sql::JobCondition> parse_words(std::string_view text, bool hide_arguments,
+                                           std::vector<std::string>& faults);
 // As a person would have typed it: parse_words() of it gives the same conditions.
 std::string words_of(const std::vector<sql::JobCondition>& conditions);
+
+// Whether this condition and the next one say together that the id is this one: "id:17" is both.
+bool is_id_equal(const std::vector<sql::JobCondition>& conditions, std::size_t at);
 
 // "todo", of a tab; empty for all.
 std::string_view to_string(sql::JobSearch::Tab tab);

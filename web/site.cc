@@ -83,10 +83,10 @@ Response follow_answer(const Request& request) {
   return response;
 }
 
-Response text_answer(std::string_view content_type, std::string_view content, bool is_immutable) {
+Response text_answer(std::string_view content_type, std::string content, bool is_immutable) {
   Response response;
   response.content_type = std::string(content_type);
-  response.body = std::string(content);
+  response.body = std::move(content);
   response.is_immutable = is_immutable;
   return response;
 }
@@ -116,10 +116,10 @@ std::optional<Found> find_route(std::string_view path) {
 
 std::optional<Response> answer_at_once(const Request& request) {
   if (const Asset* asset = find_asset(request.path))
-    return text_answer(asset->content_type, asset->content, !request.query.get("v").empty());
+    return text_answer(asset->content_type, std::string(asset->content), !request.query.get("v").empty());
   if (request.path == "/theme") return theme_answer(request);
   if (request.path == "/live") return follow_answer(request);
-  if (request.path == "/api/openapi.json") return text_answer(kJson, openapi(), false);
+  if (request.path == "/api/openapi.json") return text_answer(kJson, std::string(openapi()), false);
   if (find_route(request.path)) return std::nullopt;
   return fault_response(request, 404, "No such page", "There is nothing at this address.");
 }
@@ -130,8 +130,8 @@ Response answer_from(Database& database, const Request& request) {
     return database.ask([&](sql::Fleet& fleet) {
       const Visit visit{request.query, found.id, fleet};
       if (!found.is_json) return page_response(request, found.route->page(visit));
-      const Json json = found.route->json(visit);
-      Response response = text_answer(kJson, json.text, false);
+      Json json = found.route->json(visit);
+      Response response = text_answer(kJson, std::move(json.text), false);
       response.status = json.status;
       return response;
     });

@@ -127,6 +127,48 @@ TEST_F(WebPages, HideArgumentsWhereTheyAreToldTo) {
   EXPECT_THAT(hiding.get("/jobs/3").body, HasSubstr("hidden by --hide-arguments"));
   EXPECT_THAT(hiding.get("/api/jobs/3").body, Not(HasSubstr("a secret")));
   EXPECT_THAT(web_.get("/jobs/3").body, HasSubstr("a secret"));
+  sql("UPDATE procrastinate_jobs SET args = '{\"pin\": 4711}'");
+  EXPECT_THAT(web_.get("/jobs?q=args.pin=4711").body, HasSubstr("href=\"/jobs/3\""));
+  const std::string asked = hiding.get("/jobs?q=args.pin=4711").body;
+  EXPECT_THAT(asked, HasSubstr("arguments are hidden"));
+  EXPECT_THAT(asked, Not(HasSubstr("name=\"args\"")));
+  const WebAnswer refused = hiding.get("/api/jobs?q=-args.pin=4711");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(hiding.get("/api/jobs?args=pin%3D1").status, 400);
+}
+
+TEST_F(WebPages, ListTheBeginningOfLongArguments) {
+  sql("INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES"
+      " ('q', 't', jsonb_build_object('text', repeat('x', 100000))), ('q', 't', '{\"n\": 1}')");
+  const auto jobs = api("/api/jobs").at("jobs");
+  EXPECT_EQ(jobs.at(0).at("args").at("n"), 1);
+  EXPECT_TRUE(jobs.at(0).at("args_beginning").is_null());
+  EXPECT_TRUE(jobs.at(1).at("args").is_null());
+  EXPECT_EQ(jobs.at(1).at("args_beginning").get<std::string>().size(), 2000U);
+  EXPECT_EQ(api("/api/jobs/1").at("job").at("args").at("text").get<std::string>().size(), 100000U);
+}
+
+// Of the jobs that are looked at behind "after", none may be like the search, and still there are newer ones.
+TEST_F(WebPages, SearchOnForNewerJobs) {
+  sql("INSERT INTO procrastinate_jobs (queue_name, task_name) SELECT 'q', CASE n WHEN 60000 THEN 'rare' ELSE "
+      "'t' END"
+      " FROM generate_series(1, 60000) n");
+  const auto first = api("/api/jobs?q=task:rare&after=1");
+  EXPECT_TRUE(first.at("jobs").empty());
+  EXPECT_TRUE(first.at("has_newer").get<bool>());
+  EXPECT_EQ(first.at("searched_up_to"), 50001);
+  EXPECT_THAT(web_.get("/jobs?q=task:rare&after=1").body, HasSubstr("after=50001"));
+  const auto next = api("/api/jobs?q=task:rare&after=50001");
+  EXPECT_EQ(next.at("jobs").at(0).at("id"), 60000);
+  EXPECT_FALSE(next.at("has_newer").get<bool>());
+}
+
+TEST_F(WebPages, KeepTheSearchInTheLinkToItsJson) {
+  EXPECT_THAT(web_.get("/jobs?queue=mail&status=failed&before=9").body,
+              HasSubstr("href=\"/api/jobs?q=queue%3Amail&amp;status=failed&amp;before=9\""));
+  const std::string page = web_.get("/jobs?q=task:a+id:9223372036854775807").body;
+  EXPECT_THAT(page, HasSubstr("aria-label=\"Remove id 9223372036854775807\""));
+  EXPECT_THAT(page, Not(HasSubstr("id up to")));
 }
 
 TEST_F(WebPages, GoThroughAllJobsPageByPage) {

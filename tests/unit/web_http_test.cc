@@ -83,20 +83,20 @@ TEST(WebSearch, ReadsWordsAndWritesThemAgain) {
   std::vector<std::string> faults;
   const std::string line =
       "task:invoice.* -queue:mail lock:\"a \\\"b\" id:>17 id:<100 args.customer_id=4711 cause:timed_out";
-  const auto conditions = parse_words(line, faults);
+  const auto conditions = parse_words(line, false, faults);
   EXPECT_TRUE(faults.empty());
   ASSERT_EQ(conditions.size(), 7U);
   EXPECT_EQ(conditions[1], (JobCondition{Field::queue, "mail", "", true}));
   EXPECT_EQ(conditions[2], (JobCondition{Field::lock, "a \"b", "", false}));
   EXPECT_EQ(conditions[3], (JobCondition{Field::id_from, "18", "", false}));
   EXPECT_EQ(conditions[5], (JobCondition{Field::argument, "4711", "customer_id", false}));
-  EXPECT_EQ(parse_words(words_of(conditions), faults), conditions);
+  EXPECT_EQ(parse_words(words_of(conditions), false, faults), conditions);
   EXPECT_TRUE(faults.empty());
 }
 
 TEST(WebSearch, TakesANumberForAnIdAndAWordForAPartOfATask) {
   std::vector<std::string> faults;
-  const auto conditions = parse_words("17 render", faults);
+  const auto conditions = parse_words("17 render", false, faults);
   ASSERT_EQ(conditions.size(), 3U);
   EXPECT_EQ(conditions[0], (JobCondition{Field::id_from, "17", "", false}));
   EXPECT_EQ(conditions[1], (JobCondition{Field::id_to, "17", "", false}));
@@ -106,21 +106,44 @@ TEST(WebSearch, TakesANumberForAnIdAndAWordForAPartOfATask) {
 
 TEST(WebSearch, SaysWhatItLeavesOut) {
   std::vector<std::string> faults;
-  EXPECT_TRUE(parse_words("id:x task: args.x -id:5", faults).empty());
+  EXPECT_TRUE(parse_words("id:x task: args.x -id:5", false, faults).empty());
   EXPECT_EQ(faults.size(), 4U);
   faults.clear();
   std::string many;
   for (int i = 0; i < 30; ++i) many += "task:a ";
-  EXPECT_EQ(parse_words(many, faults).size(), kMostConditions);
+  EXPECT_EQ(parse_words(many, false, faults).size(), kMostConditions);
   EXPECT_EQ(faults.size(), 10U);
 }
 
+TEST(WebSearch, AsksForNoArgumentsThatAreHidden) {
+  const Search search = parse_search(
+      Query::parse("q=task:a+args.card=4711+-args.card=1+%22args.b=c+d%22&args=card%3D4711"), true);
+  ASSERT_EQ(search.jobs.conditions.size(), 1U);
+  EXPECT_EQ(search.jobs.conditions[0].field, Field::task);
+  EXPECT_EQ(search.faults.size(), 4U);
+  EXPECT_EQ(search.faults[0], "args.card=4711 (arguments are hidden)");
+}
+
+TEST(WebSearch, KnowsTheFirstIdAndTheLast) {
+  for (const char* line : {"id:9223372036854775807", "id:>0", "id:1", "id:<1", "id:>9223372036854775806",
+                           "id:>9223372036854775806 id:9223372036854775807"}) {
+    std::vector<std::string> faults;
+    const auto conditions = parse_words(line, false, faults);
+    EXPECT_EQ(words_of(conditions), line);
+    EXPECT_TRUE(faults.empty()) << line;
+  }
+  EXPECT_EQ(words_of({{Field::id_to, "9223372036854775807"}}), "id:<9223372036854775807");
+  std::vector<std::string> faults;
+  EXPECT_TRUE(parse_words("id:>9223372036854775807 id:0 id:<0", false, faults).empty());
+  EXPECT_EQ(faults.size(), 3U);
+}
+
 TEST(WebSearch, GoesOnePageAtATime) {
-  const Search older = parse_search(Query::parse("status=failed&before=100&after=5"));
+  const Search older = parse_search(Query::parse("status=failed&before=100&after=5"), false);
   EXPECT_EQ(older.jobs.tab, sql::JobSearch::Tab::failed);
   EXPECT_EQ(older.jobs.before, 100);
   EXPECT_EQ(older.jobs.after, std::nullopt);
-  const Search odd = parse_search(Query::parse("status=nonsense&before=-3&queue=mail"));
+  const Search odd = parse_search(Query::parse("status=nonsense&before=-3&queue=mail"), false);
   EXPECT_EQ(odd.jobs.before, std::nullopt);
   EXPECT_EQ(odd.faults.size(), 1U);
   EXPECT_EQ(odd.jobs.conditions.size(), 1U);
@@ -165,6 +188,8 @@ TEST(WebLive, CarriesMarkupLineByLine) {
   EXPECT_EQ(event_of({"<p>a\nevent: x\r</p>", ""}),
             "event: page\ndata: <p>a\ndata: event: x\ndata: </p>\n\n");
   EXPECT_EQ(event_of({"", "no answer"}), "event: stale\ndata: no answer\n\n");
+  const std::string lines(std::size_t{512} * 1024, '\n');
+  EXPECT_TRUE(event_of({lines, ""}).starts_with("event: stale\ndata: This page is too long"));
 }
 
 TEST(WebCookies, AreReadByTheirNames) {

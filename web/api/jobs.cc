@@ -62,7 +62,7 @@ void write_page(JsonWriter& json, const sql::JobPage& page) {
 }  // namespace
 
 Json jobs_json(const Visit& visit) {
-  const Search search = parse_search(visit.query);
+  const Search search = parse_search(visit.query, visit.fleet.hides_arguments());
   if (!search.faults.empty())
     return {json_object([&](JsonWriter& json) {
               json.field("error", "the search has no \"" + search.faults[0] + "\"");
@@ -75,6 +75,7 @@ Json jobs_json(const Visit& visit) {
     json.field("has_older", page.has_older);
     json.field("has_newer", page.has_newer);
     json.field("searched_to", page.searched_to);
+    json.field("searched_up_to", page.searched_up_to);
   })};
 }
 

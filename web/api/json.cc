@@ -79,7 +79,9 @@ void write(JsonWriter& json, const sql::FleetJob& job) {
     json.field("priority", job.priority);
     json.field("lock", job.lock);
     json.field("queueing_lock", job.queueing_lock);
-    json.raw_field("args", job.args);
+    // The beginning of JSON is no JSON: it stands there as a text, under another name.
+    json.raw_field("args", job.args_are_cut ? std::nullopt : job.args);
+    json.field("args_beginning", job.args_are_cut ? job.args : std::nullopt);
     json.field("scheduled_at", job.scheduled_at);
     json.field("attempts", job.attempts);
     json.field("cause", job.cause);

@@ -90,7 +90,7 @@ class HttpConnection : public Connection, public std::enable_shared_from_this<Ht
  private:
   enum class State { waiting, answering, following, closed };
 
-  void refuse(const Response& response) { respond(response, {11, false, false}); }
+  void refuse(Response response) { respond(std::move(response), {11, false, false}); }
   void on_request(const Error& error);
   std::optional<Response> fault_of_request() const;
   struct Manner {
@@ -98,8 +98,8 @@ class HttpConnection : public Connection, public std::enable_shared_from_this<Ht
     bool head_only;
     bool keep_alive;
   };
-  void on_answer(const Response& response, Manner manner);
-  void respond(const Response& response, Manner manner);
+  void on_answer(Response response, Manner manner);
+  void respond(Response response, Manner manner);
   template <class Message>
   void write(std::shared_ptr<Message> message, bool keep_alive);
   void begin_following(const Response& response, unsigned version);
@@ -186,18 +186,18 @@ void HttpConnection::on_request(const Error& error) {
                   std::string(message.target()),
                   cookie_of(std::string(message[http::field::cookie]), "theme")};
   timer_.cancel();
-  host_.answer(std::move(request), [self = shared_from_this(), manner](const Response& response) {
-    self->on_answer(response, manner);
+  host_.answer(std::move(request), [self = shared_from_this(), manner](Response response) {
+    self->on_answer(std::move(response), manner);
   });
 }
 
-void HttpConnection::on_answer(const Response& response, Manner manner) {
+void HttpConnection::on_answer(Response response, Manner manner) {
   if (state_ == State::closed) return;
   if (!response.follow.empty() && !manner.head_only) return begin_following(response, manner.version);
-  respond(response, manner);
+  respond(std::move(response), manner);
 }
 
-void HttpConnection::respond(const Response& response, Manner manner) {
+void HttpConnection::respond(Response response, Manner manner) {
   const bool keep_alive = manner.keep_alive && !is_last_;
   const auto status = static_cast<http::status>(response.status);
   if (manner.head_only) {
@@ -208,7 +208,7 @@ void HttpConnection::respond(const Response& response, Manner manner) {
   }
   auto message = std::make_shared<http::response<http::string_body>>(status, manner.version);
   set_header(*message, response, keep_alive);
-  message->body() = response.body;
+  message->body() = std::move(response.body);
   message->prepare_payload();
   write(std::move(message), keep_alive);
 }

@@ -16,6 +16,8 @@ constexpr std::size_t kMostFollowers = 64;
 constexpr Clock::duration kShortestPause = 2s;
 constexpr Clock::duration kLongestPause = 60s;
 constexpr int kShareOfTime = 100;
+// A follower may lag behind by twice as much: one that keeps up is never dropped for the length of a page.
+constexpr std::size_t kLongestEvent = std::size_t{1024} * 1024;
 
 }  // namespace
 
@@ -87,6 +89,8 @@ std::string event_of(const LivePage& page) {
     event.append("data: ").append(line).append("\n");
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
   } while (!rest.empty());
+  if (event.size() > kLongestEvent)
+    return event_of({"", "This page is too long to be followed; load it again."});
   return event + "\n";
 }
 

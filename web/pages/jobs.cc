@@ -30,7 +30,14 @@ Html tabs(const Search& search, const sql::JobCounts& counts) {
               tab(Tab::aborted, search, ""));
 }
 
-Html filter_form(const Search& search) {
+Html argument_field(bool hide_arguments) {
+  if (hide_arguments) return {};
+  return html(
+      "<label class=\"field\"><span>Argument</span><input type=\"text\" name=\"args\""
+      " placeholder=\"customer_id=4711\"></label>");
+}
+
+Html filter_form(const Search& search, bool hide_arguments) {
   const std::string words = words_of(search.jobs.conditions);
   const Html status =
       search.jobs.tab == Tab::all
@@ -41,34 +48,38 @@ Html filter_form(const Search& search) {
       "<div class=\"q\"><label class=\"vh\" for=\"q\">Filter</label><input type=\"text\" id=\"q\" name=\"q\" "
       "value=\"{}\""
       " spellcheck=\"false\" autocomplete=\"off\""
-      " placeholder=\"task:invoice.* queue:mail -task:cache.sweep args.customer_id=4711\"></div>"
+      " placeholder=\"task:invoice.* queue:mail -task:cache.sweep{}\"></div>"
       "<details class=\"drop\"><summary class=\"btn\">Narrow down</summary><div>"
       "<label class=\"field\"><span>Queue</span><input type=\"text\" name=\"queue\"></label>"
       "<label class=\"field\"><span>Task</span><input type=\"text\" name=\"task\"></label>"
       "<label class=\"field\"><span>Lock</span><input type=\"text\" name=\"lock\"></label>"
       "<label class=\"field\"><span>Last attempt ended by</span><input type=\"text\" name=\"cause\""
       " placeholder=\"timed_out\"></label>"
-      "<label class=\"field\"><span>Argument</span><input type=\"text\" name=\"args\""
-      " placeholder=\"customer_id=4711\"></label>"
-      "<button class=\"btn main-act\">Narrow down</button></div></details>"
+      "{}<button class=\"btn main-act\">Narrow down</button></div></details>"
       "<button class=\"btn\">Filter</button></form>",
-      Link("/jobs"), status, words);
+      Link("/jobs"), status, words, hide_arguments ? "" : " args.customer_id=4711",
+      argument_field(hide_arguments));
 }
 
 Html chip(const Search& search, std::size_t which) {
   const sql::JobCondition& condition = search.jobs.conditions[which];
+  const bool is_equal = is_id_equal(search.jobs.conditions, which);
+  const std::string label = is_equal ? "id" : label_of(condition);
   auto others = search.jobs.conditions;
-  others.erase(others.begin() + static_cast<std::ptrdiff_t>(which));
+  const auto at = others.begin() + static_cast<std::ptrdiff_t>(which);
+  others.erase(at, at + (is_equal ? 2 : 1));
   return html(
       "<span class=\"chip\"><span><i>{}</i>{}</span><a href=\"{}\" aria-label=\"Remove {} {}\">✕</a></span>",
-      label_of(condition), name(condition.value), link_of(search.jobs.tab, others), label_of(condition),
-      condition.value);
+      label, name(condition.value), link_of(search.jobs.tab, others), label, condition.value);
 }
 
 Html chips(const Search& search) {
   if (search.jobs.conditions.empty()) return {};
   Html all;
-  for (std::size_t i = 0; i < search.jobs.conditions.size(); ++i) all += chip(search, i);
+  for (std::size_t i = 0; i < search.jobs.conditions.size(); ++i) {
+    all += chip(search, i);
+    if (is_id_equal(search.jobs.conditions, i)) ++i;  // that chip stands for both
+  }
   return html("<div class=\"chips\"><span>Only</span>{}<a href=\"{}\">Clear</a></div>", all,
               link_of(search.jobs.tab, {}));
 }
@@ -114,7 +125,8 @@ Html state_cell(const FleetJob& job, sql::DatabaseTime now) {
 Html arguments(const FleetJob& job) {
   if (!job.args) return {};
   constexpr std::size_t kShown = 200;
-  return html("<span class=\"args cut\"><bdi>{}</bdi></span>", job.args->substr(0, kShown));
+  return html("<span class=\"args cut\"><bdi>{}{}</bdi></span>", job.args->substr(0, kShown),
+              job.args_are_cut || job.args->size() > kShown ? "…" : "");
 }
 
 Html row(const FleetJob& job, sql::DatabaseTime now) {
@@ -155,7 +167,10 @@ Link at_page(const Search& search, Literal name, sql::JobId id) {
 
 Html pager(const Search& search, const sql::JobsPage& page) {
   Html links;
-  if (page.has_newer && !page.jobs.empty())
+  if (page.searched_up_to)
+    links += html("<a class=\"btn sm\" rel=\"prev\" href=\"{}\">← Search 50,000 newer ones</a>",
+                  at_page(search, "after", *page.searched_up_to));
+  else if (page.has_newer && !page.jobs.empty())
     links += html("<a class=\"btn sm\" rel=\"prev\" href=\"{}\">← Newer</a>",
                   at_page(search, "after", page.jobs.front().id));
   if (page.has_older && !page.jobs.empty())
@@ -168,8 +183,10 @@ Html pager(const Search& search, const sql::JobsPage& page) {
 }
 
 Html nothing(const Search& search, const sql::JobsPage& page) {
-  if (page.searched_to) {
-    return empty_list("None from here down to job " + std::to_string(*page.searched_to),
+  if (page.searched_to || page.searched_up_to) {
+    const std::string end = page.searched_to ? "down to job " + std::to_string(*page.searched_to)
+                                             : "up to job " + std::to_string(*page.searched_up_to);
+    return empty_list("None from here " + end,
                       "What has no index is looked for among 50,000 jobs at a time.");
   }
   const bool is_whole = search.jobs.conditions.empty() && search.jobs.tab == Tab::all && !search.jobs.before;
@@ -181,9 +198,18 @@ Html footer(const Search& search, const sql::JobsPage& page) {
   const std::string range =
       page.jobs.empty() ? ""
                         : std::to_string(page.jobs.front().id) + " to " + std::to_string(page.jobs.back().id);
-  const std::string limit =
-      page.searched_to ? " Searched down to job " + std::to_string(*page.searched_to) + "." : "";
+  std::string limit;
+  if (page.searched_to) limit = " Searched down to job " + std::to_string(*page.searched_to) + ".";
+  if (page.searched_up_to) limit = " Searched up to job " + std::to_string(*page.searched_up_to) + ".";
   return html("<footer><span>{}{}</span>{}</footer>", range, limit, pager(search, page));
+}
+
+// The same list as JSON. The fields of the form are words of the search there, too.
+Link json_of(const Search& search) {
+  Link link("/api/jobs");
+  link = link.with("q", words_of(search.jobs.conditions)).with("status", to_string(search.jobs.tab));
+  if (search.jobs.before) return link.with("before", *search.jobs.before);
+  return search.jobs.after ? link.with("after", *search.jobs.after) : link;
 }
 
 bool is_one_id(const std::string& words) {
@@ -196,17 +222,17 @@ Page jobs_page(const Visit& visit) {
   const std::string words = visit.query.get("q");
   if (is_one_id(words))
     return {.section = Section::jobs, .status = 303, .location = job_at(*parse_id(words)).text()};
-  const Search search = parse_search(visit.query);
+  const bool hide_arguments = visit.fleet.hides_arguments();
+  const Search search = parse_search(visit.query, hide_arguments);
   const sql::JobsPage page = visit.fleet.jobs(search.jobs);
   const Html list = page.jobs.empty() ? nothing(search, page) : table(page);
-  const Link json = Link("/api/jobs").with("q", words).with("status", to_string(search.jobs.tab));
   return {.section = Section::jobs,
           .title = "Jobs",
           .main = html("<div class=\"head\"><h1>Jobs</h1><p>newest first</p><div class=\"acts\">"
                        "<a class=\"btn sm\" href=\"{}\">JSON</a></div></div>{}<section class=\"panel\">{}{}{}"
                        "<div data-live=\"list\">{}{}</div></section>",
-                       json, faults(search), tabs(search, visit.fleet.counts()), filter_form(search),
-                       chips(search), list, footer(search, page)),
+                       json_of(search), faults(search), tabs(search, visit.fleet.counts()),
+                       filter_form(search, hide_arguments), chips(search), list, footer(search, page)),
           .reading = page.reading};
 }
 
