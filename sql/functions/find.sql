@@ -149,7 +149,7 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.postpone_names_in(queue_names varchar[]) RETURNS varchar[]
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF array_ndims(queue_names) = 1 AND cardinality(queue_names) = 1 THEN
+    IF array_ndims(queue_names) = 1 AND array_lower(queue_names, 1) = 1 AND cardinality(queue_names) = 1 THEN
         RETURN array_remove(queue_names, NULL);
     END IF;
     RETURN ARRAY(SELECT DISTINCT name FROM unnest(queue_names) AS target (name) WHERE name IS NOT NULL);
@@ -166,6 +166,7 @@ BEGIN
     END IF;
     RETURN EXISTS (SELECT FROM {schema}.procrastinate_jobs AS job
                    WHERE job.status = 'todo' AND job.parked IS NULL AND job.queue_name = p_queue_name
+                     AND (job.queue_name, -job.priority::bigint, job.id) < (p_queue_name, p_rank, -9223372036854775808)
                      AND -job.priority::bigint < p_rank);
 END
 $$;
@@ -250,6 +251,7 @@ BEGIN
         IF kept < cardinality(job_ids) THEN
             is_cut := true;
             job_ids := job_ids[1:kept];
+            last_found_rank := (SELECT -job.priority::bigint FROM {schema}.procrastinate_jobs AS job WHERE job.id = job_ids[kept]);
         END IF;
     END IF;
 END

@@ -20,6 +20,8 @@ class FetchAhead {
   void answered(Nanoseconds took, bool more);
   // It was asked in vain: not again before it has answered.
   void failed() { more_ = false; }
+  // All that was fetched ahead has gone back unbegun, for a reason that may stand for a while: not again before some answers more.
+  void went_back();
 
   // Is the next fetch to come while a job runs that takes so long, and not after it?
   bool is_wanted(Nanoseconds run_time) const;
@@ -31,6 +33,7 @@ class FetchAhead {
   const Nanoseconds horizon_;
   double exchange_ns_ = 0;  // the mean; 0 = none is known
   bool more_ = false;
+  int rest_ = 0;  // so many answers
 };
 
 }  // namespace postpone::subworker

@@ -111,10 +111,11 @@ void Session::exchange(VisitPlan& plan, int max_jobs) {
   request.may_claim = true;
   request.slow_tasks = plan.slow_tasks;
   if (max_jobs > 0) group_fetches_.begin(request, plan.from_top, board::now_ns());
+  const auto asked = board::Clock::now();
   auto done = [&] {
     try {
       return database().finish_and_fetch(lease_.id(), ended(plan.left), request);
-    } catch (const sql::DatabaseError&) {
+    } catch (...) {
       if (max_jobs > 0) group_fetches_.failed(board::now_ns());
       throw;
     }
@@ -125,6 +126,7 @@ void Session::exchange(VisitPlan& plan, int max_jobs) {
   if (max_jobs > 0) fetch_outage_.ended(board::Clock::now());
   append(plan.answer.recorded, done.recorded);
   plan.answer.fetched = std::move(done.fetched);
+  plan.answer.took = board::Clock::now() - asked;
   if (!plan.answer.fetched.jobs.empty()) slot_.warm.store(1);
   plan.left.clear();
 }

@@ -49,6 +49,9 @@
 
 namespace postpone::subworker {
 
+// Thrown by Hooks::on_tick in visit_beside_run(): the answer is waited for no longer.
+struct AnswerIsLate {};
+
 class Session {
  public:
   struct Hooks {

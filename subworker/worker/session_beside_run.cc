@@ -9,11 +9,14 @@
 
 namespace postpone::subworker {
 
-// What becomes of a lost answer is as with a release (record_aside): jobs may be leased to us that we do not know of, so the lease
-// is in doubt, and is settled when the present run has ended.
+// After a lost answer jobs may be leased to us that we do not know of. So the lease is in doubt, and is settled when the present run
+// has ended: until then nobody else gets those jobs.
+//
+// What may pass with the next try, and what is no fault of the server, the visit finds out that follows the run.
 std::optional<Visit> Session::visit_beside_run(std::vector<SentOutcome> outcomes, const Wanted& wanted) {
   // Whoever waits for a permit gets ours with the next visit.
-  if (!connection_.is_connected() || board::someone_waits_for_permit(board_) || !connection_.try_permit())
+  if (!connection_.is_connected() || connection_.is_surplus() || board::someone_waits_for_permit(board_) ||
+      !connection_.try_permit())
     return std::nullopt;
   if (!lease_.is_trusted() || lease_.is_out_of_sight() || slot_.lost_lease.load() == lease_.id())
     return std::nullopt;
@@ -24,9 +27,16 @@ std::optional<Visit> Session::visit_beside_run(std::vector<SentOutcome> outcomes
     outage_.ended();
     return std::move(plan.answer);
   } catch (const sql::DatabaseError& error) {
-    failed_beside_run(error, true, plan.is_pending());
-    return std::nullopt;
+    const auto remedy = error.remedy();
+    if (remedy == sql::Remedy::reconnect || remedy == sql::Remedy::wait)
+      failed_beside_run(error, true, plan.is_pending());
+  } catch (const AnswerIsLate&) {
+    lease_.doubt();
+    lease_.trouble();
+    connection_.give_up();
+    say("no answer to a fetch, though the job beside it has ended", plan.is_pending());
   }
+  return std::nullopt;
 }
 
 std::optional<std::vector<sql::Recorded>> Session::record_beside_run(const std::vector<SentOutcome>& outcomes,

@@ -17,6 +17,8 @@ using libtask::wire::TaskDescription;
 
 // Of arguments in a set: so that a frame is soon sent, and far below what a frame may hold.
 constexpr std::size_t kMostBytes = 1024UL * 1024;
+// With an answer to a fetch beside a job that has ended meanwhile.
+constexpr auto kPatience = std::chrono::seconds(1);
 
 // Finds the tasks of one job after the other: most jobs of a set have the task of the one before.
 class TaskFinder {
@@ -97,6 +99,8 @@ void SetRun::attend() {
   if (!ended_) ended_ = Clock::now();
   // Nothing runs any more, and heartbeats may stay out for as long as the database does.
   parts_.fence.stand_down();
+  // What has become of the job stands on no board until the wait is over.
+  if (fetches_ahead_ && Clock::now() > *ended_ + kPatience) throw AnswerIsLate();
 }
 
 int SetRun::attended_fd() const {
@@ -113,6 +117,7 @@ void SetRun::give_back_unbegun() {
   const std::vector<HeldJob*> unbegun = parts_.held.unbegun();
   if (unbegun.empty()) return;
   for (HeldJob* held : unbegun) parts_.held.ends(*held, given_back(held->job));
+  if (begun_ == 0) ahead_.went_back();
   size_.cut_to(begun_);
   sys::log.debug("{} job(s) go back to the queue before they began", unbegun.size());
 }

@@ -67,7 +67,7 @@ class SetRun {
   int size() const;
   // Of which tasks a job will most likely outlast the horizon.
   std::vector<std::string> slow_tasks() const { return size_.slow_tasks(); }
-  // The database has answered a fetch after so long. `more`: other jobs are waiting.
+  // The database has answered a fetch of a visit after so long. `more`: other jobs are waiting.
   void answered(std::chrono::nanoseconds took, bool more) { ahead_.answered(took, more); }
   // Runs the jobs that were just fetched, `jobs` in number: all that are held and have not ended, and those that it fetches
   // meanwhile. When it returns each of them has ended, was given back, or was taken away. Throws LeftBehind.
@@ -117,6 +117,7 @@ class SetRun {
   int begun_ = 0;                                                // jobs of this set
   ProgressRecord progress_;                                      // of the job that runs
   bool records_ = false;                                         // at this moment, while a job runs
+  bool fetches_ahead_ = false;                                   // and by that
   std::optional<Clock::time_point> ended_;                       // when that job did, meanwhile
   // After it could not: until it is tried again.
   sys::Pause pause_{{std::chrono::milliseconds(50), std::chrono::seconds(5)}};

@@ -9,6 +9,8 @@
 namespace postpone::subworker {
 namespace {
 
+using libtask::wire::TaskDescription;
+
 // First the task process is to get what it is to run.
 constexpr std::chrono::nanoseconds kSoon = std::chrono::milliseconds(1);
 
@@ -49,9 +51,11 @@ void SetRun::record_progress() {
 }
 
 // While we wait for the answer no other job begins. So it is asked for when the last one runs by itself, which is of this task and
-// has begun then.
+// has begun then. After a job that has its process for itself the next ones would only wait for a fresh one.
 void SetRun::plan_fetch_ahead(const std::string& task, Clock::time_point since) {
   const auto run_time = size_.expected(task);
+  const TaskDescription* described = parts_.tasks.process().description().find(task);
+  if (described == nullptr || described->fresh_process) return;
   const bool is_last = parts_.held.unbegun().size() == 1;
   if (parts_.group.prefetch == 1 || !is_last || !ahead_.is_wanted(run_time)) return;
   fetch_ahead_at_ = std::max(since + run_time - ahead_.lead(), Clock::now() + kSoon);
@@ -71,13 +75,12 @@ void SetRun::fetch_ahead() {
   const int jobs = std::min(size_.next(), room_ahead());
   std::vector<SentOutcome> outcomes = owed();
   if (jobs < 1 || outcomes.size() < parts_.held.unrecorded().size()) return;
-  const auto since = Clock::now();
-  records_ = true;
+  records_ = fetches_ahead_ = true;
   auto visit = parts_.session.visit_beside_run(std::move(outcomes),
                                                {.max_jobs = jobs, .slow_tasks = size_.slow_tasks()});
-  records_ = false;
+  records_ = fetches_ahead_ = false;
   if (!visit) return ahead_.failed();
-  ahead_.answered(Clock::now() - since, visit->fetched.more);
+  ahead_.answered(visit->took, visit->fetched.more);
   if (const auto fetched = static_cast<int>(visit->fetched.jobs.size()); fetched > 0) {
     size_.fetched(fetched);
     begun_ = 0;

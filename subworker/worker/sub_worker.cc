@@ -125,10 +125,8 @@ bool SubWorker::look_for_work(bool rested) {
   if (!fetches) set_run_.permits().keep_needed(held_);
   if (!fetches && !held_.has_unrecorded() && ready_) return false;
   const bool freed_lock = held_.take_freed_lock();
-  const auto asked = Clock::now();
   auto answer = exchange(fetches ? size_of_set(rested) : 0, rested);
   if (!answer) return false;
-  if (fetches) set_run_.answered(Clock::now() - asked, answer->more);
   if (!std::exchange(ready_, true)) leash_.say(board::LeashWord::ready, slot().lease.load());
   // A job that was deferred behind a lock while we were freeing it may have been seen neither by its own
   // announcement's look nor by ours: both were before our commit. A look after it sees the job.
@@ -178,7 +176,9 @@ std::optional<sql::Fetched> SubWorker::exchange(int max_jobs, bool from_top) {
     settled(visit->recorded);
     for (const RefusedOutcome& refused : visit->refused)
       log_refusal(refused.job_id, held_.refused(refused.job_id, refused.why), refused.why);
-    if (visit->refused.empty()) return std::move(visit->fetched);
+    if (!visit->refused.empty()) continue;
+    if (max_jobs > 0 && !settles) set_run_.answered(visit->took, visit->fetched.more);
+    return std::move(visit->fetched);
   }
 }
 

@@ -38,6 +38,7 @@ struct Visit {
   std::vector<sql::Recorded> recorded;
   std::vector<RefusedOutcome> refused;  // when there are any, nothing was fetched
   sql::Fetched fetched;
+  std::chrono::nanoseconds took{0};  // the exchange in which they were fetched
 };
 
 // What a visit is to fetch.

@@ -108,7 +108,8 @@ TEST_P(Sets, TheNextJobsAreFetchedWhileTheLastOneRuns) {
         "', 'q')) FROM generate_series(1, " + std::to_string(jobs) + ")");
   };
   const auto claims = [&] { return sql("SELECT count(*) FROM postpone_claims"); };
-  // How long its jobs take, the sub-worker learns from the first.
+  warm_up(family, 1);
+  // How long jobs of this task take, the sub-worker learns from the first.
   defer("first", 1);
   EXPECT_TRUE(eventually([&] { return claims() == "1"; })) << family.log();
   touch("first");

@@ -64,6 +64,7 @@ TEST_F(Crowd, OfAnotherQueueIsNotWalkedThroughWhileTheStatisticsKnowOneQueue) {
   app.rows("DELETE FROM procrastinate_jobs WHERE id > 10");
   crowd(3000, "queue_name", "'other'");
   EXPECT_LT(read_by_a_fetch("'{default}'"), 100);
+  EXPECT_LT(read_by_a_fetch("'{default}'", ", start_priority => 0, start_id => 5"), 100);
   EXPECT_LT(read_by_a_fetch("'{default,third}'"), 100);
 }
 

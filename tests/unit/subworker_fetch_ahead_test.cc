@@ -51,5 +51,21 @@ TEST(FetchAhead, RestsAfterAFailureUntilTheDatabaseHasAnswered) {
   EXPECT_TRUE(ahead.is_wanted(10ms));
 }
 
+TEST(FetchAhead, IsNotRepeatedAtOnceWhenAllWentBack) {
+  FetchAhead ahead(50ms);
+  ahead.answered(8ms, true);
+  ahead.went_back();
+  ahead.answered(8ms, true);
+  EXPECT_FALSE(ahead.is_wanted(10ms));
+  for (int i = 0; i < 32; ++i) ahead.answered(8ms, true);
+  EXPECT_TRUE(ahead.is_wanted(10ms));
+}
+
+TEST(FetchAhead, DoesNotTakeAnOutageForAnExchange) {
+  FetchAhead ahead(50ms);
+  ahead.answered(30s, true);
+  EXPECT_TRUE(ahead.is_wanted(10ms));
+}
+
 }  // namespace
 }  // namespace postpone::subworker
