@@ -57,7 +57,8 @@ std::string section_of(const std::map<std::string, std::string>& sections, const
 }
 
 TEST(ManualPage, GroffHasNothingToSay) {
-  for (const std::string page : {"postpone.1", "postpone-supervisor.8", "postpone-web.8", "postpone.toml.5"}) {
+  for (const std::string page :
+       {"postpone.1", "postpone-supervisor.8", "postpone-web.8", "postpone.toml.5"}) {
     const ProgramRun run = run_program({"groff", "-man", "-ww", "-Tutf8", "-z", page_file(page)});
     EXPECT_EQ(run.exit_status, 0) << page;
     EXPECT_EQ(run.errors, "") << page;
@@ -98,7 +99,8 @@ TEST(ManualPage, NamesWhatAValueMayBe) {
 
 TEST(ManualPage, IsOfThisVersion) {
   const ProgramRun version = run_program({POSTPONE_SUPERVISOR, "--version"});
-  for (const std::string page : {"postpone.1", "postpone-supervisor.8", "postpone-web.8", "postpone.toml.5"}) {
+  for (const std::string page :
+       {"postpone.1", "postpone-supervisor.8", "postpone-web.8", "postpone.toml.5"}) {
     EXPECT_THAT(rendered(page), HasSubstr("Postpone " + version.output.substr(0, version.output.find('\n'))));
   }
 }
