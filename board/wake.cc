@@ -79,6 +79,18 @@ int count_sharers(std::span<const SlotView> slots, GroupId group) {
   return static_cast<int>(std::ranges::count_if(slots, shares));
 }
 
+bool is_anyone_free(const Board& board, GroupId group) {
+  const auto holds_none = [](const Slot& slot) {
+    const auto used = std::min(slot.jobs_used.load(), kJobsPerSlot);
+    return std::all_of(slot.jobs, slot.jobs + used,
+                       [](const JobEntry& entry) { return entry.phase.load() == JobPhase::none; });
+  };
+  return std::ranges::any_of(view(board), [&](const SlotView& s) {
+    const bool looks = s.state == SlotState::looking || s.state == SlotState::waiting_for_permit;
+    return s.group == group && (s.state == SlotState::idle || (looks && holds_none(board.slot(s.slot))));
+  });
+}
+
 std::vector<LastFetch> last_fetches(const Board& board, std::span<const SlotView> slots, GroupId group) {
   std::vector<LastFetch> fetches;
   for (const SlotView& slot : slots)

@@ -47,6 +47,9 @@ void wake_sibling(const Board& board, GroupId group);
 // How many sub-workers of `group` would share what waits now: those that are idle or look for work.
 int count_sharers(std::span<const SlotView> slots, GroupId group);
 
+// Is a sub-worker of `group` without a job: idle, or looking for work and holding none? One that records what it has run holds that.
+bool is_anyone_free(const Board& board, GroupId group);
+
 // The last fetches of the sub-workers of `group`, of which `slots` is a view().
 std::vector<LastFetch> last_fetches(const Board& board, std::span<const SlotView> slots, GroupId group);
 

@@ -56,6 +56,7 @@ class SetRun {
     std::function<void()> replace_task;  // the task process cannot be given another job
     std::function<bool()> may_fetch;     // else nothing is kept that has not begun
     std::function<void(const std::vector<sql::Recorded>&)> on_recorded;
+    std::function<bool()> is_a_sibling_free;       // and would run what is fetched ahead at once
     std::function<void(Visit&)> on_fetched_ahead;  // is to hold the jobs that were fetched
   };
 

@@ -72,6 +72,7 @@ int SetRun::room_ahead() const {
 // Once in a run. What is left to people is settled first, with the lease, when the run has ended.
 void SetRun::fetch_ahead() {
   fetch_ahead_at_ = Clock::time_point::max();
+  if (hooks_.is_a_sibling_free()) return;
   const int jobs = std::min(size_.next(), room_ahead());
   std::vector<SentOutcome> outcomes = owed();
   if (jobs < 1 || outcomes.size() < parts_.held.unrecorded().size()) return;

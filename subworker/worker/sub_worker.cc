@@ -58,6 +58,7 @@ SubWorker::SubWorker(const config::Config& config, const config::Group& group, c
                       settled(outcomes);
                       let_a_sibling_look();
                     },
+                .is_a_sibling_free = [this] { return board::is_anyone_free(board_, slot().group.load()); },
                 .on_fetched_ahead =
                     [this](Visit& visit) {
                       const bool freed_lock = held_.take_freed_lock();

@@ -133,5 +133,22 @@ TEST(Wake, WhoRunsNothingSharesWhatWaits) {
   EXPECT_EQ(count_sharers({}, kKitchen[0]), 0);
 }
 
+TEST(Wake, WhoIsIdleOrLooksWithoutAJobIsFree) {
+  Board board = Board::create(1, 1);
+  board.reset_slot(0, kKitchen[0]);
+  Slot& slot = board.slot(0);
+  slot.enter(SlotState::idle);
+  EXPECT_TRUE(is_anyone_free(board, kKitchen[0]));
+  EXPECT_FALSE(is_anyone_free(board, kOffice[0]));
+  slot.enter(SlotState::looking);
+  EXPECT_TRUE(is_anyone_free(board, kKitchen[0]));
+  slot.jobs_used.store(1);
+  slot.jobs[0].phase.store(JobPhase::ended);
+  EXPECT_FALSE(is_anyone_free(board, kKitchen[0])) << "it records what it has run";
+  slot.jobs[0].phase.store(JobPhase::none);
+  slot.enter(SlotState::running);
+  EXPECT_FALSE(is_anyone_free(board, kKitchen[0]));
+}
+
 }  // namespace
 }  // namespace postpone::board
